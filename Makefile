@@ -1,0 +1,52 @@
+# `make help` lists the targets. Everything is installed below this folder: .venv and .cache.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check bench format lock clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Install everything into .venv (Python >= 3.11)
+
+# pip checks every file against the hashes in the lock.
+$(STAMP): requirements/all.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/all.txt
+	@touch $(STAMP)
+
+run: setup ## Run the worker with .env.local and .env
+	@$(BIN)/python worker.py
+
+demo: setup ## Play a storyboard project on this machine, without account or key
+	@$(BIN)/python worker.py demo
+
+test: setup ## Run all tests: unit, integration, acceptance
+	@$(BIN)/python -m pytest
+
+bench: setup ## Measure start, memory and a batch of pictures
+	@$(BIN)/python -m bench.first_figures
+
+check: setup ## Lint, types and import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+	@$(BIN)/lint-imports --no-logo
+
+format: setup ## Put the code into the house's format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+LOCK := $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
+
+lock: setup ## Renew the locks: versions and hashes, no addresses
+	@$(LOCK) -o requirements/worker.txt
+	@$(LOCK) --all-extras -c requirements/worker.txt -o requirements/all.txt
+
+clean: ## Remove what was installed and made
+	@rm -rf $(VENV) .cache demo-output .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""What the outside may turn: settings and log set-up."""

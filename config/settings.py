@@ -1,0 +1,315 @@
+"""Every variable the worker reads, with its aliases, default and what it wants.
+
+Values come from `config.environment`; `load_settings` reports all problems at once.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config.allowed_hosts import AllowedHosts, parse_allowed_hosts
+from config.environment import Environment, read_environment
+from config.errors import ConfigError
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("https://", "http://")):
+        raise ValueError("not an http(s) address")
+    return value.rstrip("/")
+
+
+def _is_readable(url: str) -> bool:
+    """Whether port and database of a Redis URL are numbers."""
+    try:
+        parts = urlsplit(url)
+        database = parts.path.strip("/") if parts.scheme != "unix" else ""
+        return parts.port is None or not database or database.isdigit()
+    except ValueError:
+        return False
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+def _variable(names: str, wants: str, default: Any = ...) -> Any:
+    """A setting read from the first of `names` that is set; `wants` completes "wants …"."""
+    return Field(default, validation_alias=AliasChoices(*names.split()), description=wants)
+
+
+class Settings(BaseSettings):
+    """The worker's configuration. Secrets never appear in its repr."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    # Redis and the queue
+    redis_url: SecretStr | None = _variable(
+        "BULLMQ_REDIS_URL UPSTASH_REDIS_URL REDIS_URL",
+        "redis://[user:password@]host:port[/db], or rediss:// for TLS",
+        None,
+    )
+    redis_host: str = _variable("REDIS_HOST", "a host name", "localhost")
+    redis_port: int = Field(
+        6379, validation_alias="REDIS_PORT", ge=1, le=65535, description="a port from 1 to 65535"
+    )
+    redis_db: int = Field(
+        0, validation_alias="REDIS_DB", ge=0, description="a database number from 0"
+    )
+    redis_password: SecretStr | None = _variable("REDIS_PASSWORD", "a password", None)
+    queue_name: str = Field(
+        "vidfab-video-processing",
+        validation_alias="QUEUE_PREFIX",
+        pattern=r"^[^:\s]+$",
+        description="the queue's name, without colons or spaces",
+    )
+    queue_concurrency: int = Field(
+        3,
+        validation_alias="QUEUE_CONCURRENCY",
+        ge=1,
+        le=1000,
+        description="a whole number from 1 to 1000",
+    )
+    queue_max_retries: int = Field(
+        3,
+        validation_alias="QUEUE_MAX_RETRIES",
+        ge=1,
+        le=100,
+        description="a whole number from 1 to 100",
+    )
+    queue_retry_delay_ms: int = Field(
+        60_000, validation_alias="QUEUE_RETRY_DELAY", ge=0, description="milliseconds, 0 or more"
+    )
+    storyboard_concurrency: int = Field(
+        3,
+        validation_alias="STORYBOARD_CONCURRENCY",
+        ge=1,
+        le=50,
+        description="a whole number from 1 to 50",
+    )
+    # PM2 kills after kill_timeout (ours: 10 s) and Docker after 10 s: 4 s leave room to hand back.
+    shutdown_grace_s: float = Field(
+        4.0,
+        validation_alias="SHUTDOWN_GRACE_S",
+        ge=0,
+        le=3600,
+        description="seconds from 0 to 3600",
+    )
+
+    # Supabase
+    supabase_url: HttpUrl = _variable(
+        "SUPABASE_URL NEXT_PUBLIC_SUPABASE_URL", "the project's https://….supabase.co address"
+    )
+    supabase_key: SecretStr = _variable(
+        "SUPABASE_SERVICE_KEY SUPABASE_SERVICE_ROLE_KEY SUPABASE_SECRET_KEY",
+        "the project's service_role or sb_secret_ key",
+    )
+
+    # Pictures
+    image_provider: Literal["auto", "seedream", "gemini"] = _variable(
+        "IMAGE_PROVIDER", "auto, seedream or gemini", "auto"
+    )
+    image_provider_fallback: bool = _variable("IMAGE_PROVIDER_FALLBACK", "true or false", False)
+    byteplus_key: SecretStr | None = _variable(
+        "BYTEPLUS_API_KEY BYTEPLUS_ARK_API_KEY", "a ModelArk API key", None
+    )
+    byteplus_url: HttpUrl = _variable(
+        "BYTEPLUS_ARK_BASE_URL",
+        "an http(s) address",
+        "https://ark.ap-southeast.bytepluses.com/api/v3",
+    )
+    byteplus_image_model: str = _variable(
+        "BYTEPLUS_IMAGE_MODEL", "a model name", "seedream-5-0-260128"
+    )
+    # A picture takes about 15 s and is billed even when nobody waits for it: wait long.
+    byteplus_image_timeout_ms: int = Field(
+        180_000,
+        validation_alias="BYTEPLUS_IMAGE_TIMEOUT_MS",
+        ge=1_000,
+        le=3_600_000,
+        description="milliseconds from 1000 to 3600000",
+    )
+    byteplus_image_max_retries: int = Field(
+        2,
+        validation_alias="BYTEPLUS_IMAGE_MAX_RETRIES",
+        ge=0,
+        le=10,
+        description="a whole number from 0 to 10",
+    )
+    google_key: SecretStr | None = _variable(
+        "GOOGLE_AI_API_KEY GEMINI_API_KEY GOOGLE_API_KEY", "a Gemini API key", None
+    )
+    google_url: HttpUrl | None = _variable("GOOGLE_GEMINI_BASE_URL", "an http(s) address", None)
+    gemini_image_model: str = _variable(
+        "GEMINI_IMAGE_MODEL", "a model name", "gemini-3.1-flash-image"
+    )
+
+    # Clips and final videos
+    wavespeed_key: SecretStr | None = _variable("WAVESPEED_API_KEY", "a Wavespeed API key", None)
+    wavespeed_url: HttpUrl = _variable(
+        "WAVESPEED_API_URL", "an http(s) address", "https://api.wavespeed.ai/api/v3"
+    )
+    shotstack_key: SecretStr | None = _variable("SHOTSTACK_API_KEY", "a Shotstack API key", None)
+    shotstack_url: HttpUrl = _variable(
+        "SHOTSTACK_API_URL", "an http(s) address", "https://api.shotstack.io/edit/v1"
+    )
+
+    # Downloads of job URLs
+    download_allowed_hosts: AllowedHosts = _variable(
+        "DOWNLOAD_ALLOWED_HOSTS",
+        "a list of name:port=address, such as media.example.com:9000=10.0.0.5",
+        AllowedHosts(),
+    )
+    ca_file: Path | None = _variable("SSL_CERT_FILE", "a readable PEM file", None)
+
+    # Telling people
+    slack_webhook: SecretStr | None = _variable("SLACK_WEBHOOK_URL", "a webhook address", None)
+    discord_webhook: SecretStr | None = _variable("DISCORD_WEBHOOK_URL", "a webhook address", None)
+    sentry_dsn: SecretStr | None = _variable("SENTRY_DSN", "a DSN", None)
+    log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = _variable(
+        "LOG_LEVEL", "trace, debug, info, warning, error or critical", "INFO"
+    )
+    log_format: Literal["pretty", "json"] = _variable("LOG_FORMAT", "pretty or json", "pretty")
+    environment: str = _variable("NODE_ENV", "a word such as production", "development")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read one merged environment only, so that aliases are ranked across all sources."""
+        return (init_settings,)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        url = value.get_secret_value() if value else "redis://"
+        if url.startswith(("https://", "http://")):
+            raise ValueError(
+                "this is the REST address; copy the rediss:// address from the same Upstash page"
+            )
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("not a Redis address")
+        if not _is_readable(url):
+            raise ValueError("its port or database is not a number")
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _sendable(cls, value: Any) -> Any:
+        if isinstance(value, SecretStr):
+            text = value.get_secret_value()
+            if not (text.isascii() and text.isprintable()):
+                raise ValueError("it holds a character that no key has, look for a stray one")
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _level_names(cls, value: str) -> str:
+        return {"warn": "WARNING", "verbose": "DEBUG", "fatal": "CRITICAL"}.get(
+            value.lower(), value.upper()
+        )
+
+    @field_validator("image_provider", "log_format", mode="before")
+    @classmethod
+    def _lower(cls, value: str) -> str:
+        return value.lower()
+
+    @field_validator("download_allowed_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: str | AllowedHosts) -> AllowedHosts:
+        return parse_allowed_hosts(value) if isinstance(value, str) else value
+
+    @field_validator("ca_file")
+    @classmethod
+    def _readable(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("not a file")
+        return value
+
+    @model_validator(mode="after")
+    def _provider_has_key(self) -> "Settings":
+        needed = {"seedream": self.byteplus_key, "gemini": self.google_key}
+        names = {"seedream": "BYTEPLUS_API_KEY", "gemini": "GOOGLE_AI_API_KEY"}
+        if self.image_provider != "auto" and needed[self.image_provider] is None:
+            variable = names[self.image_provider]
+            raise ValueError(f"IMAGE_PROVIDER: got '{self.image_provider}', wants {variable} set")
+        return self
+
+    def redis_address(self) -> str:
+        """The Redis URL in force, password included: for the client only."""
+        if self.redis_url is not None:
+            return self.redis_url.get_secret_value()
+        password = self.redis_password.get_secret_value() if self.redis_password else ""
+        login = f":{quote(password, safe='')}@" if password else ""
+        return f"redis://{login}{self.redis_host}:{self.redis_port}/{self.redis_db}"
+
+    @property
+    def shutdown_grace(self) -> timedelta:
+        """How long running jobs may go on after a stop signal."""
+        return timedelta(seconds=self.shutdown_grace_s)
+
+    def secrets(self) -> list[str]:
+        """Every secret value in force, and the password of the Redis URL, for redaction."""
+        fields = (name for name in type(self).model_fields if name != "redis_url")
+        values = [getattr(self, name) for name in fields]
+        found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        address = urlsplit(self.redis_address())
+        passwords = [address.password, *parse_qs(address.query).get("password", [])]
+        return [*found, *(form for one in passwords if one for form in {one, unquote(one)})]
+
+
+def load_settings(env_file: Path | None = None, environment: Environment | None = None) -> Settings:
+    """Read and check all settings. Raises ConfigError with one line for each wrong variable."""
+    seen = environment or read_environment(env_file)
+    try:
+        return Settings(**seen.values)  # pyright: ignore[reportArgumentType]
+    except ValidationError as error:
+        raise ConfigError([_problem(detail, seen) for detail in error.errors()]) from None
+
+
+def _problem(detail: Any, seen: Environment) -> str:
+    """One line: the variable, what it got (never a secret), what it wants."""
+    if not detail["loc"]:
+        return detail["msg"].removeprefix("Value error, ")
+    field = _field_of(str(detail["loc"][0]))
+    names, wants, secret = _describe(field)
+    used = next((name for name in names if name in seen.values), None)
+    if used is None:
+        return f"{' or '.join(names)}: missing, wants {wants}"
+    got = "a value that is kept secret" if secret else repr(seen.values[used][:100])
+    reason = detail["msg"].removeprefix("Value error, ") if detail["type"] == "value_error" else ""
+    return f"{used}: got {got}, wants {wants}" + (f" ({reason})" if reason else "")
+
+
+def _field_of(location: str) -> str:
+    for name in Settings.model_fields:
+        if location == name or location in _names(name):
+            return name
+    raise KeyError(location)
+
+
+def _names(field: str) -> list[str]:
+    alias = Settings.model_fields[field].validation_alias
+    return (
+        [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
+    )
+
+
+def _describe(field: str) -> tuple[list[str], str, bool]:
+    info = Settings.model_fields[field]
+    return _names(field), info.description or "another value", "SecretStr" in str(info.annotation)

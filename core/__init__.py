@@ -1,0 +1,1 @@
+"""Words every room knows: errors, job context, results, ids, paths and prompts. No I/O."""

@@ -1,0 +1,111 @@
+"""Jobs that jobs add: their names, ids, data and options, exactly as the app knows them.
+
+BullMQ refuses `:` in a custom id; an id that is unfinished makes a second add a no-op.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from core.envelope import iso
+from core.paths import PlainId, RowId, thumbnail
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A job to add. None leaves the queue's default option in force.
+
+    `priority` is 1 critical … 4 low and never absent: a pause by Node can lose jobs without one.
+    `remove_on_complete` and `remove_on_fail` are True or the number of finished jobs to keep.
+    """
+
+    name: str
+    job_id: str
+    data: Mapping[str, Any]
+    priority: int
+    attempts: int | None = None
+    backoff_ms: int | None = None
+    remove_on_complete: bool | int | None = None
+    remove_on_fail: bool | int | None = None
+
+
+def storyboard_download(
+    *,
+    user_id: PlainId,
+    project_id: RowId,
+    shot_number: int,
+    storyboard_id: RowId,
+    external_url: str,
+    priority: int,
+    remove_on_complete: bool | int | None = None,
+) -> FollowUp:
+    """Keep one generated picture. Its id holds the row's id, so each version is stored."""
+    job_id = f"storyboard_download_{project_id}_{shot_number}_{storyboard_id}"
+    data = {
+        **_common(job_id, user_id, project_id),
+        "projectId": project_id,
+        "shotNumber": shot_number,
+        "storyboardId": storyboard_id,
+        "externalUrl": external_url,
+    }
+    return FollowUp(
+        "storyboard_download",
+        job_id,
+        data,
+        priority=priority,
+        attempts=3,
+        remove_on_complete=remove_on_complete,
+        remove_on_fail=20,
+    )
+
+
+def video_clip_download(
+    *,
+    user_id: PlainId,
+    project_id: RowId,
+    shot_number: int,
+    provider_id: str,
+    external_url: str,
+) -> FollowUp:
+    """Keep one generated clip. Its id holds the provider's id, so each generation is stored."""
+    job_id = f"va_clip_download_{project_id}_{shot_number}_{_without_colons(provider_id)}"
+    data = {
+        **_common(job_id, user_id, project_id),
+        "projectId": project_id,
+        "shotNumber": shot_number,
+        "externalUrl": external_url,
+    }
+    return FollowUp("video_clip_download", job_id, data, priority=3, attempts=6, backoff_ms=10_000)
+
+
+def generate_thumbnail(*, user_id: PlainId, video_id: PlainId, video_path: str) -> FollowUp:
+    """Make a picture of a stored video, for lists: 1280x720, from its first second."""
+    job_id = f"thumbnail_{video_id}"
+    data = {
+        **_common(job_id, user_id, video_id),
+        "videoPath": video_path,
+        "thumbnailPath": thumbnail(user_id, video_id),
+        "thumbnailSettings": {
+            "width": 1280,
+            "height": 720,
+            "quality": 80,
+            "format": "jpg",
+            "timeOffset": 1,
+        },
+    }
+    return FollowUp("generate_thumbnail", job_id, data, priority=3)
+
+
+def _without_colons(text: str) -> str:
+    """The app, too, puts `_` where BullMQ refuses `:` in an id; a slash goes the same way."""
+    return text.replace(":", "_").replace("/", "_")
+
+
+def _common(job_id: str, user_id: PlainId, video_id: str) -> dict[str, Any]:
+    return {
+        "jobId": job_id,
+        "userId": user_id,
+        "videoId": video_id,
+        "createdAt": iso(datetime.now(UTC)),
+    }

@@ -1,0 +1,70 @@
+"""Storage buckets and object paths, exactly as the app reads them.
+
+Every part of a path is a `PlainId` or a `RowId`: no slash, dot, percent sign or control character
+can reach a key.
+"""
+
+import re
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def _plain(value: str) -> str:
+    if not _PLAIN.fullmatch(value):
+        raise ValueError("must be 1 to 128 letters, digits, '-' or '_'")
+    return value
+
+
+def _uuid(value: str) -> str:
+    if not _UUID.fullmatch(value):
+        raise ValueError("must be a UUID")
+    return value
+
+
+PlainId = Annotated[str, AfterValidator(_plain)]
+"""An id that may stand in an object path."""
+
+RowId = Annotated[str, AfterValidator(_uuid)]
+"""The primary key of a row."""
+
+
+class Bucket(StrEnum):
+    """The three buckets of the app; all are public."""
+
+    VIDEOS = "user-videos"
+    THUMBNAILS = "video-thumbnails"
+    IMAGES = "user-images"
+
+
+def storyboard_image(
+    user_id: PlainId, project_id: RowId, shot_number: int, storyboard_id: RowId | None
+) -> str:
+    """Object path of a storyboard picture; without a row id for jobs of the older form."""
+    version = f"-{storyboard_id}" if storyboard_id else ""
+    folder = f"images/{user_id}/video-agent/{project_id}/storyboards"
+    return f"{folder}/shot-{shot_number}{version}.jpg"
+
+
+def clip_video(user_id: PlainId, project_id: RowId, shot_number: int) -> str:
+    """Object path of a shot's clip."""
+    return f"videos/{user_id}/video-agent/{project_id}/clips/shot-{shot_number}.mp4"
+
+
+def final_video(user_id: PlainId, project_id: RowId) -> str:
+    """Object path of a project's final video; `user_id` is the project's own."""
+    return f"videos/{user_id}/video-agent/{project_id}/final.mp4"
+
+
+def user_video(user_id: PlainId, video_id: PlainId) -> str:
+    """Object path of a single video; an id that starts with `temp-` has no row."""
+    return f"videos/{user_id}/{video_id}.mp4"
+
+
+def thumbnail(user_id: PlainId, video_id: PlainId) -> str:
+    """Object path of a video's thumbnail."""
+    return f"thumbnails/{user_id}/{video_id}.jpg"

@@ -1,0 +1,1 @@
+"""One file a job name: its data, its result, one async function."""

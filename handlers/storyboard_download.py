@@ -1,0 +1,156 @@
+"""storyboard_download: keep a generated picture before the provider's URL ends (24 h).
+
+With shot number 0 or the URL `__BATCH__` it adds one such job for each picture not yet stored.
+"""
+
+from datetime import timedelta
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from core import follow_ups
+from core.errors import NotFound, UnsafeUrl
+from core.job_data import JobData, JobResult
+from core.paths import RowId
+from core.registry import job
+from services.bundle import Context
+from services.content import Kind
+from services.storyboards import MAX_IMAGE_BYTES, Picture, StoryboardRow
+
+_BATCH_URL = "__BATCH__"
+_BATCH_PRIORITY = 2
+
+
+class Subject(JobData):
+    """What names the row."""
+
+    project_id: RowId
+    shot_number: int = Field(ge=0, le=1000)
+    storyboard_id: RowId | None = None
+    external_url: Any = None
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether this job only adds others."""
+        return self.shot_number == 0 or self.external_url == _BATCH_URL
+
+
+class Data(Subject):
+    """The payload; the batch form needs no URL."""
+
+    external_url: str = ""
+
+    @model_validator(mode="after")
+    def _has_url(self) -> Self:
+        if not self.is_batch and not self.external_url:
+            raise ValueError("externalUrl is missing")
+        return self
+
+
+class Stored(JobResult):
+    """One picture was stored."""
+
+    downloaded: bool = True
+    project_id: str
+    shot_number: int
+    storage_path: str
+    cdn_url: str
+    file_size: int
+
+
+class Skipped(JobResult):
+    """The picture was stored before."""
+
+    downloaded: bool = False
+    skipped: bool = True
+    reason: str = "Already completed"
+    project_id: str
+    shot_number: int
+    storyboard_id: str
+
+
+class Batch(JobResult):
+    """Jobs were added."""
+
+    downloaded: bool = False
+    batch: bool = True
+    project_id: str
+    enqueued: int
+
+
+@job("storyboard_download", timeout=timedelta(minutes=5))
+async def storyboard_download(ctx: Context, data: Data) -> JobResult:
+    """Store one picture, or add a job for each picture that waits."""
+    await ctx.services.projects.owned(data.project_id, data.user_id)
+    if data.is_batch:
+        return await _enqueue_all(ctx, data)
+    row = await _row(ctx, data)
+    if row.storage_status == "completed":
+        return Skipped(
+            project_id=data.project_id, shot_number=data.shot_number, storyboard_id=row.id
+        )
+    return await _store(ctx, data, row)
+
+
+@storyboard_download.on_failure
+async def settle(ctx: Context, subject: Subject, reason: str) -> None:
+    """Show on the row that the picture could not be kept."""
+    await ctx.services.projects.owned(subject.project_id, subject.user_id)
+    if subject.is_batch:
+        return
+    row = await _row(ctx, subject)
+    if row.status == "success" and row.storage_status != "completed":
+        fields = {"storage_status": "failed", "error_message": reason}
+        await ctx.services.storyboards.update(row.id, **fields)
+
+
+async def _row(ctx: Context, subject: Subject) -> StoryboardRow:
+    row = await ctx.services.storyboards.find(
+        subject.project_id, subject.shot_number, subject.storyboard_id
+    )
+    if row is None:
+        raise NotFound(
+            f"Project {subject.project_id} has no storyboard row for shot {subject.shot_number}"
+        )
+    return row
+
+
+async def _store(ctx: Context, data: Data, row: StoryboardRow) -> Stored:
+    await ctx.progress(10, f"Downloading storyboard shot {data.shot_number}...")
+    file = ctx.workdir / "picture"
+    try:
+        got = await ctx.services.downloads.fetch(
+            data.external_url, file, max_bytes=MAX_IMAGE_BYTES, accept=Kind.IMAGE
+        )
+    except UnsafeUrl as error:
+        raise UnsafeUrl(f"Unsafe externalUrl: {error}") from error
+    picture = Picture(file, got.content_type, got.size_bytes, data.external_url)
+    stored = await ctx.services.storyboards.store(picture, data.user_id, row, data.storyboard_id)
+    await ctx.progress(100, "Download completed")
+    return Stored(
+        project_id=data.project_id,
+        shot_number=data.shot_number,
+        storage_path=stored.path,
+        cdn_url=stored.url,
+        file_size=stored.size_bytes,
+    )
+
+
+async def _enqueue_all(ctx: Context, data: Data) -> Batch:
+    rows = await ctx.services.storyboards.current(data.project_id)
+    waiting = [row for row in rows if row.wants_storing]
+    await ctx.progress(10, f"Enqueuing {len(waiting)} storyboard downloads...")
+    jobs = (
+        follow_ups.storyboard_download(
+            user_id=data.user_id,
+            project_id=data.project_id,
+            shot_number=row.shot_number,
+            storyboard_id=row.id,
+            external_url=row.image_url_external or "",
+            priority=_BATCH_PRIORITY,
+        )
+        for row in waiting
+    )
+    await ctx.enqueue(*jobs)
+    await ctx.progress(100, "Batch enqueue completed")
+    return Batch(project_id=data.project_id, enqueued=len(waiting))

@@ -1,0 +1,158 @@
+"""storyboard_generation: buy one picture for each shot, then add a download for each.
+
+A picture is bought once: rows that are `success`, pictures in the checkpoint and refused shots are
+not asked for again by a later attempt. A shot that failed for a passing reason stays `generating`
+until the job's last attempt.
+"""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
+
+from core.errors import UnsafeUrl
+from core.job_data import JobData, JobResult
+from core.paths import RowId
+from core.registry import job
+from core.storyboard import Character, Shot
+from handlers._storyboard_batch import StoryboardBatch
+from handlers._storyboard_rows import own_rows
+from services.bundle import Context
+
+# The app's projects hold up to 120 s of video; 200 shots is far beyond what it can make of them.
+MAX_SHOTS = 200
+
+_FINAL = {"completed", "partial", "failed"}
+
+
+def _text_or_none(value: Any) -> Any:
+    return value if isinstance(value, str) else None
+
+
+def _named(value: Any) -> Any:
+    """Characters without a name cannot be drawn or matched; null is none."""
+    entries = cast("list[Any]", value) if isinstance(value, list) else []
+    return [entry for entry in entries if not hasattr(entry, "get") or entry.get("name")]
+
+
+class Data(JobData):
+    """The payload. What only colours the pictures is read leniently, the shots are not."""
+
+    project_id: RowId
+    shots: list[Shot] = Field(min_length=1, max_length=MAX_SHOTS)
+    characters: Annotated[list[Character], BeforeValidator(_named)] = Field(
+        default_factory=list[Character], max_length=MAX_SHOTS
+    )
+    style: Annotated[str | None, BeforeValidator(_text_or_none)] = None
+    aspect_ratio: Annotated[
+        Literal["16:9", "9:16", "1:1"], BeforeValidator(lambda value: value or "16:9")
+    ] = "16:9"
+
+    @field_validator("shots")
+    @classmethod
+    def _numbered_once(cls, shots: list[Shot]) -> list[Shot]:
+        numbers = [shot.shot_number for shot in shots]
+        twice = next((number for number in numbers if numbers.count(number) > 1), None)
+        if twice is not None:
+            raise ValueError(f"shot_number {twice} stands there twice")
+        return shots
+
+
+class Result(JobResult):
+    """Counts of this job's shots. `final_status`: completed | partial | failed."""
+
+    generated: bool = True
+    project_id: str
+    total: int
+    completed: int
+    failed: int
+    final_status: str
+
+
+class _NumberedShot(BaseModel):
+    shot_number: int
+
+
+def _readable(shots: Any) -> list[Any]:
+    """The entries that have a shot number; a payload may be anything, so not endlessly many."""
+    entries = cast("list[Any]", shots) if isinstance(shots, list) else []
+    return [shot for shot in entries[: 2 * MAX_SHOTS] if _is_numbered(shot)]
+
+
+def _is_numbered(shot: Any) -> bool:
+    try:
+        _NumberedShot.model_validate(shot)
+    except ValidationError:
+        return False
+    return True
+
+
+class Subject(JobData):
+    """What names the rows, even when the shots themselves do not validate."""
+
+    project_id: RowId
+    shots: Annotated[list[_NumberedShot], BeforeValidator(_readable)] = Field(
+        default_factory=list[_NumberedShot]
+    )
+
+    def shot_numbers(self) -> set[int]:
+        """The numbers that can be read."""
+        return {shot.shot_number for shot in self.shots}
+
+
+@job("storyboard_generation", timeout=timedelta(minutes=30))
+async def storyboard_generation(ctx: Context, data: Data) -> Result:
+    """Generate the pictures that are missing and settle the project's step 3."""
+    await ctx.services.projects.owned(data.project_id, data.user_id)
+    batch = StoryboardBatch(
+        ctx=ctx,
+        project_id=data.project_id,
+        user_id=data.user_id,
+        shots=data.shots,
+        characters=tuple(_with_safe_references(ctx, one) for one in data.characters),
+        style=data.style,
+        aspect_ratio=data.aspect_ratio,
+        rows=await own_rows(ctx, data.project_id, {shot.shot_number for shot in data.shots}),
+    )
+    await batch.generate()
+    await batch.try_again_if_passing()
+    status = await batch.settle()
+    return Result(
+        project_id=data.project_id,
+        total=batch.total,
+        completed=batch.succeeded,
+        failed=batch.total - batch.succeeded,
+        final_status=status,
+    )
+
+
+@storyboard_generation.on_failure
+async def settle(ctx: Context, subject: Subject, reason: str) -> None:
+    """Settle what still says that it is being worked on."""
+    await ctx.checkpoint(refused={})  # a retry by hand asks the provider again
+    services = ctx.services
+    project = await services.projects.owned(subject.project_id, subject.user_id)
+    rows = await own_rows(ctx, subject.project_id, subject.shot_numbers())
+    open_ids = [row.id for row in rows.values() if row.status == "generating"]
+    if open_ids:
+        await services.storyboards.fail_generating(open_ids, reason)
+    if project.step_3_status not in _FINAL and not any(row.is_superseded for row in rows.values()):
+        some = any(row.status == "success" for row in rows.values())
+        await services.projects.update(
+            subject.project_id, step_3_status="partial" if some else "failed"
+        )
+
+
+def _with_safe_references(ctx: Context, character: Character) -> Character:
+    """The character without references that the provider must not be sent to fetch."""
+    kept = tuple(url for url in character.reference_images if _is_safe(ctx, character, url))
+    return character.model_copy(update={"reference_images": kept})
+
+
+def _is_safe(ctx: Context, character: Character, url: str) -> bool:
+    try:
+        ctx.services.downloads.check(url)
+    except UnsafeUrl as error:
+        ctx.log.warning("A reference image of {} is left out: {}", character.short_name, error)
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The machine that takes jobs from the queue and gives back results."""

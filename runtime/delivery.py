@@ -1,0 +1,70 @@
+"""One attempt as the queue delivers it, and how foreign job fields become safe. Pure."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+# A backoff beyond a day is a slip of units; the job would look lost.
+_MAX_BACKOFF_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One attempt at one job. `attempts` is the job's own limit."""
+
+    job_id: str
+    name: str
+    data: Any
+    attempts_made: int
+    attempts: int
+    checkpoint: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether BullMQ will not deliver the job again."""
+        return self.attempts_made + 1 >= self.attempts
+
+
+def read_checkpoint(text: str | None) -> dict[str, Any]:
+    """What a handler saved; anything else counts as nothing."""
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def safe_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with which the library can finish the job: odd ones would strand it."""
+    return {
+        **options,
+        "attempts": _attempts(options.get("attempts")),
+        "backoff": _backoff(options.get("backoff")),
+    }
+
+
+def readable(raw: dict[str, str]) -> dict[str, str]:
+    """A job's hash without the parts that could not be decoded; it can still be failed."""
+    kept = {key: value for key, value in raw.items() if key not in {"progress", "returnvalue"}}
+    return {**kept, "data": "null", "opts": "{}", "stacktrace": "[]"}
+
+
+def _attempts(value: Any) -> int:
+    if isinstance(value, str) and value.isdigit() and len(value) < 4:
+        return int(value)
+    return value if isinstance(value, int) else 1
+
+
+def _backoff(value: Any) -> dict[str, Any] | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = {"type": "fixed", "delay": value}
+    if not isinstance(value, dict):
+        return None
+    backoff: dict[str, Any] = {**value}
+    delay = backoff.get("delay", 0)
+    if isinstance(delay, str) and delay.isdigit():
+        delay = int(delay[:12])
+    if not isinstance(delay, int | float) or not math.isfinite(delay) or delay < 0:
+        return None
+    return {**backoff, "delay": min(delay, _MAX_BACKOFF_MS)}

@@ -1,0 +1,129 @@
+"""One job from its payload to its outcome. Knows nothing of BullMQ."""
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from core.context import JobContext, QueueLink
+from core.envelope import success
+from core.errors import RetryableError, UnknownJob, is_passing
+from core.job_data import JobResult, parse
+from core.registry import JobSpec
+from runtime.delivery import Delivery
+from runtime.observe import Observation
+from runtime.outcome import Fail, Outcome, decide
+from services.bundle import Context, Services
+
+# Work folders lie in the system's temporary folder under this name.
+WORKDIR_PREFIX = "vidfab-"
+
+# The hook writes a few rows; a database that is away that long is the watchdog's business.
+_HOOK_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The attempt succeeded; `envelope` is the job's return value."""
+
+    envelope: dict[str, Any]
+
+
+class Dispatcher:
+    """Finds the handler of a delivery, runs it and says what becomes of the job."""
+
+    def __init__(self, specs: Mapping[str, JobSpec], services: Services) -> None:
+        self._specs = specs
+        self._services = services
+
+    async def run(
+        self, delivery: Delivery, link: QueueLink, stopping: asyncio.Event
+    ) -> Done | Outcome:
+        """Run one attempt. Raises nothing but CancelledError."""
+        spec = self._specs.get(delivery.name)
+        attempt = delivery.attempts_made + 1
+        observation = Observation(delivery.job_id, delivery.name, delivery.data, attempt)
+        with tempfile.TemporaryDirectory(prefix=WORKDIR_PREFIX, ignore_cleanup_errors=True) as path:
+            ctx = self._context(delivery, link, stopping, Path(path))
+            try:
+                return await self._attempt(spec, ctx, delivery, observation)
+            except Exception as error:
+                outcome = decide(error, is_last_attempt=delivery.is_last_attempt)
+                if isinstance(outcome, Fail):
+                    await self._settle(spec, ctx, delivery, outcome.reason)
+                observation.ended(outcome, error)
+                return outcome
+
+    async def settle(self, delivery: Delivery, link: QueueLink, reason: str) -> None:
+        """Put the rows of a job that BullMQ fails by itself into a final state."""
+        spec = self._specs.get(delivery.name)
+        ctx = self._context(delivery, link, asyncio.Event(), Path())
+        logger.error("❌ Failed: {} {}: {}", delivery.name, delivery.job_id, reason)
+        await self._settle(spec, ctx, delivery, reason)
+
+    def _context(
+        self, delivery: Delivery, link: QueueLink, stopping: asyncio.Event, workdir: Path
+    ) -> Context:
+        return JobContext(
+            job_id=delivery.job_id,
+            name=delivery.name,
+            attempt=delivery.attempts_made + 1,
+            is_last_attempt=delivery.is_last_attempt,
+            log=logger.bind(job_id=delivery.job_id, job_name=delivery.name),
+            services=self._services,
+            workdir=workdir,
+            stopping=stopping,
+            link=link,
+            checkpoint_fields=dict(delivery.checkpoint),
+        )
+
+    async def _attempt(
+        self, spec: JobSpec | None, ctx: Context, delivery: Delivery, observation: Observation
+    ) -> Done:
+        observation.started()
+        await ctx.progress(0, "Starting job...")
+        if spec is None:
+            known = ", ".join(sorted(self._specs))
+            raise UnknownJob(f"Unknown job name '{delivery.name[:100]}': known are {known}")
+        data = parse(spec.data, delivery.data)
+        result = await _within_limit(spec, ctx, data)
+        envelope = success(
+            result, duration_ms=observation.elapsed_ms(), attempts_made=delivery.attempts_made
+        )
+        observation.completed(envelope)
+        return Done(envelope)
+
+    async def _settle(
+        self, spec: JobSpec | None, ctx: Context, delivery: Delivery, reason: str
+    ) -> None:
+        if spec is None or spec.failure_hook is None:
+            return
+        try:
+            subject = parse(spec.subject, delivery.data)
+            async with asyncio.timeout(_HOOK_TIMEOUT_S):
+                await spec.failure_hook(ctx, subject, reason)
+        except Exception as error:  # the job fails all the same; a row may stay open
+            level = "WARNING" if is_passing(error) else "DEBUG"
+            ctx.log.log(level, "The rows of the failed job were left as they are: {}", error)
+
+
+async def _within_limit(spec: JobSpec, ctx: Context, data: Any) -> JobResult:
+    """The handler's result, in time. Raises RetryableError when the attempt ran out of it."""
+    limit = asyncio.timeout(spec.timeout.total_seconds())
+    try:
+        async with limit:
+            return await spec.handler(ctx, data)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise RetryableError(f"The job ran longer than {spec.timeout}") from error
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        # Not by the worker: the handler awaited something of its own that was cancelled.
+        raise RetryableError("A part of the job was cancelled from within") from None

@@ -1,0 +1,80 @@
+"""A running job's line to the queue, for handlers: progress, checkpoint, follow-up jobs.
+
+`queue` and `job` are BullMQ's objects, handed over by the consumer, the library's only importer.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from loguru import logger
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError
+
+from config.settings import Settings
+from core.follow_ups import FollowUp
+
+
+class JobLink:
+    """The `QueueLink` of one delivery."""
+
+    def __init__(
+        self, queue: Any, job: Any, settings: Settings, checkpoint_script: AsyncScript
+    ) -> None:
+        self._queue = queue
+        self._job = job
+        self._settings = settings
+        self._checkpoint_script = checkpoint_script
+
+    async def send_progress(self, progress: Mapping[str, Any]) -> None:
+        """Publish a progress object; a queue that is away costs the event, not the job."""
+        try:
+            await self._job.updateProgress(dict(progress))
+        except (RedisError, OSError, TypeError) as error:  # TypeError: the job was removed
+            logger.warning("Progress of job {} was not sent: {}", self._job.id, error)
+
+    async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        """Keep the checkpoint in the job's hash, where the next delivery brings it along."""
+        key = self._queue.toKey(self._job.id)
+        try:
+            await self._checkpoint_script(keys=[key], args=[json.dumps(checkpoint)])
+        except (RedisError, OSError) as error:
+            logger.warning("The checkpoint of job {} was not saved: {}", self._job.id, error)
+
+    async def add_jobs(self, follow_ups: Sequence[FollowUp]) -> None:
+        """Add jobs; one that is finished under the same id makes room, an open one stays."""
+        await self._remove_finished([job.job_id for job in follow_ups])
+        await self._queue.addBulk(
+            [
+                {"name": job.name, "data": dict(job.data), "opts": self._options(job)}
+                for job in follow_ups
+            ]
+        )
+
+    async def _remove_finished(self, job_ids: list[str]) -> None:
+        async with self._queue.client.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hget(self._queue.toKey(job_id), "finishedOn")
+            finished = await pipe.execute()
+        for job_id, when in zip(job_ids, finished, strict=True):
+            if when:
+                await self._queue.remove(job_id)
+
+    def _options(self, follow_up: FollowUp) -> dict[str, Any]:
+        """The app's own defaults where the follow-up names none."""
+        settings = self._settings
+        return {
+            "jobId": follow_up.job_id,
+            "priority": follow_up.priority,
+            "attempts": follow_up.attempts or settings.queue_max_retries,
+            "backoff": {
+                "type": "exponential",
+                "delay": _first_set(follow_up.backoff_ms, settings.queue_retry_delay_ms),
+            },
+            "removeOnComplete": _first_set(follow_up.remove_on_complete, 50),
+            "removeOnFail": _first_set(follow_up.remove_on_fail, 20),
+        }
+
+
+def _first_set(value: int | None, default: int) -> int:
+    return default if value is None else value

@@ -1,0 +1,70 @@
+"""All services of one worker, each made when first asked for."""
+
+from functools import cached_property
+from typing import TypeAlias
+
+from config.settings import Settings
+from core.context import JobContext
+from services.clips import Clips
+from services.downloads import Downloads
+from services.images import ImageProvider, choose_provider
+from services.projects import Projects
+from services.storyboards import Storyboards
+from services.supabase import Supabase
+from services.videos import Videos
+
+
+class Services:
+    """What handlers reach the outside world through."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def supabase(self) -> Supabase:
+        """Tables and storage."""
+        return Supabase(self.settings)
+
+    @cached_property
+    def projects(self) -> Projects:
+        """Project rows."""
+        return Projects(self.supabase)
+
+    @cached_property
+    def storyboards(self) -> Storyboards:
+        """Storyboard rows and pictures."""
+        return Storyboards(self.supabase)
+
+    @cached_property
+    def clips(self) -> Clips:
+        """Clip rows."""
+        return Clips(self.supabase)
+
+    @cached_property
+    def videos(self) -> Videos:
+        """Rows of single videos."""
+        return Videos(self.supabase)
+
+    @cached_property
+    def downloads(self) -> Downloads:
+        """Guarded downloads of URLs from job data."""
+        return Downloads(self.settings)
+
+    @cached_property
+    def images(self) -> ImageProvider | None:
+        """The configured image provider, None when no key is set."""
+        return choose_provider(self.settings, self.downloads)
+
+    async def warm_up(self) -> None:
+        """Load what nearly every job needs, so that the first one does not wait for it."""
+        await self.supabase.load()
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        for name in ("images", "downloads", "supabase"):
+            service = self.__dict__.get(name)
+            if service is not None:
+                await service.aclose()
+
+
+Context: TypeAlias = JobContext[Services]

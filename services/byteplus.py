@@ -1,0 +1,160 @@
+"""BytePlus ModelArk: Seedream pictures.
+
+`POST {base}/images/generations` answers when the picture is there, about 15 s later. It is billed
+even when nobody waits for the answer, and has no idempotency key.
+"""
+
+import secrets
+
+import httpx
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from config.settings import Settings
+from core.errors import ContentRejected, PermanentError, ServiceError
+from services.http import new_client, one_line, service_error, transport_error, with_retries
+from services.images import MAX_REFERENCES, ImageRequest, ImageUrl
+
+_SERVICE = "Seedream"
+_OPERATION = "generate a picture"
+
+# The 2K presets of Seedream 5; others would have to keep 3.7 to 16.8 million pixels.
+_SIZES = {
+    "1:1": "2048x2048",
+    "4:3": "2304x1728",
+    "3:4": "1728x2304",
+    "16:9": "2848x1600",
+    "9:16": "1600x2848",
+    "3:2": "2496x1664",
+    "2:3": "1664x2496",
+    "21:9": "3136x1344",
+}
+_TAKES = 1_000_000
+# Parts of error codes. The prompt or a reference is refused:
+_REJECTED = ("SensitiveContentDetected", "RiskDetection", "InvalidImageURL")
+# The request is wrong and will be:
+_INVALID = ("InvalidParameter", "MissingParameter")
+# The account's own spending limit, a 429 that waiting does not cure:
+_SPENT = "SetLimitExceeded"
+
+
+class _Error(BaseModel):
+    code: str = ""
+    message: str = ""
+
+
+class _Item(BaseModel):
+    url: str | None = None
+    error: _Error | None = None
+
+
+class _Answer(BaseModel):
+    data: list[_Item] | None = None
+    error: _Error | None = None
+
+
+class Seedream:
+    """Buys pictures from Seedream; references go as URLs that BytePlus fetches itself."""
+
+    name = "seedream"
+
+    def __init__(self, settings: Settings, key: SecretStr) -> None:
+        self._model = settings.byteplus_image_model
+        self._attempts = settings.byteplus_image_max_retries + 1
+        self._client = new_client(
+            settings,
+            base_url=settings.byteplus_url,
+            headers={"Authorization": f"Bearer {key.get_secret_value()}"},
+            timeout=httpx.Timeout(settings.byteplus_image_timeout_ms / 1000, connect=10),
+        )
+
+    async def generate(self, request: ImageRequest) -> ImageUrl:
+        """Buy one picture; its URL lives 24 h.
+
+        Raises ContentRejected, PermanentError for a wrong request, or ServiceError.
+        """
+        body = self._body(request)
+        return await with_retries(lambda: self._ask(body), attempts=self._attempts)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _ask(self, body: dict[str, object]) -> ImageUrl:
+        try:
+            response = await self._client.post("/images/generations", json=body)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise transport_error(_SERVICE, _OPERATION, error) from error
+        except httpx.HTTPError as error:
+            # The request went out: the picture may be made, and paid for, without us.
+            raise transport_error(_SERVICE, _OPERATION, error, billed=True) from error
+        if response.status_code != httpx.codes.OK.value:
+            raise _judged(service_error(_SERVICE, _OPERATION, response))
+        return _picture(response)
+
+    def _body(self, request: ImageRequest) -> dict[str, object]:
+        """The documented fields only: the API knows no negative prompt.
+
+        Equal requests may be answered from a cache, and the next version of a shot has to be
+        another picture: the take tells them apart (not every Seedream accepts a `seed`).
+        """
+        body: dict[str, object] = {
+            "model": self._model,
+            "prompt": f"Take {secrets.randbelow(_TAKES)}. {request.prompt}",
+            "size": _size(request.aspect_ratio),
+            "sequential_image_generation": "disabled",
+            "response_format": "url",
+            "stream": False,
+            "watermark": False,
+        }
+        references = request.references[:MAX_REFERENCES]
+        if references:
+            body["image"] = references[0] if len(references) == 1 else list(references)
+        return body
+
+
+def _size(aspect_ratio: str) -> str:
+    size = _SIZES.get(aspect_ratio)
+    if size is None:
+        raise PermanentError(f"Seedream has no size for the aspect ratio {one_line(aspect_ratio)}")
+    return size
+
+
+def _picture(response: httpx.Response) -> ImageUrl:
+    """The first picture of a 200 answer, which may hold an error all the same."""
+    try:
+        answer = _Answer.model_validate_json(response.content)
+    except ValidationError:
+        raise _unusable("an answer that cannot be read") from None
+    item = next(iter(answer.data or []), _Item())
+    error = answer.error or item.error
+    if error is not None:
+        raise _judged(_error_in_answer(error))
+    if not item.url:
+        raise _unusable("an answer without a picture")
+    return ImageUrl(item.url)
+
+
+def _error_in_answer(error: _Error) -> ServiceError:
+    message = one_line(error.message or error.code) or "the picture failed without a reason"
+    return ServiceError(_SERVICE, _OPERATION, message, code=error.code, retryable=True)
+
+
+def _judged(error: ServiceError) -> Exception:
+    """The same error by its code: a refusal is final for this request, a spent account for all."""
+    code = error.code or ""
+    if any(part in code for part in _REJECTED):
+        return ContentRejected(str(error))
+    if any(part in code for part in _INVALID):
+        return PermanentError(str(error))
+    if _SPENT in code:
+        error.retryable = False
+    # A gateway that stopped waiting does not stop the work behind it.
+    error.billed = error.status == httpx.codes.GATEWAY_TIMEOUT.value
+    return error
+
+
+def _unusable(what: str) -> ServiceError:
+    # Made and paid for, yet not to be had: asking at once would only pay again.
+    return ServiceError(
+        _SERVICE, _OPERATION, f"{_SERVICE} gave {what}", retryable=True, billed=True
+    )

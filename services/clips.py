@@ -1,0 +1,65 @@
+"""Rows of `project_video_clips`: one a shot."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from core.paths import RowId
+from services.supabase import Supabase
+
+_TABLE = "project_video_clips"
+_COLUMNS = (
+    "id,project_id,shot_number,status,storage_status,video_url,video_url_external,cdn_url,"
+    "storage_path,seedance_task_id,video_request_id"
+)
+
+
+class ClipRow(BaseModel):
+    """The columns of a clip that jobs read. `status`: generating | success | failed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    project_id: str
+    shot_number: int
+    status: str | None = None
+    storage_status: str | None = None
+    video_url: str | None = None
+    video_url_external: str | None = None
+    cdn_url: str | None = None
+    storage_path: str | None = None
+    seedance_task_id: str | None = None
+    video_request_id: str | None = None
+
+
+class Clips:
+    """The clips table."""
+
+    def __init__(self, supabase: Supabase) -> None:
+        self._supabase = supabase
+
+    async def of_project(self, project_id: RowId) -> list[ClipRow]:
+        """All clips of a project, in shot order."""
+        rows = await self._supabase.query(
+            "read the clips",
+            lambda db: (
+                db.from_(_TABLE)
+                .select(_COLUMNS)
+                .eq("project_id", project_id)
+                .order("shot_number")
+                .execute()
+            ),
+        )
+        return [ClipRow.model_validate(row) for row in rows]
+
+    async def find(self, project_id: RowId, shot_number: int) -> ClipRow | None:
+        """The clip of one shot."""
+        clips = await self.of_project(project_id)
+        return next((clip for clip in clips if clip.shot_number == shot_number), None)
+
+    async def update(self, row_id: RowId, **fields: Any) -> None:
+        """Set columns of one row."""
+        await self._supabase.query(
+            "update the clip",
+            lambda db: db.from_(_TABLE).update(fields).eq("id", row_id).execute(),
+        )

@@ -1,0 +1,74 @@
+"""What a file is, by its content; headers and names are not believed."""
+
+from enum import Enum
+from io import SEEK_END
+from typing import BinaryIO
+
+from core.errors import RetryableError, UnusableContent
+
+# Enough for every signature below.
+HEAD_BYTES = 12
+# Cameras and editors append data after the end marker; this much of it is put up with.
+_TAIL_BYTES = 64 * 1024
+# Still pictures in the container of MP4.
+_PICTURE_BRANDS = frozenset(
+    {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"}
+)
+
+
+class Kind(Enum):
+    """What a download may be; the value is how the message calls it."""
+
+    IMAGE = "an image (JPEG, PNG or WebP)"
+    VIDEO = "a video (MP4, MOV or WebM)"
+
+
+def sniff(head: bytes) -> str | None:
+    """The content type that the first HEAD_BYTES show, None for anything we do not store."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[4:8] == b"ftyp" and head[8:12] not in _PICTURE_BRANDS:
+        return "video/quicktime" if head[8:10] == b"qt" else "video/mp4"
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return "video/webm"
+    return None
+
+
+def content_type_of(head: bytes, accept: Kind) -> str:
+    """The content type, if it is of the kind asked for. Raises UnusableContent."""
+    found = sniff(head)
+    if found is None or found.partition("/")[0] != accept.name.lower():
+        raise UnusableContent(f"What the address serves is not {accept.value}")
+    return found
+
+
+def check_complete(stream: BinaryIO, content_type: str) -> None:
+    """Refuse a picture that stops before its end. Raises RetryableError.
+
+    Servers that send no length give no other sign of a broken transfer. Leaves the stream at its
+    end.
+    """
+    stream.seek(0)
+    head = stream.read(HEAD_BYTES)
+    size = stream.seek(0, SEEK_END)
+    stream.seek(max(0, size - _TAIL_BYTES))
+    if not _is_complete(content_type, head, stream.read(), size):
+        raise RetryableError("The picture was cut off before its end")
+
+
+def _is_complete(content_type: str, head: bytes, tail: bytes, size: int) -> bool:
+    match content_type:
+        case "image/jpeg":
+            # After the last start of a scan: an embedded preview has an end marker of its own, and
+            # within a scan none can occur.
+            return tail.rfind(b"\xff\xd9") > tail.rfind(b"\xff\xda")
+        case "image/png":
+            return b"IEND\xaeB\x60\x82" in tail
+        case "image/webp":
+            return size >= int.from_bytes(head[4:8], "little") + 8
+        case _:
+            return True

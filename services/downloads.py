@@ -1,0 +1,187 @@
+"""Guarded, streaming downloads of URLs that came with a job."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import httpcore
+import httpx
+
+from config.settings import Settings
+from core.errors import PermanentError, RetryableError, UnsafeUrl, UnusableContent
+from services.content import Kind, check_complete, content_type_of
+from services.guard import CheckedUrl, PinnedBackend, Resolver, check_url
+from services.http import is_passing_status, new_client, one_line, tls_context
+
+DEFAULT_DEADLINE = timedelta(minutes=2)
+
+_CHUNK_BYTES = 256 * 1024
+_MAX_REDIRECTS = 5
+# A body that stands still for 30 s is dead; one that trickles meets the deadline.
+_TIMEOUT = httpx.Timeout(30, connect=10)
+# Signed URLs cover the host alone, so nothing is sent beyond what every client sends. Some hosts
+# refuse a request without a user agent.
+_HEADERS = {"accept-encoding": "identity", "user-agent": "vidfab-worker"}
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A complete file on this machine."""
+
+    path: Path
+    size_bytes: int
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What one download may be."""
+
+    max_bytes: int
+    accept: Kind
+    deadline: timedelta
+
+
+class Downloads:
+    """Fetches what the guard lets through. `resolve` stands in for DNS in tests.
+
+    Raises UnsafeUrl, UnusableContent (wrong kind, too large), PermanentError (4xx) or
+    RetryableError (5xx, 408, 409, 425, 429, connection lost, too slow, cut off).
+    """
+
+    def __init__(self, settings: Settings, resolve: Resolver | None = None) -> None:
+        self._allowed = settings.download_allowed_hosts
+        self._client = new_client(
+            settings,
+            timeout=_TIMEOUT,
+            headers=_HEADERS,
+            transport=_pinned_transport(settings, resolve),
+        )
+
+    def check(self, url: str) -> None:
+        """Judge the text of a URL that somebody else will fetch. Raises UnsafeUrl."""
+        check_url(url, self._allowed)
+
+    async def fetch(
+        self,
+        url: str,
+        into: Path,
+        *,
+        max_bytes: int,
+        accept: Kind,
+        deadline: timedelta = DEFAULT_DEADLINE,
+    ) -> Downloaded:
+        """Stream `url` into the file `into`, complete or not at all."""
+        with _whole_or_nothing(into) as stream:
+            content_type = await self._receive(url, stream, _Terms(max_bytes, accept, deadline))
+            return Downloaded(into, stream.tell(), content_type)
+
+    async def fetch_bytes(
+        self, url: str, *, max_bytes: int, accept: Kind, deadline: timedelta = DEFAULT_DEADLINE
+    ) -> tuple[bytes, str]:
+        """The content and its type, for what is small enough to be held in memory."""
+        stream = BytesIO()
+        content_type = await self._receive(url, stream, _Terms(max_bytes, accept, deadline))
+        return stream.getvalue(), content_type
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _receive(self, url: str, stream: BinaryIO, terms: _Terms) -> str:
+        """Fill the stream and return the content type."""
+        checked = check_url(url, self._allowed)
+        seconds = terms.deadline.total_seconds()
+        try:
+            async with asyncio.timeout(seconds), self._opened(checked) as response:
+                content_type = await _copy(response, stream, terms)
+        except TimeoutError:
+            raise RetryableError(f"Download of {checked} took longer than {seconds:g} s") from None
+        except httpx.HTTPError as error:
+            reason = one_line(str(error)) or type(error).__name__
+            raise RetryableError(f"Download of {checked} failed: {reason}") from error
+        await asyncio.to_thread(check_complete, stream, content_type)
+        return content_type
+
+    @asynccontextmanager
+    async def _opened(self, url: CheckedUrl) -> AsyncGenerator[httpx.Response]:
+        """The response of 200 at the end of the redirects, each checked anew."""
+        for _ in range(_MAX_REDIRECTS + 1):
+            async with self._client.stream("GET", url.url) as response:
+                if response.next_request is None:
+                    _check_answer(response)
+                    yield response
+                    return
+                url = self._redirected(url, response.next_request.url)
+        raise PermanentError(f"Download failed: more than {_MAX_REDIRECTS} redirects")
+
+    def _redirected(self, url: CheckedUrl, target: httpx.URL) -> CheckedUrl:
+        try:
+            return check_url(str(target), self._allowed)
+        except UnsafeUrl as error:
+            raise UnsafeUrl(f"redirect from {url.host}: {error}") from error
+
+
+@contextmanager
+def _whole_or_nothing(path: Path) -> Generator[BinaryIO]:
+    """A new file that is removed again when what fills it fails."""
+    try:
+        with path.open("w+b") as stream:
+            yield stream
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+async def _copy(response: httpx.Response, stream: BinaryIO, terms: _Terms) -> str:
+    """Copy the body, refusing early what is too large or not of the kind.
+
+    A body shorter than its content-length is an httpx.RemoteProtocolError.
+    """
+    _check_size(int(response.headers.get("content-length", 0)), terms.max_bytes)
+    size, content_type = 0, None
+    # Chunks are of full size but for the last, so the first one holds the whole signature.
+    async for chunk in response.aiter_raw(_CHUNK_BYTES):
+        content_type = content_type or content_type_of(chunk, terms.accept)
+        size += len(chunk)
+        _check_size(size, terms.max_bytes)
+        # A disk with a full write cache can hold a write for seconds.
+        await asyncio.to_thread(stream.write, chunk)
+    if content_type is None:
+        raise RetryableError("Download failed: the server sent nothing")
+    return content_type
+
+
+def _check_answer(response: httpx.Response) -> None:
+    status = response.status_code
+    if status != HTTPStatus.OK:
+        phrase = httpx.codes.get_reason_phrase(status)
+        message = f"Download failed: the server answered {status} {phrase}".rstrip()
+        raise RetryableError(message) if is_passing_status(status) else PermanentError(message)
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnusableContent("Download failed: the server sent the file compressed, unasked")
+
+
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise UnusableContent(f"The file is larger than {max_bytes / 1024 / 1024:g} MiB")
+
+
+def _pinned_transport(settings: Settings, resolve: Resolver | None) -> httpx.AsyncHTTPTransport:
+    tls = tls_context(settings.ca_file)
+    transport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
+    # httpx has no public way to hand over a network backend.
+    transport._pool = httpcore.AsyncConnectionPool(  # pyright: ignore[reportPrivateUsage]
+        ssl_context=tls,
+        max_connections=20,
+        max_keepalive_connections=5,
+        keepalive_expiry=5,
+        network_backend=PinnedBackend(settings.download_allowed_hosts, resolve),
+    )
+    return transport

@@ -1,0 +1,170 @@
+"""Supabase: table queries and object uploads, with our errors, time-outs and retries.
+
+Of the `supabase` package only its two clients for tables and files are loaded, in a thread:
+0.1 s and 10 MiB, where the whole with auth and realtime takes twice both.
+"""
+
+import asyncio
+import importlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+
+from config.settings import Settings
+from core.errors import ServiceError
+from core.paths import Bucket
+from services.http import (
+    is_passing_status,
+    new_client,
+    one_line,
+    transport_error,
+    with_retries,
+)
+
+if TYPE_CHECKING:
+    from storage3 import AsyncStorageClient
+
+Answer = TypeVar("Answer")
+Row = dict[str, Any]
+
+# A row call answers in milliseconds; an upload over a slow line may take minutes.
+_ROW_TIMEOUT = httpx.Timeout(15, connect=10)
+_FILE_TIMEOUT = httpx.Timeout(120, connect=10)
+# Four tries over about 4 s bridge a restart of the gateway; longer outages are the job's retries.
+_ATTEMPTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Clients:
+    """`tables` is postgrest's client, whose builders are typed only in part."""
+
+    tables: Any
+    files: "AsyncStorageClient"
+
+
+class Supabase:
+    """One project's tables and storage, with the service key."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._row_http = new_client(settings, timeout=_ROW_TIMEOUT)
+        self._file_http = new_client(settings, timeout=_FILE_TIMEOUT)
+        self._clients: _Clients | None = None
+        self._connecting = asyncio.Lock()
+
+    async def query(self, operation: str, build: Callable[[Any], Awaitable[Any]]) -> list[Row]:
+        """Run one idempotent table request and return its rows. Raises ServiceError.
+
+        `build` makes the request anew for each try: `lambda db: db.from_("x").select().execute()`.
+        """
+        clients = await self._connected()
+
+        async def once() -> list[Row]:
+            answer = await self._translated(operation, build(clients.tables))
+            return _rows(operation, answer.data)
+
+        return await with_retries(once, attempts=_ATTEMPTS)
+
+    async def upload(
+        self, bucket: Bucket, path: str, source: Path, *, content_type: str, max_age_s: int
+    ) -> str:
+        """Store the file `source` at `bucket/path`, over what is there; returns the public URL."""
+        clients = await self._connected()
+        options: Any = {
+            "content-type": content_type,
+            "cache-control": str(max_age_s),
+            "upsert": "true",
+            # A multipart upload says it in the form as well; not every server reads that.
+            "headers": {"cache-control": f"max-age={max_age_s}"},
+        }
+
+        async def once() -> str:
+            files = clients.files.from_(bucket)
+            await self._translated(f"upload to {bucket}", files.upload(path, source, options))
+            return (await files.get_public_url(path)).rstrip("?")
+
+        return await with_retries(once, attempts=_ATTEMPTS)
+
+    async def load(self) -> None:
+        """Import and make the clients; no I/O."""
+        await self._connected()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._row_http.aclose()
+        await self._file_http.aclose()
+
+    async def _connected(self) -> "_Clients":
+        async with self._connecting:
+            if self._clients is None:
+                self._clients = await self._connect()
+        return self._clients
+
+    async def _connect(self) -> "_Clients":
+        postgrest = await asyncio.to_thread(importlib.import_module, "postgrest")
+        storage3 = await asyncio.to_thread(importlib.import_module, "storage3")
+        url = self._settings.supabase_url
+        key = self._settings.supabase_key.get_secret_value()
+        headers = {"apikey": key, "Authorization": f"Bearer {key}"}
+        tables = postgrest.AsyncPostgrestClient(
+            f"{url}/rest/v1", headers=headers, http_client=self._row_http, retry_enabled=False
+        )
+        files = storage3.AsyncStorageClient(
+            f"{url}/storage/v1/", headers=headers, http_client=self._file_http
+        )
+        return _Clients(tables, files)
+
+    async def _translated(self, operation: str, request: Awaitable[Answer]) -> Answer:
+        from postgrest.exceptions import APIError
+        from storage3.exceptions import StorageApiError
+
+        try:
+            return await request
+        except APIError as error:
+            raise _refusal(operation, error.message, error.code) from error
+        except StorageApiError as error:
+            raise _refusal(operation, error.message, error.status) from error
+        except httpx.HTTPError as error:
+            raise transport_error("Supabase", operation, error) from error
+        except (ValueError, KeyError) as error:
+            raise _unreadable(operation) from error
+
+
+def _refusal(operation: str, message: str | None, code: str | int | None) -> ServiceError:
+    """PostgREST gives SQLSTATE or PGRST codes, gateways and storage give HTTP statuses."""
+    text = str(code or "")
+    status = int(text) if text.isdigit() and len(text) == 3 else None
+    return ServiceError(
+        "Supabase",
+        operation,
+        f"Supabase refused to {operation}: {one_line(message or 'no reason given')}",
+        status=status,
+        code=text or None,
+        retryable=_is_passing(text, status) and "api key" not in (message or "").lower(),
+    )
+
+
+def _is_passing(code: str, status: int | None) -> bool:
+    # SQLSTATE 08: connection, 40: serialization, deadlock, 53: out of resources, 55: not in the
+    # needed state, 57: operator's intervention, 58 and XX: the server itself; PGRST00x: PostgREST
+    # cannot reach its database. No code at all: a gateway spoke.
+    if status is not None:
+        return is_passing_status(status)
+    passing = {"08", "40", "53", "55", "57", "58", "XX"}
+    return code[:2] in passing or code.startswith("PGRST00") or not code.strip()
+
+
+def _rows(operation: str, data: Any) -> list[Row]:
+    """The rows of an answer; a proxy's page with status 200 is none."""
+    rows: list[Any] = data or []
+    if not all(hasattr(row, "items") for row in rows):
+        raise _unreadable(operation)
+    return list(rows)
+
+
+def _unreadable(operation: str) -> ServiceError:
+    message = f"Supabase gave an answer to '{operation}' that cannot be read"
+    return ServiceError("Supabase", operation, message, retryable=True)

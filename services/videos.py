@@ -1,0 +1,60 @@
+"""Rows of `user_videos`: single videos of a user."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from core.errors import NotFound, NotOwner
+from core.paths import PlainId
+from services.supabase import Supabase
+
+_TABLE = "user_videos"
+_COLUMNS = "id,user_id,status,storage_path,thumbnail_path,file_size,duration_seconds"
+
+# Videos that the app shows before they are saved have an id of this form and no row.
+TEMPORARY = "temp-"
+
+
+class VideoRow(BaseModel):
+    """The columns of a video that jobs read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    user_id: str
+    status: str | None = None
+    storage_path: str | None = None
+    thumbnail_path: str | None = None
+    file_size: int | None = None
+    duration_seconds: int | None = None
+
+
+class Videos:
+    """The videos table."""
+
+    def __init__(self, supabase: Supabase) -> None:
+        self._supabase = supabase
+
+    async def owned(self, video_id: PlainId, user_id: PlainId) -> VideoRow | None:
+        """The video, if `user_id` owns it; None for a temporary one. Raises NotFound, NotOwner."""
+        if video_id.startswith(TEMPORARY):
+            return None
+        rows = await self._supabase.query(
+            "read the video",
+            lambda db: db.from_(_TABLE).select(_COLUMNS).eq("id", video_id).execute(),
+        )
+        if not rows:
+            raise NotFound(f"Video {video_id} does not exist")
+        video = VideoRow.model_validate(rows[0])
+        if video.user_id != user_id:
+            raise NotOwner(f"Video {video_id} does not belong to the job's user")
+        return video
+
+    async def update(self, video_id: PlainId, **fields: Any) -> None:
+        """Set columns of one video; nothing to do for a temporary one."""
+        if video_id.startswith(TEMPORARY):
+            return
+        await self._supabase.query(
+            "update the video",
+            lambda db: db.from_(_TABLE).update(fields).eq("id", video_id).execute(),
+        )

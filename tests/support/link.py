@@ -1,0 +1,43 @@
+"""A queue link that keeps what a handler sends, and a context that stands on it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from core.context import JobContext
+from core.follow_ups import FollowUp
+
+
+@dataclass
+class RecordingLink:
+    progress: list[dict[str, Any]] = field(default_factory=list)
+    checkpoints: list[dict[str, Any]] = field(default_factory=list)
+    added: list[FollowUp] = field(default_factory=list)
+
+    async def send_progress(self, progress: Mapping[str, Any]) -> None:
+        self.progress.append(dict(progress))
+
+    async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        self.checkpoints.append(dict(checkpoint))
+
+    async def add_jobs(self, follow_ups: Sequence[FollowUp]) -> None:
+        self.added.extend(follow_ups)
+
+
+def context(link: RecordingLink, workdir: Path = Path(), **fields: Any) -> JobContext[Any]:
+    defaults: dict[str, Any] = {
+        "job_id": "job-1",
+        "name": "some_job",
+        "attempt": 1,
+        "is_last_attempt": False,
+        "log": logger,
+        "services": None,
+        "workdir": workdir,
+        "stopping": asyncio.Event(),
+        "link": link,
+    }
+    return JobContext(**{**defaults, **fields})

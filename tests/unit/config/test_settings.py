@@ -1,0 +1,155 @@
+"""Settings: aliases, precedence, files, and what is said of wrong values."""
+
+from pathlib import Path
+
+import pytest
+
+from config.environment import Environment, read_environment
+from config.errors import ConfigError
+from config.settings import Settings, load_settings
+
+SUPABASE = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SERVICE_KEY": "sb_secret_1"}
+
+
+def settings(**values: str) -> Settings:
+    return load_settings(environment=Environment({**SUPABASE, **values}, {}))
+
+
+def problems(**values: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(environment=Environment(values, {}))
+    return caught.value.problems
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    found = settings()
+    assert found.queue_name == "vidfab-video-processing"
+    assert (found.queue_concurrency, found.queue_max_retries) == (3, 3)
+    assert found.queue_retry_delay_ms == 60_000
+    assert found.storyboard_concurrency == 3
+    assert found.redis_address() == "redis://localhost:6379/0"
+    assert found.environment == "development"
+
+
+@pytest.mark.parametrize(
+    ("values", "address"),
+    [
+        (
+            {
+                "BULLMQ_REDIS_URL": "redis://a:1",
+                "UPSTASH_REDIS_URL": "redis://b:1",
+                "REDIS_URL": "redis://c:1",
+            },
+            "redis://a:1",
+        ),
+        ({"UPSTASH_REDIS_URL": "rediss://b:1", "REDIS_URL": "redis://c:1"}, "rediss://b:1"),
+        ({"REDIS_URL": "redis://c:1", "REDIS_HOST": "d"}, "redis://c:1"),
+        ({"REDIS_HOST": "d", "REDIS_PORT": "7", "REDIS_DB": "2"}, "redis://d:7/2"),
+        ({"REDIS_PASSWORD": "p@ss/word"}, "redis://:p%40ss%2Fword@localhost:6379/0"),
+    ],
+)
+def test_the_first_redis_variable_that_is_set_wins(values: dict[str, str], address: str) -> None:
+    assert settings(**values).redis_address() == address
+
+
+@pytest.mark.parametrize(
+    ("field", "names"),
+    [
+        ("byteplus_key", ["BYTEPLUS_API_KEY", "BYTEPLUS_ARK_API_KEY"]),
+        ("google_key", ["GOOGLE_AI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"]),
+        (
+            "supabase_key",
+            ["SUPABASE_SERVICE_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SECRET_KEY"],
+        ),
+    ],
+)
+def test_aliases_are_ranked(field: str, names: list[str]) -> None:
+    base = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SERVICE_KEY": "default"}
+    if field == "supabase_key":
+        del base["SUPABASE_SERVICE_KEY"]
+    for rank, name in enumerate(names):
+        lower = {other: "lower" for other in names[rank + 1 :]}
+        seen = Environment({**base, **lower, name: "wins"}, {})
+        secret = getattr(load_settings(environment=seen), field)
+        assert secret.get_secret_value() == "wins"
+
+
+def test_process_environment_then_env_local_then_env(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("A=env\nB=env\nC=env\nD=\n", encoding="utf-8")
+    Path(".env.local").write_text("A=local\nB=local\n", encoding="utf-8")
+    seen = read_environment(process={"A": "process"})
+    assert seen.values == {"A": "process", "B": "local", "C": "env"}
+    assert seen.origins == {"A": "process environment", "B": ".env.local", "C": ".env"}
+
+
+def test_an_alias_of_higher_rank_in_a_file_beats_a_lower_one_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("BULLMQ_REDIS_URL=redis://file:1\n", encoding="utf-8")
+    seen = read_environment(process={**SUPABASE, "REDIS_URL": "redis://process:1"})
+    assert load_settings(environment=seen).redis_address() == "redis://file:1"
+
+
+def test_env_file_replaces_the_default_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("A=env\n", encoding="utf-8")
+    Path("product").write_text("B=product\n", encoding="utf-8")
+    assert read_environment(Path("product"), process={}).values == {"B": "product"}
+    with pytest.raises(ConfigError, match="nowhere is not a file"):
+        read_environment(Path("nowhere"), process={})
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_one_pair_of_quotes_is_stripped(quote: str) -> None:
+    seen = read_environment(process={**SUPABASE, "REDIS_URL": f"{quote}rediss://:pw@h:6379{quote}"})
+    assert load_settings(environment=seen).redis_address() == "rediss://:pw@h:6379"
+
+
+def test_all_problems_are_told_at_once() -> None:
+    found = problems(QUEUE_CONCURRENCY="three", REDIS_PORT="99999", LOG_FORMAT="xml")
+    assert found == [
+        "REDIS_PORT: got '99999', wants a port from 1 to 65535",
+        "QUEUE_CONCURRENCY: got 'three', wants a whole number from 1 to 1000",
+        "SUPABASE_URL or NEXT_PUBLIC_SUPABASE_URL: missing, wants the project's "
+        "https://….supabase.co address",
+        "SUPABASE_SERVICE_KEY or SUPABASE_SERVICE_ROLE_KEY or SUPABASE_SECRET_KEY: missing, "
+        "wants the project's service_role or sb_secret_ key",
+        "LOG_FORMAT: got 'xml', wants pretty or json",
+    ]
+
+
+def test_a_rest_address_for_redis_is_explained_and_not_shown() -> None:
+    [line] = problems(**SUPABASE, UPSTASH_REDIS_URL="https://eu1-secret-name.upstash.io")
+    assert line.startswith("UPSTASH_REDIS_URL: got a value that is kept secret, wants redis://")
+    assert "REST address" in line
+    assert "rediss://" in line
+    assert "eu1-secret-name" not in line
+
+
+def test_a_provider_without_its_key_stops_the_start() -> None:
+    assert problems(**SUPABASE, IMAGE_PROVIDER="gemini") == [
+        "IMAGE_PROVIDER: got 'gemini', wants GOOGLE_AI_API_KEY set"
+    ]
+
+
+def test_secrets_stay_out_of_the_repr_and_into_the_redaction_list() -> None:
+    found = settings(BYTEPLUS_API_KEY="ark-12345", BULLMQ_REDIS_URL="rediss://u:pa%20ss@h:1")
+    assert "ark-12345" not in repr(found)
+    assert "pa%20ss" not in repr(found)
+    assert {"ark-12345", "sb_secret_1", "pa%20ss", "pa ss"} <= set(found.secrets())
+
+
+def test_allowed_hosts_are_read_and_checked() -> None:
+    hosts = settings(DOWNLOAD_ALLOWED_HOSTS="Media.Example=10.0.0.5, cdn.x:9000=::1")
+    allowed = hosts.download_allowed_hosts
+    assert allowed.address_of("media.example", 443) == "10.0.0.5"
+    assert allowed.address_of("media.example", 444) is None
+    assert allowed.address_of("CDN.x", 9000) == "::1"
+    [line] = problems(**SUPABASE, DOWNLOAD_ALLOWED_HOSTS="a=1.2.3.4,b=nonsense")
+    assert "cannot read the entry 'b=nonsense'" in line

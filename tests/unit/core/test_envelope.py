@@ -1,0 +1,36 @@
+"""The result envelope."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from core.envelope import iso, success
+from core.job_data import JobResult
+
+
+class Sample(JobResult):
+    file_size: int
+    note: str | None = None
+    ratio: float = 1.0
+
+
+def test_envelope_is_what_the_app_reads() -> None:
+    now = datetime(2026, 11, 24, 1, 2, 3, 456789, tzinfo=UTC)
+    envelope = success(Sample(file_size=5), duration_ms=12, attempts_made=1, now=now)
+    assert envelope == {
+        "success": True,
+        "data": {"fileSize": 5, "ratio": 1.0},
+        "duration": 12,
+        "retryCount": 1,
+        "finishedAt": "2026-11-24T01:02:03.456Z",
+    }
+
+
+def test_moments_are_written_in_utc() -> None:
+    moment = datetime(2026, 1, 1, 8, tzinfo=timezone(timedelta(hours=8)))
+    assert iso(moment) == "2026-01-01T00:00:00.000Z"
+
+
+def test_a_result_that_is_not_json_is_refused() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        success(Sample(file_size=1, ratio=float("nan")), duration_ms=1, attempts_made=0)

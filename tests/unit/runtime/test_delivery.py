@@ -1,0 +1,59 @@
+"""Odd job fields become such that the library can finish the job."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.delivery import read_checkpoint, safe_options
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@pytest.mark.parametrize(
+    ("given_attempts", "attempts"),
+    [(3, 3), ("3", 3), (0, 0), (None, 1), ("many", 1), (2.5, 1), ([], 1)],
+)
+def test_attempts(given_attempts: Any, attempts: int) -> None:
+    assert safe_options({"attempts": given_attempts})["attempts"] == attempts
+
+
+@pytest.mark.parametrize(
+    ("given_backoff", "backoff"),
+    [
+        ({"type": "exponential", "delay": 5000}, {"type": "exponential", "delay": 5000}),
+        (500, {"type": "fixed", "delay": 500}),
+        ({"type": "fixed", "delay": "3000"}, {"type": "fixed", "delay": 3000}),
+        ({"type": "own"}, {"type": "own", "delay": 0}),
+        ({"type": "fixed", "delay": 1e300}, {"type": "fixed", "delay": 86_400_000}),
+        ("500", None),
+        ({"type": "fixed", "delay": "soon"}, None),
+        ({"type": "fixed", "delay": -1}, None),
+        ({"type": "fixed", "delay": float("nan")}, None),
+        (None, None),
+        (True, None),
+    ],
+)
+def test_backoff(given_backoff: Any, backoff: Any) -> None:
+    assert safe_options({"backoff": given_backoff})["backoff"] == backoff
+
+
+@given(ANYTHING, ANYTHING)
+def test_nothing_trips_it(attempts: Any, backoff: Any) -> None:
+    options = safe_options({"attempts": attempts, "backoff": backoff, "kept": 1})
+    assert isinstance(options["attempts"], int)
+    assert options["backoff"] is None or 0 <= options["backoff"]["delay"] <= 86_400_000
+    assert options["kept"] == 1
+
+
+@pytest.mark.parametrize("text", [None, "", "nonsense", "[1]", "null", "{"])
+def test_a_checkpoint_that_is_none(text: str | None) -> None:
+    assert read_checkpoint(text) == {}
+
+
+def test_a_checkpoint() -> None:
+    assert read_checkpoint('{"render": "r1"}') == {"render": "r1"}

@@ -1,0 +1,165 @@
+"""One job from its payload to its outcome."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from core.context import JobContext
+from core.errors import NotOwner, PermanentError, RetryableError
+from core.job_data import JobData, JobResult
+from core.registry import JobSpec, job
+from runtime.delivery import Delivery
+from runtime.dispatch import Dispatcher, Done
+from runtime.outcome import Fail, Outcome, Retry
+from tests.support.link import RecordingLink
+
+
+class Data(JobData):
+    size: int
+
+
+class Result(JobResult):
+    double_size: int
+
+
+def spec(body: Any = None, timeout: timedelta = timedelta(seconds=5)) -> JobSpec:
+    @job("double", timeout=timeout)
+    async def double(ctx: JobContext[Any], data: Data) -> Result:
+        if body is not None:
+            await body(ctx)
+        return Result(double_size=2 * data.size)
+
+    return double
+
+
+async def run(
+    job_spec: JobSpec, data: Any, *, attempts_made: int = 0, name: str = "double"
+) -> tuple[Done | Outcome, RecordingLink]:
+    link = RecordingLink()
+    dispatcher = Dispatcher({job_spec.name: job_spec}, services=None)  # type: ignore[arg-type]
+    delivery = Delivery("j1", name, data, attempts_made, attempts=3)
+    return await dispatcher.run(delivery, link, asyncio.Event()), link
+
+
+def raising(error: BaseException) -> Any:
+    async def body(ctx: JobContext[Any]) -> None:
+        raise error
+
+    return body
+
+
+async def test_a_result_becomes_the_envelope() -> None:
+    outcome, link = await run(spec(), {"userId": "u", "size": 4}, attempts_made=1)
+    assert isinstance(outcome, Done)
+    assert outcome.envelope["data"] == {"doubleSize": 8}
+    assert outcome.envelope["retryCount"] == 1
+    assert link.progress == [{"percent": 0, "message": "Starting job..."}]
+
+
+async def test_an_unknown_name_fails_at_once_and_says_what_is_known() -> None:
+    outcome, _ = await run(spec(), {}, name="treble")
+    assert outcome == Fail("Unknown job name 'treble': known are double")
+
+
+async def test_a_wrong_payload_fails_at_once() -> None:
+    outcome, _ = await run(spec(), {"userId": "u", "size": "x"})
+    assert isinstance(outcome, Fail)
+    assert "'size'" in outcome.reason
+
+
+async def test_a_job_that_runs_too_long_is_tried_again() -> None:
+    async def forever(ctx: JobContext[Any]) -> None:
+        await asyncio.Event().wait()
+
+    slow = spec(forever, timeout=timedelta(milliseconds=10))
+    outcome, _ = await run(slow, {"userId": "u", "size": 1})
+    assert outcome == Retry("The job ran longer than 0:00:00.010000")
+
+
+async def test_a_timeout_of_the_handler_itself_is_not_blamed_on_the_limit() -> None:
+    outcome, _ = await run(spec(raising(TimeoutError("their end"))), {"userId": "u", "size": 1})
+    assert outcome == Retry("TimeoutError: their end")
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts_made", "settled"),
+    [
+        (RetryableError("later"), 0, []),
+        (RetryableError("later"), 2, [("u", "later")]),
+        (PermanentError("never"), 0, [("u", "never")]),
+    ],
+)
+async def test_rows_are_settled_after_the_last_failure_only(
+    error: Exception, attempts_made: int, settled: list[tuple[str, str]]
+) -> None:
+    calls: list[tuple[str, str]] = []
+    failing = spec(raising(error))
+
+    @failing.on_failure
+    async def settle(ctx: JobContext[Any], subject: JobData, reason: str) -> None:
+        calls.append((subject.user_id, reason))
+
+    await run(failing, {"userId": "u", "size": 1}, attempts_made=attempts_made)
+    assert calls == settled
+
+
+async def test_rows_are_settled_for_a_payload_that_still_names_them() -> None:
+    calls: list[str] = []
+    valid = spec()
+
+    @valid.on_failure
+    async def settle(ctx: JobContext[Any], subject: JobData, reason: str) -> None:
+        calls.append(subject.user_id)
+
+    await run(valid, {"userId": "u"})
+    await run(valid, {"userId": "../u"})
+    await run(valid, "nonsense")
+    assert calls == ["u"]
+
+
+async def test_a_hook_that_fails_does_not_change_the_outcome() -> None:
+    failing = spec(raising(PermanentError("never")))
+
+    @failing.on_failure
+    async def settle(ctx: JobContext[Any], subject: JobData, reason: str) -> None:
+        raise NotOwner("not theirs")
+
+    outcome, _ = await run(failing, {"userId": "u", "size": 1})
+    assert outcome == Fail("never")
+
+
+async def test_the_work_folder_is_there_and_then_gone() -> None:
+    seen = []
+
+    async def body(ctx: JobContext[Any]) -> None:
+        (ctx.workdir / "file").write_text("x", encoding="utf-8")
+        seen.append(ctx.workdir)
+
+    await run(spec(body), {"userId": "u", "size": 1})
+    assert not seen[0].exists()
+
+
+async def test_something_cancelled_inside_is_an_ordinary_failure() -> None:
+    async def body(ctx: JobContext[Any]) -> None:
+        inner = asyncio.create_task(asyncio.sleep(60))
+        inner.cancel()
+        await inner
+
+    outcome, _ = await run(spec(body), {"userId": "u", "size": 1})
+    assert outcome == Retry("A part of the job was cancelled from within")
+
+
+async def test_a_cancelled_attempt_stays_cancelled() -> None:
+    started = asyncio.Event()
+
+    async def body(ctx: JobContext[Any]) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    attempt = asyncio.create_task(run(spec(body), {"userId": "u", "size": 1}))
+    await started.wait()
+    attempt.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
