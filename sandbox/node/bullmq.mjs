@@ -1,0 +1,17 @@
+// The packages live below the working directory, not beside this file: see sandbox/node.py.
+import { createRequire } from "node:module";
+
+const load = createRequire(`${process.cwd()}/`);
+const Redis = load("ioredis");
+
+/** `name` is bullmq, bullmq-5-81 or bullmq-6. */
+export const bullmq = (name) => load(name);
+
+export function connect(url) {
+  const client = new Redis(url, { maxRetriesPerRequest: null });
+  client.on("error", complain("redis"));
+  return client;
+}
+
+/** Listener that keeps an error from ending the process; the log is on standard error. */
+export const complain = (what) => (error) => console.error(`${what}: ${error.message}`);

@@ -1,0 +1,49 @@
+// A bare Node worker: what the Python worker is compared with, or stands beside.
+//
+//   node consumer.mjs <package> <redis url> <queue> <concurrency> [worker options as JSON]
+//
+// Writes "ready" and, after SIGTERM or SIGINT once its jobs are done, "closed".
+import { setTimeout as sleep } from "node:timers/promises";
+import { bullmq, complain, connect } from "./bullmq.mjs";
+
+const [packageName, url, queue, concurrency, options = "{}"] = process.argv.slice(2);
+const { Worker, UnrecoverableError } = bullmq(packageName);
+
+const handlers = {
+  noop: async () => ({ by: "node" }),
+  sleep: async ({ data }) => {
+    await sleep(data.ms);
+    return { by: "node", slept: data.ms };
+  },
+  progress: async (job) => {
+    for (let percent = 0; percent <= 100; percent += job.data.step ?? 25) {
+      await job.updateProgress({ percent, message: `${percent}%` });
+    }
+    return { by: "node" };
+  },
+};
+
+async function run(job) {
+  if (!Object.hasOwn(handlers, job.name)) throw new UnrecoverableError(`No handler for ${job.name}`);
+  return handlers[job.name](job);
+}
+
+const connection = connect(url);
+const worker = new Worker(queue, run, {
+  connection,
+  concurrency: Number(concurrency),
+  ...JSON.parse(options),
+});
+worker.on("error", complain(queue));
+
+async function shutDown() {
+  await worker.close();
+  connection.disconnect();
+  console.log("closed");
+  process.exit(0);
+}
+process.once("SIGTERM", shutDown);
+process.once("SIGINT", shutDown);
+
+await worker.waitUntilReady();
+console.log("ready");

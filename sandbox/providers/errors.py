@@ -1,0 +1,95 @@
+"""Each vendor's own way to say no."""
+
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+# The codes that ModelArk documents for a status; the message is what a person would read.
+_ARK_CODES = {
+    400: "InvalidParameter",
+    401: "AuthenticationError",
+    403: "AccountOverdueError",
+    404: "InvalidEndpointOrModel.NotFound",
+    429: "RateLimitExceeded.EndpointRPMExceeded",
+    500: "InternalServiceError",
+    503: "ServerOverloaded",
+}
+_GOOGLE_STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+class Refused(Exception):
+    """A vendor says no: its HTTP status, and the body it documents."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(status, body)
+        self.status = status
+        self.body = body
+
+
+def ark_error(status: int, code: str = "", message: str = "", param: str = "") -> Refused:
+    """ModelArk: `{"error": {code, message, param, type}}`."""
+    code = code or _ARK_CODES.get(status, "InternalServiceError")
+    message = message or f"The request failed because of {code}."
+    kind = HTTPStatus(status).phrase.replace(" ", "")
+    detail = {"code": code, "message": message, "param": param, "type": kind}
+    return Refused(status, {"error": detail})
+
+
+def google_error(status: int, message: str = "", reason: str = "") -> Refused:
+    """Google: `{"error": {code, message, status, details}}`."""
+    word = _GOOGLE_STATUS.get(status, "UNKNOWN")
+    detail: dict[str, Any] = {"code": status, "message": message or word, "status": word}
+    if reason:
+        info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason}
+        detail["details"] = [{**info, "domain": "googleapis.com"}]
+    return Refused(status, {"error": detail})
+
+
+def shotstack_error(status: int, message: str = "") -> Refused:
+    """Shotstack: `{success, message, response}`; its gateway gives `{message}` alone."""
+    phrase = HTTPStatus(status).phrase
+    if status in {401, 403, 429}:
+        return Refused(status, {"message": message or phrase})
+    answer = {"error": message or phrase}
+    return Refused(status, {"success": False, "message": phrase, "response": answer})
+
+
+def wavespeed_error(status: int, message: str = "") -> Refused:
+    """Wavespeed: `{code, message}`."""
+    return Refused(status, {"code": status, "message": message or HTTPStatus(status).phrase})
+
+
+def error_body(path: str, status: int) -> Any:
+    """What the vendor to whom the path belongs would say; the media host says it in words."""
+    makers = {
+        "ark": ark_error,
+        "google": google_error,
+        "shotstack": shotstack_error,
+        "wavespeed": wavespeed_error,
+    }
+    maker = makers.get(path.split("/")[1])
+    return maker(status).body if maker else HTTPStatus(status).phrase
+
+
+def refuse(request: Request, error: Exception) -> JSONResponse:
+    """Starlette's handler for Refused."""
+    assert isinstance(error, Refused)
+    return JSONResponse(error.body, error.status)
+
+
+def no_such_page(request: Request, error: Exception) -> JSONResponse:
+    """Starlette's handler for its own 404 and 405, in the vendor's words."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse(error_body(request.url.path, error.status_code), error.status_code)

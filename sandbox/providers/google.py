@@ -1,0 +1,152 @@
+"""Google's Gemini API: pictures and Veo operations."""
+
+import base64
+import binascii
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.providers import keys
+from sandbox.providers.bodies import Json, json_of, world_of
+from sandbox.providers.captions import caption_of
+from sandbox.providers.errors import Refused, google_error
+from sandbox.providers.gemini import GenerateContent
+from sandbox.providers.pictures import Picture
+
+_MODELS = ("gemini-3.1-flash-image", "gemini-3-pro-image", "gemini-2.5-flash-image")
+_MAX_REFERENCES = 14
+# Pixels of the 1K size by aspect ratio.
+_SIZES = {
+    "1:1": (1024, 1024),
+    "16:9": (1344, 768),
+    "9:16": (768, 1344),
+    "4:3": (1184, 864),
+    "3:4": (864, 1184),
+    "3:2": (1248, 832),
+    "2:3": (832, 1248),
+    "21:9": (1536, 672),
+    "4:5": (896, 1152),
+    "5:4": (1152, 896),
+}
+_SCALES = {"1K": 1, "2K": 2, "4K": 4}
+# Field violations that Google words in its own way.
+_UNKNOWN_FIELD = "extra_forbidden"
+
+
+async def generate(request: Request) -> Response:
+    """`POST models/{model}:generateContent`."""
+    check_key(request)
+    model: str = request.path_params["model"]
+    if not model.startswith(_MODELS):
+        message = f"models/{model} is not found for API version v1beta, or is not supported"
+        raise google_error(404, message)
+    body = await json_of(request, lambda reason: google_error(400, reason))
+    picture = _ordered(_validated(body), world_of(request).pictures.__next__)
+    world_of(request).bill("image", "google", picture.text)
+    drawn = await world_of(request).store.picture(picture, "PNG")
+    data = {"mimeType": "image/png", "data": base64.b64encode(drawn).decode()}
+    candidate = {
+        "content": {"parts": [{"inlineData": data}], "role": "model"},
+        "finishReason": "STOP",
+        "index": 0,
+    }
+    usage = {"promptTokenCount": 30, "candidatesTokenCount": 1290, "totalTokenCount": 1320}
+    return JSONResponse({"candidates": [candidate], "usageMetadata": usage, "modelVersion": model})
+
+
+async def operation(request: Request) -> Response:
+    """`GET models/{model}/operations/{id}`, as Veo's videos are waited for."""
+    check_key(request)
+    name = f"models/{request.path_params['model']}/operations/{request.path_params['id']}"
+    works = world_of(request).works
+    running = works.get("operations", name) or works.get("operations", request.path_params["id"])
+    if running is None:
+        raise google_error(404, "Operation not found.")
+    if running.final is None:
+        return JSONResponse({"name": name})
+    if running.final != "succeeded":
+        error = {"code": 3, "message": running.error_message}
+        return JSONResponse({"name": name, "done": True, "error": error})
+    return JSONResponse({"name": name, "done": True, "response": _videos(running.url)})
+
+
+def check_key(request: Request) -> None:
+    """Google takes no key for a stranger (403) and a wrong one for a bad argument (400)."""
+    sent = request.headers.get("x-goog-api-key") or request.query_params.get("key")
+    if sent is None:
+        raise google_error(403, "Method doesn't allow unregistered callers.")
+    if sent != keys.GOOGLE:
+        raise google_error(
+            400, "API key not valid. Please pass a valid API key.", "API_KEY_INVALID"
+        )
+
+
+# google-genai 3.4 asks for v1 unless told another version; Google documents v1beta.
+ROUTES = [
+    route
+    for version in ("v1", "v1beta")
+    for route in (
+        Route(f"/google/{version}/models/{{model}}:generateContent", generate, methods=["POST"]),
+        Route(f"/google/{version}/models/{{model}}/operations/{{id}}", operation, methods=["GET"]),
+    )
+]
+
+
+def _videos(url: str | None) -> Json:
+    kind = "type.googleapis.com/google.ai.generativelanguage.v1beta.PredictLongRunningResponse"
+    samples = [{"video": {"uri": f"{url}?alt=media"}}] if url else []
+    return {"@type": kind, "generateVideoResponse": {"generatedSamples": samples}}
+
+
+def _validated(body: Json) -> GenerateContent:
+    try:
+        return GenerateContent.model_validate(body)
+    except ValidationError as error:
+        first: Any = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        if first["type"] == _UNKNOWN_FIELD:
+            message = f'Invalid JSON payload received. Unknown name "{place}": Cannot find field.'
+            raise google_error(400, message) from None
+        raise google_error(400, f"Invalid value at '{place}': {first['msg']}") from None
+
+
+def _ordered(order: GenerateContent, next_number: Any) -> Picture:
+    """The picture to draw. Raises Refused."""
+    parts = [part for content in order.contents for part in content.parts]
+    texts = [part.text for part in parts if part.text]
+    images = [part.inline_data.data for part in parts if part.inline_data]
+    if not texts:
+        raise google_error(400, "Unable to submit request because it has no text.")
+    if len(images) > _MAX_REFERENCES:
+        raise google_error(400, f"At most {_MAX_REFERENCES} images are taken.")
+    for image in images:
+        _check_image(image)
+    config = order.generation_config
+    if "IMAGE" not in config.response_modalities:
+        raise google_error(400, "This stand-in only makes pictures: response_modalities IMAGE.")
+    width, height = _SIZES[config.image_config.aspect_ratio or "1:1"]
+    scale = _SCALES[config.image_config.image_size or "1K"]
+    caption = caption_of(" ".join(texts))
+    number = caption.number or next_number()
+    label = "Picture" if caption.number is None else "Shot"
+    return Picture(
+        width * scale, height * scale, number, caption.text, caption.style, len(images), label
+    )
+
+
+def _check_image(data: str) -> None:
+    """Google decodes what it is sent."""
+    try:
+        # The client's base64 may be of the URL-safe kind.
+        head = base64.b64decode(data.replace("-", "+").replace("_", "/"), validate=True)[:12]
+    except binascii.Error:
+        raise _unusable() from None
+    if not head.startswith((b"\xff\xd8\xff", b"\x89PNG", b"RIFF")):
+        raise _unusable()
+
+
+def _unusable() -> Refused:
+    return google_error(400, "Unable to process input image. Please retry with a supported one.")

@@ -1,0 +1,125 @@
+"""What Seedream takes in a request for a picture, and what it refuses."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sandbox.providers.bodies import Json
+from sandbox.providers.errors import Refused, ark_error
+from sandbox.providers.named import file_behind
+from sandbox.providers.pictures import Format
+from sandbox.providers.store import Store
+
+IMAGE_FIELDS = frozenset(
+    (
+        "model", "prompt", "image", "size", "seed", "guidance_scale", "response_format",
+        "watermark", "stream", "output_format", "sequential_image_generation",
+        "sequential_image_generation_options", "optimize_prompt_options", "tools",
+    )
+)  # fmt: skip
+
+_MODELS = ("seedream-5-0", "seedream-4-5", "seedream-4-0", "ep-")
+_NAMED_SIZES = {"2K": (2048, 2048), "3K": (3072, 3072)}
+_PIXELS = range(3_686_400, 16_777_216 + 1)
+_MAX_RATIO = 16
+_MAX_REFERENCES = 14
+_SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
+_REFERENCE = re.compile(r"https?://[^\s/]+/\S*|data:image/[a-z+]+;base64,\S+")
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "response_format": ("url", "b64_json"),
+    "sequential_image_generation": ("disabled", "auto"),
+    "output_format": ("jpeg", "png"),
+    "stream": (True, False),
+    "watermark": (True, False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PictureOrder:
+    """A request that Seedream accepts, and charges for."""
+
+    model: str
+    prompt: str
+    width: int
+    height: int
+    references: int
+    format: Format
+    as_bytes: bool
+
+
+async def read_order(body: Json, store: Store) -> PictureOrder:
+    """Check the request as documented. Raises Refused."""
+    model, prompt = _text(body, "model"), _text(body, "prompt")
+    if not model.startswith(_MODELS):
+        message = f"The model or endpoint {model} does not exist or you do not have access to it."
+        raise ark_error(404, message=message)
+    for field, choices in _CHOICES.items():
+        _check_choice(body, field, choices)
+    if body.get("stream"):
+        raise _invalid("stream", "streamed answers are not part of this stand-in")
+    width, height = _size(body.get("size", "2K"))
+    return PictureOrder(
+        model=model,
+        prompt=prompt,
+        width=width,
+        height=height,
+        references=await _references(body.get("image"), store),
+        format="PNG" if body.get("output_format") == "png" else "JPEG",
+        as_bytes=body.get("response_format") == "b64_json",
+    )
+
+
+def _text(body: Json, field: str) -> str:
+    value = body.get(field)
+    if value is None:
+        message = f"The request failed because it is missing `{field}` parameter."
+        raise ark_error(400, "MissingParameter", message, field)
+    if not isinstance(value, str) or not value.strip():
+        raise _invalid(field, "must be a text that is not empty")
+    return value
+
+
+def _check_choice(body: Json, field: str, choices: tuple[Any, ...]) -> None:
+    value = body.get(field)
+    if value is not None and not any(value is one or value == one for one in choices):
+        raise _invalid(field, f"must be one of {', '.join(map(str, choices))}")
+
+
+def _size(value: Any) -> tuple[int, int]:
+    if value in _NAMED_SIZES:
+        return _NAMED_SIZES[value]
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise _invalid("size", "must be 2K, 3K or WIDTHxHEIGHT")
+    width, height = int(found.group(1)), int(found.group(2))
+    if width * height not in _PIXELS or max(width, height) > _MAX_RATIO * min(width, height):
+        reason = "must have 3686400 to 16777216 pixels and a ratio of at most 16"
+        raise _invalid("size", reason)
+    return width, height
+
+
+async def _references(value: Any, store: Store) -> int:
+    """How many. Those on the media host are looked at, as the vendor downloads them."""
+    if value is None:
+        return 0
+    found = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if not 1 <= len(found) <= _MAX_REFERENCES:
+        raise _invalid("image", f"must be 1 to {_MAX_REFERENCES} images")
+    for url in found:
+        if not isinstance(url, str) or not _REFERENCE.fullmatch(url):
+            raise _invalid("image", "must be image URLs or data URIs")
+        await _check_reachable(url, store)
+    return len(found)
+
+
+async def _check_reachable(url: str, store: Store) -> None:
+    if not url.startswith(f"{store.base_url}/"):
+        return
+    if await file_behind(store, url) is None:
+        message = f"The request failed because the image URL cannot be downloaded: {url[:200]}"
+        raise ark_error(400, "InvalidImageURL.InaccessibleURL", message, "image")
+
+
+def _invalid(field: str, reason: str) -> Refused:
+    message = f"The parameter `{field}` specified in the request is not valid: it {reason}."
+    return ark_error(400, "InvalidParameter", message, field)

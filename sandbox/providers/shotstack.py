@@ -1,0 +1,98 @@
+"""Shotstack Edit v1: renders."""
+
+import asyncio
+import time
+import uuid
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.providers import keys
+from sandbox.providers.bodies import Json, json_of, world_of
+from sandbox.providers.composer import ComposeError, compose
+from sandbox.providers.errors import shotstack_error
+from sandbox.providers.models import Work
+from sandbox.providers.store import Store
+from sandbox.providers.timeline import Edit
+from sandbox.providers.works import RunningWork
+
+_STAGES = ("queued", "fetching", "rendering", "saving")
+
+
+async def create(request: Request) -> Response:
+    """`POST render`: 201 with the render's id."""
+    _check_key(request)
+    body = await json_of(request, lambda reason: shotstack_error(400, reason))
+    try:
+        edit = Edit.model_validate(body)
+    except ValidationError as error:
+        raise shotstack_error(400, _complaint(error)) from None
+    world = world_of(request)
+    world.bill("render", "shotstack", ", ".join(clip.asset.src for clip in edit.clips))
+    id = str(uuid.uuid4())
+    path = f"shotstack/{id}.mp4"
+    running = world.works.add("renders", id, Work(url=world.store.url(path)))
+    running.making = asyncio.create_task(_made(running, edit, world.store, path))
+    response = {"message": "Render Successfully Queued", "id": id}
+    return JSONResponse({"success": True, "message": "Created", "response": response}, 201)
+
+
+async def show(request: Request) -> Response:
+    """`GET render/{id}`."""
+    _check_key(request)
+    running = world_of(request).works.get("renders", request.path_params["id"])
+    if running is None:
+        raise shotstack_error(404, "Render not found")
+    return JSONResponse({"success": True, "message": "OK", "response": _answer(running)})
+
+
+ROUTES = [
+    Route("/shotstack/render", create, methods=["POST"]),
+    Route("/shotstack/render/{id}", show, methods=["GET"]),
+]
+
+
+def _check_key(request: Request) -> None:
+    sent = request.headers.get("x-api-key")
+    if sent != keys.SHOTSTACK:
+        raise shotstack_error(401 if sent is None else 403)
+
+
+async def _made(running: RunningWork, edit: Edit, store: Store, path: str) -> None:
+    try:
+        running.work.seconds = await compose(edit, store, path)
+    except ComposeError as error:
+        running.failure = str(error)
+
+
+def _answer(running: RunningWork) -> Json:
+    """Without size, width and height, as the vendor's."""
+    final = running.final
+    status = "done" if final == "succeeded" else final or running.stage(*_STAGES)
+    answer: Json = {
+        "id": running.id,
+        "owner": "sandbox",
+        "plan": "basic",
+        "status": status,
+        "error": "",
+        "created": _iso(running.created),
+        "updated": _iso(time.time()),
+    }
+    if status == "done":
+        rendered = {"duration": running.work.seconds, "renderTime": running.lasts_s * 1000}
+        answer |= {**rendered, "url": running.url, "poster": None, "thumbnail": None}
+    if status == "failed":
+        answer["error"] = running.error_message
+    return answer
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"Validation Failed: {'.'.join(map(str, first['loc']))}: {first['msg']}"
