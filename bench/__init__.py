@@ -1,0 +1,1 @@
+"""Measurements. No test: nothing here fails for being slow."""

@@ -1,0 +1,166 @@
+"""The worker as a process: how it starts, refuses, stops and hands back."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
+from sandbox.processes import free_port
+from sandbox.producer import NodeApp
+from sandbox.redis import RedisServer
+from sandbox.vidfab import VidFab
+from sandbox.worker_process import new_worker, start_worker
+from tests.support.site import Site
+
+
+async def test_the_lines_people_grep_for(site: Site) -> None:
+    worker = await site.worker(NODE_ENV="production")
+    user = await create_user(site.vidfab.supabase)
+    project = await create_project(site.vidfab.supabase, user, [Shot(1, "A door")])
+    job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project)
+    await site.finished(job_id)
+    await site.end_of(await site.app.add("no_such_job", {}, {"priority": 1}))
+    assert await worker.stop() == 0
+    log = worker.log.read_text("utf-8")
+    for line in (
+        "🚀 Starting VidFab BullMQ Worker...",
+        "Environment: production",
+        "✅ Worker started successfully",
+        "Waiting for jobs...",
+        f'🔥 Processing job: storyboard_generation {{"jobId": "{job_id}"',
+        "⏳ Progress: 0% - 正在生成第 1 张分镜...",
+        f'✅ Completed: storyboard_generation {{"jobId": "{job_id}"',
+        "❌ Failed: no_such_job {",
+        "🛑 Shutting down worker...",
+        "✅ Worker stopped gracefully",
+    ):
+        assert line in log
+    assert "Traceback" not in log
+    assert site.vidfab.supabase.service_key not in log
+
+
+async def test_wrong_settings_stop_the_start_with_a_line_each(tmp_path: Path) -> None:
+    settings = {"QUEUE_CONCURRENCY": "many", "REDIS_URL": "https://secret.upstash.io"}
+    worker = new_worker(settings, tmp_path)
+    await worker.start()
+    assert await worker.wait(10) == 1
+    lines = worker.log.read_text("utf-8").splitlines()
+    assert len(lines) == 4
+    assert all(line.startswith("❌ Worker startup failed: ") for line in lines)
+    assert "QUEUE_CONCURRENCY: got 'many', wants a whole number from 1 to 1000" in lines[1]
+    assert "secret.upstash.io" not in "".join(lines)
+
+
+async def test_a_redis_that_is_away_is_named(vidfab: VidFab, tmp_path: Path) -> None:
+    address = f"redis://:pass-word@127.0.0.1:{free_port()}/0"
+    worker = new_worker({**vidfab.settings("q"), "BULLMQ_REDIS_URL": address}, tmp_path)
+    await worker.start()
+    assert await worker.wait(15) == 1
+    log = worker.log.read_text("utf-8")
+    assert f"❌ Worker startup failed: Redis at redis://127.0.0.1:{address[-7:]}" in log
+    assert "check that it runs" in log
+    assert "pass-word" not in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_an_idle_worker_stops_at_once(site: Site, number: signal.Signals) -> None:
+    worker = await site.worker()
+    began = time.monotonic()
+    worker.signal(number)
+    assert await worker.wait(10) == 0
+    assert time.monotonic() - began < 4  # less than the grace: it waits for nothing
+
+
+async def test_running_jobs_finish_within_the_grace(site: Site) -> None:
+    await site.vidfab.providers.control.delay("/ark/*", 1)
+    worker = await site.worker()
+    user = await create_user(site.vidfab.supabase)
+    project = await create_project(site.vidfab.supabase, user, [Shot(1, "A door")])
+    job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project)
+    await site.app.wait_until(
+        lambda: any("正在生成" in one["message"] for one in site.progress(job_id))
+    )
+    worker.signal(signal.SIGTERM)
+    assert await worker.wait(10) == 0
+    job = await site.app.job(job_id)
+    assert job is not None
+    assert job.state == "completed"
+
+
+async def test_longer_jobs_are_handed_back_and_go_on_elsewhere(site: Site) -> None:
+    """No attempt is burnt, what is stored is not bought again, and the exit is in time."""
+    control = site.vidfab.providers.control
+    await control.delay("/ark/*", 3)
+    worker = await site.worker(SHUTDOWN_GRACE_S="1", STORYBOARD_CONCURRENCY="1")
+    user = await create_user(site.vidfab.supabase)
+    shots = [Shot(1, "SHOT-1 a door"), Shot(2, "SHOT-2 a door")]
+    project = await create_project(site.vidfab.supabase, user, shots)
+    job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project)
+    await site.app.wait_for(job_id, "active")
+    await site.app.wait_until(
+        lambda: any("已完成 1/2" in one["message"] for one in site.progress(job_id))
+    )
+
+    worker.signal(signal.SIGTERM)
+    assert await worker.wait(6) == 0
+    job = await site.app.job(job_id)
+    assert job is not None
+    assert (job.state, job.attempts_made, job.stalled_counter) == ("prioritized", 0, 0)
+
+    await control.delay("/ark/*", 0)
+    await site.worker()
+    finished = await site.finished(job_id)
+    assert (finished.state, finished.attempts_made) == ("completed", 1)
+    asked = [one.body["prompt"] for one in await control.requests("/ark/*")]
+    assert sum("SHOT-1" in prompt for prompt in asked) == 1
+    assert sum("SHOT-2" in prompt for prompt in asked) == 2  # the one in flight at the signal
+
+
+async def test_a_second_signal_ends_it_at_once(site: Site) -> None:
+    await site.vidfab.providers.control.delay("/ark/*", 20)
+    worker = await site.worker(SHUTDOWN_GRACE_S="15")
+    user = await create_user(site.vidfab.supabase)
+    project = await create_project(site.vidfab.supabase, user, [Shot(1, "A door")])
+    await site.app.wait_for(
+        await enqueue_storyboards(site.app, site.vidfab.supabase, project), "active"
+    )
+    worker.signal(signal.SIGTERM)
+    await site.wait_for_line(worker, "🛑 Shutting down worker...")
+    worker.signal(signal.SIGTERM)
+    assert await worker.wait(10) == -signal.SIGTERM
+
+
+async def test_the_help_names_the_options(tmp_path: Path) -> None:
+    helped = new_worker({}, tmp_path, "--help")
+    await helped.start()
+    assert await helped.wait(10) == 0
+    assert "--concurrency" in helped.log.read_text("utf-8")
+
+
+async def test_options_beat_the_settings(site: Site) -> None:
+    settings = site.vidfab.settings(site.queue, QUEUE_CONCURRENCY="2")
+    worker = await start_worker(settings, site.folder, "--concurrency", "7")
+    await worker.stop()
+    assert "concurrency 7" in worker.log.read_text("utf-8")
+
+
+async def test_the_exit_is_in_time_and_not_clean_when_redis_is_gone(
+    vidfab: VidFab, tmp_path: Path
+) -> None:
+    async with RedisServer() as redis, NodeApp(redis.url, "q") as app:
+        settings = {**vidfab.settings("q", SHUTDOWN_GRACE_S="1"), "BULLMQ_REDIS_URL": redis.url}
+        worker = await start_worker(settings, tmp_path)
+        await vidfab.providers.control.delay("/ark/*", 20)
+        await app.observe()
+        user = await create_user(vidfab.supabase)
+        project = await create_project(vidfab.supabase, user, [Shot(1, "A door")])
+        await app.wait_for(await enqueue_storyboards(app, vidfab.supabase, project), "active")
+        await redis.kill()
+        worker.signal(signal.SIGTERM)
+        assert await worker.wait(20) == 75
+        log = worker.log.read_text("utf-8")
+        assert "✅ Worker stopped gracefully" not in log
+        assert "Redis did not answer" in log

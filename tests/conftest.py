@@ -1,0 +1,30 @@
+"""Fixtures: one VidFab for all tests, a fresh queue for each."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.vidfab import VidFab
+from tests.support.site import Site
+
+
+@pytest.fixture(scope="session")
+async def _vidfab() -> AsyncIterator[VidFab]:
+    async with VidFab() as vidfab:
+        yield vidfab
+
+
+@pytest.fixture
+async def vidfab(_vidfab: VidFab) -> VidFab:
+    """The running VidFab with empty tables, buckets and fault lists."""
+    await _vidfab.supabase.reset()
+    await _vidfab.providers.control.reset()
+    return _vidfab
+
+
+@pytest.fixture
+async def site(vidfab: VidFab, tmp_path: Path) -> AsyncIterator[Site]:
+    """A fresh queue, the app's Node 5.58.9 on it."""
+    async with Site(vidfab, tmp_path) as site:
+        yield site

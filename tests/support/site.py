@@ -1,0 +1,67 @@
+"""One test's part of VidFab: a queue, the app beside it, and workers on it."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+from sandbox.processes import Process
+from sandbox.producer import Event, JobView, NodeApp, Package
+from sandbox.vidfab import VidFab
+from sandbox.worker_process import start_worker
+
+
+class Site:
+    """A fresh queue with the real Node producer and observer on it."""
+
+    def __init__(self, vidfab: VidFab, folder: Path, package: Package = "bullmq") -> None:
+        self.vidfab = vidfab
+        self.folder = folder
+        self.queue = f"q-{uuid4().hex}"
+        self.app = NodeApp(vidfab.redis.url, self.queue, package)
+        self._parts = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._parts.enter_async_context(self.app)
+        await self.app.observe("0-0")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._parts.aclose()
+
+    async def worker(self, **settings: str) -> Process:
+        """A worker process on this queue, waiting for jobs; stopped with the test."""
+        process = await start_worker(self.vidfab.settings(self.queue, **settings), self.folder)
+        self._parts.push_async_callback(process.stop)
+        return process
+
+    async def end_of(self, job_id: str, timeout_s: float = 30) -> Event:
+        """The `completed` or `failed` event of a job: BullMQ sends one, after the last attempt."""
+        ends = [
+            asyncio.create_task(self.app.wait_for(job_id, name, timeout_s))
+            for name in ("completed", "failed")
+        ]
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+
+    async def finished(self, job_id: str, timeout_s: float = 30) -> JobView:
+        """The job as Node reads it after its end."""
+        await self.end_of(job_id, timeout_s)
+        job = await self.app.job(job_id)
+        assert job is not None, f"{job_id} was removed at its end"
+        return job
+
+    async def wait_for_line(self, process: Process, text: str, timeout_s: float = 10) -> None:
+        """Until the process has logged `text`."""
+        async with asyncio.timeout(timeout_s):
+            while text not in process.log.read_text("utf-8"):  # noqa: ASYNC110 (a file)
+                await asyncio.sleep(0.02)
+
+    def progress(self, job_id: str) -> list[dict[str, Any]]:
+        return [event.args["data"] for event in self.app.events_of(job_id, "progress")]
