@@ -45,6 +45,7 @@ class JobContext(Generic[Services]):
     link: QueueLink
     checkpoint_fields: dict[str, Any] = field(default_factory=dict[str, Any])
     _reported: dict[str, Any] = field(default_factory=dict[str, Any])
+    _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def progress(self, percent: int, message: str, **extra: Any) -> None:
         """Show `percent` (0 to 100, never falls) and `message` to the person who waits."""
@@ -55,7 +56,9 @@ class JobContext(Generic[Services]):
         self._reported.clear()
         self._reported.update(progress)
         self.log.info("⏳ Progress: {}% - {}", percent, message)
-        await self.link.send_progress(progress)
+        # One after the other: parts of a job report side by side, over several connections.
+        async with self._sending:
+            await self.link.send_progress(progress)
 
     async def checkpoint(self, **fields: Any) -> None:
         """Keep `fields` with the job *before* waiting on what was paid for."""

@@ -5,8 +5,10 @@ can reach a key.
 """
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
+from urllib.parse import unquote
 
 from pydantic import AfterValidator
 
@@ -68,3 +70,45 @@ def user_video(user_id: PlainId, video_id: PlainId) -> str:
 def thumbnail(user_id: PlainId, video_id: PlainId) -> str:
     """Object path of a video's thumbnail."""
     return f"thumbnails/{user_id}/{video_id}.jpg"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object of ours by bucket and path."""
+
+    bucket: Bucket
+    path: str
+
+    def is_under(self, user_id: PlainId) -> bool:
+        """Whether it lies where this user's files do: the second folder, as in all paths above."""
+        folders = self.path.split("/")[:-1]
+        return len(folders) >= 2 and folders[1] == user_id
+
+
+def stored_object(url: str, supabase_url: str) -> StoredObject | None:
+    """The object that a public or signed URL of this Supabase project serves, None for others.
+
+    The path is decoded once; one that could be read as another (dots, a second encoding, control
+    characters) is nobody's.
+    """
+    if not url.startswith(f"{supabase_url}/"):
+        return None
+    found = _OBJECT_URL.fullmatch(url.removeprefix(supabase_url))
+    if found is None:
+        return None
+    path = unquote(found["path"])
+    return StoredObject(Bucket(found["bucket"]), path) if _is_plain_path(path) else None
+
+
+_OBJECT_URL = re.compile(
+    rf"/storage/v1/object/(?:public|sign)/(?P<bucket>{'|'.join(Bucket)})/(?P<path>[^?#]+)(?:[?#].*)?"
+)
+
+
+def _is_plain_path(path: str) -> bool:
+    segments = path.split("/")
+    return (
+        path.isprintable()
+        and not set(path) & set("%\\")
+        and all(segment.strip(".") for segment in segments)
+    )

@@ -20,13 +20,16 @@ FailureHook = Callable[[JobContext[Any], Any, str], Awaitable[None]]
 class JobSpec:
     """One job name: its payload model, its handler, and what settles its rows after it failed.
 
-    `subject` is the smallest payload with which the rows can still be found.
+    `subject` is the smallest payload with which the rows can still be found. `frees_id` is for jobs
+    whose id names a thing (`va_sync_{project}`): a finished one would make BullMQ drop the app's
+    next request for that thing without a word, so none is kept, whatever its options say.
     """
 
     name: str
     data: type[JobData]
     handler: Handler
     timeout: timedelta
+    frees_id: bool = False
     failure_hook: FailureHook | None = None
     subject: type[JobData] = JobData
 
@@ -37,11 +40,11 @@ class JobSpec:
         return hook
 
 
-def job(name: str, *, timeout: timedelta) -> Callable[[Handler], JobSpec]:
+def job(name: str, *, timeout: timedelta, frees_id: bool = False) -> Callable[[Handler], JobSpec]:
     """Make a handler the one for jobs called `name`; `timeout` bounds one attempt."""
 
     def register(handler: Handler) -> JobSpec:
-        return JobSpec(name, _model_of(handler), handler, timeout)
+        return JobSpec(name, _model_of(handler), handler, timeout, frees_id)
 
     return register
 

@@ -68,6 +68,7 @@ class Consumer:
                 "settings": {"backoffStrategy": self._unknown_backoff},
             },
         )
+        self._worker.frees_id = dispatcher.frees_id
         self._worker.on("stalled", lambda job_id: logger.warning("⚠️  Stalled: {}", job_id))
         self._worker.on("error", self._worker_error)
         self._worker.on("lockRenewalFailed", self._locks_lost)
@@ -192,7 +193,12 @@ class Consumer:
 
 
 class _SafeWorker(Worker):
-    """The library's worker, with listeners that cannot end it and jobs that carry a checkpoint."""
+    """The library's worker, with listeners that cannot end it and jobs that carry a checkpoint.
+
+    `frees_id` says of a job's name whether a finished one is removed at once.
+    """
+
+    frees_id: Callable[[str], bool]
 
     before_deferred_failure: Callable[[Job], Awaitable[None]]
 
@@ -217,6 +223,9 @@ class _SafeWorker(Worker):
         if job is not None and job_data is not None:
             job.checkpoint_text = job_data.get("checkpoint")  # pyright: ignore
             job.opts = safe_options(job.opts)
+            if self.frees_id(job.name):
+                # Here, and so for jobs that the library fails by itself too, when they stall.
+                job.opts |= {"removeOnComplete": True, "removeOnFail": True}
         return job
 
     async def processJob(self, job: Job, token: str) -> Any:

@@ -40,6 +40,11 @@ class Dispatcher:
         self._specs = specs
         self._services = services
 
+    def frees_id(self, name: str) -> bool:
+        """Whether a finished job of this name must not stay under its id."""
+        spec = self._specs.get(name)
+        return spec is not None and spec.frees_id
+
     async def run(
         self, delivery: Delivery, link: QueueLink, stopping: asyncio.Event
     ) -> Done | Outcome:

@@ -5,10 +5,12 @@ from typing import TypeAlias
 
 from config.settings import Settings
 from core.context import JobContext
+from services.clip_status import ClipProviders
 from services.clips import Clips
 from services.downloads import Downloads
 from services.images import ImageProvider, choose_provider
 from services.projects import Projects
+from services.quotas import Quotas
 from services.storyboards import Storyboards
 from services.supabase import Supabase
 from services.videos import Videos
@@ -41,6 +43,16 @@ class Services:
         return Clips(self.supabase)
 
     @cached_property
+    def clip_providers(self) -> ClipProviders:
+        """Who makes the clips."""
+        return ClipProviders(self.settings)
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        """What users store."""
+        return Quotas(self.supabase)
+
+    @cached_property
     def videos(self) -> Videos:
         """Rows of single videos."""
         return Videos(self.supabase)
@@ -61,7 +73,7 @@ class Services:
 
     async def aclose(self) -> None:
         """Close what was opened."""
-        for name in ("images", "downloads", "supabase"):
+        for name in ("images", "clip_providers", "downloads", "supabase"):
             service = self.__dict__.get(name)
             if service is not None:
                 await service.aclose()

@@ -57,6 +57,20 @@ class Clips:
         clips = await self.of_project(project_id)
         return next((clip for clip in clips if clip.shot_number == shot_number), None)
 
+    async def settle(self, row_id: RowId, **fields: Any) -> bool:
+        """Set columns of a clip that is still `generating`; False when it was settled before."""
+        rows = await self._supabase.query(
+            "settle the clip",
+            lambda db: (
+                db.from_(_TABLE)
+                .update(fields)
+                .eq("id", row_id)
+                .eq("status", "generating")
+                .execute()
+            ),
+        )
+        return bool(rows)
+
     async def update(self, row_id: RowId, **fields: Any) -> None:
         """Set columns of one row."""
         await self._supabase.query(

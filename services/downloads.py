@@ -1,7 +1,7 @@
 """Guarded, streaming downloads of URLs that came with a job."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +16,7 @@ import httpx
 from config.settings import Settings
 from core.errors import PermanentError, RetryableError, UnsafeUrl, UnusableContent
 from services.content import Kind, check_complete, content_type_of
+from services.google import API_HOST, KEY_HEADER
 from services.guard import CheckedUrl, PinnedBackend, Resolver, check_url
 from services.http import is_passing_status, new_client, one_line, tls_context
 
@@ -57,6 +58,7 @@ class Downloads:
 
     def __init__(self, settings: Settings, resolve: Resolver | None = None) -> None:
         self._allowed = settings.download_allowed_hosts
+        self._own_headers = _own_headers(settings)
         self._client = new_client(
             settings,
             timeout=_TIMEOUT,
@@ -111,14 +113,21 @@ class Downloads:
 
     @asynccontextmanager
     async def _opened(self, url: CheckedUrl) -> AsyncGenerator[httpx.Response]:
-        """The response of 200 at the end of the redirects, each checked anew."""
+        """The response of 200 at the end of the redirects, each checked anew.
+
+        A host's own headers go to that host alone: no redirect leads them away, none brings them.
+        """
+        nothing: Mapping[str, str] = {}
+        headers = self._own_headers.get(url.host, nothing)
         for _ in range(_MAX_REDIRECTS + 1):
-            async with self._client.stream("GET", url.url) as response:
+            async with self._client.stream("GET", url.url, headers=headers) as response:
                 if response.next_request is None:
                     _check_answer(response)
                     yield response
                     return
-                url = self._redirected(url, response.next_request.url)
+                target = self._redirected(url, response.next_request.url)
+            headers = headers if target.host == url.host else nothing
+            url = target
         raise PermanentError(f"Download failed: more than {_MAX_REDIRECTS} redirects")
 
     def _redirected(self, url: CheckedUrl, target: httpx.URL) -> CheckedUrl:
@@ -126,6 +135,12 @@ class Downloads:
             return check_url(str(target), self._allowed)
         except UnsafeUrl as error:
             raise UnsafeUrl(f"redirect from {url.host}: {error}") from error
+
+
+def _own_headers(settings: Settings) -> Mapping[str, Mapping[str, str]]:
+    """What a host wants to see beside the URL: Google's files, Veo's videos among them, a key."""
+    key = settings.google_key
+    return {API_HOST: {KEY_HEADER: key.get_secret_value()}} if key else {}
 
 
 @contextmanager

@@ -1,10 +1,6 @@
-"""Google Gemini pictures, by `google-genai` (0.4 s and 42 MiB to import: loaded in a thread).
+"""Google Gemini pictures."""
 
-The library runs on our own HTTP client, which keeps proxies, certificates and errors as everywhere.
-"""
-
-import asyncio
-import importlib
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -14,7 +10,8 @@ from config.settings import Settings
 from core.errors import ContentRejected, ServiceError
 from services.content import Kind, sniff
 from services.downloads import Downloads
-from services.http import new_client, one_line, service_error, transport_error, with_retries
+from services.google import Google
+from services.http import one_line, service_error, transport_error, with_retries
 from services.images import MAX_REFERENCES, ImageBytes, ImageRequest
 
 if TYPE_CHECKING:
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 
 _SERVICE = "Gemini"
 _OPERATION = "generate a picture"
-_TIMEOUT_MS = 180_000
+_TIMEOUT = timedelta(minutes=3)
 _ATTEMPTS = 3
 # What a reference may weigh: Gemini takes 20 MB a request in all, and its base64 adds a third.
 _MAX_REFERENCE_BYTES = 7 * 1024 * 1024
@@ -40,44 +37,22 @@ class GeminiImages:
 
     def __init__(self, settings: Settings, key: SecretStr, downloads: Downloads) -> None:
         self._model = settings.gemini_image_model
-        self._base_url = settings.google_url
-        self._key = key
         self._downloads = downloads
-        self._http = new_client(settings, timeout=httpx.Timeout(_TIMEOUT_MS / 1000))
-        self._connecting = asyncio.Lock()
-        self._client: Client | None = None
+        self._google = Google(settings, key, _TIMEOUT)
 
     async def generate(self, request: ImageRequest) -> ImageBytes:
         """Buy one picture.
 
         Raises ContentRejected, ServiceError, or what `Downloads` raises for a reference.
         """
-        client = await self._connected()
+        client = await self._google.client()
         contents = await self._contents(request)
         config = _config(request.aspect_ratio)
         return await with_retries(lambda: self._ask(client, contents, config), attempts=_ATTEMPTS)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
-        if self._client is not None:
-            self._client.close()
-
-    async def _connected(self) -> "Client":
-        async with self._connecting:
-            if self._client is None:
-                genai = await asyncio.to_thread(importlib.import_module, "google.genai")
-                self._client = await asyncio.to_thread(self._connect, genai)
-        return self._client
-
-    def _connect(self, genai: Any) -> "Client":
-        options = genai.types.HttpOptions(
-            base_url=self._base_url, timeout=_TIMEOUT_MS, httpx_async_client=self._http
-        )
-        # Named against GOOGLE_GENAI_USE_VERTEXAI, which would take the key elsewhere.
-        return genai.Client(
-            api_key=self._key.get_secret_value(), vertexai=False, http_options=options
-        )
+        await self._google.aclose()
 
     async def _contents(self, request: ImageRequest) -> list[Any]:
         from google.genai import types

@@ -15,7 +15,7 @@ import httpx
 
 from config.settings import Settings
 from core.errors import ServiceError
-from core.paths import Bucket
+from core.paths import Bucket, StoredObject, stored_object
 from services.http import (
     is_passing_status,
     new_client,
@@ -85,6 +85,20 @@ class Supabase:
             files = clients.files.from_(bucket)
             await self._translated(f"upload to {bucket}", files.upload(path, source, options))
             return (await files.get_public_url(path)).rstrip("?")
+
+        return await with_retries(once, attempts=_ATTEMPTS)
+
+    def object_of(self, url: str) -> StoredObject | None:
+        """The object that a URL of this project serves, None for any other URL."""
+        return stored_object(url, self._settings.supabase_url)
+
+    async def remove(self, stored: StoredObject) -> bool:
+        """Remove an object; False when there is none. Raises ServiceError."""
+        clients = await self._connected()
+
+        async def once() -> bool:
+            removed = clients.files.from_(stored.bucket).remove([stored.path])
+            return bool(await self._translated(f"remove from {stored.bucket}", removed))
 
         return await with_retries(once, attempts=_ATTEMPTS)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import certifi
 import trustme
 
-from sandbox.providers.store import MEDIA_HOST
+from sandbox.providers.store import GOOGLE_HOST, MEDIA_HOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def write_certificates(folder: Path) -> Certificates:
         key=folder / "media.key",
     )
     authority = trustme.CA(organization_name="VidFab sandbox")
-    certificate = authority.issue_cert(MEDIA_HOST)
+    certificate = authority.issue_cert(MEDIA_HOST, GOOGLE_HOST)
     authority.cert_pem.write_to_path(str(files.ca))
     roots = Path(certifi.where()).read_bytes()
     files.bundle.write_bytes(roots + b"\n" + authority.cert_pem.bytes())

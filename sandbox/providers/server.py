@@ -9,7 +9,7 @@ from sandbox.processes import LOOPBACK, Process, SandboxError, exists
 from sandbox.providers import keys
 from sandbox.providers.client import Control
 from sandbox.providers.models import Ready
-from sandbox.providers.store import MEDIA_HOST
+from sandbox.providers.store import GOOGLE_HOST, MEDIA_HOST
 
 _ROOT = Path(__file__).parent.parent.parent
 
@@ -114,7 +114,9 @@ class Providers:
             "WAVESPEED_API_URL": self.wavespeed_url,
             "SHOTSTACK_API_KEY": keys.SHOTSTACK,
             "SHOTSTACK_API_URL": self.shotstack_url,
-            "DOWNLOAD_ALLOWED_HOSTS": f"{MEDIA_HOST}:{self.media_port}={LOOPBACK}",
+            "DOWNLOAD_ALLOWED_HOSTS": ",".join(
+                f"{host}:{self.media_port}={LOOPBACK}" for host in (MEDIA_HOST, GOOGLE_HOST)
+            ),
             "SSL_CERT_FILE": str(self.ca_bundle),
         }
 

@@ -14,6 +14,8 @@ from sandbox.providers.clips import Clip, make_clip
 from sandbox.providers.pictures import Format, Picture, render
 
 MEDIA_HOST = "media.vidfab.test"
+# The same server under the name of Google's files API, to which the worker shows its key.
+GOOGLE_HOST = "generativelanguage.googleapis.com"
 
 _FORMATS: dict[str, Format] = {".png": "PNG", ".webp": "WEBP"}
 _URL_LIFE_S = 24 * 3600

@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.providers.clips import Clip
 from sandbox.providers.models import Timing, Work, WorkKind
-from sandbox.providers.store import Store
+from sandbox.providers.store import GOOGLE_HOST, MEDIA_HOST, Store
 
 _DEFAULT_TIME_S = 2.0
 _ENDLESS = frozenset({"running", "queued", "processing"})
@@ -90,4 +90,5 @@ class Works:
         if running.kind == "operations":
             # Google's videos are downloads of its files API, for which the key is needed.
             path = f"google/v1beta/files/{name}:download"
+            return self._store.promise(path, clip).replace(MEDIA_HOST, GOOGLE_HOST, 1)
         return self._store.promise(path, clip)

@@ -26,7 +26,7 @@ def download(**change: Any) -> tuple[str, dict[str, Any]]:
 BAD = {
     "unknown name": (
         ("no_such_job", {}),
-        "Unknown job name 'no_such_job': known are storyboard_download, storyboard_generation",
+        "Unknown job name 'no_such_job': known are ",
     ),
     "no projectId": (generation(projectId=None), "'projectId': field required"),
     "projectId of another kind": (generation(projectId=7), "'projectId': input should be a valid"),

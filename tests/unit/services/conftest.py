@@ -113,9 +113,9 @@ def ca() -> trustme.CA:
 
 @pytest.fixture
 async def media(ca: trustme.CA) -> AsyncIterator[Server]:
-    """A server for https, called media.example.com."""
+    """A server for https, called media.example.com and by the name of Google's API."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("media.example.com").configure_cert(tls)
+    ca.issue_cert("media.example.com", "generativelanguage.googleapis.com").configure_cert(tls)
     async for server in _running(Server(name="media.example.com", scheme="https"), tls):
         yield server
 

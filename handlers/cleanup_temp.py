@@ -1,0 +1,56 @@
+"""cleanup_temp: remove what was only needed for a while.
+
+Removed are objects of this Supabase project under the job's own user, and files in the worker's own
+temporary folders. Anything else is left alone: a URL of somebody else's is no reason to fail.
+"""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from pydantic import Field
+
+from core.errors import HandBack
+from core.job_data import JobData, JobResult
+from core.registry import job
+from services import temp_files
+from services.bundle import Context
+
+_MAX_URLS = 1000
+
+
+class Data(JobData):
+    """The payload; without `cleanup_after` now is the time."""
+
+    temp_urls: list[str] = Field(max_length=_MAX_URLS)
+    cleanup_after: datetime | None = None
+
+    def due_in(self, now: datetime) -> timedelta:
+        """How long to wait. A time without zone is UTC."""
+        due = self.cleanup_after or now
+        return (due if due.tzinfo else due.replace(tzinfo=UTC)) - now
+
+
+class Result(JobResult):
+    """`count` of the `urls` were removed."""
+
+    cleaned: bool = True
+    count: int
+    urls: int
+
+
+@job("cleanup_temp", timeout=timedelta(minutes=5), frees_id=True)
+async def cleanup_temp(ctx: Context, data: Data) -> Result:
+    """Remove what may be removed, not before it is time."""
+    wait = data.due_in(datetime.now(UTC))
+    if wait > timedelta(0):
+        raise HandBack(wait)
+    removed = [await _remove(ctx, data, url) for url in dict.fromkeys(data.temp_urls)]
+    return Result(count=sum(removed), urls=len(data.temp_urls))
+
+
+async def _remove(ctx: Context, data: Data, url: str) -> bool:
+    supabase = ctx.services.supabase
+    stored = supabase.object_of(url)
+    if stored is None:
+        return await asyncio.to_thread(temp_files.remove, url)
+    return stored.is_under(data.user_id) and await supabase.remove(stored)

@@ -1,0 +1,157 @@
+"""va_sync_video_status: ask the providers how a project's clips are getting along.
+
+A clip stays `generating` when its provider could not be asked, for whatever reason that says
+nothing about the clip: an outage, a wrong key, none at all. The job fails only when that was so for
+every clip, and then leaves the rows as they are: the clips may be fine, and the next sync asks
+again. It keeps no id, so that the app's next request is not dropped.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from core import follow_ups
+from core.errors import PermanentError, RetryableError, ServiceError
+from core.follow_ups import FollowUp
+from core.job_data import JobData, JobResult
+from core.paths import RowId
+from core.registry import job
+from services.bundle import Context
+from services.clip_status import ClipOutcome, Failed, Running, Succeeded
+from services.clips import ClipRow
+
+_AT_ONCE = 5
+_FINAL = {"success", "failed"}
+
+
+class Data(JobData):
+    """The payload."""
+
+    project_id: RowId
+
+
+class Result(JobResult):
+    """`updated` counts the clips that this job settled."""
+
+    synced: bool = True
+    updated: int
+
+
+@job("va_sync_video_status", timeout=timedelta(minutes=10), frees_id=True)
+async def va_sync_video_status(ctx: Context, data: Data) -> Result:
+    """Settle the clips that are at their end, and step 4 once all are."""
+    await ctx.services.projects.owned(data.project_id, data.user_id)
+    await ctx.progress(5, "Loading clips...")
+    rows = await ctx.services.clips.of_project(data.project_id)
+    sync = _Sync(ctx, data, [row for row in rows if _is_open(row)])
+    await sync.ask_all()
+    await sync.finish()
+    await ctx.progress(100, "Sync completed")
+    return Result(updated=sync.updated)
+
+
+def _is_open(row: ClipRow) -> bool:
+    return row.status == "generating" and bool(_provider_id(row))
+
+
+def _provider_id(row: ClipRow) -> str:
+    return row.seedance_task_id or row.video_request_id or ""
+
+
+@dataclass
+class _Sync:
+    """One round over the clips that are being generated."""
+
+    ctx: Context
+    data: Data
+    clips: list[ClipRow]
+    updated: int = 0
+    asked: int = 0
+    troubles: list[ServiceError] = field(default_factory=list[ServiceError])
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+    def __post_init__(self) -> None:
+        self._arrived: list[str] = list(self.ctx.checkpoint_fields.get("arrived", []))
+
+    async def ask_all(self) -> None:
+        """Ask for every clip and write down what is new."""
+        await self.ctx.progress(10, f"Syncing {len(self.clips)} generating clips...")
+        async with asyncio.TaskGroup() as group:
+            for clip in self.clips:
+                group.create_task(self._sync(clip))
+
+    async def finish(self) -> None:
+        """Add the downloads and settle the project.
+
+        Raises RetryableError or PermanentError when no clip could be asked for.
+        """
+        rows = await self.ctx.services.clips.of_project(self.data.project_id)
+        await self.ctx.enqueue(*(self._download(row) for row in rows if self._wants_storing(row)))
+        if rows and all(row.status in _FINAL for row in rows):
+            await self.ctx.services.projects.update(self.data.project_id, step_4_status="completed")
+        if self.clips and len(self.troubles) == len(self.clips):
+            raise self._no_answer()
+
+    async def _sync(self, clip: ClipRow) -> None:
+        async with self._slots:
+            outcome = await self._ask(clip)
+            await self._write(clip, outcome)
+        self.asked += 1
+        # Half up, as JavaScript rounds.
+        percent = int(10 + self.asked * 85 / len(self.clips) + 0.5)
+        await self.ctx.progress(percent, f"Synced {self.asked}/{len(self.clips)}")
+
+    async def _ask(self, clip: ClipRow) -> ClipOutcome:
+        try:
+            return await self.ctx.services.clip_providers.status(clip)
+        except ServiceError as error:
+            self.troubles.append(error)
+            self.ctx.log.warning("Clip {} stays generating: {}", clip.shot_number, error)
+            return Running()
+
+    async def _write(self, clip: ClipRow, outcome: ClipOutcome) -> None:
+        match outcome:
+            case Running():
+                return
+            case Failed(message=message):
+                await self._settle(clip, status="failed", error_message=message)
+            case Succeeded():
+                # First with the job: were it cut off before the downloads are added, the row would
+                # be final and nobody would ask for it again.
+                self._arrived.append(clip.id)
+                await self.ctx.checkpoint(arrived=self._arrived)
+                await self._settle(clip, **_columns(outcome))
+
+    async def _settle(self, clip: ClipRow, **fields: Any) -> None:
+        # Only while it is generating: another sync's download may have stored the clip meanwhile.
+        settled = await self.ctx.services.clips.settle(clip.id, **fields)
+        self.updated += settled  # in two lines: the others count while this one awaits
+
+    def _wants_storing(self, row: ClipRow) -> bool:
+        is_new = row.id in self._arrived and row.status == "success"
+        return is_new and row.storage_status == "pending" and bool(row.video_url_external)
+
+    def _download(self, row: ClipRow) -> FollowUp:
+        return follow_ups.video_clip_download(
+            user_id=self.data.user_id,
+            project_id=self.data.project_id,
+            shot_number=row.shot_number,
+            provider_id=_provider_id(row),
+            external_url=row.video_url_external or "",
+        )
+
+    def _no_answer(self) -> Exception:
+        first = next((one for one in self.troubles if one.retryable), self.troubles[0])
+        message = f"No clip could be asked for: {first}"
+        return RetryableError(message) if first.retryable else PermanentError(message)
+
+
+def _columns(outcome: Succeeded) -> dict[str, Any]:
+    return {
+        "status": "success",
+        "video_url": outcome.video_url,
+        "video_url_external": outcome.video_url,
+        "last_frame_url": outcome.last_frame_url,
+        "storage_status": "pending",
+    }

@@ -1,0 +1,84 @@
+"""BytePlus Seedance: how a video task is getting along.
+
+`GET {base}/contents/generations/tasks/{id}`; tasks are known for 7 days, their videos for one.
+"""
+
+import httpx
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from config.settings import Settings
+from services.clip_status import (
+    ATTEMPTS,
+    TIMEOUT_S,
+    ClipOutcome,
+    Failed,
+    Running,
+    Succeeded,
+    as_segment,
+    ask,
+    unreadable,
+)
+from services.http import new_client, one_line, with_retries
+
+_SERVICE = "Seedance"
+_ENDED = frozenset({"failed", "cancelled", "expired"})
+
+
+class _Error(BaseModel):
+    code: str = ""
+    message: str = ""
+
+
+class _Content(BaseModel):
+    video_url: str | None = None
+    last_frame_url: str | None = None
+
+
+class _Task(BaseModel):
+    status: str
+    error: _Error | None = None
+    content: _Content | None = None
+
+
+class Seedance:
+    """Answers for Seedance tasks."""
+
+    def __init__(self, settings: Settings, key: SecretStr) -> None:
+        self._client = new_client(
+            settings,
+            base_url=settings.byteplus_url,
+            headers={"Authorization": f"Bearer {key.get_secret_value()}"},
+            timeout=httpx.Timeout(TIMEOUT_S, connect=10),
+        )
+
+    async def status(self, clip_id: str) -> ClipOutcome:
+        """How the task is getting along. Raises ServiceError."""
+        segment = as_segment(clip_id)
+        if segment is None:
+            return Failed("The clip's Seedance task id is not one")
+        path = f"/contents/generations/tasks/{segment}"
+        return await with_retries(lambda: self._ask(path), attempts=ATTEMPTS)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _ask(self, path: str) -> ClipOutcome:
+        answer = await ask(_SERVICE, self._client, path)
+        return answer if isinstance(answer, Failed) else _outcome(answer)
+
+
+def _outcome(response: httpx.Response) -> ClipOutcome:
+    try:
+        task = _Task.model_validate_json(response.content)
+    except ValidationError:
+        raise unreadable(_SERVICE) from None
+    if task.status in _ENDED:
+        reason = one_line(task.error.message or task.error.code) if task.error else ""
+        return Failed(reason or f"Seedance ended the clip's task as {task.status}")
+    if task.status != "succeeded":
+        return Running()
+    content = task.content or _Content()
+    if not content.video_url:
+        return Failed("Seedance ended the clip's task without a video")
+    return Succeeded(content.video_url, content.last_frame_url or None)

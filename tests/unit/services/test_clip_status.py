@@ -1,0 +1,236 @@
+"""What providers say of clips, against a server on this machine."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from config.settings import Settings
+from core.errors import ServiceError
+from services.clip_status import ClipOutcome, ClipProviders, Failed, Running, Succeeded
+from services.clips import ClipRow
+
+Response = Callable[..., bytes]
+
+GOOGLE = "models/veo-3.0/operations/op1"
+GOOGLE_PATH = f"/v1/{GOOGLE}"
+
+pytestmark = pytest.mark.usefixtures("no_waits")
+
+
+class Asked:
+    """The providers, and what their server answers."""
+
+    def __init__(self, providers: ClipProviders, server: Any, response: Response) -> None:
+        self.providers = providers
+        self.server = server
+        self._response = response
+
+    def on(self, path: str, *bodies: Any, status: str = "200 OK") -> None:
+        texts = [body if isinstance(body, bytes) else json.dumps(body).encode() for body in bodies]
+        kind = "application/json"
+        self.server.on(path, *(self._response(t, status=status, content_type=kind) for t in texts))
+
+    async def seedance(self, task_id: str = "t1") -> ClipOutcome:
+        return await self.providers.status(clip(seedance_task_id=task_id))
+
+    async def veo(self, request_id: str = "r1") -> ClipOutcome:
+        return await self.providers.status(clip(video_request_id=request_id))
+
+    @property
+    def targets(self) -> list[str]:
+        return [request.target for request in self.server.requests]
+
+
+def clip(**ids: str) -> ClipRow:
+    return ClipRow(id="c", project_id="p", shot_number=1, status="generating", **ids)
+
+
+@pytest.fixture
+async def asked(
+    settings: Callable[..., Settings], provider: Any, response: Response
+) -> AsyncIterator[Asked]:
+    found = settings(
+        BYTEPLUS_API_KEY="byteplus-key-1",
+        BYTEPLUS_ARK_BASE_URL=provider.url("/ark"),
+        WAVESPEED_API_KEY="wavespeed-key-1",
+        WAVESPEED_API_URL=provider.url("/ws"),
+        GOOGLE_AI_API_KEY="google-key-1",
+        GOOGLE_GEMINI_BASE_URL=provider.url(""),
+    )
+    providers = ClipProviders(found)
+    yield Asked(providers, provider, response)
+    await providers.aclose()
+
+
+def task(status: str, **fields: Any) -> dict[str, Any]:
+    return {"id": "t1", "status": status, "error": None, **fields}
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        (task("queued"), Running()),
+        (task("running"), Running()),
+        (task("a word of tomorrow"), Running()),
+        (
+            task("succeeded", content={"video_url": "https://v", "last_frame_url": "https://f"}),
+            Succeeded("https://v", "https://f"),
+        ),
+        (task("succeeded", content={"video_url": "https://v"}), Succeeded("https://v")),
+        (task("succeeded"), Failed("Seedance ended the clip's task without a video")),
+        (task("failed", error={"code": "X", "message": "too dark"}), Failed("too dark")),
+        (task("failed", error={"code": "OutputSensitive"}), Failed("OutputSensitive")),
+        (task("cancelled"), Failed("Seedance ended the clip's task as cancelled")),
+        (task("expired"), Failed("Seedance ended the clip's task as expired")),
+    ],
+)
+async def test_seedance(asked: Asked, body: Any, outcome: ClipOutcome) -> None:
+    asked.on("/ark/contents/generations/tasks/t1", body)
+    assert await asked.seedance() == outcome
+    [request] = asked.server.requests
+    assert request.headers["authorization"] == "Bearer byteplus-key-1"
+
+
+@pytest.mark.parametrize(
+    ("data", "outcome"),
+    [
+        ({"status": "created"}, Running()),
+        ({"status": "processing", "outputs": None}, Running()),
+        ({"status": "completed", "outputs": ["https://v", "https://w"]}, Succeeded("https://v")),
+        (
+            {"status": "completed", "outputs": []},
+            Failed("Wavespeed ended the clip without a video"),
+        ),
+        ({"status": "failed", "error": "no\ncats"}, Failed("no cats")),
+        ({"status": "failed", "error": ""}, Failed("Wavespeed ended the clip as failed")),
+    ],
+)
+async def test_wavespeed(asked: Asked, data: Any, outcome: ClipOutcome) -> None:
+    asked.on("/ws/predictions/r1/result", {"code": 200, "message": "success", "data": data})
+    assert await asked.veo() == outcome
+    [request] = asked.server.requests
+    assert request.headers["authorization"] == "Bearer wavespeed-key-1"
+
+
+def videos(**response: Any) -> dict[str, Any]:
+    return {"name": GOOGLE, "done": True, "response": {"generateVideoResponse": response}}
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        ({"name": GOOGLE}, Running()),
+        (videos(generatedSamples=[{"video": {"uri": "https://v"}}]), Succeeded("https://v")),
+        (videos(), Failed("Google ended the clip without a video")),
+        (
+            videos(raiMediaFilteredCount=1, raiMediaFilteredReasons=["A celebrity."]),
+            Failed("A celebrity."),
+        ),
+        ({"name": GOOGLE, "done": True, "error": {"code": 3, "message": "no"}}, Failed("no")),
+    ],
+)
+async def test_google(asked: Asked, body: Any, outcome: ClipOutcome) -> None:
+    asked.on(GOOGLE_PATH, body)
+    assert await asked.veo(GOOGLE) == outcome
+    [request] = asked.server.requests
+    assert request.headers["x-goog-api-key"] == "google-key-1"
+    assert "google-key-1" not in request.target
+
+
+async def test_what_no_provider_knows_any_more_has_failed(asked: Asked) -> None:
+    assert await asked.seedance() == Failed(
+        "Seedance no longer knows the clip: it is older than 7 days"
+    )
+    assert await asked.veo() == Failed(
+        "Wavespeed no longer knows the clip: it is older than 7 days"
+    )
+    asked.on(GOOGLE_PATH, {"error": {"code": 404, "message": "gone"}}, status="404 Not Found")
+    assert await asked.veo(GOOGLE) == Failed(
+        "Google no longer knows the clip: it is older than 7 days"
+    )
+
+
+async def test_a_task_id_that_is_wrong_has_failed(asked: Asked) -> None:
+    wrong = {"error": {"code": "InvalidParameter", "message": "The task id is not valid"}}
+    asked.on("/ark/contents/generations/tasks/t1", wrong, status="400 Bad Request")
+    assert await asked.seedance() == Failed("The task id is not valid")
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable", "requests"),
+    [("503 Service Unavailable", True, 3), ("429 Too Many", True, 3), ("401 No", False, 1)],
+)
+async def test_a_trouble_is_no_outcome(
+    asked: Asked, status: str, retryable: bool, requests: int
+) -> None:
+    for path in ("/ark/contents/generations/tasks/t1", "/ws/predictions/r1/result", GOOGLE_PATH):
+        asked.on(path, {"error": {"message": "wrong: google-key-1"}}, status=status)
+    for call in (asked.seedance(), asked.veo(), asked.veo(GOOGLE)):
+        asked.server.requests.clear()
+        with pytest.raises(ServiceError) as raised:
+            await call
+        assert raised.value.retryable is retryable
+        assert len(asked.server.requests) == requests
+    assert str(raised.value) == "wrong: ***"
+
+
+async def test_an_answer_that_cannot_be_read_is_asked_for_again(asked: Asked) -> None:
+    done = task("succeeded", content={"video_url": "https://v"})
+    asked.on("/ark/contents/generations/tasks/t1", b"<html>", ["x"], done)
+    assert await asked.seedance() == Succeeded("https://v")
+    asked.on(GOOGLE_PATH, b"<html>", ["x"], {"name": GOOGLE})
+    assert await asked.veo(GOOGLE) == Running()
+
+
+async def test_a_connection_that_breaks_is_a_trouble(asked: Asked) -> None:
+    asked.on("/ark/contents/generations/tasks/t1", task("running"))
+    asked.server.answers["/ark/contents/generations/tasks/t1"] = [b""]
+    asked.server.answers[GOOGLE_PATH] = [b""]
+    for call in (asked.seedance(), asked.veo(GOOGLE)):
+        with pytest.raises(ServiceError, match="could not be reached to ask for a clip"):
+            await call
+
+
+@pytest.mark.parametrize(
+    ("task_id", "sent"),
+    [
+        ("a/../../b", "a%2F..%2F..%2Fb"),
+        ("a?x=1#y", "a%3Fx%3D1%23y"),
+        ("a%2e%2e", "a%252e%252e"),
+        ("a\r\nb", "a%0D%0Ab"),
+        ("猫", "%E7%8C%AB"),
+    ],
+)
+async def test_an_id_stays_one_segment(asked: Asked, task_id: str, sent: str) -> None:
+    await asked.seedance(task_id)
+    await asked.veo(task_id)
+    assert asked.targets == [
+        f"/ark/contents/generations/tasks/{sent}",
+        f"/ws/predictions/{sent}/result",
+    ]
+
+
+async def test_the_name_of_an_operation_leads_nowhere_else(asked: Asked) -> None:
+    asked.on("/v1/models/v/operations/a%3Fkey%3D1", {"name": GOOGLE})
+    assert await asked.veo("models/v/operations/a?key=1") == Running()
+    asked.server.requests.clear()
+    for name in ("models/../operations/a", "//host/operations/a", "models/v/operations/.."):
+        assert await asked.veo(name) == Failed("The clip's Google operation name is not one")
+    for task_id in (".", ".."):
+        assert await asked.seedance(task_id) == Failed("The clip's Seedance task id is not one")
+        assert await asked.veo(task_id) == Failed("The clip's Wavespeed prediction id is not one")
+    assert asked.targets == []
+
+
+async def test_a_missing_key_is_named(settings: Callable[..., Settings]) -> None:
+    providers = ClipProviders(settings())
+    for row, variable in [
+        (clip(seedance_task_id="t"), "BYTEPLUS_API_KEY"),
+        (clip(video_request_id="r"), "WAVESPEED_API_KEY"),
+        (clip(video_request_id=GOOGLE), "GOOGLE_AI_API_KEY"),
+    ]:
+        with pytest.raises(ServiceError, match=f"set {variable}") as raised:
+            await providers.status(row)
+        assert not raised.value.retryable
