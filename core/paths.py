@@ -13,6 +13,8 @@ from urllib.parse import unquote
 from pydantic import AfterValidator
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,128}")
+# What a user's folder holds: `abc.mp4`, `video-agent/abc/final.mp4`.
+_BELOW_USER = re.compile(r"(?:[A-Za-z0-9_-]{1,128}/){0,8}[A-Za-z0-9_-]{1,128}\.[A-Za-z0-9]{1,8}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -112,3 +114,9 @@ def _is_plain_path(path: str) -> bool:
         and not set(path) & set("%\\")
         and all(segment.strip(".") for segment in segments)
     )
+
+
+def is_video_of(user_id: PlainId, path: str) -> bool:
+    """Whether a path that came with a job names a file in this user's video folder."""
+    folder = f"videos/{user_id}/"
+    return path.startswith(folder) and bool(_BELOW_USER.fullmatch(path.removeprefix(folder)))

@@ -8,6 +8,7 @@ from core.context import JobContext
 from services.clip_status import ClipProviders
 from services.clips import Clips
 from services.downloads import Downloads
+from services.ffmpeg import Ffmpeg
 from services.images import ImageProvider, choose_provider
 from services.projects import Projects
 from services.quotas import Quotas
@@ -61,6 +62,11 @@ class Services:
     def downloads(self) -> Downloads:
         """Guarded downloads of URLs from job data."""
         return Downloads(self.settings)
+
+    @cached_property
+    def ffmpeg(self) -> Ffmpeg:
+        """Videos on this machine."""
+        return Ffmpeg()
 
     @cached_property
     def images(self) -> ImageProvider | None:

@@ -8,18 +8,22 @@ import asyncio
 import importlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 import httpx
+from pydantic import BaseModel, Field, ValidationError
 
 from config.settings import Settings
-from core.errors import ServiceError
+from core.errors import NotFound, ServiceError, UnusableContent
 from core.paths import Bucket, StoredObject, stored_object
 from services.http import (
     is_passing_status,
     new_client,
     one_line,
+    service_error,
     transport_error,
     with_retries,
 )
@@ -35,6 +39,7 @@ _ROW_TIMEOUT = httpx.Timeout(15, connect=10)
 _FILE_TIMEOUT = httpx.Timeout(120, connect=10)
 # Four tries over about 4 s bridge a restart of the gateway; longer outages are the job's retries.
 _ATTEMPTS = 4
+_CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,11 @@ class _Clients:
 
     tables: Any
     files: "AsyncStorageClient"
+
+
+class _StorageError(BaseModel):
+    status_code: str | int = Field(validation_alias="statusCode")
+    message: str | None = None
 
 
 class Supabase:
@@ -102,6 +112,20 @@ class Supabase:
 
         return await with_retries(once, attempts=_ATTEMPTS)
 
+    async def download_to(self, bucket: Bucket, path: str, file: Path, *, max_bytes: int) -> None:
+        """Stream the object `bucket/path` into `file`.
+
+        Raises NotFound, UnusableContent when it is too large, ServiceError.
+        """
+
+        async def once() -> None:
+            try:
+                await self._receive(bucket, path, file, max_bytes)
+            except httpx.HTTPError as error:
+                raise transport_error("Supabase", f"read from {bucket}", error) from error
+
+        await with_retries(once, attempts=_ATTEMPTS)
+
     async def load(self) -> None:
         """Import and make the clients; no I/O."""
         await self._connected()
@@ -110,6 +134,29 @@ class Supabase:
         """Close the connections."""
         await self._row_http.aclose()
         await self._file_http.aclose()
+
+    async def _receive(self, bucket: Bucket, path: str, file: Path, max_bytes: int) -> None:
+        """The storage client would hold the whole object in memory.
+
+        A body shorter than its content-length is an httpx.RemoteProtocolError.
+        """
+        url = f"{self._settings.supabase_url}/storage/v1/object/{bucket}/{quote(path)}"
+        headers = {**self._credentials(), "accept-encoding": "identity"}
+        async with self._file_http.stream("GET", url, headers=headers) as response:
+            if response.status_code != HTTPStatus.OK:
+                await response.aread()
+                raise _no_object(bucket, path, response)
+            with file.open("wb") as stream:
+                async for chunk in response.aiter_raw(_CHUNK_BYTES):
+                    if stream.tell() + len(chunk) > max_bytes:
+                        limit = f"{max_bytes / 1024 / 1024:g} MiB"
+                        raise UnusableContent(f"The stored file is larger than {limit}")
+                    # A disk with a full write cache can hold a write for seconds.
+                    await asyncio.to_thread(stream.write, chunk)
+
+    def _credentials(self) -> dict[str, str]:
+        key = self._settings.supabase_key.get_secret_value()
+        return {"apikey": key, "Authorization": f"Bearer {key}"}
 
     async def _connected(self) -> "_Clients":
         async with self._connecting:
@@ -121,8 +168,7 @@ class Supabase:
         postgrest = await asyncio.to_thread(importlib.import_module, "postgrest")
         storage3 = await asyncio.to_thread(importlib.import_module, "storage3")
         url = self._settings.supabase_url
-        key = self._settings.supabase_key.get_secret_value()
-        headers = {"apikey": key, "Authorization": f"Bearer {key}"}
+        headers = self._credentials()
         tables = postgrest.AsyncPostgrestClient(
             f"{url}/rest/v1", headers=headers, http_client=self._row_http, retry_enabled=False
         )
@@ -145,6 +191,17 @@ class Supabase:
             raise transport_error("Supabase", operation, error) from error
         except (ValueError, KeyError) as error:
             raise _unreadable(operation) from error
+
+
+def _no_object(bucket: Bucket, path: str, response: httpx.Response) -> Exception:
+    """Storage answers 400 for nearly everything, with the true status in the body."""
+    try:
+        answer = _StorageError.model_validate_json(response.content)
+    except ValidationError:
+        return service_error("Supabase", f"read from {bucket}", response)
+    if str(answer.status_code) == "404":
+        return NotFound(f"The bucket {bucket} holds no {path}")
+    return _refusal(f"read from {bucket}", answer.message, answer.status_code)
 
 
 def _refusal(operation: str, message: str | None, code: str | int | None) -> ServiceError:

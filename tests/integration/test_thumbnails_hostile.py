@@ -1,0 +1,142 @@
+"""Hostile files and a hanging ffmpeg harm no worker and leave nothing behind."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sandbox.processes import Process
+from tests.support import films
+from tests.support.site import Site
+from tests.support.videos import (
+    lay_video,
+    store_video,
+    thumbnail_job,
+    thumbnail_made,
+    video_row,
+)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return films.film(tmp_path_factory.mktemp("films") / "film.mp4")
+
+
+def garbage(out: Path) -> Path:
+    out.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 400)
+    return out
+
+
+def playlist(out: Path) -> Path:
+    """Where the format is not held down, ffmpeg would open what a playlist names."""
+    out.write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n")
+    return out
+
+
+BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "no video stream": (films.sound, "The file holds no video stream"),
+    "garbage": (garbage, "The video cannot be read: "),
+    "a playlist": (playlist, "The video cannot be read: "),
+    "a huge picture": (
+        films.huge_picture,
+        "The video cannot be decoded, or its pictures are too large",
+    ),
+    "a huge index": (
+        lambda out: films.huge_index(films.film(out.with_name("whole.mp4")), out),
+        "No picture at 0 s: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+async def test_a_video_without_a_picture_is_completed_all_the_same(
+    site: Site, film: Path, tmp_path: Path, case: str
+) -> None:
+    make, reason = BROKEN[case]
+    await lay_video(site.vidfab, await asyncio.to_thread(make, tmp_path / "video.mp4"))
+    worker = await site.worker()
+    before = time.monotonic()
+    job = await thumbnail_made(site, thumbnail_job(), attempts=3)
+
+    assert (job.state, job.attempts_made) == ("failed", 1)
+    assert time.monotonic() - before < 10
+    assert job.failed_reason is not None
+    assert job.failed_reason.startswith(reason)
+    assert "/tmp" not in job.failed_reason
+    row = await video_row(site.vidfab)
+    assert (row["status"], row["thumbnail_path"]) == ("completed", None)
+    assert row["error_message"] == f"Thumbnail generation failed: {job.failed_reason}"
+
+    assert psutil.Process(worker.pid).children() == []
+    await store_video(site.vidfab, film)
+    assert (await thumbnail_made(site, thumbnail_job())).state == "completed"
+
+
+# Of this test run alone, whoever else runs it on the machine.
+NAP = f"571.{os.getpid()}"
+
+
+def sleepers() -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.cmdline() == ["sleep", NAP]:
+                found.append(process)
+    return found
+
+
+async def until_asleep(count: int) -> None:
+    async with asyncio.timeout(10):
+        while len(sleepers()) != count:  # noqa: ASYNC110 (other processes)
+            await asyncio.sleep(0.02)
+
+
+def _install(folder: Path, script: str) -> None:
+    folder.mkdir()
+    program = folder / "ffmpeg"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+async def hanging(site: Site, folder: Path, patch: pytest.MonkeyPatch, script: str) -> Process:
+    """A worker whose `ffmpeg` runs a script that never ends."""
+    _install(folder, script)
+    with patch.context() as patched:
+        patched.setenv("PATH", f"{folder}:/usr/bin:/bin")
+        return await site.worker(SHUTDOWN_GRACE_S="0.2")
+
+
+async def test_a_hanging_ffmpeg_ends_when_its_worker_is_stopped(
+    site: Site, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the child that it started; the job goes back to the queue for the next worker."""
+    await lay_video(site.vidfab, film)
+    worker = await hanging(site, tmp_path / "bin", monkeypatch, f"sleep {NAP} & sleep {NAP}")
+    job_id = await site.app.add(
+        "generate_thumbnail", thumbnail_job(), {"priority": 3, "attempts": 1}
+    )
+    await until_asleep(2)
+    assert await worker.stop() == 0
+    await until_asleep(0)
+
+    await site.worker()
+    job = await site.finished(job_id)
+    assert (job.state, job.attempts_made) == ("completed", 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+async def test_a_hanging_ffmpeg_ends_when_its_worker_is_killed(
+    site: Site, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lay_video(site.vidfab, film)
+    worker = await hanging(site, tmp_path / "bin", monkeypatch, f"exec sleep {NAP}")
+    await site.app.add("generate_thumbnail", thumbnail_job(), {"priority": 3})
+    await until_asleep(1)
+    await worker.kill()
+    await until_asleep(0)

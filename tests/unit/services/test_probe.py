@@ -1,0 +1,65 @@
+"""ffmpeg's descriptions, of 4.x to 9.x."""
+
+import pytest
+
+from core.errors import PermanentError
+from services.probe import Probed, read_description
+
+V5 = """\
+Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:/x.mp4':
+  Metadata:
+    title           : Stream #0:0: Video: fake, rgb24, 1x1, 1 fps
+  Duration: 01:02:03.50, start: 0.000000, bitrate: 287 kb/s
+  Stream #0:0[0x1](und): Video: h264 (High) (avc1 / 0x31637661), yuv420p(tv, bt709, progressive), \
+1920x1080 [SAR 1:1 DAR 16:9], 273 kb/s, 23.98 fps, 23.98 tbr, 12288 tbn (default)
+    Metadata:
+      handler_name    : VideoHandler
+    Side data:
+      displaymatrix: rotation of -90.00 degrees
+  Stream #0:1[0x2](und): Audio: aac (LC) (mp4a / 0x6134706D), 44100 Hz, stereo, fltp, 2 kb/s
+At least one output file must be specified
+"""
+V4 = """\
+Input #0, matroska,webm, from 'file:/x.webm':
+  Duration: N/A, start: 0.000000, bitrate: N/A
+    Stream #0:0(eng): Video: vp9 (Profile 2), yuv420p10le(tv), 640x360, SAR 1:1 DAR 16:9, 1k tbr
+At least one output file must be specified
+"""
+COVER = """\
+Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:/x.mp4':
+  Duration: 00:00:05.04, start: 0.000000, bitrate: 287 kb/s
+  Stream #0:0[0x0]: Video: mjpeg (Baseline), yuvj420p(pc), 600x600, 90k tbr, 90k tbn (attached pic)
+  Stream #0:1[0x1](und): Video: av1 (libdav1d) (Main), yuv420p(tv), 64x48, 30 fps
+    Side data:
+      Display Matrix: rotation of 180.00 degrees
+"""
+UNREADABLE = """\
+Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:/x.mp4':
+  Duration: 00:00:01.00, start: 0.000000, bitrate: 147 kb/s
+  Stream #0:0[0x1]: Video: png (png  / 0x20676E70), none(progressive), 141 kb/s, 1 fps (default)
+"""
+
+
+def test_a_turned_video_with_sound() -> None:
+    assert read_description(V5) == Probed(3723.5, 1080, 1920, 23.98, True, "h264", "yuv420p")
+
+
+def test_a_video_that_says_little() -> None:
+    assert read_description(V4) == Probed(0.0, 640, 360, None, False, "vp9", "yuv420p10le")
+
+
+def test_a_cover_is_no_video() -> None:
+    assert read_description(COVER) == Probed(5.04, 64, 48, 30.0, False, "av1", "yuv420p")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (UNREADABLE, "The video cannot be decoded, or its pictures are too large"),
+        (COVER[: COVER.index("  Stream #0:1")], "The file holds no video stream"),
+        ("Input #0, mov, from 'x':\n", "The file holds no video stream"),
+    ],
+)
+def test_files_without_a_picture(said: str, reason: str) -> None:
+    with pytest.raises(PermanentError, match=f"^{reason}$"):
+        read_description(said)

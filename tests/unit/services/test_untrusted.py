@@ -1,0 +1,141 @@
+"""An untrusted program ends by its limits, with everything it started."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.errors import PermanentError, RetryableError
+from services.untrusted import Ended, Limits, run_untrusted
+
+LIMITS = Limits(timeout_s=10)
+
+
+async def sh(script: str, limits: Limits = LIMITS) -> Ended:
+    return await run_untrusted(["/bin/sh", "-c", script], limits)
+
+
+async def python(script: str, limits: Limits = LIMITS) -> Ended:
+    return await run_untrusted([sys.executable, "-I", "-c", script], limits)
+
+
+async def pids_in(file: Path, count: int) -> list[int]:
+    async with asyncio.timeout(5):
+        while len(words := await asyncio.to_thread(_words, file)) < count:  # noqa: ASYNC110 (a file)
+            await asyncio.sleep(0.01)
+    return [int(word) for word in words]
+
+
+def _words(file: Path) -> list[str]:
+    return file.read_text().split() if file.exists() else []
+
+
+async def gone(pids: list[int]) -> None:
+    """A killed process may be a zombie of init's for a moment."""
+    async with asyncio.timeout(5):
+        while any(_runs(pid) for pid in pids):  # noqa: ASYNC110 (processes)
+            await asyncio.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def test_code_and_words_are_returned() -> None:
+    assert await sh("echo out; echo one >&2; echo two >&2; exit 3") == Ended(3, "one\ntwo\n")
+
+
+async def test_a_program_that_cannot_be_started_says_so(tmp_path: Path) -> None:
+    ended = await run_untrusted([str(tmp_path / "none")], LIMITS)
+    assert ended == Ended(1, "it cannot be started: No such file or directory\n")
+
+
+async def test_only_the_end_of_a_flood_is_kept() -> None:
+    ended = await sh("yes | head -c 30000000 >&2; echo end >&2")
+    assert len(ended.said) == 64 * 1024
+    assert ended.said.endswith("y\nend\n")
+
+
+async def test_the_workers_environment_stays_with_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SUPABASE_SERVICE_KEY", "secret")
+    ended = await python("import os, sys; print(sorted(os.environ), os.getcwd(), file=sys.stderr)")
+    assert "SUPABASE_SERVICE_KEY" not in ended.said
+    assert "'PATH'" in ended.said
+    assert ended.said.rstrip().endswith(" /")
+
+
+async def test_time_is_limited_for_the_whole_group(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    limits = Limits(timeout_s=0.5)
+    with pytest.raises(PermanentError, match=r"^sh took longer than 0\.5 s$"):
+        await sh(f"sleep 573 & echo $! $$ > {pids}; wait", limits)
+    await gone(await pids_in(pids, 2))
+
+
+async def test_a_cancelled_run_leaves_nothing(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    run = asyncio.create_task(sh(f"sleep 574 & echo $! $$ > {pids}; wait"))
+    started = await pids_in(pids, 2)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    await gone(started)
+
+
+async def test_a_child_left_behind_is_ended_and_not_waited_for(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    async with asyncio.timeout(5):
+        assert (await sh(f"sleep 575 & echo $! > {pids}")).code == 0
+    await gone(await pids_in(pids, 1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS limits no address space")
+async def test_memory_is_limited() -> None:
+    limits = Limits(timeout_s=10, memory_bytes=256 * 1024 * 1024)
+    ended = await python("bytearray(300 * 1024 * 1024)", limits)
+    assert ended.code == 1
+    assert "MemoryError" in ended.said
+
+
+async def test_the_size_of_a_file_is_limited(tmp_path: Path) -> None:
+    limits = Limits(timeout_s=10, file_bytes=1024 * 1024)
+    file = tmp_path / "file"
+    with pytest.raises(PermanentError, match="its file would be larger than 1 MiB"):
+        await sh(f"exec head -c 5000000 /dev/zero > {file}", limits)
+    assert file.stat().st_size == 1024 * 1024
+
+
+async def test_a_crash_will_happen_again_and_a_kill_may_not() -> None:
+    with pytest.raises(PermanentError, match=r"^sh crashed \(signal 11\)$"):
+        await sh("kill -SEGV $$")
+    with pytest.raises(RetryableError, match=r"^sh was ended from outside \(signal 9\)$"):
+        await sh("kill -KILL $$")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_to_the_workers_tree_does_not_interrupt(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """PM2 sends them to every process; the worker alone decides when its jobs end."""
+    pids = tmp_path / "pids"
+    script = f"import os, time; open({str(pids)!r}, 'w').write(str(os.getpid())); time.sleep(0.3)"
+    run = asyncio.create_task(python(f"{script}; os._exit(7)"))
+    [pid] = await pids_in(pids, 1)
+    psutil.Process(pid).send_signal(number)
+    assert (await run).code == 7
+
+
+async def test_no_descriptor_is_left_open() -> None:
+    await sh("true")
+    before = psutil.Process().num_fds()
+    for _ in range(3):
+        await sh("true")
+    assert psutil.Process().num_fds() == before
