@@ -164,6 +164,10 @@ class Settings(BaseSettings):
         "SHOTSTACK_API_URL", "an http(s) address", "https://api.shotstack.io/edit/v1"
     )
 
+    video_composer: Literal["auto", "shotstack", "ffmpeg"] = _variable(
+        "VIDEO_COMPOSER", "auto, shotstack or ffmpeg", "auto"
+    )
+
     # Downloads of job URLs
     download_allowed_hosts: AllowedHosts = _variable(
         "DOWNLOAD_ALLOWED_HOSTS",
@@ -224,7 +228,7 @@ class Settings(BaseSettings):
             value.lower(), value.upper()
         )
 
-    @field_validator("image_provider", "log_format", mode="before")
+    @field_validator("image_provider", "video_composer", "log_format", mode="before")
     @classmethod
     def _lower(cls, value: str) -> str:
         return value.lower()
@@ -242,12 +246,27 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _provider_has_key(self) -> "Settings":
-        needed = {"seedream": self.byteplus_key, "gemini": self.google_key}
-        names = {"seedream": "BYTEPLUS_API_KEY", "gemini": "GOOGLE_AI_API_KEY"}
-        if self.image_provider != "auto" and needed[self.image_provider] is None:
-            variable = names[self.image_provider]
-            raise ValueError(f"IMAGE_PROVIDER: got '{self.image_provider}', wants {variable} set")
+    def _choices_have_keys(self) -> "Settings":
+        choices = (
+            (
+                "IMAGE_PROVIDER",
+                self.image_provider,
+                "seedream",
+                "BYTEPLUS_API_KEY",
+                self.byteplus_key,
+            ),
+            ("IMAGE_PROVIDER", self.image_provider, "gemini", "GOOGLE_AI_API_KEY", self.google_key),
+            (
+                "VIDEO_COMPOSER",
+                self.video_composer,
+                "shotstack",
+                "SHOTSTACK_API_KEY",
+                self.shotstack_key,
+            ),
+        )
+        for variable, chosen, vendor, needed, key in choices:
+            if chosen == vendor and key is None:
+                raise ValueError(f"{variable}: got '{chosen}', wants {needed} set")
         return self
 
     def redis_address(self) -> str:

@@ -5,13 +5,18 @@ from typing import TypeAlias
 
 from config.settings import Settings
 from core.context import JobContext
+from services.clip_files import ClipFiles
 from services.clip_status import ClipProviders
 from services.clips import Clips
+from services.composer import Composer
 from services.downloads import Downloads
 from services.ffmpeg import Ffmpeg
+from services.films import Films
 from services.images import ImageProvider, choose_provider
 from services.projects import Projects
 from services.quotas import Quotas
+from services.shots import Shots
+from services.shotstack import Shotstack
 from services.storyboards import Storyboards
 from services.supabase import Supabase
 from services.videos import Videos
@@ -73,13 +78,41 @@ class Services:
         """The configured image provider, None when no key is set."""
         return choose_provider(self.settings, self.downloads)
 
+    @cached_property
+    def shots(self) -> Shots:
+        """Rows of the script's shots."""
+        return Shots(self.supabase)
+
+    @cached_property
+    def films(self) -> Films:
+        """Final videos."""
+        return Films(self.supabase)
+
+    @cached_property
+    def clip_files(self) -> ClipFiles:
+        """The clips' files, from the own storage or by the guard."""
+        return ClipFiles(self.settings, self.supabase, self.downloads)
+
+    @cached_property
+    def composer(self) -> Composer:
+        """Joins clips on this machine."""
+        return Composer(self.ffmpeg)
+
+    @cached_property
+    def shotstack(self) -> Shotstack | None:
+        """The configured renderer, None when films are made on this machine."""
+        key = self.settings.shotstack_key
+        if key is None or self.settings.video_composer == "ffmpeg":
+            return None
+        return Shotstack(self.settings, key)
+
     async def warm_up(self) -> None:
         """Load what nearly every job needs, so that the first one does not wait for it."""
         await self.supabase.load()
 
     async def aclose(self) -> None:
         """Close what was opened."""
-        for name in ("images", "clip_providers", "downloads", "supabase"):
+        for name in ("images", "clip_providers", "shotstack", "downloads", "supabase"):
             service = self.__dict__.get(name)
             if service is not None:
                 await service.aclose()

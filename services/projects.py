@@ -9,6 +9,9 @@ from core.paths import PlainId, RowId
 from services.supabase import Supabase
 
 _TABLE = "video_agent_projects"
+_COLUMNS = (
+    "id,user_id,step_3_status,step_4_status,aspect_ratio,transition_effect,transition_duration"
+)
 
 
 class Project(BaseModel):
@@ -19,6 +22,10 @@ class Project(BaseModel):
     id: str
     user_id: str
     step_3_status: str | None = None
+    step_4_status: str | None = None
+    aspect_ratio: str | None = None
+    transition_effect: str | None = None
+    transition_duration: float | None = None
 
 
 class Projects:
@@ -31,9 +38,7 @@ class Projects:
         """The project, if `user_id` owns it. Raises NotFound or NotOwner."""
         rows = await self._supabase.query(
             "read the project",
-            lambda db: (
-                db.from_(_TABLE).select("id,user_id,step_3_status").eq("id", project_id).execute()
-            ),
+            lambda db: db.from_(_TABLE).select(_COLUMNS).eq("id", project_id).execute(),
         )
         if not rows:
             raise NotFound(f"Project {project_id} does not exist")

@@ -138,6 +138,14 @@ def test_a_provider_without_its_key_stops_the_start() -> None:
     ]
 
 
+def test_shotstack_without_its_key_stops_the_start() -> None:
+    assert problems(**SUPABASE, VIDEO_COMPOSER="Shotstack") == [
+        "VIDEO_COMPOSER: got 'shotstack', wants SHOTSTACK_API_KEY set"
+    ]
+    assert settings(VIDEO_COMPOSER="shotstack", SHOTSTACK_API_KEY="k").video_composer == "shotstack"
+    assert settings().video_composer == "auto"
+
+
 def test_secrets_stay_out_of_the_repr_and_into_the_redaction_list() -> None:
     found = settings(BYTEPLUS_API_KEY="ark-12345", BULLMQ_REDIS_URL="rediss://u:pa%20ss@h:1")
     assert "ark-12345" not in repr(found)

@@ -1,0 +1,110 @@
+"""A film as a row of clips: which, in what order, each how long."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Protocol
+
+# A shot that names no length lasts as long as the clips that the providers make by default.
+DEFAULT_SECONDS = 5
+
+_SIZES = {"16:9": (1920, 1080), "9:16": (1080, 1920)}
+_DEFAULT_ASPECT = "16:9"
+
+
+class Clip(Protocol):
+    """A row of `project_video_clips`."""
+
+    @property
+    def shot_number(self) -> int:
+        """From 1."""
+        ...
+
+    @property
+    def status(self) -> str | None:
+        """`success` when there is a video."""
+        ...
+
+    @property
+    def cdn_url(self) -> str | None:
+        """In the app's own storage."""
+        ...
+
+    @property
+    def video_url_external(self) -> str | None:
+        """At the provider, for a day."""
+        ...
+
+    @property
+    def video_url(self) -> str | None:
+        """What the app shows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One clip in its place; times in seconds."""
+
+    shot_number: int
+    url: str
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Scenes end to end."""
+
+    scenes: tuple[Scene, ...]
+    aspect_ratio: str
+
+    @property
+    def seconds(self) -> int:
+        """From the first scene's start to the last one's end."""
+        return sum(scene.length for scene in self.scenes)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the film in pixels."""
+        return _SIZES[self.aspect_ratio]
+
+    def shotstack_edit(self) -> dict[str, Any]:
+        """The body of Shotstack's `POST /render`."""
+        clips = [
+            {
+                "asset": {"type": "video", "src": scene.url},
+                "start": scene.start,
+                "length": scene.length,
+            }
+            for scene in self.scenes
+        ]
+        output = {"format": "mp4", "resolution": "1080", "aspectRatio": self.aspect_ratio}
+        return {"timeline": {"tracks": [{"clips": clips}]}, "output": output}
+
+
+def timeline(
+    clips: Iterable[Clip], seconds_by_shot: Mapping[int, int | None], aspect_ratio: str | None
+) -> Timeline:
+    """The clips that succeeded, in shot order, each as long as its own shot."""
+    found = sorted(
+        ((clip.shot_number, url) for clip in clips if (url := _url(clip))),
+        key=lambda entry: entry[0],
+    )
+    lengths = [_seconds(seconds_by_shot.get(number)) for number, _ in found]
+    starts = accumulate(lengths, initial=0)
+    scenes = (
+        Scene(number, url, start, length)
+        for (number, url), start, length in zip(found, starts, lengths, strict=False)
+    )
+    aspect = aspect_ratio if aspect_ratio in _SIZES else _DEFAULT_ASPECT
+    return Timeline(tuple(scenes), aspect or _DEFAULT_ASPECT)
+
+
+def _url(clip: Clip) -> str | None:
+    if clip.status != "success":
+        return None
+    return clip.cdn_url or clip.video_url_external or clip.video_url
+
+
+def _seconds(seconds: int | None) -> int:
+    return seconds if seconds and seconds > 0 else DEFAULT_SECONDS

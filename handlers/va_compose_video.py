@@ -1,0 +1,106 @@
+"""va_compose_video: join a project's clips to its final video and store it.
+
+Shotstack renders it, or ffmpeg on this machine. The id of a render is kept with the job before it
+is waited for, so that a retry, a hand-back or a crash resumes it.
+"""
+
+from datetime import timedelta
+
+from core.errors import PermanentError
+from core.job_data import JobData, JobResult
+from core.paths import RowId
+from core.registry import job
+from core.timeline import Timeline, timeline
+from handlers._local_film import local_film
+from handlers._render import Render
+from services.bundle import Context
+from services.films import Film
+from services.projects import Project
+
+_READY = "completed"
+
+
+class Subject(JobData):
+    """What names the project."""
+
+    project_id: RowId
+
+
+class Data(Subject):
+    """The payload."""
+
+
+class Video(JobResult):
+    """The stored film; `duration` in seconds, `resolution` as in `1920x1080`."""
+
+    url: str
+    file_size: int
+    resolution: str
+    duration: float
+
+
+class Result(JobResult):
+    """`estimated_duration`: the sum of the shots' lengths in seconds."""
+
+    composed: bool = True
+    estimated_duration: int
+    video: Video
+
+
+@job("va_compose_video", timeout=timedelta(minutes=30))
+async def va_compose_video(ctx: Context, data: Data) -> Result:
+    """Compose, store and record the final video."""
+    await ctx.progress(5, "Loading project...")
+    project = await _started(ctx, data)
+    await ctx.progress(10, "Loading clips...")
+    found = await _timeline(ctx, project)
+    film = await _film(ctx, project, found)
+    await ctx.progress(90, "Uploading final video to permanent storage...")
+    url = await ctx.services.films.store(project, film)
+    await ctx.progress(95, "Saving final video metadata...")
+    await ctx.services.films.record(project, film, url)
+    await ctx.progress(100, "Compose completed")
+    return Result(estimated_duration=found.seconds, video=_video(film, url))
+
+
+@va_compose_video.on_failure
+async def settle(ctx: Context, subject: Subject, reason: str) -> None:
+    """Show on the project that there is no final video, so that the person can try again."""
+    project = await ctx.services.projects.owned(subject.project_id, subject.user_id)
+    await ctx.services.projects.update(project.id, status="failed", step_6_status="failed")
+
+
+async def _started(ctx: Context, data: Data) -> Project:
+    project = await ctx.services.projects.owned(data.project_id, data.user_id)
+    if project.step_4_status != _READY:
+        raise PermanentError(f"Videos not ready (step_4_status={project.step_4_status})")
+    await ctx.services.projects.update(project.id, status="processing", step_6_status="processing")
+    return project
+
+
+async def _timeline(ctx: Context, project: Project) -> Timeline:
+    clips = await ctx.services.clips.of_project(project.id)
+    lengths = await ctx.services.shots.seconds(project.id)
+    found = timeline(clips, lengths, project.aspect_ratio)
+    if not found.scenes:
+        raise PermanentError("The project has no finished clips to compose")
+    return found
+
+
+async def _film(ctx: Context, project: Project, found: Timeline) -> Film:
+    shotstack = ctx.services.shotstack
+    if shotstack is None:
+        file = await local_film(ctx, project, found)
+    else:
+        file = await Render(ctx, shotstack).film(found)
+    probed = await ctx.services.ffmpeg.probe(file)
+    return Film(file, file.stat().st_size, probed.width, probed.height, probed.duration_s)
+
+
+def _video(film: Film, url: str) -> Video:
+    return Video(
+        url=url,
+        file_size=film.size_bytes,
+        resolution=film.resolution,
+        duration=round(film.seconds, 2),
+    )

@@ -1,0 +1,70 @@
+"""Final videos: the object `final.mp4` and the project's columns about it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from core.envelope import iso
+from core.errors import RetryableError
+from core.paths import Bucket, final_video
+from services.projects import Project
+from services.supabase import Supabase
+
+_TABLE = "video_agent_projects"
+# What browsers and the CDN may keep; as the storage client's own default.
+_MAX_AGE_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A finished video on this machine, as probed."""
+
+    file: Path
+    size_bytes: int
+    width: int
+    height: int
+    seconds: float
+
+    @property
+    def resolution(self) -> str:
+        """As the app shows it: `1920x1080`."""
+        return f"{self.width}x{self.height}"
+
+
+class Films:
+    """The final videos of projects."""
+
+    def __init__(self, supabase: Supabase) -> None:
+        self._supabase = supabase
+
+    async def store(self, project: Project, film: Film) -> str:
+        """Upload the film over what is there; returns its public URL."""
+        path = final_video(project.user_id, project.id)
+        return await self._supabase.upload(
+            Bucket.VIDEOS, path, film.file, content_type="video/mp4", max_age_s=_MAX_AGE_S
+        )
+
+    async def record(self, project: Project, film: Film, url: str) -> None:
+        """Complete the project and read it back. Raises RetryableError when it did not take."""
+        columns = {
+            "status": "completed",
+            "step_6_status": "completed",
+            "final_video_url": url,
+            "final_video_storage_path": final_video(project.user_id, project.id),
+            "final_video_file_size": film.size_bytes,
+            "final_video_resolution": film.resolution,
+        }
+        fields = {**columns, "completed_at": iso(datetime.now(UTC))}
+        await self._supabase.query(
+            "complete the project",
+            lambda db: db.from_(_TABLE).update(fields).eq("id", project.id).execute(),
+        )
+        if await self._read(project, list(columns)) != [columns]:
+            raise RetryableError("The project's row did not keep what was written to it")
+
+    async def _read(self, project: Project, columns: list[str]) -> list[dict[str, Any]]:
+        return await self._supabase.query(
+            "read the project back",
+            lambda db: db.from_(_TABLE).select(",".join(columns)).eq("id", project.id).execute(),
+        )

@@ -1,0 +1,169 @@
+"""Shotstack Edit v1: films rendered from a timeline.
+
+`POST /render` is billed and has no idempotency key; `GET /render/{id}` says how far it is. A result
+has no size, width or height, and its URL lives 24 h.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from config.settings import Settings
+from core.errors import NotFound, ServiceError
+from services.http import new_client, one_line, service_error, transport_error, with_retries
+
+_SERVICE = "Shotstack"
+_SUBMIT = "render the video"
+_ASK = "say how far the render is"
+_TIMEOUT = httpx.Timeout(30, connect=10)
+_ATTEMPTS = 4
+# A gateway that lost the answer does not stop the render behind it.
+_LOST = frozenset({httpx.codes.BAD_GATEWAY.value, httpx.codes.GATEWAY_TIMEOUT.value})
+
+
+class UnknownRender(NotFound):
+    """Shotstack does not know the render, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """Not ready yet; `stage`: queued, fetching, preprocessing, rendering, saving."""
+
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The film lies at `url`."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderFailed:
+    """There will be no film."""
+
+    message: str
+
+
+State = Rendering | Rendered | RenderFailed
+
+
+class _Accepted(BaseModel):
+    id: str
+
+
+class _Render(BaseModel):
+    status: str
+    error: str | None = None
+    url: str | None = None
+
+
+class _AcceptedAnswer(BaseModel):
+    response: _Accepted
+
+
+class _RenderAnswer(BaseModel):
+    response: _Render
+
+
+class _Complaint(BaseModel):
+    error: str = ""
+
+
+class _Refusal(BaseModel):
+    response: _Complaint
+
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class Shotstack:
+    """Orders renders and asks after them."""
+
+    def __init__(self, settings: Settings, key: SecretStr) -> None:
+        self._client = new_client(
+            settings,
+            base_url=settings.shotstack_url,
+            headers={"x-api-key": key.get_secret_value()},
+            timeout=_TIMEOUT,
+        )
+
+    async def submit(self, edit: Mapping[str, Any]) -> str:
+        """Order a render; returns its id. Raises ServiceError: `billed` if the answer was lost."""
+        return await with_retries(lambda: self._submit_once(edit), attempts=_ATTEMPTS)
+
+    async def state(self, render_id: str) -> State:
+        """How far the render is. Raises UnknownRender or ServiceError."""
+        return await with_retries(lambda: self._state_once(render_id), attempts=_ATTEMPTS)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _submit_once(self, edit: Mapping[str, Any]) -> str:
+        try:
+            response = await self._client.post("/render", json=dict(edit))
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise transport_error(_SERVICE, _SUBMIT, error) from error
+        except httpx.HTTPError as error:
+            # The request went out: the render may run, and be paid for, without us.
+            raise transport_error(_SERVICE, _SUBMIT, error, billed=True) from error
+        _check(response, _SUBMIT)
+        return _read(_AcceptedAnswer, response, _SUBMIT, billed=True).response.id
+
+    async def _state_once(self, render_id: str) -> State:
+        try:
+            response = await self._client.get(f"/render/{quote(render_id, safe='')}")
+        except httpx.HTTPError as error:
+            raise transport_error(_SERVICE, _ASK, error) from error
+        if response.status_code == httpx.codes.NOT_FOUND.value:
+            raise UnknownRender("Shotstack does not know the render (any more)")
+        _check(response, _ASK)
+        return _state(_read(_RenderAnswer, response, _ASK).response)
+
+
+def _check(response: httpx.Response, operation: str) -> None:
+    if response.is_success:
+        return
+    error = service_error(_SERVICE, operation, response)
+    error.billed = operation == _SUBMIT and response.status_code in _LOST
+    complaint = _complaint(response)
+    if complaint:
+        error.args = (f"{_SERVICE} refused to {operation}: {complaint}",)
+    raise error
+
+
+def _complaint(response: httpx.Response) -> str:
+    """What `{success, message, response: {error}}` says beyond the status."""
+    try:
+        return one_line(_Refusal.model_validate_json(response.content).response.error)
+    except ValidationError:
+        return ""
+
+
+def _read(
+    model: type[Answer], response: httpx.Response, operation: str, *, billed: bool = False
+) -> Answer:
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError:
+        raise ServiceError(
+            _SERVICE,
+            operation,
+            f"{_SERVICE} gave an answer that cannot be read",
+            retryable=True,
+            billed=billed,
+        ) from None
+
+
+def _state(render: _Render) -> State:
+    if render.status == "failed":
+        return RenderFailed(one_line(render.error or "") or "no reason given")
+    if render.status != "done":
+        return Rendering(render.status)
+    return Rendered(render.url) if render.url else RenderFailed("it is done, but has no address")

@@ -1,0 +1,201 @@
+"""Final videos beyond the recordings: what is bought, what is resumed, what is refused."""
+
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from sandbox.processes import Process
+from sandbox.providers.models import Timing
+from tests.support.compositions import (
+    JOB,
+    RENDERS,
+    clip,
+    lay_project,
+    object_info,
+    options,
+    payload,
+    project_row,
+    shotstack,
+)
+from tests.support.recordings import PROJECT
+from tests.support.site import Site
+
+OTHER = "00000000-0000-4000-8000-000000000002"
+
+
+async def add(site: Site, **change: Any) -> str:
+    return await site.app.add("va_compose_video", payload(**change), options())
+
+
+async def lay(site: Site, **columns: Any) -> None:
+    url = f"{site.vidfab.providers.media_url}/clip/a.mp4?seconds=4"
+    await lay_project(site.vidfab, [4], [clip(1, url)], **columns)
+
+
+async def ordered(site: Site) -> int:
+    found = await site.vidfab.providers.control.requests(RENDERS)
+    return sum(one.method == "POST" for one in found)
+
+
+async def polled(site: Site) -> set[str]:
+    found = await site.vidfab.providers.control.requests(f"{RENDERS}/*")
+    return {one.path for one in found}
+
+
+async def rendering(site: Site, *, times: int = 1) -> None:
+    """Until the worker has asked after the render."""
+    await site.app.wait_until(
+        lambda: sum("Rendering video" in one["message"] for one in site.progress(JOB)) >= times
+    )
+
+
+async def end(site: Site) -> tuple[str, str | None, int]:
+    job = await site.finished(JOB)
+    return job.state, job.failed_reason, job.attempts_made
+
+
+async def statuses(site: Site) -> tuple[str, str]:
+    row = await project_row(site.vidfab)
+    return row["status"], row["step_6_status"]
+
+
+async def check_composed_once(site: Site, timeout_s: float = 30) -> None:
+    job = await site.finished(JOB, timeout_s)
+    assert job.state == "completed"
+    assert await statuses(site) == ("completed", "completed")
+    assert (await object_info(site.vidfab))["size"] == job.returnvalue["data"]["video"]["fileSize"]
+    assert await ordered(site) == (await site.vidfab.providers.control.paid()).renders == 1
+    assert len(await polled(site)) == 1
+
+
+async def test_a_stopping_worker_hands_the_render_on(site: Site) -> None:
+    await lay(site)
+    await site.vidfab.providers.control.timing(Timing(renders=8))
+    worker = await site.worker(**shotstack(site.vidfab))
+    await add(site)
+    await rendering(site)
+    assert await statuses(site) == ("processing", "processing")
+    began = time.monotonic()
+    worker.signal(signal.SIGTERM)
+    assert await worker.wait(10) == 0
+    assert time.monotonic() - began < 3
+    job = await site.app.job(JOB)
+    assert job is not None
+    assert (job.state, job.attempts_made, job.stalled_counter) == ("prioritized", 0, 0)
+
+    await site.worker(**shotstack(site.vidfab))
+    await check_composed_once(site)
+
+
+async def test_a_killed_worker_leaves_a_render_that_is_resumed(site: Site) -> None:
+    """The second worker finds the job by its stalled check: after 30 s, or 60 at the worst."""
+    await lay(site)
+    await site.vidfab.providers.control.timing(Timing(renders=3))
+    worker: Process = await site.worker(**shotstack(site.vidfab))
+    await add(site)
+    await rendering(site)
+    await worker.kill()
+    await site.worker(**shotstack(site.vidfab))
+    await check_composed_once(site, 100)
+
+
+async def test_a_retry_resumes_the_render(site: Site) -> None:
+    """Here the status cannot be asked for; the next attempt asks after the same render."""
+    await lay(site)
+    control = site.vidfab.providers.control
+    await control.timing(Timing(renders=0))
+    await control.fail(f"{RENDERS}/*", 503, times=4)
+    await site.worker(**shotstack(site.vidfab))
+    await add(site)
+    await check_composed_once(site)
+    assert (await site.finished(JOB)).attempts_made == 2
+
+
+async def test_a_render_that_nobody_knows_is_ordered_anew(site: Site) -> None:
+    await lay(site)
+    control = site.vidfab.providers.control
+    await control.timing(Timing(renders=0))
+    await control.fail(f"{RENDERS}/*", 503, times=4)
+    await control.fail(f"{RENDERS}/*", 404, nth=5, times=1)
+    await site.worker(**shotstack(site.vidfab))
+    await add(site)
+    assert (await end(site))[0] == "completed"
+    assert await ordered(site) == len(await polled(site)) == 2
+
+
+async def test_a_lost_answer_is_not_repeated_within_the_attempt(site: Site) -> None:
+    await lay(site)
+    await site.vidfab.providers.control.break_off(RENDERS, times=1, accepted=True)
+    await site.worker(**shotstack(site.vidfab))
+    await site.app.add("va_compose_video", payload(), options(attempts=1))
+    state, reason, attempts = await end(site)
+    assert (state, attempts) == ("failed", 1)
+    assert reason is not None
+    assert "Shotstack could not be reached to render the video" in reason
+    assert await ordered(site) == 1
+    assert await statuses(site) == ("failed", "failed")
+
+
+async def test_a_failed_render_is_not_resumed_by_a_retry_by_hand(site: Site) -> None:
+    await lay(site)
+    control = site.vidfab.providers.control
+    await control.timing(Timing(renders=0))
+    failed = {"response": {"status": "failed", "error": "no luck"}}
+    await control.fail(f"{RENDERS}/*", 200, body=failed, times=1)
+    await site.worker(**shotstack(site.vidfab))
+    await add(site)
+    reason = "Shotstack could not render the video: no luck"
+    assert await end(site) == ("failed", reason, 1)
+    assert await statuses(site) == ("failed", "failed")
+    await site.app.retry(JOB)
+    await site.app.wait_for(JOB, "completed")
+    assert await statuses(site) == ("completed", "completed")
+    assert await ordered(site) == 2
+
+
+async def test_a_refused_key_fails_at_once(site: Site) -> None:
+    await lay(site)
+    await site.worker(**{**shotstack(site.vidfab), "SHOTSTACK_API_KEY": "wrong-key-123"})
+    await add(site)
+    state, reason, attempts = await end(site)
+    assert (state, attempts) == ("failed", 1)
+    assert reason is not None
+    assert "wrong-key-123" not in reason
+
+
+async def test_no_clips(site: Site) -> None:
+    await lay_project(site.vidfab, [4], [clip(1, None, status="failed")])
+    await site.worker(**shotstack(site.vidfab))
+    await add(site)
+    assert await end(site) == ("failed", "The project has no finished clips to compose", 1)
+    assert await statuses(site) == ("failed", "failed")
+    assert await ordered(site) == 0
+
+
+BAD = {
+    "no projectId": ({"projectId": None}, "Invalid job data: 'projectId': field required"),
+    "a number": ({"projectId": 7}, "'projectId': input should be a valid string"),
+    "a path": ({"projectId": "../../x"}, "'projectId': must be a UUID"),
+    "a path as user": ({"userId": "a/../b"}, "'userId': must be 1 to 128 letters"),
+    "no user": ({"userId": None}, "'userId': field required"),
+    "somebody else's": ({"userId": OTHER}, f"Project {PROJECT} does not belong to the job's user"),
+    "not there": ({"projectId": OTHER}, f"Project {OTHER} does not exist"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_bad_payloads_fail_at_once_and_change_nothing(site: Site, case: str) -> None:
+    change, sentence = BAD[case]
+    await lay(site)
+    before = await project_row(site.vidfab)
+    await site.worker(**shotstack(site.vidfab))
+    await add(site, **change)
+    state, reason, attempts = await end(site)
+    assert (state, attempts) == ("failed", 1)
+    assert reason is not None
+    assert sentence in reason
+    assert len(reason.splitlines()) == 1
+    assert await project_row(site.vidfab) == before
+    assert await ordered(site) == 0

@@ -1,0 +1,76 @@
+from dataclasses import dataclass
+
+import pytest
+
+from core.timeline import Scene, timeline
+
+
+@dataclass(frozen=True)
+class Clip:
+    shot_number: int
+    status: str | None = "success"
+    cdn_url: str | None = None
+    video_url_external: str | None = None
+    video_url: str | None = None
+
+
+def test_clips_lie_end_to_end_each_as_long_as_its_own_shot() -> None:
+    clips = [Clip(3, cdn_url="c"), Clip(1, cdn_url="a"), Clip(2, "failed", cdn_url="b")]
+    found = timeline(clips, {1: 4, 2: 8, 3: 6}, "16:9")
+    assert found.scenes == (Scene(1, "a", 0, 4), Scene(3, "c", 4, 6))
+    assert found.seconds == 10
+
+
+@pytest.mark.parametrize("seconds", [None, 0, -3])
+def test_a_shot_without_length_lasts_five_seconds(seconds: int | None) -> None:
+    found = timeline([Clip(1, cdn_url="a"), Clip(2, cdn_url="b")], {1: seconds}, "16:9")
+    assert [scene.length for scene in found.scenes] == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("clip", "url"),
+    [
+        (Clip(1, cdn_url="a", video_url_external="b", video_url="c"), "a"),
+        (Clip(1, cdn_url="", video_url_external="b", video_url="c"), "b"),
+        (Clip(1, video_url="c"), "c"),
+    ],
+)
+def test_the_own_copy_comes_first(clip: Clip, url: str) -> None:
+    assert timeline([clip], {}, None).scenes[0].url == url
+
+
+@pytest.mark.parametrize("clip", [Clip(1), Clip(1, "generating", cdn_url="a"), Clip(1, None, "a")])
+def test_what_has_no_video_is_left_out(clip: Clip) -> None:
+    assert timeline([clip], {1: 4}, "16:9").scenes == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "aspect", "size"),
+    [
+        ("16:9", "16:9", (1920, 1080)),
+        ("9:16", "9:16", (1080, 1920)),
+        (None, "16:9", (1920, 1080)),
+        ("2:1", "16:9", (1920, 1080)),
+    ],
+)
+def test_shape(given: str | None, aspect: str, size: tuple[int, int]) -> None:
+    found = timeline([], {}, given)
+    assert (found.aspect_ratio, found.size) == (aspect, size)
+
+
+def test_the_edit_is_what_shotstack_documents() -> None:
+    clips = [Clip(1, cdn_url="https://x/a"), Clip(2, cdn_url="https://x/b")]
+    asset = {"type": "video"}
+    assert timeline(clips, {1: 4, 2: 8}, "9:16").shotstack_edit() == {
+        "timeline": {
+            "tracks": [
+                {
+                    "clips": [
+                        {"asset": {**asset, "src": "https://x/a"}, "start": 0, "length": 4},
+                        {"asset": {**asset, "src": "https://x/b"}, "start": 4, "length": 8},
+                    ]
+                }
+            ]
+        },
+        "output": {"format": "mp4", "resolution": "1080", "aspectRatio": "9:16"},
+    }

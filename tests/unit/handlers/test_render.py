@@ -1,0 +1,130 @@
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.context import JobContext
+from core.errors import HandBack, PermanentError, RetryableError, UnsafeUrl, UnusableContent
+from core.timeline import Scene, Timeline
+from handlers._render import Render
+from services.shotstack import Rendered, RenderFailed, Rendering, State, UnknownRender
+from tests.support.link import RecordingLink, context
+
+TIMELINE = Timeline((Scene(1, "https://x.example/a.mp4", 0, 4),), "16:9")
+DONE = Rendered("https://cdn.example/film.mp4")
+
+
+class Vendor:
+    """Gives `answers` in turn, then says that it is still rendering."""
+
+    def __init__(self, *answers: State | Exception) -> None:
+        self.answers = list(answers)
+        self.calls: list[str] = []
+
+    async def submit(self, edit: Mapping[str, Any]) -> str:
+        self.calls.append("submit")
+        return f"r-{self.calls.count('submit')}"
+
+    async def state(self, render_id: str) -> State:
+        self.calls.append(render_id)
+        answer = self.answers.pop(0) if self.answers else Rendering("rendering")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Downloads:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.fetched: list[str] = []
+
+    async def fetch(self, url: str, into: Path, **_: Any) -> None:
+        self.fetched.append(url)
+        if self.error:
+            raise self.error
+
+
+def job(link: RecordingLink, downloads: Downloads, render: str | None = None) -> JobContext[Any]:
+    services = SimpleNamespace(downloads=downloads)
+    saved = {"render": render} if render else {}
+    return context(link, services=services, checkpoint_fields=saved)
+
+
+def attempt(ctx: JobContext[Any], vendor: Any) -> Render:
+    return Render(ctx, vendor, poll=timedelta(0), limit=timedelta(seconds=5))
+
+
+async def test_the_id_is_kept_before_the_first_question() -> None:
+    link, vendor, downloads = RecordingLink(), Vendor(Rendering("queued"), DONE), Downloads()
+    await attempt(job(link, downloads), vendor).film(TIMELINE)
+    assert link.checkpoints == [{"render": "r-1"}]
+    assert vendor.calls == ["submit", "r-1", "r-1"]
+    assert downloads.fetched == [DONE.url]
+    assert [one["percent"] for one in link.progress] == [40, 42, 88]
+
+
+async def test_a_kept_id_is_resumed() -> None:
+    link, vendor = RecordingLink(), Vendor(DONE)
+    await attempt(job(link, Downloads(), "r-7"), vendor).film(TIMELINE)
+    assert vendor.calls == ["r-7"]
+    assert link.checkpoints == []
+
+
+async def test_an_unknown_id_is_forgotten_and_another_render_ordered() -> None:
+    link, vendor = RecordingLink(), Vendor(UnknownRender("gone"), DONE)
+    await attempt(job(link, Downloads(), "r-7"), vendor).film(TIMELINE)
+    assert vendor.calls == ["r-7", "submit", "r-1"]
+    assert link.checkpoints == [{"render": None}, {"render": "r-1"}]
+
+
+async def test_a_failed_render_is_forgotten_and_final() -> None:
+    link, vendor = RecordingLink(), Vendor(RenderFailed("no luck"))
+    with pytest.raises(PermanentError, match="could not render the video: no luck"):
+        await attempt(job(link, Downloads()), vendor).film(TIMELINE)
+    assert link.checkpoints[-1] == {"render": None}
+
+
+@pytest.mark.parametrize("error", [PermanentError("404"), UnusableContent("x"), UnsafeUrl("x")])
+async def test_a_result_that_cannot_be_had_is_forgotten(error: PermanentError) -> None:
+    link = RecordingLink()
+    with pytest.raises(type(error)):
+        await attempt(job(link, Downloads(error)), Vendor(DONE)).film(TIMELINE)
+    assert link.checkpoints[-1] == {"render": None}
+
+
+async def test_a_passing_trouble_keeps_the_render() -> None:
+    link = RecordingLink()
+    with pytest.raises(RetryableError):
+        await attempt(job(link, Downloads(RetryableError("lost"))), Vendor(DONE)).film(TIMELINE)
+    assert link.checkpoints == [{"render": "r-1"}]
+
+
+async def test_after_the_limit_the_job_is_retried_with_its_render() -> None:
+    link, vendor = RecordingLink(), Vendor()
+    render = Render(job(link, Downloads()), vendor, poll=timedelta(0), limit=timedelta(0))  # type: ignore[arg-type]
+    with pytest.raises(RetryableError, match="not ready after"):
+        await render.film(TIMELINE)
+    assert link.checkpoints == [{"render": "r-1"}]
+
+
+async def test_a_stopping_worker_hands_back_and_keeps_the_render() -> None:
+    link, vendor = RecordingLink(), Vendor()
+    ctx = job(link, Downloads(), "r-7")
+    ctx.stopping.set()
+    render = Render(ctx, vendor, poll=timedelta(minutes=1))  # type: ignore[arg-type]
+    with pytest.raises(HandBack):
+        await render.film(TIMELINE)
+    assert vendor.calls == ["r-7"]
+    assert link.checkpoints == []
+
+
+async def test_a_stopping_worker_orders_nothing() -> None:
+    vendor = Vendor()
+    ctx = job(RecordingLink(), Downloads())
+    ctx.stopping.set()
+    with pytest.raises(HandBack):
+        await attempt(ctx, vendor).film(TIMELINE)
+    assert vendor.calls == []
