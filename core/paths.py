@@ -12,6 +12,9 @@ from urllib.parse import unquote
 
 from pydantic import AfterValidator
 
+# Videos that the app shows before they are saved have an id of this form and no row.
+TEMPORARY = "temp-"
+
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # What a user's folder holds: `abc.mp4`, `video-agent/abc/final.mp4`.
 _BELOW_USER = re.compile(r"(?:[A-Za-z0-9_-]{1,128}/){0,8}[A-Za-z0-9_-]{1,128}\.[A-Za-z0-9]{1,8}")
@@ -30,11 +33,18 @@ def _uuid(value: str) -> str:
     return value
 
 
+def _uuid_or_temporary(value: str) -> str:
+    return value if value.startswith(TEMPORARY) else _uuid(value)
+
+
 PlainId = Annotated[str, AfterValidator(_plain)]
 """An id that may stand in an object path."""
 
 RowId = Annotated[str, AfterValidator(_uuid)]
 """The primary key of a row."""
+
+VideoId = Annotated[PlainId, AfterValidator(_uuid_or_temporary)]
+"""The primary key of a single video, or the id of one without a row."""
 
 
 class Bucket(StrEnum):

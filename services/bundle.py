@@ -19,6 +19,7 @@ from services.shots import Shots
 from services.shotstack import Shotstack
 from services.storyboards import Storyboards
 from services.supabase import Supabase
+from services.transfers import Transfers
 from services.videos import Videos
 
 
@@ -69,6 +70,11 @@ class Services:
         return Downloads(self.settings)
 
     @cached_property
+    def transfers(self) -> Transfers:
+        """Videos from URLs in job data to storage."""
+        return Transfers(self.settings, self.downloads, self.supabase)
+
+    @cached_property
     def ffmpeg(self) -> Ffmpeg:
         """Videos on this machine."""
         return Ffmpeg()
@@ -112,7 +118,8 @@ class Services:
 
     async def aclose(self) -> None:
         """Close what was opened."""
-        for name in ("images", "clip_providers", "shotstack", "downloads", "supabase"):
+        names = ("images", "clip_providers", "shotstack", "transfers", "downloads", "supabase")
+        for name in names:
             service = self.__dict__.get(name)
             if service is not None:
                 await service.aclose()

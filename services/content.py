@@ -14,6 +14,7 @@ _TAIL_BYTES = 64 * 1024
 _PICTURE_BRANDS = frozenset(
     {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"}
 )
+_FILM_BOXES = frozenset({b"ftyp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide"})
 
 
 class Kind(Enum):
@@ -58,6 +59,39 @@ def check_complete(stream: BinaryIO, content_type: str) -> None:
     stream.seek(max(0, size - _TAIL_BYTES))
     if not _is_complete(content_type, head, stream.read(), size):
         raise RetryableError("The picture was cut off before its end")
+
+
+def check_video_complete(stream: BinaryIO, content_type: str) -> None:
+    """Refuse an MP4 or MOV that lacks its index or ends within it or within the film.
+
+    Raises RetryableError. Only the boxes' headers are read.
+    """
+    if content_type != "video/webm" and not _has_whole_film(stream):
+        raise RetryableError("The video was cut off before its end")
+
+
+def _has_whole_film(stream: BinaryIO) -> bool:
+    end = stream.seek(0, SEEK_END)
+    place, found = 0, False
+    while place + 8 <= end:
+        stream.seek(place)
+        size, name = _box(stream.read(16), end - place)
+        found = found or name == b"moov"
+        # Anything may be appended to a file; only boxes of a film count.
+        if name in _FILM_BOXES and place + size > end:
+            return False
+        place += size
+    return found
+
+
+def _box(head: bytes, left: int) -> tuple[int, bytes]:
+    """Size and name of a box; size 1 stands for a long one, 0 for one up to the file's end."""
+    size = int.from_bytes(head[:4])
+    if size == 1:
+        size = int.from_bytes(head[8:16])
+    elif size == 0:
+        size = left
+    return max(size, 8), head[4:8]
 
 
 def _is_complete(content_type: str, head: bytes, tail: bytes, size: int) -> bool:

@@ -1,8 +1,8 @@
 """Guarded, streaming downloads of URLs that came with a job."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -38,6 +38,20 @@ class Downloaded:
     path: Path
     size_bytes: int
     content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """A body on its way, of the right kind by its first bytes.
+
+    `content_type` is what the content shows, `served_type` what the server calls it; `size_bytes`
+    is None when the server does not say.
+    """
+
+    content_type: str
+    served_type: str
+    size_bytes: int | None
+    chunks: AsyncIterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +106,40 @@ class Downloads:
         content_type = await self._receive(url, stream, _Terms(max_bytes, accept, deadline))
         return stream.getvalue(), content_type
 
+    def arriving(
+        self, url: str, *, max_bytes: int, accept: Kind, deadline: timedelta = DEFAULT_DEADLINE
+    ) -> AbstractAsyncContextManager[Arriving]:
+        """The body while it arrives; the chunks raise as `fetch` does, also when it is cut off.
+
+        What the `async with` block does beside reading counts into the deadline.
+        """
+        return self._arriving(url, _Terms(max_bytes, accept, deadline))
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
     async def _receive(self, url: str, stream: BinaryIO, terms: _Terms) -> str:
         """Fill the stream and return the content type."""
+        async with self._arriving(url, terms) as arriving:
+            async for chunk in arriving.chunks:
+                # A disk with a full write cache can hold a write for seconds.
+                await asyncio.to_thread(stream.write, chunk)
+        await asyncio.to_thread(check_complete, stream, arriving.content_type)
+        return arriving.content_type
+
+    @asynccontextmanager
+    async def _arriving(self, url: str, terms: _Terms) -> AsyncGenerator[Arriving]:
         checked = check_url(url, self._allowed)
         seconds = terms.deadline.total_seconds()
         try:
             async with asyncio.timeout(seconds), self._opened(checked) as response:
-                content_type = await _copy(response, stream, terms)
+                yield await _begun(response, terms)
         except TimeoutError:
             raise RetryableError(f"Download of {checked} took longer than {seconds:g} s") from None
         except httpx.HTTPError as error:
             reason = one_line(str(error)) or type(error).__name__
             raise RetryableError(f"Download of {checked} failed: {reason}") from error
-        await asyncio.to_thread(check_complete, stream, content_type)
-        return content_type
 
     @asynccontextmanager
     async def _opened(self, url: CheckedUrl) -> AsyncGenerator[httpx.Response]:
@@ -154,23 +184,34 @@ def _whole_or_nothing(path: Path) -> Generator[BinaryIO]:
         raise
 
 
-async def _copy(response: httpx.Response, stream: BinaryIO, terms: _Terms) -> str:
-    """Copy the body, refusing early what is too large or not of the kind.
+async def _begun(response: httpx.Response, terms: _Terms) -> Arriving:
+    """Read the first chunk, refusing early what is too large or not of the kind.
 
     A body shorter than its content-length is an httpx.RemoteProtocolError.
     """
-    _check_size(int(response.headers.get("content-length", 0)), terms.max_bytes)
-    size, content_type = 0, None
+    headers = response.headers
+    length = int(headers["content-length"]) if "content-length" in headers else None
+    _check_size(length or 0, terms.max_bytes)
     # Chunks are of full size but for the last, so the first one holds the whole signature.
-    async for chunk in response.aiter_raw(_CHUNK_BYTES):
-        content_type = content_type or content_type_of(chunk, terms.accept)
-        size += len(chunk)
-        _check_size(size, terms.max_bytes)
-        # A disk with a full write cache can hold a write for seconds.
-        await asyncio.to_thread(stream.write, chunk)
-    if content_type is None:
+    chunks = response.aiter_raw(_CHUNK_BYTES)
+    first = await anext(chunks, b"")
+    if not first:
         raise RetryableError("Download failed: the server sent nothing")
-    return content_type
+    content_type = content_type_of(first, terms.accept)
+    served_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return Arriving(content_type, served_type, length, _bounded(first, chunks, terms.max_bytes))
+
+
+async def _bounded(
+    first: bytes, rest: AsyncIterator[bytes], max_bytes: int
+) -> AsyncGenerator[bytes]:
+    size = len(first)
+    _check_size(size, max_bytes)
+    yield first
+    async for chunk in rest:
+        size += len(chunk)
+        _check_size(size, max_bytes)
+        yield chunk
 
 
 def _check_answer(response: httpx.Response) -> None:

@@ -38,7 +38,7 @@ Row = dict[str, Any]
 _ROW_TIMEOUT = httpx.Timeout(15, connect=10)
 _FILE_TIMEOUT = httpx.Timeout(120, connect=10)
 # Four tries over about 4 s bridge a restart of the gateway; longer outages are the job's retries.
-_ATTEMPTS = 4
+ATTEMPTS = 4
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -76,7 +76,7 @@ class Supabase:
             answer = await self._translated(operation, build(clients.tables))
             return _rows(operation, answer.data)
 
-        return await with_retries(once, attempts=_ATTEMPTS)
+        return await with_retries(once, attempts=ATTEMPTS)
 
     async def upload(
         self, bucket: Bucket, path: str, source: Path, *, content_type: str, max_age_s: int
@@ -94,9 +94,14 @@ class Supabase:
         async def once() -> str:
             files = clients.files.from_(bucket)
             await self._translated(f"upload to {bucket}", files.upload(path, source, options))
-            return (await files.get_public_url(path)).rstrip("?")
+            return await self.public_url(bucket, path)
 
-        return await with_retries(once, attempts=_ATTEMPTS)
+        return await with_retries(once, attempts=ATTEMPTS)
+
+    async def public_url(self, bucket: Bucket, path: str) -> str:
+        """Where everybody can read the object `path`."""
+        clients = await self._connected()
+        return (await clients.files.from_(bucket).get_public_url(path)).rstrip("?")
 
     def object_of(self, url: str) -> StoredObject | None:
         """The object that a URL of this project serves, None for any other URL."""
@@ -110,7 +115,7 @@ class Supabase:
             removed = clients.files.from_(stored.bucket).remove([stored.path])
             return bool(await self._translated(f"remove from {stored.bucket}", removed))
 
-        return await with_retries(once, attempts=_ATTEMPTS)
+        return await with_retries(once, attempts=ATTEMPTS)
 
     async def download_to(self, bucket: Bucket, path: str, file: Path, *, max_bytes: int) -> None:
         """Stream the object `bucket/path` into `file`.
@@ -124,7 +129,7 @@ class Supabase:
             except httpx.HTTPError as error:
                 raise transport_error("Supabase", f"read from {bucket}", error) from error
 
-        await with_retries(once, attempts=_ATTEMPTS)
+        await with_retries(once, attempts=ATTEMPTS)
 
     async def load(self) -> None:
         """Import and make the clients; no I/O."""
@@ -184,9 +189,9 @@ class Supabase:
         try:
             return await request
         except APIError as error:
-            raise _refusal(operation, error.message, error.code) from error
+            raise refusal(operation, error.message, error.code) from error
         except StorageApiError as error:
-            raise _refusal(operation, error.message, error.status) from error
+            raise refusal(operation, error.message, error.status) from error
         except httpx.HTTPError as error:
             raise transport_error("Supabase", operation, error) from error
         except (ValueError, KeyError) as error:
@@ -201,10 +206,10 @@ def _no_object(bucket: Bucket, path: str, response: httpx.Response) -> Exception
         return service_error("Supabase", f"read from {bucket}", response)
     if str(answer.status_code) == "404":
         return NotFound(f"The bucket {bucket} holds no {path}")
-    return _refusal(f"read from {bucket}", answer.message, answer.status_code)
+    return refusal(f"read from {bucket}", answer.message, answer.status_code)
 
 
-def _refusal(operation: str, message: str | None, code: str | int | None) -> ServiceError:
+def refusal(operation: str, message: str | None, code: str | int | None) -> ServiceError:
     """PostgREST gives SQLSTATE or PGRST codes, gateways and storage give HTTP statuses."""
     text = str(code or "")
     status = int(text) if text.isdigit() and len(text) == 3 else None

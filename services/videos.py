@@ -5,14 +5,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import NotFound, NotOwner
-from core.paths import PlainId
+from core.paths import TEMPORARY, PlainId
 from services.supabase import Supabase
 
 _TABLE = "user_videos"
 _COLUMNS = "id,user_id,status,storage_path,thumbnail_path,file_size,duration_seconds"
-
-# Videos that the app shows before they are saved have an id of this form and no row.
-TEMPORARY = "temp-"
 
 
 class VideoRow(BaseModel):

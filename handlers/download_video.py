@@ -1,0 +1,124 @@
+"""download_video: keep a video that a user made, and have its thumbnail made.
+
+What the payload says about storage is not believed: the path follows from the ids.
+"""
+
+from datetime import timedelta
+
+from core import follow_ups
+from core.errors import NotFound, PermanentError, RetryableError, UnsafeUrl
+from core.job_data import JobData, JobResult
+from core.paths import Bucket, VideoId, user_video
+from core.registry import job
+from handlers._download_display import displayed, show
+from services.bundle import Context
+from services.transfers import Stored, Transfer
+from services.videos import VideoRow
+
+
+class Subject(JobData):
+    """What names the row."""
+
+    video_id: VideoId
+
+
+class Data(Subject):
+    """The payload."""
+
+    original_url: str
+
+
+class Downloaded(JobResult):
+    """The video is stored, and its thumbnail will be."""
+
+    downloaded: bool = True
+    path: str
+    url: str
+    file_size: int
+    thumbnail_job_id: str
+
+
+@job("download_video", timeout=timedelta(minutes=30))
+async def download_video(ctx: Context, data: Data) -> Downloaded:
+    """Store the video, complete its row and add the thumbnail's job; what is done stays done."""
+    row = await _row(ctx, data)
+    await ctx.progress(10, "Preparing download...")
+    stored = row if row is not None and _is_stored(row) else None
+    size_bytes = stored.file_size if stored else await _download(ctx, data)
+    await ctx.progress(95, "Scheduling thumbnail generation...")
+    path = user_video(data.user_id, data.video_id)
+    thumbnail = follow_ups.generate_thumbnail(
+        user_id=data.user_id, video_id=data.video_id, video_path=path
+    )
+    if stored is None or stored.thumbnail_path is None:
+        await ctx.enqueue(thumbnail)
+    await ctx.progress(100, "Download completed successfully")
+    return Downloaded(
+        path=path,
+        url=await ctx.services.supabase.public_url(Bucket.VIDEOS, path),
+        file_size=size_bytes or 0,
+        thumbnail_job_id=thumbnail.job_id,
+    )
+
+
+@download_video.on_failure
+async def settle(ctx: Context, subject: Subject, reason: str) -> None:
+    """Show on the row that the video could not be kept; one that was stored stays stored."""
+    row = await _row(ctx, subject)
+    if row is None or row.status == "completed":
+        return
+    fields = {"status": "failed", "error_message": reason}
+    if _is_stored(row):  # only the thumbnail's job could not be added
+        message = f"Thumbnail generation failed: {reason}"
+        fields = {"status": "completed", "error_message": message}
+    await ctx.services.videos.update(subject.video_id, **fields)
+
+
+async def _row(ctx: Context, subject: Subject) -> VideoRow | None:
+    row = await ctx.services.videos.owned(subject.video_id, subject.user_id)
+    if row is not None and row.status == "deleted":
+        raise NotFound(f"Video {subject.video_id} was deleted")
+    return row
+
+
+def _is_stored(row: VideoRow) -> bool:
+    """Whether an earlier run stored it; a second delivery must not set it back."""
+    return row.status in {"processing", "completed"} and bool(row.storage_path)
+
+
+async def _download(ctx: Context, data: Data) -> int:
+    """Store the video and say so in its row; returns its size in bytes."""
+    await ctx.services.videos.update(data.video_id, status="downloading", download_progress=0)
+    stored = await _store(ctx, data)
+    await ctx.progress(90, "Getting video metadata...")
+    await ctx.services.videos.update(
+        data.video_id,
+        status="processing",
+        download_progress=100,
+        storage_path=stored.path,
+        file_size=stored.size_bytes,
+        duration_seconds=await _seconds(ctx, stored),
+    )
+    return stored.size_bytes
+
+
+async def _store(ctx: Context, data: Data) -> Stored:
+    path = user_video(data.user_id, data.video_id)
+    transfer = Transfer(data.original_url, path, ctx.workdir / "video")
+    try:
+        async with displayed(ctx, data.video_id, transfer):
+            stored = await ctx.services.transfers.run(transfer)
+    except UnsafeUrl as error:
+        raise UnsafeUrl(f"Unsafe originalUrl: {error}") from error
+    await show(ctx, 100)
+    return stored
+
+
+async def _seconds(ctx: Context, stored: Stored) -> int | None:
+    """The length, None when it cannot be found out: the video is stored all the same."""
+    try:
+        probed = await ctx.services.ffmpeg.probe(stored.file)
+    except (PermanentError, RetryableError) as error:
+        ctx.log.warning("The length of the video is not known: {}", error)
+        return None
+    return round(probed.duration_s) if probed.duration_s else None

@@ -1,0 +1,99 @@
+"""video_clip_download: keep a generated clip before the provider's URL ends (24 h)."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from core.errors import NotFound, UnsafeUrl
+from core.job_data import JobData, JobResult
+from core.paths import RowId, clip_video
+from core.registry import job
+from services.bundle import Context
+from services.clips import ClipRow
+from services.transfers import MP4, Stored, Transfer
+
+
+class Subject(JobData):
+    """What names the row."""
+
+    project_id: RowId
+    shot_number: int = Field(ge=0, le=1000)
+
+
+class Data(Subject):
+    """The payload."""
+
+    external_url: str
+
+
+class Downloaded(JobResult):
+    """The clip was stored."""
+
+    downloaded: bool = True
+    project_id: str
+    shot_number: int
+    storage_path: str
+    cdn_url: str
+    file_size: int
+
+
+class Skipped(JobResult):
+    """The clip was stored before."""
+
+    downloaded: bool = False
+    skipped: bool = True
+    reason: str = "Already completed"
+    project_id: str
+    shot_number: int
+
+
+@job("video_clip_download", timeout=timedelta(minutes=15))
+async def video_clip_download(ctx: Context, data: Data) -> JobResult:
+    """Store the clip and complete its row."""
+    await ctx.services.projects.owned(data.project_id, data.user_id)
+    row = await _row(ctx, data)
+    if row.storage_status == "completed" and row.video_url_external == data.external_url:
+        return Skipped(project_id=data.project_id, shot_number=data.shot_number)
+    await ctx.progress(10, f"Downloading video clip shot {data.shot_number}...")
+    stored = await _store(ctx, data)
+    await ctx.services.clips.update(
+        row.id,
+        video_url_external=data.external_url,
+        storage_path=stored.path,
+        cdn_url=stored.url,
+        storage_status="completed",
+    )
+    await ctx.progress(100, "Download completed")
+    return Downloaded(
+        project_id=data.project_id,
+        shot_number=data.shot_number,
+        storage_path=stored.path,
+        cdn_url=stored.url,
+        file_size=stored.size_bytes,
+    )
+
+
+@video_clip_download.on_failure
+async def settle(ctx: Context, subject: Subject, reason: str) -> None:
+    """Show on the row that the clip could not be kept."""
+    await ctx.services.projects.owned(subject.project_id, subject.user_id)
+    row = await _row(ctx, subject)
+    if row.storage_status != "completed":
+        fields = {"storage_status": "failed", "error_message": reason}
+        await ctx.services.clips.update(row.id, **fields)
+
+
+async def _row(ctx: Context, subject: Subject) -> ClipRow:
+    row = await ctx.services.clips.find(subject.project_id, subject.shot_number)
+    if row is None:
+        raise NotFound(f"Project {subject.project_id} has no clip for shot {subject.shot_number}")
+    return row
+
+
+async def _store(ctx: Context, data: Data) -> Stored:
+    path = clip_video(data.user_id, data.project_id, data.shot_number)
+    transfer = Transfer(data.external_url, path, ctx.workdir / "clip", content_type=MP4)
+    try:
+        return await ctx.services.transfers.run(transfer)
+    except UnsafeUrl as error:
+        raise UnsafeUrl(f"Unsafe externalUrl: {error}") from error

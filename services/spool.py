@@ -1,0 +1,85 @@
+"""A file that one side writes while the other reads behind it."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+# Large enough that system calls do not matter, small enough that memory does not either.
+_PIECE_BYTES = 256 * 1024
+
+
+class Spool:
+    """The growing file `path`: disk is cheap, memory is not.
+
+    `size_bytes` is what the source announced, None until it ended if it announced nothing. The last
+    byte is handed out only after `finish`: who reads to the end has what was complete.
+    """
+
+    def __init__(self, path: Path, stream: BinaryIO, size_bytes: int | None) -> None:
+        self.path = path
+        self.size_bytes = size_bytes
+        self.received_bytes = 0
+        self._stream = stream
+        self._finished = False
+        self._changed = asyncio.Condition()
+
+    async def write(self, chunk: bytes) -> None:
+        """Append."""
+        await asyncio.to_thread(_append, self._stream, chunk)
+        await self._grow(self.received_bytes + len(chunk))
+
+    async def finish(self) -> None:
+        """The source ended and what it sent is whole."""
+        self._finished = True
+        await self._grow(self.received_bytes)
+
+    async def known_size(self) -> int:
+        """The whole size, once it is known."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.size_bytes is not None or self._finished)
+        return self.received_bytes if self.size_bytes is None else self.size_bytes
+
+    async def arrived(self, up_to: int) -> None:
+        """Wait until the bytes before `up_to` are there; the end waits for `finish`."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._finished or self._holds(up_to))
+
+    async def pieces(self, begin: int, end: int) -> AsyncGenerator[bytes]:
+        """The bytes from `begin` to before `end` as they arrive."""
+        while begin < end:
+            size = min(_PIECE_BYTES, end - begin)
+            await self.arrived(begin + size)
+            piece = await asyncio.to_thread(_read_at, self._stream, begin, size)
+            if not piece:
+                raise EOFError(f"The spool ends at {begin}, before {end}")
+            yield piece
+            begin += len(piece)
+
+    def _holds(self, up_to: int) -> bool:
+        is_end = up_to == self.size_bytes
+        return self.received_bytes >= up_to and not is_end
+
+    async def _grow(self, received_bytes: int) -> None:
+        async with self._changed:
+            self.received_bytes = received_bytes
+            self._changed.notify_all()
+
+
+@contextmanager
+def spooled(path: Path, size_bytes: int | None) -> Generator[Spool]:
+    """A new spool; the file stays."""
+    with path.open("w+b") as stream:
+        yield Spool(path, stream, size_bytes)
+
+
+def _append(stream: BinaryIO, chunk: bytes) -> None:
+    stream.write(chunk)
+    stream.flush()
+
+
+def _read_at(stream: BinaryIO, begin: int, size: int) -> bytes:
+    # A closed stream raises here; its number might belong to another file by now.
+    return os.pread(stream.fileno(), size, begin)

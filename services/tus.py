@@ -1,0 +1,152 @@
+"""Resumable uploads to Supabase storage: TUS 1.0, in chunks of 6 MiB.
+
+A broken connection costs one chunk: the server says how far it came, and the upload goes on there.
+"""
+
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Mapping
+
+import httpx
+
+from core.errors import ServiceError
+from services.http import with_retries
+from services.objects import OPERATION, RESUMABLE_ABOVE_BYTES, Upload, exchange
+from services.supabase import ATTEMPTS
+
+# Supabase takes chunks of exactly this size, but for the last.
+CHUNK_BYTES = 6 * 1024 * 1024
+
+# The upsert is asked for with each request: any of them may be the one that stores the object.
+_HEADERS = {"tus-resumable": "1.0.0", "x-upsert": "true"}
+_NOT_OFFERED = frozenset({404, 405, 501})
+# The server forgot the upload: it expired, or was lost in a restart.
+_GONE = frozenset({404, 410})
+_BEGINNINGS = 2
+# 409: the offset is another; 423: the broken connection's request still holds the upload's lock.
+_PASSING = frozenset({409, 423})
+
+
+class _Lost(ServiceError):
+    """The upload cannot be gone on with; a new one can be begun."""
+
+
+class Tus:
+    """Resumable uploads of one Supabase; whether it has them is learnt from the first."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self._is_offered = True
+
+    def suits(self, upload: Upload) -> bool:
+        """Whether the file is large enough, as far as is known of the server."""
+        return self._is_offered and upload.size_bytes > RESUMABLE_ABOVE_BYTES
+
+    async def send(self, upload: Upload) -> bool:
+        """Store the file; False, and nothing sent, where the server has no resumable uploads."""
+        for beginning in range(1, _BEGINNINGS + 1):
+            location = await self._begin(upload)
+            if location is None:
+                return False
+            try:
+                await self._send_chunks(upload, location)
+                break
+            except _Lost as error:
+                if beginning == _BEGINNINGS:
+                    raise ServiceError("Supabase", OPERATION, str(error), retryable=True) from error
+        return True
+
+    async def _begin(self, upload: Upload) -> httpx.URL | None:
+        """The address of the new upload, None where there are none."""
+        try:
+            return await with_retries(lambda: self._create(upload), attempts=ATTEMPTS)
+        except ServiceError as error:
+            self._is_offered = error.status not in _NOT_OFFERED
+            if self._is_offered:
+                raise
+            return None
+
+    async def _create(self, upload: Upload) -> httpx.URL:
+        size = {"upload-length": str(upload.size_bytes), "upload-metadata": _metadata(upload)}
+        response = await exchange(
+            self._client, "POST", "/upload/resumable", headers={**_HEADERS, **size}
+        )
+        asked = response.request.url
+        # The key goes to no server but the one it is for, whatever that calls itself.
+        path = asked.join(response.headers.get("location", "")).raw_path
+        return asked.copy_with(raw_path=path)
+
+    async def _send_chunks(self, upload: Upload, location: httpx.URL) -> None:
+        offset = 0
+        while offset < upload.size_bytes:
+            # A request that waits for its body may be ended by the server.
+            await upload.spool.arrived(min(offset + CHUNK_BYTES, upload.size_bytes))
+            offset = await self._send_chunk(upload, location, offset)
+
+    async def _send_chunk(self, upload: Upload, location: httpx.URL, begin: int) -> int:
+        """The offset after one chunk; after a broken connection it goes on where that got to."""
+        is_known = True
+
+        async def once() -> int:
+            nonlocal is_known
+            offset = begin if is_known else await self._offset(location)
+            is_known = False
+            return await self._patch(upload, location, offset)
+
+        return await with_retries(once, attempts=ATTEMPTS)
+
+    async def _patch(self, upload: Upload, location: httpx.URL, begin: int) -> int:
+        end = min(begin + CHUNK_BYTES, upload.size_bytes)
+        if begin == end:
+            # All is there, but whether the object was made of it only the lost answer said.
+            raise _Lost("Supabase", OPERATION, "The end of the upload was not confirmed")
+        chunk = {
+            "upload-offset": str(begin),
+            "content-type": "application/offset+octet-stream",
+            "content-length": str(end - begin),
+        }
+        response = await self._ask("PATCH", location, chunk, upload.body(begin, end))
+        offset = _offset_of(response)
+        if not begin < offset <= upload.size_bytes:
+            raise _misunderstood(f"is at {offset} after {begin} to {end} were sent")
+        return offset
+
+    async def _offset(self, location: httpx.URL) -> int:
+        return _offset_of(await self._ask("HEAD", location, {}))
+
+    async def _ask(
+        self,
+        method: str,
+        location: httpx.URL,
+        headers: Mapping[str, str],
+        content: AsyncGenerator[bytes] | None = None,
+    ) -> httpx.Response:
+        try:
+            return await exchange(
+                self._client, method, location, headers={**_HEADERS, **headers}, content=content
+            )
+        except ServiceError as error:
+            if error.status in _GONE:
+                raise _Lost("Supabase", OPERATION, str(error)) from error
+            error.retryable = error.retryable or error.status in _PASSING
+            raise
+
+
+def _metadata(upload: Upload) -> str:
+    values = {
+        "bucketName": upload.bucket,
+        "objectName": upload.path,
+        "contentType": upload.content_type,
+        "cacheControl": str(upload.max_age_s),
+    }
+    return ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in values.items())
+
+
+def _offset_of(response: httpx.Response) -> int:
+    text = response.headers.get("upload-offset", "")
+    if not text.isdecimal():
+        raise _misunderstood("does not say how far it is")
+    return int(text)
+
+
+def _misunderstood(what: str) -> ServiceError:
+    return ServiceError("Supabase", OPERATION, f"The upload to Supabase {what}", retryable=True)
