@@ -1,9 +1,14 @@
 """Downloads of clips and videos beyond the recordings: bad payloads, broken sources, strangers."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sandbox.gateway import RESUMABLE, Gateway
+from sandbox.providers.clips import Clip, make_clip
+from tests.support.mp4 import padded
 from tests.support.recordings import PROJECT, USER
 from tests.support.site import Site
 from tests.support.stored_videos import (
@@ -168,6 +173,30 @@ async def test_a_temporary_video_has_no_row(site: Site) -> None:
     assert job.returnvalue["data"]["thumbnailJobId"] == "thumbnail_temp-1700000000000"
     assert await is_stored(site.vidfab, path)
     assert await site.vidfab.supabase.rows("user_videos") == []
+
+
+async def test_a_worker_that_stops_hands_its_download_back(site: Site, tmp_path: Path) -> None:
+    """Nothing is stored by the first worker; the second one stores the whole, in one attempt."""
+    await lay_video(site.vidfab)
+    small = await make_clip(Clip(seconds=2), tmp_path / "small.mp4")
+    size_bytes = 300 * 1024 * 1024
+    padded(small, site.vidfab.providers.media_folder / "large.mp4", size_bytes)
+    async with Gateway(site.vidfab.supabase) as gateway:
+        first = await site.worker(SUPABASE_URL=gateway.url, SHUTDOWN_GRACE_S="0.1")
+        url = f"{site.vidfab.providers.media_url}/large.mp4"
+        job_id = await site.app.add(*video(originalUrl=url), {"priority": 3, "attempts": 3})
+        async with asyncio.timeout(30):
+            while f"PATCH {RESUMABLE}/" not in gateway.seen:  # noqa: ASYNC110 (it has no event)
+                await asyncio.sleep(0.01)
+        assert await first.stop() == 0
+        assert not await is_stored(site.vidfab, PATH)
+        await site.worker(SUPABASE_URL=gateway.url)
+        job = await site.finished(job_id)
+    assert (job.state, job.attempts_made) == ("completed", 1)
+    assert job.returnvalue["data"]["fileSize"] == size_bytes
+    assert (await object_info(site.vidfab, PATH))["size"] == size_bytes
+    row = await video_row(site.vidfab)
+    assert (row["file_size"], row["duration_seconds"]) == (size_bytes, 2)
 
 
 @pytest.mark.parametrize("status", ["completed", "deleted"])
