@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from config.allowed_hosts import AllowedHosts, parse_allowed_hosts
 from config.environment import Environment, read_environment
 from config.errors import ConfigError
+from config.problems import problems
 
 
 def _http_url(value: str) -> str:
@@ -298,37 +299,4 @@ def load_settings(env_file: Path | None = None, environment: Environment | None 
     try:
         return Settings(**seen.values)  # pyright: ignore[reportArgumentType]
     except ValidationError as error:
-        raise ConfigError([_problem(detail, seen) for detail in error.errors()]) from None
-
-
-def _problem(detail: Any, seen: Environment) -> str:
-    """One line: the variable, what it got (never a secret), what it wants."""
-    if not detail["loc"]:
-        return detail["msg"].removeprefix("Value error, ")
-    field = _field_of(str(detail["loc"][0]))
-    names, wants, secret = _describe(field)
-    used = next((name for name in names if name in seen.values), None)
-    if used is None:
-        return f"{' or '.join(names)}: missing, wants {wants}"
-    got = "a value that is kept secret" if secret else repr(seen.values[used][:100])
-    reason = detail["msg"].removeprefix("Value error, ") if detail["type"] == "value_error" else ""
-    return f"{used}: got {got}, wants {wants}" + (f" ({reason})" if reason else "")
-
-
-def _field_of(location: str) -> str:
-    for name in Settings.model_fields:
-        if location == name or location in _names(name):
-            return name
-    raise KeyError(location)
-
-
-def _names(field: str) -> list[str]:
-    alias = Settings.model_fields[field].validation_alias
-    return (
-        [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
-    )
-
-
-def _describe(field: str) -> tuple[list[str], str, bool]:
-    info = Settings.model_fields[field]
-    return _names(field), info.description or "another value", "SecretStr" in str(info.annotation)
+        raise ConfigError(problems(error, Settings, seen)) from None

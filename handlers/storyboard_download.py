@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from core import follow_ups
 from core.errors import NotFound, UnsafeUrl
 from core.job_data import JobData, JobResult
+from core.kept import AlreadyKept, Kept
 from core.paths import RowId
 from core.registry import job
 from services.bundle import Context
@@ -47,28 +48,6 @@ class Data(Subject):
         return self
 
 
-class Stored(JobResult):
-    """One picture was stored."""
-
-    downloaded: bool = True
-    project_id: str
-    shot_number: int
-    storage_path: str
-    cdn_url: str
-    file_size: int
-
-
-class Skipped(JobResult):
-    """The picture was stored before."""
-
-    downloaded: bool = False
-    skipped: bool = True
-    reason: str = "Already completed"
-    project_id: str
-    shot_number: int
-    storyboard_id: str
-
-
 class Batch(JobResult):
     """Jobs were added."""
 
@@ -86,7 +65,7 @@ async def storyboard_download(ctx: Context, data: Data) -> JobResult:
         return await _enqueue_all(ctx, data)
     row = await _row(ctx, data)
     if row.storage_status == "completed":
-        return Skipped(
+        return AlreadyKept(
             project_id=data.project_id, shot_number=data.shot_number, storyboard_id=row.id
         )
     return await _store(ctx, data, row)
@@ -115,7 +94,7 @@ async def _row(ctx: Context, subject: Subject) -> StoryboardRow:
     return row
 
 
-async def _store(ctx: Context, data: Data, row: StoryboardRow) -> Stored:
+async def _store(ctx: Context, data: Data, row: StoryboardRow) -> Kept:
     await ctx.progress(10, f"Downloading storyboard shot {data.shot_number}...")
     file = ctx.workdir / "picture"
     try:
@@ -127,7 +106,7 @@ async def _store(ctx: Context, data: Data, row: StoryboardRow) -> Stored:
     picture = Picture(file, got.content_type, got.size_bytes, data.external_url)
     stored = await ctx.services.storyboards.store(picture, data.user_id, row, data.storyboard_id)
     await ctx.progress(100, "Download completed")
-    return Stored(
+    return Kept(
         project_id=data.project_id,
         shot_number=data.shot_number,
         storage_path=stored.path,

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from core.errors import NotFound, UnsafeUrl
 from core.job_data import JobData, JobResult
+from core.kept import AlreadyKept, Kept
 from core.paths import RowId, clip_video
 from core.registry import job
 from services.bundle import Context
@@ -26,34 +27,13 @@ class Data(Subject):
     external_url: str
 
 
-class Downloaded(JobResult):
-    """The clip was stored."""
-
-    downloaded: bool = True
-    project_id: str
-    shot_number: int
-    storage_path: str
-    cdn_url: str
-    file_size: int
-
-
-class Skipped(JobResult):
-    """The clip was stored before."""
-
-    downloaded: bool = False
-    skipped: bool = True
-    reason: str = "Already completed"
-    project_id: str
-    shot_number: int
-
-
 @job("video_clip_download", timeout=timedelta(minutes=15))
 async def video_clip_download(ctx: Context, data: Data) -> JobResult:
     """Store the clip and complete its row."""
     await ctx.services.projects.owned(data.project_id, data.user_id)
     row = await _row(ctx, data)
     if row.storage_status == "completed" and row.video_url_external == data.external_url:
-        return Skipped(project_id=data.project_id, shot_number=data.shot_number)
+        return AlreadyKept(project_id=data.project_id, shot_number=data.shot_number)
     await ctx.progress(10, f"Downloading video clip shot {data.shot_number}...")
     stored = await _store(ctx, data)
     await ctx.services.clips.update(
@@ -64,7 +44,7 @@ async def video_clip_download(ctx: Context, data: Data) -> JobResult:
         storage_status="completed",
     )
     await ctx.progress(100, "Download completed")
-    return Downloaded(
+    return Kept(
         project_id=data.project_id,
         shot_number=data.shot_number,
         storage_path=stored.path,

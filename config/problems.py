@@ -1,0 +1,43 @@
+"""What is said of wrong settings: one line for each variable."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import AliasChoices, BaseModel, ValidationError
+
+from config.environment import Environment
+
+
+def problems(error: ValidationError, model: type[BaseModel], seen: Environment) -> list[str]:
+    """Each wrong variable of `model`: its name, what it got (never a secret), what it wants."""
+    return [_problem(detail, model, seen) for detail in error.errors()]
+
+
+def _problem(detail: Any, model: type[BaseModel], seen: Environment) -> str:
+    message = detail["msg"].removeprefix("Value error, ")
+    if not detail["loc"]:
+        return message
+    field = _field_of(str(detail["loc"][0]), model)
+    info = model.model_fields[field]
+    names = list(_names(field, model))
+    used = next((name for name in names if name in seen.values), None)
+    if used is None:
+        return f"{' or '.join(names)}: missing, wants {info.description}"
+    is_secret = "SecretStr" in str(info.annotation)
+    got = "a value that is kept secret" if is_secret else repr(seen.values[used][:100])
+    reason = f" ({message})" if detail["type"] == "value_error" else ""
+    return f"{used}: got {got}, wants {info.description}{reason}"
+
+
+def _field_of(location: str, model: type[BaseModel]) -> str:
+    for name in model.model_fields:
+        if location == name or location in _names(name, model):
+            return name
+    raise KeyError(location)
+
+
+def _names(field: str, model: type[BaseModel]) -> Iterator[str]:
+    """The variables that set a field, the first that is set wins."""
+    alias = model.model_fields[field].validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    return (str(name) for name in choices)

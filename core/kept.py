@@ -1,0 +1,25 @@
+"""Results of the jobs that keep a provider's picture or clip."""
+
+from core.job_data import JobResult
+
+
+class Kept(JobResult):
+    """It was stored. `file_size` in bytes; `cdn_url` is the public URL."""
+
+    downloaded: bool = True
+    project_id: str
+    shot_number: int
+    storage_path: str
+    cdn_url: str
+    file_size: int
+
+
+class AlreadyKept(JobResult):
+    """It was stored before."""
+
+    downloaded: bool = False
+    skipped: bool = True
+    reason: str = "Already completed"
+    project_id: str
+    shot_number: int
+    storyboard_id: str | None = None
