@@ -22,14 +22,15 @@ $(STAMP): requirements/all.txt
 run: setup ## Run the worker with .env.local and .env
 	@$(BIN)/python worker.py
 
-demo: setup ## Play a storyboard project on this machine, without account or key
+demo: setup ## Play a whole project on this machine, without account or key
 	@$(BIN)/python worker.py demo
 
 test: setup ## Run all tests: unit, integration, acceptance
 	@$(BIN)/python -m pytest
 
-bench: setup ## Measure start, memory and a batch of pictures
+bench: setup ## Measure start, memory, a batch of pictures and transfers of 450 MB
 	@$(BIN)/python -m bench.first_figures
+	@$(BIN)/python -m bench.transfer
 
 check: setup ## Lint, types and import rules
 	@$(BIN)/ruff check .

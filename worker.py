@@ -63,7 +63,7 @@ def _run(env_file: Path | None, concurrency: int | None) -> None:
 
 @app.command()
 def demo() -> None:
-    """Play a storyboard project on this machine: no account, no key, ends by itself."""
+    """Play a whole project on this machine: no account, no key, ends by itself."""
     try:
         play = importlib.import_module("sandbox.demo").main
     except ModuleNotFoundError as error:

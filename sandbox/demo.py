@@ -1,7 +1,7 @@
-"""`make demo`: a storyboard project from script to stored pictures, seen as the app sees it.
+"""`make demo`: a whole project from script to final video, seen as the app sees it.
 
 Redis, Supabase Lite, the vendors' stand-ins, the worker and the app's Node producer are processes
-of their own; this one only watches, asks and shows.
+of their own; this one only asks as the app would, watches the queue's events and shows.
 """
 
 import argparse
@@ -12,18 +12,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
-from sandbox import node
+from sandbox import app_videos, node
 from sandbox.app import (
     Character,
-    Event,
     NodeApp,
     Project,
     Shot,
@@ -31,16 +29,18 @@ from sandbox.app import (
     create_user,
     enqueue_storyboards,
 )
+from sandbox.board import final_table, jobs_seen, live_board
 from sandbox.processes import SandboxError
 from sandbox.providers.contact_sheet import contact_sheet
 from sandbox.vidfab import VidFab
 from sandbox.worker_process import start_worker
+from services.ffmpeg import Ffmpeg
 
 OUTPUT = Path("demo-output")
 LOGS = OUTPUT / "logs"
 QUEUE = "vidfab-video-processing"
-# Six pictures, three at a time, 1.5 s each, and their downloads take about 6 s.
-_TIME_LIMIT_S = 120
+# All of it takes about half a minute on two cores.
+_TIME_LIMIT_S = 240
 _PICTURE_S = 1.5
 
 _SCRIPT = [
@@ -51,6 +51,7 @@ _SCRIPT = [
     ("Bob 把 Ginger 抱起来, 窗外雨停了", "拥抱", ("Bob", "Ginger")),
     ("Ginger sees herself in the mirror of the wardrobe", "tilts her head", ("Ginger",)),
 ]
+_SHOT_S = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,45 +92,69 @@ async def _play(console: Console) -> int:
 async def _with_site(console: Console, vidfab: VidFab) -> int:
     console.print(f"Redis     {vidfab.redis.url}")
     console.print(f"Supabase  {vidfab.supabase.url} (Lite, on PGlite)")
-    console.print(f"BytePlus  {vidfab.providers.byteplus_url} (a stand-in that draws)")
+    console.print(f"Vendors   {vidfab.providers.api_url} (stand-ins that draw)")
     folder = await asyncio.to_thread(LOGS.absolute)
-    worker = await start_worker(vidfab.settings(QUEUE), folder)
-    console.print(f"Worker    process {worker.pid}, log in {LOGS}/{worker.log.name}\n")
+    vendors = vidfab.providers.environment
+    worker = await start_worker(vidfab.settings(QUEUE, **vendors), folder)
+    console.print(f"Worker    process {worker.pid}, log in {LOGS}/{worker.log.name}")
     try:
         async with NodeApp(vidfab.redis.url, QUEUE) as app:
             console.print(f"Producer  Node bullmq {await app.version()}\n")
-            return await _storyboards(console, vidfab, app)
+            await app.observe()
+            return await _show(console, vidfab, app)
     finally:
         await worker.stop()
 
 
-async def _storyboards(console: Console, vidfab: VidFab, app: NodeApp) -> int:
-    await vidfab.providers.control.delay("/ark/*", _PICTURE_S)
-    await app.observe()
+async def _show(console: Console, vidfab: VidFab, app: NodeApp) -> int:
+    await vidfab.providers.control.delay("/ark/api/v3/images/*", _PICTURE_S)
     project = await _project(vidfab)
+    async with asyncio.timeout(_TIME_LIMIT_S):
+        with Live(
+            console=console,
+            refresh_per_second=10,
+            get_renderable=lambda: live_board(app.events),
+        ):
+            await _storyboards(vidfab, app, project)
+            await _clips(vidfab, app, project)
+            await _ended(app, await app_videos.enqueue_compose(app, project))
+            await _single_video(vidfab, app, project.user_id)
+    return await _report(console, vidfab, app, project)
+
+
+async def _storyboards(vidfab: VidFab, app: NodeApp, project: Project) -> None:
     job_id = await enqueue_storyboards(app, vidfab.supabase, project)
-    await _watch(console, app, job_id, len(project.shots))
-    rows = await vidfab.supabase.rows(
-        "project_storyboards", project_id=f"eq.{project.id}", order="shot_number"
-    )
-    pictures = await _fetch(rows)
-    sheet = contact_sheet(
-        [
-            (file, f"{shot.shot_number}. {shot.description}")
-            for file, shot in pictures_of(pictures, project)
-        ],
-        OUTPUT / "contact-sheet.jpg",
-        title="Storyboards",
-    )
-    console.print("\n", _rows_table(rows))
-    stored = sum(row["storage_status"] == "completed" for row in rows)
-    console.print(f"\n{stored} of {len(rows)} pictures stored. They lie in {OUTPUT}/, see {sheet}.")
-    return 0 if stored == len(rows) else 1
+    await _ended(app, job_id)
+    await _all_ended(app, "storyboard_download")
 
 
-def pictures_of(files: dict[int, Path], project: Project) -> list[tuple[Path, Shot]]:
-    """Pair each picture with its shot."""
-    return [(files[shot.shot_number], shot) for shot in project.shots if shot.shot_number in files]
+async def _clips(vidfab: VidFab, app: NodeApp, project: Project) -> None:
+    """Order the clips, then ask how they are until none is under way, as the app's page does."""
+    await app_videos.generate_clips(vidfab.supabase, vidfab.providers.byteplus_url, project)
+    status = "processing"
+    while status != "completed":
+        await _synced(app, project)
+        [row] = await vidfab.supabase.rows("video_agent_projects", id=f"eq.{project.id}")
+        status = row["step_4_status"]
+        await asyncio.sleep(0.5)
+    await _all_ended(app, "video_clip_download")
+
+
+async def _synced(app: NodeApp, project: Project) -> None:
+    """One more sync, to its end; each runs under the same id."""
+    runs = len(_ends_of(app, f"va_sync_{project.id}"))
+    job_id = await app_videos.enqueue_sync(app, project)
+    await app.wait_until(lambda: len(_ends_of(app, job_id)) > runs, _TIME_LIMIT_S)
+
+
+async def _single_video(vidfab: VidFab, app: NodeApp, user_id: str) -> None:
+    """A user's own video: stored, thumbnailed, counted; then its temporary files go."""
+    video_id = str(uuid4())
+    url = f"{vidfab.providers.media_url}/clip/own-video.mp4?seconds=4&text=A+user's+own+video"
+    await app_videos.enqueue_video(app, vidfab.supabase, user_id, video_id, url)
+    await _ended(app, f"thumbnail_{video_id}")
+    await _ended(app, await app_videos.enqueue_quota(app, user_id, video_id))
+    await _ended(app, await app_videos.enqueue_cleanup(app, user_id, video_id, [url]))
 
 
 async def _project(vidfab: VidFab) -> Project:
@@ -139,54 +164,49 @@ async def _project(vidfab: VidFab) -> Project:
         Character("Bob (white man, 30s)", [f"{media}/img/ref-bob.jpg"]),
     ]
     shots = [
-        Shot(number, text, action, names) for number, (text, action, names) in enumerate(_SCRIPT, 1)
+        Shot(number, text, action, names, duration_seconds=_SHOT_S)
+        for number, (text, action, names) in enumerate(_SCRIPT, 1)
     ]
     user = await create_user(vidfab.supabase)
     return await create_project(vidfab.supabase, user, shots, characters, style="cinematic")
 
 
-async def _watch(console: Console, app: NodeApp, job_id: str, shots: int) -> None:
-    """Show every job's bar until the storyboards and their downloads are finished."""
-    async with asyncio.timeout(_TIME_LIMIT_S):
-        with Live(console=console, refresh_per_second=10, get_renderable=lambda: _bars(app)):
-            end = await app.wait_for(job_id, "completed", _TIME_LIMIT_S)
-            wanted = end.args["returnvalue"]["data"]["completed"]
-            await app.wait_until(lambda: len(_ended(app)) > wanted, _TIME_LIMIT_S)
-    if wanted < shots:
-        console.print(f"[yellow]{shots - wanted} shots have no picture[/]")
+def _ends_of(app: NodeApp, job_id: str) -> list[str]:
+    return [one.name for one in app.events_of(job_id) if one.name in {"completed", "failed"}]
 
 
-def _ended(app: NodeApp) -> set[str | None]:
-    return {event.job_id for event in app.events if event.name in {"completed", "failed"}}
+async def _ended(app: NodeApp, job_id: str) -> None:
+    await app.wait_until(lambda: bool(_ends_of(app, job_id)), _TIME_LIMIT_S)
 
 
-def _bars(app: NodeApp) -> Group:
-    """One line a job: its bar and what the app would say to the person who waits."""
-    latest: dict[str, Event] = {}
-    for event in list(app.events):
-        if event.name in {"waiting", "active", "progress", "completed", "failed"} and event.job_id:
-            kept = latest.get(event.job_id)
-            if event.name in {"progress", "failed"} or kept is None:
-                latest[event.job_id] = event
-    return Group(*(_bar(job_id, event.args.get("data")) for job_id, event in latest.items()))
-
-
-def _bar(job_id: str, progress: dict[str, Any] | None) -> Table:
-    shown = progress or {"percent": 0, "message": "waiting"}
-    name = (
-        job_id.split("_")[0] if "download" not in job_id else f"  download {job_id.split('_')[3]}"
+async def _all_ended(app: NodeApp, name: str) -> None:
+    """Until no job of this name is open."""
+    await app.wait_until(
+        lambda: all(job.ended_at for job in jobs_seen(app.events) if job.name == name),
+        _TIME_LIMIT_S,
     )
-    line = Table.grid(padding=(0, 1))
-    line.add_column(width=14)
-    line.add_column(width=30)
-    line.add_column(width=5, justify="right")
-    line.add_row(
-        Text(name),
-        ProgressBar(total=100, completed=shown["percent"], width=30),
-        f"{shown['percent']}%",
-        shown["message"],
+
+
+async def _report(console: Console, vidfab: VidFab, app: NodeApp, project: Project) -> int:
+    of_project = f"eq.{project.id}"
+    rows = await vidfab.supabase.rows(
+        "project_storyboards", project_id=of_project, order="shot_number"
     )
-    return line
+    [final] = await vidfab.supabase.rows("video_agent_projects", id=of_project)
+    files = await _fetch(rows, final)
+    pictures = [(files[f"shot-{s.shot_number}.jpg"], s) for s in project.shots]
+    captions = [(file, f"{shot.shot_number}. {shot.description}") for file, shot in pictures]
+    sheet = contact_sheet(captions, OUTPUT / "contact-sheet.jpg", title="Storyboards")
+    film = await Ffmpeg().probe(await asyncio.to_thread(files["final.mp4"].absolute))
+    console.print("\n", final_table(app.events))
+    console.print("\n", _rows_table(rows))
+    size = f"{film.width}x{film.height}"
+    console.print(f"\nPictures  {sheet}")
+    console.print(f"Film      {files['final.mp4']}  {film.duration_s:.1f} s, {size}")
+    failed = [job.job_id for job in jobs_seen(app.events) if job.state != "completed"]
+    if failed:
+        console.print(f"[red]✗ not completed: {', '.join(failed)}[/]")
+    return 1 if failed else 0
 
 
 def _rows_table(rows: list[dict[str, Any]]) -> Table:
@@ -205,16 +225,17 @@ def _rows_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-async def _fetch(rows: list[dict[str, Any]]) -> dict[int, Path]:
-    """The stored pictures by their public URLs, as a browser would get them."""
-    files: dict[int, Path] = {}
+async def _fetch(rows: list[dict[str, Any]], final: dict[str, Any]) -> dict[str, Path]:
+    """What was stored, by its public URLs, as a browser would get it."""
+    urls = {f"shot-{row['shot_number']}.jpg": row["cdn_url"] for row in rows}
+    files: dict[str, Path] = {}
     async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-        for row in rows:
-            if row["cdn_url"]:
-                answer = (await client.get(row["cdn_url"])).raise_for_status()
-                file = OUTPUT / f"shot-{row['shot_number']}.jpg"
-                file.write_bytes(answer.content)
-                files[row["shot_number"]] = file
+        for name, url in {**urls, "final.mp4": final["final_video_url"]}.items():
+            if not url:
+                raise SandboxError(f"{name} was not stored; see the worker's log in {LOGS}/")
+            answer = (await client.get(url)).raise_for_status()
+            files[name] = OUTPUT / name
+            files[name].write_bytes(answer.content)
     return files
 
 
