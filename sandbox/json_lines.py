@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -46,9 +47,19 @@ class JsonLines:
         """Close its input, end it, and read what it still had to say."""
         if self._stdin:
             self._stdin.close()
-        await self._process.stop(grace_s=2)
+        await self._end()
+        # Its output ends with it. Only then may the pipe be closed: the loop still polls it.
         if self._reading:
             await self._reading
+        await self._process.stop()
+
+    async def _end(self) -> None:
+        if not self._process.running:
+            return
+        try:
+            await self._process.wait(2)
+        except TimeoutError:
+            self._process.signal(signal.SIGKILL)
 
     async def ask(self, command: str, timeout_s: float, **args: Any) -> Any:
         """The answer. Raises Refused, TimeoutError, or SandboxError when the child is gone."""
