@@ -1,4 +1,4 @@
-"""One film by Shotstack: bought once, however often the job is delivered."""
+"""One film by Shotstack: a render whose id is known is never ordered again."""
 
 import asyncio
 import time

@@ -1,6 +1,7 @@
 """video_clip_download: keep a generated clip before the provider's URL ends (24 h)."""
 
 from datetime import timedelta
+from typing import Any
 
 from pydantic import Field
 
@@ -21,6 +22,12 @@ class Subject(JobData):
     shot_number: int = Field(ge=0, le=1000)
 
 
+class Settled(Subject):
+    """What names the row after a failure, and the clip that it was about."""
+
+    external_url: Any = None
+
+
 class Data(Subject):
     """The payload."""
 
@@ -34,6 +41,12 @@ async def video_clip_download(ctx: Context, data: Data) -> JobResult:
     row = await _row(ctx, data)
     if row.storage_status == "completed" and row.video_url_external == data.external_url:
         return AlreadyKept(project_id=data.project_id, shot_number=data.shot_number)
+    if _is_superseded(row, data.external_url):
+        return AlreadyKept(
+            reason="A newer clip was generated",
+            project_id=data.project_id,
+            shot_number=data.shot_number,
+        )
     await ctx.progress(10, f"Downloading video clip shot {data.shot_number}...")
     stored = await _store(ctx, data)
     await ctx.services.clips.update(
@@ -54,13 +67,18 @@ async def video_clip_download(ctx: Context, data: Data) -> JobResult:
 
 
 @video_clip_download.on_failure
-async def settle(ctx: Context, subject: Subject, reason: str) -> None:
+async def settle(ctx: Context, subject: Settled, reason: str) -> None:
     """Show on the row that the clip could not be kept."""
     await ctx.services.projects.owned(subject.project_id, subject.user_id)
     row = await _row(ctx, subject)
-    if row.storage_status != "completed":
+    if row.storage_status != "completed" and not _is_superseded(row, str(subject.external_url)):
         fields = {"storage_status": "failed", "error_message": reason}
         await ctx.services.clips.update(row.id, **fields)
+
+
+def _is_superseded(row: ClipRow, external_url: str) -> bool:
+    """Whether the shot's row is about another clip by now: both lie at the same path."""
+    return row.video_url_external not in {None, external_url}
 
 
 async def _row(ctx: Context, subject: Subject) -> ClipRow:

@@ -64,16 +64,23 @@ def check_complete(stream: BinaryIO, content_type: str) -> None:
 def check_video_complete(stream: BinaryIO, content_type: str) -> None:
     """Refuse an MP4 or MOV that lacks its index or ends within it or within the film.
 
-    Raises RetryableError. Only the boxes' headers are read.
+    Raises RetryableError or UnusableContent. Only the boxes' headers are read.
     """
     if content_type != "video/webm" and not _has_whole_film(stream):
         raise RetryableError("The video was cut off before its end")
 
 
+# A film has some ten boxes at the top, a fragmented one two a fragment. A file made of nothing
+# else than empty boxes would keep a thread busy for minutes.
+_MAX_BOXES = 100_000
+
+
 def _has_whole_film(stream: BinaryIO) -> bool:
     end = stream.seek(0, SEEK_END)
     place, found = 0, False
-    while place + 8 <= end:
+    for _ in range(_MAX_BOXES):
+        if place + 8 > end:
+            return found
         stream.seek(place)
         size, name = _box(stream.read(16), end - place)
         found = found or name == b"moov"
@@ -81,7 +88,7 @@ def _has_whole_film(stream: BinaryIO) -> bool:
         if name in _FILM_BOXES and place + size > end:
             return False
         place += size
-    return found
+    raise UnusableContent("The video is not a real one: it holds too many parts")
 
 
 def _box(head: bytes, left: int) -> tuple[int, bytes]:

@@ -209,3 +209,17 @@ async def test_a_settled_row_stays_as_it_is(site: Site, status: str) -> None:
     for payload in (video(originalUrl=None), video(originalUrl="http://x.example/")):
         await site.finished(await site.app.add(*payload, {"priority": 3}))
     assert await video_row(site.vidfab) == before
+
+
+async def test_an_older_clip_does_not_replace_a_newer_one(site: Site) -> None:
+    """Both lie at the same path; the row says which one counts."""
+    media = site.vidfab.providers.media_url
+    await lay_clip(site.vidfab, video_url_external=f"{media}/clip/newer.mp4")
+    before = await clip_row(site.vidfab)
+    await site.worker()
+    older = clip(externalUrl=f"{media}/clip/older.mp4")
+    job = await site.finished(await site.app.add(*older, {"priority": 3}))
+    assert job.returnvalue["data"]["reason"] == "A newer clip was generated"
+    gone = clip(externalUrl=f"{media}/status/404/older.mp4")
+    await site.finished(await site.app.add(*gone, {"priority": 3}))
+    assert await clip_row(site.vidfab) == before
