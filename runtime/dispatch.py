@@ -22,7 +22,7 @@ from services.bundle import Context, Services
 # Work folders lie in the system's temporary folder under this name.
 WORKDIR_PREFIX = "vidfab-"
 
-# The hook writes a few rows; a database that is away that long is the watchdog's business.
+# The hook writes a few rows.
 _HOOK_TIMEOUT_S = 30
 
 
