@@ -1,0 +1,49 @@
+"""Jobs that BullMQ takes away from a worker, or fails by itself."""
+
+from redis.asyncio import Redis
+
+from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
+from tests.support.site import Site
+
+
+async def test_rows_are_settled_when_bullmq_fails_a_job_by_itself(site: Site) -> None:
+    """As it does with a job that stalled too often: no handler runs, `defa` says why."""
+    supabase = site.vidfab.supabase
+    project = await create_project(supabase, await create_user(supabase), [Shot(1, "A door")])
+    job_id = await enqueue_storyboards(site.app, supabase, project)
+    reason = "job stalled more than allowable limit"
+    async with Redis.from_url(site.vidfab.redis.url) as client:
+        await client.hset(f"bull:{site.queue}:{job_id}", "defa", reason)
+    await site.worker()
+    job = await site.finished(job_id)
+
+    assert (job.state, job.failed_reason) == ("failed", reason)
+    [row] = await supabase.rows("project_storyboards", project_id=f"eq.{project.id}")
+    assert (row["status"], row["error_message"]) == ("failed", reason)
+    [settled] = await supabase.rows("video_agent_projects", id=f"eq.{project.id}")
+    assert settled["step_3_status"] == "failed"
+    assert (await site.vidfab.providers.control.paid()).images == 0
+
+
+async def test_a_worker_that_lost_the_lock_stops_and_writes_nothing_more(site: Site) -> None:
+    """The lock is found missing at the next renewal, after some 15 s."""
+    supabase, control = site.vidfab.supabase, site.vidfab.providers.control
+    await control.delay("/ark/*", 40)
+    worker = await site.worker(STORYBOARD_CONCURRENCY="1")
+    shots = [Shot(1, "A door"), Shot(2, "A window")]
+    project = await create_project(supabase, await create_user(supabase), shots)
+    job_id = await enqueue_storyboards(site.app, supabase, project)
+    await site.app.wait_until(
+        lambda: any("正在生成" in one["message"] for one in site.progress(job_id))
+    )
+    async with Redis.from_url(site.vidfab.redis.url) as client:
+        await client.delete(f"bull:{site.queue}:{job_id}:lock")
+    await site.wait_for_line(worker, f"Lost the lock of job {job_id}", timeout_s=35)
+    assert await worker.stop() == 0
+
+    assert (await control.paid()).images == 1
+    rows = await supabase.rows("project_storyboards", project_id=f"eq.{project.id}")
+    assert [row["status"] for row in rows] == ["generating", "generating"]
+    job = await site.app.job(job_id)
+    assert job is not None
+    assert job.attempts_made == 0
