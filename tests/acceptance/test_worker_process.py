@@ -1,17 +1,18 @@
 """The worker as a process: how it starts, refuses, stops and hands back."""
 
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
-from sandbox.processes import free_port
+from sandbox.processes import Process, free_port
 from sandbox.producer import NodeApp
 from sandbox.redis import RedisServer
 from sandbox.vidfab import VidFab
-from sandbox.worker_process import new_worker, start_worker
+from sandbox.worker_process import ROOT, new_worker, start_worker
 from tests.support.site import Site
 
 
@@ -164,3 +165,12 @@ async def test_the_exit_is_in_time_and_not_clean_when_redis_is_gone(
         log = worker.log.read_text("utf-8")
         assert "✅ Worker stopped gracefully" not in log
         assert "Redis did not answer" in log
+
+
+async def test_options_before_the_command_count_too(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.env"
+    command = [sys.executable, "worker.py", "--env-file", str(missing), "run"]
+    worker = Process(command, tmp_path / "worker.log", cwd=ROOT)
+    await worker.start()
+    assert await worker.wait(10) == 1
+    assert f"{missing} is not a file" in worker.log.read_text("utf-8")
