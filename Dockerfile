@@ -1,7 +1,7 @@
 FROM python:3.12-slim AS build
 WORKDIR /app
 COPY requirements/worker.txt requirements/
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements/worker.txt
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/worker.txt
 
 FROM python:3.12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ffmpeg tini \

@@ -12,11 +12,12 @@ help: ## List the targets
 
 setup: $(STAMP) ## Install everything into .venv (Python >= 3.11)
 
-# pip checks every file against the hashes in the lock.
+# pip checks every file against the hashes in the lock, which is complete: without --no-deps older
+# versions of pip look for newer releases of what is wanted with an extra, and then refuse them.
 $(STAMP): requirements/all.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/all.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/all.txt
 	@touch $(STAMP)
 
 run: setup ## Run the worker with .env.local and .env
