@@ -40,6 +40,11 @@ class Clip(Protocol):
         """What the app shows."""
         ...
 
+    @property
+    def is_googles(self) -> bool:
+        """Whether the provider is Google, whose files want to see a key."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -49,6 +54,7 @@ class Scene:
     url: str
     start: int
     length: int
+    is_googles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +93,14 @@ def timeline(
 ) -> Timeline:
     """The clips that succeeded, in shot order, each as long as its own shot."""
     found = sorted(
-        ((clip.shot_number, url) for clip in clips if (url := _url(clip))),
-        key=lambda entry: entry[0],
+        ((clip, url) for clip in clips if (url := _url(clip))),
+        key=lambda entry: entry[0].shot_number,
     )
-    lengths = [_seconds(seconds_by_shot.get(number)) for number, _ in found]
+    lengths = [_seconds(seconds_by_shot.get(clip.shot_number)) for clip, _ in found]
     starts = accumulate(lengths, initial=0)
     scenes = (
-        Scene(number, url, start, length)
-        for (number, url), start, length in zip(found, starts, lengths, strict=False)
+        Scene(clip.shot_number, url, start, length, clip.is_googles)
+        for (clip, url), start, length in zip(found, starts, lengths, strict=False)
     )
     aspect = aspect_ratio if aspect_ratio in _SIZES else _DEFAULT_ASPECT
     return Timeline(tuple(scenes), aspect or _DEFAULT_ASPECT)

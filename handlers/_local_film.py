@@ -31,7 +31,9 @@ async def local_film(ctx: Context, project: Project, timeline: Timeline) -> Path
 async def _fetched(ctx: Context, project: Project, scene: Scene) -> Path:
     target = ctx.workdir / f"clip-{scene.shot_number}.mp4"
     try:
-        return await ctx.services.clip_files.fetch(scene.url, project.user_id, target)
+        return await ctx.services.clip_files.fetch(
+            scene.url, project.user_id, target, with_google_key=scene.is_googles
+        )
     except UnsafeUrl as error:
         raise UnsafeUrl(f"Unsafe clip of shot {scene.shot_number}: {error}") from error
 

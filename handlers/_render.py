@@ -2,15 +2,17 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from core.errors import HandBack, PermanentError, RetryableError, UnsafeUrl
+from core.errors import HandBack, PermanentError, RetryableError, UnsafeUrl, UnusableContent
 from core.timeline import Timeline
 from services.bundle import Context
 from services.content import Kind
-from services.shotstack import Rendered, RenderFailed, Rendering, Shotstack, State, UnknownRender
+from services.shotstack import Rendered, RenderFailed, Rendering, Shotstack, UnknownRender
 
 # Shotstack takes about 20 s for a minute of video and lets a key ask 300 times a minute.
 _POLL = timedelta(seconds=5)
@@ -19,12 +21,30 @@ _LIMIT = timedelta(minutes=15)
 _MAX_BYTES = 5 * 1024 * 1024 * 1024
 _DEADLINE = timedelta(minutes=10)
 
+# Shotstack keeps results for so long.
+_RESULT_LIFE_S = 24 * 3600
+
 _PERCENT = {"queued": 42, "fetching": 48, "preprocessing": 54, "rendering": 60, "saving": 82}
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A render that was paid for; `at` in seconds since the epoch."""
+
+    id: str
+    at: float
+
+    @property
+    def age_s(self) -> float:
+        return time.time() - self.at
 
 
 @dataclass
 class Render:
-    """One attempt at the render of one job; its id is kept in the checkpoint as `render`."""
+    """One attempt at the render of one job, whose order is kept in the checkpoint.
+
+    `limit` counts from the order, over all attempts.
+    """
 
     ctx: Context
     shotstack: Shotstack
@@ -34,43 +54,57 @@ class Render:
     async def film(self, timeline: Timeline) -> Path:
         """The rendered file. Raises HandBack when the worker stops."""
         await self.ctx.progress(40, "Submitting Shotstack render...")
-        rendered = await self._resumed() or await self._wait(await self._order(timeline))
-        await self.ctx.progress(88, "Downloading the rendered video...")
-        return await self._download(rendered.url)
+        film = await self._resumed()
+        return film or await self._finish(await self._order(timeline))
 
-    async def _resumed(self) -> Rendered | None:
-        """The result of the render that an earlier delivery ordered; None if there is none."""
-        render_id = self.ctx.checkpoint_fields.get("render")
-        if not isinstance(render_id, str):
+    async def _resumed(self) -> Path | None:
+        """The film of the render that an earlier delivery ordered; None if there is none."""
+        order = _order_of(self.ctx.checkpoint_fields)
+        if order is None:
             return None
-        self.ctx.log.info("Resuming the render {}", render_id)
+        self.ctx.log.info("Resuming the render {}", order.id)
         try:
-            return await self._wait(render_id)
+            return await self._finish(order)
         except UnknownRender:
             await self._forget()
             return None
 
-    async def _order(self, timeline: Timeline) -> str:
+    async def _finish(self, order: _Order) -> Path:
+        rendered = await self._wait(order)
+        await self.ctx.progress(88, "Downloading the rendered video...")
+        return await self._download(order, rendered.url)
+
+    async def _order(self, timeline: Timeline) -> _Order:
+        """Order the render and keep its id, even if the job is to end meanwhile: it is paid for."""
         if self.ctx.stopping.is_set():
             raise HandBack
-        render_id = await self.shotstack.submit(timeline.shotstack_edit())
-        await self.ctx.checkpoint(render=render_id)
-        return render_id
+        placing = asyncio.create_task(self._place(timeline))
+        try:
+            return await asyncio.shield(placing)
+        except asyncio.CancelledError:
+            await asyncio.wait({placing})
+            raise
 
-    async def _wait(self, render_id: str) -> Rendered:
-        ends = time.monotonic() + self.limit.total_seconds()
+    async def _place(self, timeline: Timeline) -> _Order:
+        order = _Order(await self.shotstack.submit(timeline.shotstack_edit()), time.time())
+        await self.ctx.checkpoint(render=order.id, ordered_at=order.at)
+        return order
+
+    async def _wait(self, order: _Order) -> Rendered:
         while True:
-            state = await self.shotstack.state(render_id)
+            state = await self.shotstack.state(order.id)
             match state:
                 case Rendered():
                     return state
                 case RenderFailed(message=message):
                     await self._forget()
                     raise PermanentError(f"Shotstack could not render the video: {message}")
-                case Rendering():
-                    await self._report(state)
-            if time.monotonic() >= ends:
-                raise RetryableError(f"The render was not ready after {self.limit}")
+                case Rendering(stage=stage):
+                    percent = _PERCENT.get(stage, 60)
+                    await self.ctx.progress(percent, f"Rendering video ({stage})...")
+            if order.age_s >= self.limit.total_seconds():
+                await self._forget()
+                raise PermanentError(f"Shotstack had not rendered the video after {self.limit}")
             await self._pause()
 
     async def _pause(self) -> None:
@@ -82,12 +116,7 @@ class Render:
             return
         raise HandBack
 
-    async def _report(self, state: State) -> None:
-        if isinstance(state, Rendering):
-            percent = _PERCENT.get(state.stage, 60)
-            await self.ctx.progress(percent, f"Rendering video ({state.stage})...")
-
-    async def _download(self, url: str) -> Path:
+    async def _download(self, order: _Order, url: str) -> Path:
         target = self.ctx.workdir / "rendered.mp4"
         try:
             await self.ctx.services.downloads.fetch(
@@ -96,11 +125,22 @@ class Render:
         except UnsafeUrl as error:
             await self._forget()
             raise UnsafeUrl(f"Unsafe address of the rendered video: {error}") from error
-        except PermanentError:
-            # Results live 24 h: one that is gone has to be rendered anew.
+        except UnusableContent:
             await self._forget()
             raise
+        except PermanentError as error:
+            # A result that was paid for: the next attempt asks for its address again.
+            if order.age_s > _RESULT_LIFE_S:
+                await self._forget()
+            raise RetryableError(f"The rendered video could not be fetched: {error}") from error
         return target
 
     async def _forget(self) -> None:
-        await self.ctx.checkpoint(render=None)
+        await self.ctx.checkpoint(render=None, ordered_at=None)
+
+
+def _order_of(checkpoint: Mapping[str, Any]) -> _Order | None:
+    render_id, at = checkpoint.get("render"), checkpoint.get("ordered_at")
+    if not isinstance(render_id, str):
+        return None
+    return _Order(render_id, at if isinstance(at, int | float) else time.time())

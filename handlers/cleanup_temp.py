@@ -44,8 +44,15 @@ async def cleanup_temp(ctx: Context, data: Data) -> Result:
     wait = data.due_in(datetime.now(UTC))
     if wait > timedelta(0):
         raise HandBack(wait)
-    removed = [await _remove(ctx, data, url) for url in dict.fromkeys(data.temp_urls)]
-    return Result(count=sum(removed), urls=len(data.temp_urls))
+    removed: list[str] = list(ctx.checkpoint_fields.get("removed", []))
+    try:
+        for url in dict.fromkeys(data.temp_urls):
+            if url not in removed and await _remove(ctx, data, url):
+                removed.append(url)
+    except Exception:
+        await ctx.checkpoint(removed=removed)  # the next attempt counts on
+        raise
+    return Result(count=len(removed), urls=len(data.temp_urls))
 
 
 async def _remove(ctx: Context, data: Data, url: str) -> bool:

@@ -38,7 +38,7 @@ class Downloaded(JobResult):
     thumbnail_job_id: str
 
 
-@job("download_video", timeout=timedelta(minutes=30))
+@job("download_video", timeout=timedelta(minutes=30), frees_id=True)
 async def download_video(ctx: Context, data: Data) -> Downloaded:
     """Store the video, complete its row and add the thumbnail's job; what is done stays done."""
     row = await _row(ctx, data)
@@ -91,13 +91,16 @@ async def _download(ctx: Context, data: Data) -> int:
     await ctx.services.videos.update(data.video_id, status="downloading", download_progress=0)
     stored = await _store(ctx, data)
     await ctx.progress(90, "Getting video metadata...")
+    seconds = await _seconds(ctx, stored)
+    # The app may know the length that a probe does not find.
+    length = {} if seconds is None else {"duration_seconds": seconds}
     await ctx.services.videos.update(
         data.video_id,
         status="processing",
         download_progress=100,
         storage_path=stored.path,
         file_size=stored.size_bytes,
-        duration_seconds=await _seconds(ctx, stored),
+        **length,
     )
     return stored.size_bytes
 

@@ -65,7 +65,7 @@ class Result(JobResult):
     url: str
 
 
-@job("generate_thumbnail", timeout=timedelta(minutes=3))
+@job("generate_thumbnail", timeout=timedelta(minutes=3), frees_id=True)
 async def generate_thumbnail(ctx: Context, data: Data) -> Result:
     """Fetch the video, take a picture of it and store that."""
     await ctx.progress(10, "Preparing thumbnail generation...")

@@ -57,7 +57,7 @@ class Batch(JobResult):
     enqueued: int
 
 
-@job("storyboard_download", timeout=timedelta(minutes=5))
+@job("storyboard_download", timeout=timedelta(minutes=5), frees_id=True)
 async def storyboard_download(ctx: Context, data: Data) -> JobResult:
     """Store one picture, or add a job for each picture that waits."""
     await ctx.services.projects.owned(data.project_id, data.user_id)

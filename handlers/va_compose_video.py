@@ -1,10 +1,13 @@
 """va_compose_video: join a project's clips to its final video and store it.
 
 Shotstack renders it, or ffmpeg on this machine. The id of a render is kept with the job before it
-is waited for, so that a retry, a hand-back or a crash resumes it.
+is waited for, so that a retry, a hand-back or a crash resumes it; once the film is stored nothing
+is left to do but to write the row.
 """
 
 from datetime import timedelta
+
+from pydantic import ValidationError
 
 from core.errors import PermanentError
 from core.job_data import JobData, JobResult
@@ -14,7 +17,7 @@ from core.timeline import Timeline, timeline
 from handlers._local_film import local_film
 from handlers._render import Render
 from services.bundle import Context
-from services.films import Film
+from services.films import Film, StoredFilm
 from services.projects import Project
 
 _READY = "completed"
@@ -51,31 +54,44 @@ class Result(JobResult):
 async def va_compose_video(ctx: Context, data: Data) -> Result:
     """Compose, store and record the final video."""
     await ctx.progress(5, "Loading project...")
-    project = await _started(ctx, data)
-    await ctx.progress(10, "Loading clips...")
-    found = await _timeline(ctx, project)
-    film = await _film(ctx, project, found)
-    await ctx.progress(90, "Uploading final video to permanent storage...")
-    url = await ctx.services.films.store(project, film)
+    project = await ctx.services.projects.owned(data.project_id, data.user_id)
+    result = _stored_before(ctx) or await _compose(ctx, project)
     await ctx.progress(95, "Saving final video metadata...")
-    await ctx.services.films.record(project, film, url)
+    video = result.video
+    stored = StoredFilm(video.url, video.file_size, video.resolution)
+    await ctx.services.films.record(project, stored)
     await ctx.progress(100, "Compose completed")
-    return Result(estimated_duration=found.seconds, video=_video(film, url))
+    return result
 
 
 @va_compose_video.on_failure
 async def settle(ctx: Context, subject: Subject, reason: str) -> None:
     """Show on the project that there is no final video, so that the person can try again."""
     project = await ctx.services.projects.owned(subject.project_id, subject.user_id)
-    await ctx.services.projects.update(project.id, status="failed", step_6_status="failed")
+    await ctx.services.projects.fail_composition(project.id)
 
 
-async def _started(ctx: Context, data: Data) -> Project:
-    project = await ctx.services.projects.owned(data.project_id, data.user_id)
+def _stored_before(ctx: Context) -> Result | None:
+    """The result of an earlier delivery that had stored the film."""
+    try:
+        return Result.model_validate(ctx.checkpoint_fields.get("stored"))
+    except ValidationError:
+        return None
+
+
+async def _compose(ctx: Context, project: Project) -> Result:
+    """Make the film and store it."""
     if project.step_4_status != _READY:
         raise PermanentError(f"Videos not ready (step_4_status={project.step_4_status})")
     await ctx.services.projects.update(project.id, status="processing", step_6_status="processing")
-    return project
+    await ctx.progress(10, "Loading clips...")
+    found = await _timeline(ctx, project)
+    film = await _film(ctx, project, found)
+    await ctx.progress(90, "Uploading final video to permanent storage...")
+    url = await ctx.services.films.store(project, film)
+    result = Result(estimated_duration=found.seconds, video=_video(film, url))
+    await ctx.checkpoint(stored=result.payload())
+    return result
 
 
 async def _timeline(ctx: Context, project: Project) -> Timeline:

@@ -52,11 +52,7 @@ async def va_sync_video_status(ctx: Context, data: Data) -> Result:
 
 
 def _is_open(row: ClipRow) -> bool:
-    return row.status == "generating" and bool(_provider_id(row))
-
-
-def _provider_id(row: ClipRow) -> str:
-    return row.seedance_task_id or row.video_request_id or ""
+    return row.status == "generating" and bool(row.provider_id)
 
 
 @dataclass
@@ -71,9 +67,6 @@ class _Sync:
     troubles: list[ServiceError] = field(default_factory=list[ServiceError])
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
-    def __post_init__(self) -> None:
-        self._arrived: list[str] = list(self.ctx.checkpoint_fields.get("arrived", []))
-
     async def ask_all(self) -> None:
         """Ask for every clip and write down what is new."""
         await self.ctx.progress(10, f"Syncing {len(self.clips)} generating clips...")
@@ -87,7 +80,8 @@ class _Sync:
         Raises RetryableError or PermanentError when no clip could be asked for.
         """
         rows = await self.ctx.services.clips.of_project(self.data.project_id)
-        await self.ctx.enqueue(*(self._download(row) for row in rows if self._wants_storing(row)))
+        # Also those of an earlier sync that was cut off before it added them.
+        await self.ctx.enqueue(*(self._download(row) for row in rows if row.wants_storing))
         if rows and all(row.status in _FINAL for row in rows):
             await self.ctx.services.projects.update(self.data.project_id, step_4_status="completed")
         if self.clips and len(self.troubles) == len(self.clips):
@@ -117,27 +111,18 @@ class _Sync:
             case Failed(message=message):
                 await self._settle(clip, status="failed", error_message=message)
             case Succeeded():
-                # First with the job: were it cut off before the downloads are added, the row would
-                # be final and nobody would ask for it again.
-                self._arrived.append(clip.id)
-                await self.ctx.checkpoint(arrived=self._arrived)
                 await self._settle(clip, **_columns(outcome))
 
     async def _settle(self, clip: ClipRow, **fields: Any) -> None:
-        # Only while it is generating: another sync's download may have stored the clip meanwhile.
-        settled = await self.ctx.services.clips.settle(clip.id, **fields)
+        settled = await self.ctx.services.clips.settle(clip, **fields)
         self.updated += settled  # in two lines: the others count while this one awaits
-
-    def _wants_storing(self, row: ClipRow) -> bool:
-        is_new = row.id in self._arrived and row.status == "success"
-        return is_new and row.storage_status == "pending" and bool(row.video_url_external)
 
     def _download(self, row: ClipRow) -> FollowUp:
         return follow_ups.video_clip_download(
             user_id=self.data.user_id,
             project_id=self.data.project_id,
             shot_number=row.shot_number,
-            provider_id=_provider_id(row),
+            provider_id=row.provider_id,
             external_url=row.video_url_external or "",
         )
 

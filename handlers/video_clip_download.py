@@ -34,7 +34,7 @@ class Data(Subject):
     external_url: str
 
 
-@job("video_clip_download", timeout=timedelta(minutes=15))
+@job("video_clip_download", timeout=timedelta(minutes=15), frees_id=True)
 async def video_clip_download(ctx: Context, data: Data) -> JobResult:
     """Store the clip and complete its row."""
     await ctx.services.projects.owned(data.project_id, data.user_id)
@@ -48,7 +48,7 @@ async def video_clip_download(ctx: Context, data: Data) -> JobResult:
             shot_number=data.shot_number,
         )
     await ctx.progress(10, f"Downloading video clip shot {data.shot_number}...")
-    stored = await _store(ctx, data)
+    stored = await _store(ctx, data, row)
     await ctx.services.clips.update(
         row.id,
         video_url_external=data.external_url,
@@ -88,9 +88,15 @@ async def _row(ctx: Context, subject: Subject) -> ClipRow:
     return row
 
 
-async def _store(ctx: Context, data: Data) -> Stored:
-    path = clip_video(data.user_id, data.project_id, data.shot_number)
-    transfer = Transfer(data.external_url, path, ctx.workdir / "clip", content_type=MP4)
+async def _store(ctx: Context, data: Data, row: ClipRow) -> Stored:
+    transfer = Transfer(
+        data.external_url,
+        clip_video(data.user_id, data.project_id, data.shot_number),
+        ctx.workdir / "clip",
+        content_type=MP4,
+        # The row's address is what Google answered; the job's alone could be anybody's.
+        with_google_key=row.is_googles and row.video_url_external == data.external_url,
+    )
     try:
         return await ctx.services.transfers.run(transfer)
     except UnsafeUrl as error:

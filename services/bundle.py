@@ -20,6 +20,7 @@ from services.shotstack import Shotstack
 from services.storyboards import Storyboards
 from services.supabase import Supabase
 from services.transfers import Transfers
+from services.uploads import Uploads
 from services.videos import Videos
 
 
@@ -70,9 +71,14 @@ class Services:
         return Downloads(self.settings)
 
     @cached_property
+    def uploads(self) -> Uploads:
+        """Large files to storage."""
+        return Uploads(self.settings)
+
+    @cached_property
     def transfers(self) -> Transfers:
         """Videos from URLs in job data to storage."""
-        return Transfers(self.settings, self.downloads, self.supabase)
+        return Transfers(self.downloads, self.uploads, self.supabase)
 
     @cached_property
     def ffmpeg(self) -> Ffmpeg:
@@ -92,12 +98,12 @@ class Services:
     @cached_property
     def films(self) -> Films:
         """Final videos."""
-        return Films(self.supabase)
+        return Films(self.uploads, self.supabase)
 
     @cached_property
     def clip_files(self) -> ClipFiles:
         """The clips' files, from the own storage or by the guard."""
-        return ClipFiles(self.settings, self.supabase, self.downloads)
+        return ClipFiles(self.supabase, self.downloads)
 
     @cached_property
     def composer(self) -> Composer:
@@ -118,7 +124,7 @@ class Services:
 
     async def aclose(self) -> None:
         """Close what was opened."""
-        names = ("images", "clip_providers", "shotstack", "transfers", "downloads", "supabase")
+        names = ("images", "clip_providers", "shotstack", "uploads", "downloads", "supabase")
         for name in names:
             service = self.__dict__.get(name)
             if service is not None:

@@ -19,8 +19,6 @@ TIMEOUT_S = 30
 ATTEMPTS = 3
 OPERATION = "ask for a clip"
 
-_OPERATION_PART = "/operations/"
-
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -68,9 +66,8 @@ class ClipProviders:
         """Ask the provider that a clip's row names; one whose key is missing is a ServiceError."""
         if clip.seedance_task_id:
             return await self._provider("Seedance").status(clip.seedance_task_id)
-        request_id = clip.video_request_id or ""
-        name = "Google" if _OPERATION_PART in request_id else "Wavespeed"
-        return await self._provider(name).status(request_id)
+        name = "Google" if clip.is_googles else "Wavespeed"
+        return await self._provider(name).status(clip.provider_id)
 
     async def aclose(self) -> None:
         """Close the connections."""

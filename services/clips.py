@@ -31,6 +31,22 @@ class ClipRow(BaseModel):
     seedance_task_id: str | None = None
     video_request_id: str | None = None
 
+    @property
+    def provider_id(self) -> str:
+        """The provider's id of this generation; empty when nothing was ordered."""
+        return self.seedance_task_id or self.video_request_id or ""
+
+    @property
+    def wants_storing(self) -> bool:
+        """Generated, and only the provider's short-lived copy exists."""
+        is_pending = self.status == "success" and self.storage_status == "pending"
+        return is_pending and bool(self.video_url_external)
+
+    @property
+    def is_googles(self) -> bool:
+        """Whether Google itself makes it: its operations have names, predictions have ids."""
+        return not self.seedance_task_id and "/operations/" in (self.video_request_id or "")
+
 
 class Clips:
     """The clips table."""
@@ -57,19 +73,20 @@ class Clips:
         clips = await self.of_project(project_id)
         return next((clip for clip in clips if clip.shot_number == shot_number), None)
 
-    async def settle(self, row_id: RowId, **fields: Any) -> bool:
-        """Set columns of a clip that is still `generating`; False when it was settled before."""
-        rows = await self._supabase.query(
-            "settle the clip",
-            lambda db: (
-                db.from_(_TABLE)
-                .update(fields)
-                .eq("id", row_id)
-                .eq("status", "generating")
-                .execute()
-            ),
-        )
-        return bool(rows)
+    async def settle(self, row: ClipRow, **fields: Any) -> bool:
+        """Set columns of a clip that is still the generation that `row` shows.
+
+        False when it was settled before, or ordered anew since.
+        """
+
+        def build(db: Any) -> Any:
+            update = db.from_(_TABLE).update(fields).eq("id", row.id).eq("status", "generating")
+            for column in ("seedance_task_id", "video_request_id"):
+                value = getattr(row, column)
+                update = update.is_(column, "null") if value is None else update.eq(column, value)
+            return update.execute()
+
+        return bool(await self._supabase.query("settle the clip", build))
 
     async def update(self, row_id: RowId, **fields: Any) -> None:
         """Set columns of one row."""

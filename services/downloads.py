@@ -28,6 +28,7 @@ _MAX_REDIRECTS = 5
 _TIMEOUT = httpx.Timeout(30, connect=10)
 # Signed URLs cover the host alone, so nothing is sent beyond what every client sends. Some hosts
 # refuse a request without a user agent.
+_NO_HEADERS: Mapping[str, str] = {}
 _HEADERS = {"accept-encoding": "identity", "user-agent": "vidfab-worker"}
 
 
@@ -61,10 +62,14 @@ class _Terms:
     max_bytes: int
     accept: Kind
     deadline: timedelta
+    with_google_key: bool = False
 
 
 class Downloads:
     """Fetches what the guard lets through. `resolve` stands in for DNS in tests.
+
+    `with_google_key` shows Google's key to Google's host: only for addresses that Google itself
+    gave for a clip of ours. With it, any address on that host would be read as the key's owner.
 
     Raises UnsafeUrl, UnusableContent (wrong kind, too large), PermanentError (4xx) or
     RetryableError (5xx, 408, 409, 425, 429, connection lost, too slow, cut off).
@@ -72,7 +77,7 @@ class Downloads:
 
     def __init__(self, settings: Settings, resolve: Resolver | None = None) -> None:
         self._allowed = settings.download_allowed_hosts
-        self._own_headers = _own_headers(settings)
+        self._google_key = settings.google_key
         self._client = new_client(
             settings,
             timeout=_TIMEOUT,
@@ -92,10 +97,12 @@ class Downloads:
         max_bytes: int,
         accept: Kind,
         deadline: timedelta = DEFAULT_DEADLINE,
+        with_google_key: bool = False,
     ) -> Downloaded:
         """Stream `url` into the file `into`, complete or not at all."""
+        terms = _Terms(max_bytes, accept, deadline, with_google_key)
         with _whole_or_nothing(into) as stream:
-            content_type = await self._receive(url, stream, _Terms(max_bytes, accept, deadline))
+            content_type = await self._receive(url, stream, terms)
             return Downloaded(into, stream.tell(), content_type)
 
     async def fetch_bytes(
@@ -107,13 +114,19 @@ class Downloads:
         return stream.getvalue(), content_type
 
     def arriving(
-        self, url: str, *, max_bytes: int, accept: Kind, deadline: timedelta = DEFAULT_DEADLINE
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        accept: Kind,
+        deadline: timedelta = DEFAULT_DEADLINE,
+        with_google_key: bool = False,
     ) -> AbstractAsyncContextManager[Arriving]:
         """The body while it arrives; the chunks raise as `fetch` does, also when it is cut off.
 
         What the `async with` block does beside reading counts into the deadline.
         """
-        return self._arriving(url, _Terms(max_bytes, accept, deadline))
+        return self._arriving(url, _Terms(max_bytes, accept, deadline, with_google_key))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -131,9 +144,10 @@ class Downloads:
     @asynccontextmanager
     async def _arriving(self, url: str, terms: _Terms) -> AsyncGenerator[Arriving]:
         checked = check_url(url, self._allowed)
+        headers = self._google_headers(checked) if terms.with_google_key else _NO_HEADERS
         seconds = terms.deadline.total_seconds()
         try:
-            async with asyncio.timeout(seconds), self._opened(checked) as response:
+            async with asyncio.timeout(seconds), self._opened(checked, headers) as response:
                 yield await _begun(response, terms)
         except TimeoutError:
             raise RetryableError(f"Download of {checked} took longer than {seconds:g} s") from None
@@ -142,13 +156,13 @@ class Downloads:
             raise RetryableError(f"Download of {checked} failed: {reason}") from error
 
     @asynccontextmanager
-    async def _opened(self, url: CheckedUrl) -> AsyncGenerator[httpx.Response]:
+    async def _opened(
+        self, url: CheckedUrl, headers: Mapping[str, str]
+    ) -> AsyncGenerator[httpx.Response]:
         """The response of 200 at the end of the redirects, each checked anew.
 
-        A host's own headers go to that host alone: no redirect leads them away, none brings them.
+        The headers go to the first host alone: no redirect leads them away.
         """
-        nothing: Mapping[str, str] = {}
-        headers = self._own_headers.get(url.host, nothing)
         for _ in range(_MAX_REDIRECTS + 1):
             async with self._client.stream("GET", url.url, headers=headers) as response:
                 if response.next_request is None:
@@ -156,21 +170,20 @@ class Downloads:
                     yield response
                     return
                 target = self._redirected(url, response.next_request.url)
-            headers = headers if target.host == url.host else nothing
+            headers = headers if target.host == url.host else _NO_HEADERS
             url = target
         raise PermanentError(f"Download failed: more than {_MAX_REDIRECTS} redirects")
+
+    def _google_headers(self, url: CheckedUrl) -> Mapping[str, str]:
+        if self._google_key is None or url.host != API_HOST:
+            return _NO_HEADERS
+        return {KEY_HEADER: self._google_key.get_secret_value()}
 
     def _redirected(self, url: CheckedUrl, target: httpx.URL) -> CheckedUrl:
         try:
             return check_url(str(target), self._allowed)
         except UnsafeUrl as error:
             raise UnsafeUrl(f"redirect from {url.host}: {error}") from error
-
-
-def _own_headers(settings: Settings) -> Mapping[str, Mapping[str, str]]:
-    """What a host wants to see beside the URL: Google's files, Veo's videos among them, a key."""
-    key = settings.google_key
-    return {API_HOST: {KEY_HEADER: key.get_secret_value()}} if key else {}
 
 
 @contextmanager

@@ -8,12 +8,13 @@ from typing import Any
 from core.envelope import iso
 from core.errors import RetryableError
 from core.paths import Bucket, final_video
+from services.objects import Upload
 from services.projects import Project
+from services.spool import whole
 from services.supabase import Supabase
+from services.uploads import Uploads
 
 _TABLE = "video_agent_projects"
-# What browsers and the CDN may keep; as the storage client's own default.
-_MAX_AGE_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +33,45 @@ class Film:
         return f"{self.width}x{self.height}"
 
 
+@dataclass(frozen=True, slots=True)
+class StoredFilm:
+    """What the project's row says of its final video."""
+
+    url: str
+    size_bytes: int
+    resolution: str
+
+    def columns(self, project: Project) -> dict[str, Any]:
+        """The row's fields, but for the time."""
+        return {
+            "status": "completed",
+            "step_6_status": "completed",
+            "final_video_url": self.url,
+            "final_video_storage_path": final_video(project.user_id, project.id),
+            "final_video_file_size": self.size_bytes,
+            "final_video_resolution": self.resolution,
+        }
+
+
 class Films:
     """The final videos of projects."""
 
-    def __init__(self, supabase: Supabase) -> None:
+    def __init__(self, uploads: Uploads, supabase: Supabase) -> None:
+        self._uploads = uploads
         self._supabase = supabase
 
     async def store(self, project: Project, film: Film) -> str:
         """Upload the film over what is there; returns its public URL."""
         path = final_video(project.user_id, project.id)
-        return await self._supabase.upload(
-            Bucket.VIDEOS, path, film.file, content_type="video/mp4", max_age_s=_MAX_AGE_S
-        )
+        with whole(film.file) as spool:
+            await self._uploads.send(
+                Upload(spool, Bucket.VIDEOS, path, film.size_bytes, "video/mp4")
+            )
+        return await self._supabase.public_url(Bucket.VIDEOS, path)
 
-    async def record(self, project: Project, film: Film, url: str) -> None:
+    async def record(self, project: Project, film: StoredFilm) -> None:
         """Complete the project and read it back. Raises RetryableError when it did not take."""
-        columns = {
-            "status": "completed",
-            "step_6_status": "completed",
-            "final_video_url": url,
-            "final_video_storage_path": final_video(project.user_id, project.id),
-            "final_video_file_size": film.size_bytes,
-            "final_video_resolution": film.resolution,
-        }
+        columns = film.columns(project)
         fields = {**columns, "completed_at": iso(datetime.now(UTC))}
         await self._supabase.query(
             "complete the project",

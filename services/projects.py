@@ -47,6 +47,17 @@ class Projects:
             raise NotOwner(f"Project {project_id} does not belong to the job's user")
         return project
 
+    async def fail_composition(self, project_id: RowId) -> None:
+        """Show that there is no final video, unless there is: a finished film stays finished."""
+        fields = {"status": "failed", "step_6_status": "failed"}
+        open_step = "step_6_status.is.null,step_6_status.neq.completed"
+        await self._supabase.query(
+            "settle the project",
+            lambda db: (
+                db.from_(_TABLE).update(fields).eq("id", project_id).or_(open_step).execute()
+            ),
+        )
+
     async def update(self, project_id: RowId, **fields: Any) -> None:
         """Set columns of one project."""
         await self._supabase.query(

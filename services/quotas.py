@@ -125,7 +125,8 @@ class Quotas:
     async def _page(self, table: str, user_id: RowId, after: str | None) -> list[_FileRow]:
         def build(db: Any) -> Any:
             wanted = db.from_(table).select("id,status,file_size").eq("user_id", user_id)
-            wanted = wanted.neq("status", "deleted").is_("deleted_at", "null")
+            # In SQL a row without a status is not unequal to `deleted` either.
+            wanted = wanted.or_("status.is.null,status.neq.deleted").is_("deleted_at", "null")
             wanted = wanted.gt("id", after) if after else wanted
             return wanted.order("id").limit(_PAGE_ROWS).execute()
 

@@ -23,7 +23,7 @@ class Spool:
         self.size_bytes = size_bytes
         self.received_bytes = 0
         self._stream = stream
-        self._finished = False
+        self.finished = False
         self._changed = asyncio.Condition()
 
     async def write(self, chunk: bytes) -> None:
@@ -33,19 +33,19 @@ class Spool:
 
     async def finish(self) -> None:
         """The source ended and what it sent is whole."""
-        self._finished = True
+        self.finished = True
         await self._grow(self.received_bytes)
 
     async def known_size(self) -> int:
         """The whole size, once it is known."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self.size_bytes is not None or self._finished)
+            await self._changed.wait_for(lambda: self.size_bytes is not None or self.finished)
         return self.received_bytes if self.size_bytes is None else self.size_bytes
 
     async def arrived(self, up_to: int) -> None:
         """Wait until the bytes before `up_to` are there; the end waits for `finish`."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self._finished or self._holds(up_to))
+            await self._changed.wait_for(lambda: self.finished or self._holds(up_to))
 
     async def pieces(self, begin: int, end: int) -> AsyncGenerator[bytes]:
         """The bytes from `begin` to before `end` as they arrive."""
@@ -66,6 +66,16 @@ class Spool:
         async with self._changed:
             self.received_bytes = received_bytes
             self._changed.notify_all()
+
+
+@contextmanager
+def whole(path: Path) -> Generator[Spool]:
+    """An existing file, all of it there."""
+    with path.open("rb") as stream:
+        spool = Spool(path, stream, path.stat().st_size)
+        spool.received_bytes = path.stat().st_size
+        spool.finished = True
+        yield spool
 
 
 @contextmanager

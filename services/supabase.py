@@ -107,6 +107,10 @@ class Supabase:
         """The object that a URL of this project serves, None for any other URL."""
         return stored_object(url, self._settings.supabase_url)
 
+    def serves(self, url: str) -> bool:
+        """Whether the URL is of this project's storage, an object or not."""
+        return url.startswith(f"{self._settings.supabase_url}/storage/")
+
     async def remove(self, stored: StoredObject) -> bool:
         """Remove an object; False when there is none. Raises ServiceError."""
         clients = await self._connected()

@@ -14,14 +14,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from config.settings import Settings
 from core.paths import Bucket
 from services.content import Kind, check_video_complete
 from services.downloads import Arriving, Downloads
-from services.objects import Upload, new_storage_client, send_whole
+from services.objects import Upload
 from services.spool import Spool, spooled
 from services.supabase import Supabase
-from services.tus import Tus
+from services.uploads import Uploads
 
 # The limit of the bucket for videos, and of a standard upload.
 MAX_VIDEO_BYTES = 5 * 1024 * 1024 * 1024
@@ -46,13 +45,14 @@ class Stored:
 class Transfer:
     """From `url` to `path` by way of the new file `spool_file`.
 
-    `content_type` None means as served, should that be a video's.
+    `content_type` None means as served, should that be a video's. `with_google_key`: see Downloads.
     """
 
     url: str
     path: str
     spool_file: Path
     content_type: str | None = None
+    with_google_key: bool = False
     _upload: Upload | None = field(default=None, init=False)
 
     @property
@@ -75,11 +75,10 @@ class Transfer:
 class Transfers:
     """Stores videos in the bucket `user-videos`, over what is there."""
 
-    def __init__(self, settings: Settings, downloads: Downloads, supabase: Supabase) -> None:
+    def __init__(self, downloads: Downloads, uploads: Uploads, supabase: Supabase) -> None:
         self._downloads = downloads
+        self._uploads = uploads
         self._supabase = supabase
-        self._client = new_storage_client(settings)
-        self._tus = Tus(self._client)
 
     async def run(self, transfer: Transfer) -> Stored:
         """Store the video. Raises what `Downloads` raises, or ServiceError; nothing is stored then.
@@ -87,22 +86,19 @@ class Transfers:
         The spool file is left to the caller, who may look into it.
         """
         async with self._downloads.arriving(
-            transfer.url, max_bytes=MAX_VIDEO_BYTES, accept=Kind.VIDEO, deadline=_DEADLINE
+            transfer.url,
+            max_bytes=MAX_VIDEO_BYTES,
+            accept=Kind.VIDEO,
+            deadline=_DEADLINE,
+            with_google_key=transfer.with_google_key,
         ) as arriving:
             with spooled(transfer.spool_file, arriving.size_bytes) as spool:
                 await _both(_fill(spool, arriving), self._send(transfer, spool, arriving))
         url = await self._supabase.public_url(Bucket.VIDEOS, transfer.path)
         return Stored(transfer.spool_file, transfer.path, url, spool.received_bytes)
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
-
     async def _send(self, transfer: Transfer, spool: Spool, arriving: Arriving) -> None:
-        upload = await transfer.upload_of(spool, arriving)
-        if self._tus.suits(upload) and await self._tus.send(upload):
-            return
-        await send_whole(self._client, upload)
+        await self._uploads.send(await transfer.upload_of(spool, arriving))
 
 
 async def _fill(spool: Spool, arriving: Arriving) -> None:

@@ -87,8 +87,9 @@ class _Tail(asyncio.Protocol):
 async def run_untrusted(command: Sequence[str], limits: Limits) -> Ended:
     """Run a program by its absolute path, in a session of its own, of which nothing stays behind.
 
-    Raises PermanentError when it takes too long, crashes or writes too large a file: it would do
-    so again. Raises RetryableError when somebody else ended it.
+    Raises PermanentError when it crashes, computes for too long or writes too large a file: it
+    would do so again. Raises RetryableError when the clock or somebody else ended it: the machine
+    may have been busy.
     """
     async with _listening() as (pipe, tail):
         process = await _start(command, limits, pipe)
@@ -97,7 +98,7 @@ async def run_untrusted(command: Sequence[str], limits: Limits) -> Ended:
                 code = await process.wait()
         except TimeoutError:
             message = f"{_name(command)} took longer than {limits.timeout_s:g} s"
-            raise PermanentError(message) from None
+            raise RetryableError(message) from None
         finally:
             await _end(process)
         with suppress(TimeoutError):

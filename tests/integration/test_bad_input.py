@@ -70,7 +70,7 @@ async def test_bad_input_fails_at_once(site: Site, case: str) -> None:
     await lay_project(site.vidfab, [generated(1, "https://x.example/a.jpg", "pending")])
     await site.worker()
     job_id = await site.app.add(name, data, {"priority": 2, "attempts": 3})
-    job = await site.finished(job_id)
+    job = await site.ended(job_id)
 
     assert (job.state, job.attempts_made) == ("failed", 1)
     assert job.failed_reason is not None
@@ -81,7 +81,7 @@ async def test_bad_input_fails_at_once(site: Site, case: str) -> None:
     # The worker goes on.
     batch = download(shotNumber=0, externalUrl="__BATCH__")
     after = await site.app.add(*batch, {"priority": 2})
-    assert (await site.finished(after)).state == "completed"
+    assert (await site.ended(after)).state == "completed"
 
 
 async def test_rows_are_settled_when_the_payload_is_wrong(site: Site) -> None:

@@ -86,7 +86,7 @@ async def test_failure(site: Site, tmp_path: Path) -> None:
     recorded = recording(site, "generate_thumbnail-jpg")
     stored = recorded.enqueued[0]["stored_in_redis"]
     await site.app.add(stored["name"], stored["data"], stored["opts"])
-    job = await site.finished(JOB)
+    job = await site.ended(JOB)
     assert (job.state, job.failed_reason) == ("failed", "The file holds no video stream")
     [change] = recorded.did["rows_changed"]["user_videos"]
     row = await video_row(site.vidfab)

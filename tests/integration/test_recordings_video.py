@@ -38,7 +38,7 @@ async def test_clip(site: Site) -> None:
     await lay_clip(site.vidfab)
     await enqueue(site, recorded)
     await site.worker()
-    job = await site.finished(recorded.job_id)
+    job = await site.ended(recorded.job_id)
 
     info = await object_info(site.vidfab, CLIP_PATH)
     assert (job.state, job.attempts_made) == ("completed", 1)
@@ -73,7 +73,7 @@ async def test_clip_that_is_gone(site: Site) -> None:
     await lay_clip(site.vidfab)
     await enqueue(site, recorded)
     await site.worker()
-    job = await site.finished(recorded.job_id)
+    job = await site.ended(recorded.job_id)
 
     assert (job.state, job.failed_reason, job.attempts_made) == ("failed", NOT_FOUND, 1)
     assert site.progress(recorded.job_id) == recorded.progress(recorded.job_id)
@@ -87,7 +87,7 @@ async def test_video(site: Site) -> None:
     await lay_video(site.vidfab)
     await enqueue(site, recorded)
     await site.worker()
-    job = await site.finished(recorded.job_id)
+    job = await site.ended(recorded.job_id)
 
     expected = recorded.returned(recorded.job_id)
     assert job.returnvalue.keys() == expected.keys()
@@ -131,7 +131,7 @@ async def test_the_thumbnail_job_is_as_the_app_knows_it(site: Site) -> None:
     await site.worker(QUEUE_CONCURRENCY="1")
     await site.app.wait_for(recorded.job_id, "active")
     await site.app.pause()
-    await site.finished(recorded.job_id)
+    await site.ended(recorded.job_id)
     job = await site.app.job(f"thumbnail_{VIDEO}")
     assert job is not None
     assert job.name == "generate_thumbnail"
@@ -149,7 +149,7 @@ async def test_video_that_is_gone(site: Site) -> None:
     await lay_video(site.vidfab)
     await enqueue(site, recorded)
     await site.worker()
-    job = await site.finished(recorded.job_id)
+    job = await site.ended(recorded.job_id)
 
     assert (job.state, job.failed_reason, job.attempts_made) == ("failed", NOT_FOUND, 1)
     # The download begins here with an event of its own.
@@ -167,13 +167,15 @@ async def test_a_second_delivery_fetches_nothing(site: Site, name: str) -> None:
     await lay_video(site.vidfab)
     await enqueue(site, recorded)
     await site.worker()
-    first = await site.finished(recorded.job_id)
+    first = await site.ended(recorded.job_id)
     await site.vidfab.supabase.update("user_videos", {"status": "completed"}, id=f"eq.{VIDEO}")
     rows = [await clip_row(site.vidfab), await video_row(site.vidfab)]
     await site.vidfab.providers.control.clear_requests()
 
-    await site.app.add(first.name, first.data, {"jobId": "again", "priority": 3})
-    second = await site.finished("again")
+    [sent] = recorded.enqueued
+    again = {"jobId": "again", "priority": 3}
+    await site.app.add(sent["name"], sent["data"], again)
+    second = await site.ended("again")
     assert second.state == "completed"
     if name.startswith("download_video"):
         assert second.returnvalue["data"] == first.returnvalue["data"]

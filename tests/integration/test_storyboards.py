@@ -131,7 +131,7 @@ async def test_a_page_in_place_of_a_picture_fails_at_once(site: Site) -> None:
     await site.finished(await enqueue_storyboards(site.app, site.vidfab.supabase, project))
     [row] = await rows_of(site, project)
     download = f"storyboard_download_{project.id}_1_{row['id']}"
-    job = await site.finished(download)
+    job = await site.ended(download)
     assert (job.state, job.attempts_made) == ("failed", 1)
     [row] = await rows_of(site, project)
     assert row["storage_status"] == "failed"

@@ -126,7 +126,7 @@ async def test_a_hanging_ffmpeg_ends_when_its_worker_is_stopped(
     await until_asleep(0)
 
     await site.worker()
-    job = await site.finished(job_id)
+    job = await site.ended(job_id)
     assert (job.state, job.attempts_made) == ("completed", 1)
 
 

@@ -102,7 +102,7 @@ async def test_bad_payloads_fail_at_once_with_one_sentence(site: Site) -> None:
         for case, ((name, data), _) in BAD.items()
     }
     for case, job_id in ids.items():
-        job = await site.finished(job_id)
+        job = await site.ended(job_id)
         assert (job.state, job.attempts_made) == ("failed", 1), case
         assert job.failed_reason is not None, case
         assert BAD[case][1] in job.failed_reason, case
@@ -118,7 +118,7 @@ async def test_a_stranger_changes_nothing(site: Site, payload: Payload) -> None:
     await lay_video(site.vidfab)
     before = [await clip_row(site.vidfab), await video_row(site.vidfab)]
     await site.worker()
-    job = await site.finished(await site.app.add(*payload, {"priority": 2}))
+    job = await site.ended(await site.app.add(*payload, {"priority": 2}))
     assert job.state == "failed"
     assert [await clip_row(site.vidfab), await video_row(site.vidfab)] == before
 
@@ -132,7 +132,7 @@ async def test_a_broken_source_is_fetched_again(site: Site) -> None:
     again = {"priority": 3, "attempts": 3, "backoff": {"type": "fixed", "delay": 50}}
     url = f"{media.media_url}/clip/broken.mp4"
     for payload, path in ((clip(externalUrl=url), CLIP_PATH), (video(originalUrl=url), PATH)):
-        job = await site.finished(await site.app.add(*payload, again))
+        job = await site.ended(await site.app.add(*payload, again))
         assert job.state == "completed"
         size = job.returnvalue["data"]["fileSize"]
         assert size == (await object_info(site.vidfab, path))["size"] > 5000
@@ -145,7 +145,7 @@ async def test_a_source_that_stays_broken_is_settled(site: Site) -> None:
     await site.worker()
     url = f"{site.vidfab.providers.media_url}/clip/broken.mp4"
     options = {"priority": 3, "attempts": 2, "backoff": {"type": "fixed", "delay": 50}}
-    job = await site.finished(await site.app.add(*video(originalUrl=url), options))
+    job = await site.ended(await site.app.add(*video(originalUrl=url), options))
     assert (job.state, job.attempts_made) == ("failed", 2)
     row = await video_row(site.vidfab)
     assert (row["status"], row["error_message"]) == ("failed", job.failed_reason)
@@ -157,7 +157,7 @@ async def test_where_it_lies_is_not_for_the_payload_to_say(site: Site) -> None:
     await site.worker()
     url = f"{site.vidfab.providers.media_url}/clip/a.mp4"
     data = video(originalUrl=url, storagePath=f"videos/{OTHER}/../x.mp4")
-    job = await site.finished(await site.app.add(*data, {"priority": 3}))
+    job = await site.ended(await site.app.add(*data, {"priority": 3}))
     assert job.returnvalue["data"]["path"] == PATH
     assert await is_stored(site.vidfab, PATH)
 
@@ -167,7 +167,7 @@ async def test_a_temporary_video_has_no_row(site: Site) -> None:
     await site.worker()
     url = f"{site.vidfab.providers.media_url}/clip/a.mp4"
     data = video(videoId="temp-1700000000000", originalUrl=url)
-    job = await site.finished(await site.app.add(*data, {"priority": 3}))
+    job = await site.ended(await site.app.add(*data, {"priority": 3}))
     path = f"videos/{USER}/temp-1700000000000.mp4"
     assert job.returnvalue["data"]["path"] == path
     assert job.returnvalue["data"]["thumbnailJobId"] == "thumbnail_temp-1700000000000"
@@ -191,7 +191,7 @@ async def test_a_worker_that_stops_hands_its_download_back(site: Site, tmp_path:
         assert await first.stop() == 0
         assert not await is_stored(site.vidfab, PATH)
         await site.worker(SUPABASE_URL=gateway.url)
-        job = await site.finished(job_id)
+        job = await site.ended(job_id)
     assert (job.state, job.attempts_made) == ("completed", 1)
     assert job.returnvalue["data"]["fileSize"] == size_bytes
     assert (await object_info(site.vidfab, PATH))["size"] == size_bytes
@@ -207,7 +207,7 @@ async def test_a_settled_row_stays_as_it_is(site: Site, status: str) -> None:
     before = await video_row(site.vidfab)
     await site.worker()
     for payload in (video(originalUrl=None), video(originalUrl="http://x.example/")):
-        await site.finished(await site.app.add(*payload, {"priority": 3}))
+        await site.ended(await site.app.add(*payload, {"priority": 3}))
     assert await video_row(site.vidfab) == before
 
 
@@ -218,8 +218,8 @@ async def test_an_older_clip_does_not_replace_a_newer_one(site: Site) -> None:
     before = await clip_row(site.vidfab)
     await site.worker()
     older = clip(externalUrl=f"{media}/clip/older.mp4")
-    job = await site.finished(await site.app.add(*older, {"priority": 3}))
+    job = await site.ended(await site.app.add(*older, {"priority": 3}))
     assert job.returnvalue["data"]["reason"] == "A newer clip was generated"
     gone = clip(externalUrl=f"{media}/status/404/older.mp4")
-    await site.finished(await site.app.add(*gone, {"priority": 3}))
+    await site.ended(await site.app.add(*gone, {"priority": 3}))
     assert await clip_row(site.vidfab) == before

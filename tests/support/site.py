@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -10,6 +11,16 @@ from sandbox.processes import Process
 from sandbox.producer import Event, JobView, NodeApp, Package
 from sandbox.vidfab import VidFab
 from sandbox.worker_process import start_worker
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job at its end as its events told it: what frees its id cannot be read any more."""
+
+    state: str
+    returnvalue: Any
+    failed_reason: str | None
+    attempts_made: int
 
 
 class Site:
@@ -49,6 +60,18 @@ class Site:
             for end in ends:
                 end.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
+
+    async def ended(self, job_id: str, timeout_s: float = 30) -> Ended:
+        """The end of a job that need not be there any more."""
+        end = await self.end_of(job_id, timeout_s)
+        events = [event for event in self.app.events if event.job_id == job_id]
+        begun = sum(event.name == "active" for event in events)
+        # Handed back or found stalled: neither is an attempt.
+        returned = sum(
+            event.name == "waiting" and event.args.get("prev") == "active" for event in events
+        )
+        args = end.args
+        return Ended(end.name, args.get("returnvalue"), args.get("failedReason"), begun - returned)
 
     async def finished(self, job_id: str, timeout_s: float = 30) -> JobView:
         """The job as Node reads it after its end."""

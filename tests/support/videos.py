@@ -8,10 +8,9 @@ from typing import Any
 import httpx
 from PIL import Image
 
-from sandbox.producer import JobView
 from sandbox.vidfab import VidFab
 from tests.support.recordings import USER
-from tests.support.site import Site
+from tests.support.site import Ended, Site
 
 VIDEO = "22222222-2222-4222-8222-222222222222"
 VIDEO_PATH = f"videos/{USER}/{VIDEO}.mp4"
@@ -80,9 +79,9 @@ def with_wishes(**change: Any) -> dict[str, Any]:
     return thumbnail_job(thumbnailSettings={**WISHES, **change})
 
 
-async def thumbnail_made(site: Site, data: Any, **options: Any) -> JobView:
+async def thumbnail_made(site: Site, data: Any, **options: Any) -> Ended:
     job_id = await site.app.add("generate_thumbnail", data, {"priority": 3, **options})
-    return await site.finished(job_id)
+    return await site.ended(job_id)
 
 
 def colour(picture: Image.Image) -> str:

@@ -12,6 +12,7 @@ class Clip:
     cdn_url: str | None = None
     video_url_external: str | None = None
     video_url: str | None = None
+    is_googles: bool = False
 
 
 def test_clips_lie_end_to_end_each_as_long_as_its_own_shot() -> None:

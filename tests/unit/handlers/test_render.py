@@ -1,3 +1,5 @@
+import asyncio
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -7,7 +9,14 @@ from typing import Any
 import pytest
 
 from core.context import JobContext
-from core.errors import HandBack, PermanentError, RetryableError, UnsafeUrl, UnusableContent
+from core.errors import (
+    HandBack,
+    JobError,
+    PermanentError,
+    RetryableError,
+    UnsafeUrl,
+    UnusableContent,
+)
 from core.timeline import Scene, Timeline
 from handlers._render import Render
 from services.shotstack import Rendered, RenderFailed, Rendering, State, UnknownRender
@@ -23,9 +32,14 @@ class Vendor:
     def __init__(self, *answers: State | Exception) -> None:
         self.answers = list(answers)
         self.calls: list[str] = []
+        self.asked = asyncio.Event()
+        self.answered: asyncio.Event | None = None
 
     async def submit(self, edit: Mapping[str, Any]) -> str:
         self.calls.append("submit")
+        self.asked.set()
+        if self.answered:
+            await self.answered.wait()
         return f"r-{self.calls.count('submit')}"
 
     async def state(self, render_id: str) -> State:
@@ -57,10 +71,16 @@ def attempt(ctx: JobContext[Any], vendor: Any) -> Render:
     return Render(ctx, vendor, poll=timedelta(0), limit=timedelta(seconds=5))
 
 
+def kept(checkpoint: Mapping[str, Any]) -> str | None:
+    """The render of a checkpoint, which is kept together with its time or not at all."""
+    assert (checkpoint["render"] is None) == (checkpoint["ordered_at"] is None)
+    return checkpoint["render"]
+
+
 async def test_the_id_is_kept_before_the_first_question() -> None:
     link, vendor, downloads = RecordingLink(), Vendor(Rendering("queued"), DONE), Downloads()
     await attempt(job(link, downloads), vendor).film(TIMELINE)
-    assert link.checkpoints == [{"render": "r-1"}]
+    assert [kept(one) for one in link.checkpoints] == ["r-1"]
     assert vendor.calls == ["submit", "r-1", "r-1"]
     assert downloads.fetched == [DONE.url]
     assert [one["percent"] for one in link.progress] == [40, 42, 88]
@@ -77,37 +97,70 @@ async def test_an_unknown_id_is_forgotten_and_another_render_ordered() -> None:
     link, vendor = RecordingLink(), Vendor(UnknownRender("gone"), DONE)
     await attempt(job(link, Downloads(), "r-7"), vendor).film(TIMELINE)
     assert vendor.calls == ["r-7", "submit", "r-1"]
-    assert link.checkpoints == [{"render": None}, {"render": "r-1"}]
+    assert [kept(one) for one in link.checkpoints] == [None, "r-1"]
 
 
 async def test_a_failed_render_is_forgotten_and_final() -> None:
     link, vendor = RecordingLink(), Vendor(RenderFailed("no luck"))
     with pytest.raises(PermanentError, match="could not render the video: no luck"):
         await attempt(job(link, Downloads()), vendor).film(TIMELINE)
-    assert link.checkpoints[-1] == {"render": None}
+    assert kept(link.checkpoints[-1]) is None
 
 
-@pytest.mark.parametrize("error", [PermanentError("404"), UnusableContent("x"), UnsafeUrl("x")])
-async def test_a_result_that_cannot_be_had_is_forgotten(error: PermanentError) -> None:
+@pytest.mark.parametrize("error", [UnusableContent("x"), UnsafeUrl("x")])
+async def test_a_result_that_is_no_film_is_forgotten(error: PermanentError) -> None:
     link = RecordingLink()
     with pytest.raises(type(error)):
         await attempt(job(link, Downloads(error)), Vendor(DONE)).film(TIMELINE)
-    assert link.checkpoints[-1] == {"render": None}
+    assert kept(link.checkpoints[-1]) is None
 
 
-async def test_a_passing_trouble_keeps_the_render() -> None:
+@pytest.mark.parametrize("error", [RetryableError("lost"), PermanentError("403 Forbidden")])
+async def test_a_result_that_cannot_be_fetched_now_is_kept(error: JobError) -> None:
+    """It was paid for; the next attempt asks for its address anew."""
     link = RecordingLink()
     with pytest.raises(RetryableError):
-        await attempt(job(link, Downloads(RetryableError("lost"))), Vendor(DONE)).film(TIMELINE)
-    assert link.checkpoints == [{"render": "r-1"}]
+        await attempt(job(link, Downloads(error)), Vendor(DONE)).film(TIMELINE)
+    assert [kept(one) for one in link.checkpoints] == ["r-1"]
 
 
-async def test_after_the_limit_the_job_is_retried_with_its_render() -> None:
+async def test_a_result_of_yesterday_is_rendered_anew() -> None:
+    link = RecordingLink()
+    ctx = job(link, Downloads(PermanentError("404")), "r-7")
+    ctx.checkpoint_fields["ordered_at"] = time.time() - 25 * 3600
+    with pytest.raises(RetryableError):
+        await attempt(ctx, Vendor(DONE)).film(TIMELINE)
+    assert kept(link.checkpoints[-1]) is None
+
+
+async def test_the_limit_counts_from_the_order_over_all_attempts() -> None:
     link, vendor = RecordingLink(), Vendor()
-    render = Render(job(link, Downloads()), vendor, poll=timedelta(0), limit=timedelta(0))  # type: ignore[arg-type]
-    with pytest.raises(RetryableError, match="not ready after"):
-        await render.film(TIMELINE)
-    assert link.checkpoints == [{"render": "r-1"}]
+    ctx = job(link, Downloads(), "r-7")
+    ctx.checkpoint_fields["ordered_at"] = time.time() - 6
+    with pytest.raises(PermanentError, match="had not rendered the video after 0:00:05"):
+        await attempt(ctx, vendor).film(TIMELINE)
+    assert vendor.calls == ["r-7"]
+    assert kept(link.checkpoints[-1]) is None
+
+
+async def test_a_render_that_ended_while_nobody_looked_is_used() -> None:
+    ctx = job(RecordingLink(), Downloads(), "r-7")
+    ctx.checkpoint_fields["ordered_at"] = time.time() - 3600
+    vendor = Vendor(DONE)
+    await attempt(ctx, vendor).film(TIMELINE)
+    assert vendor.calls == ["r-7"]
+
+
+async def test_an_order_that_is_under_way_is_kept_though_the_job_is_cancelled() -> None:
+    link, vendor = RecordingLink(), Vendor()
+    vendor.answered = asyncio.Event()
+    running = asyncio.create_task(attempt(job(link, Downloads()), vendor).film(TIMELINE))
+    await vendor.asked.wait()
+    running.cancel()
+    asyncio.get_running_loop().call_soon(vendor.answered.set)
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert [kept(one) for one in link.checkpoints] == ["r-1"]
 
 
 async def test_a_stopping_worker_hands_back_and_keeps_the_render() -> None:

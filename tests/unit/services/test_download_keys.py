@@ -25,8 +25,11 @@ async def client(settings: Callable[..., Settings], media: Any) -> AsyncIterator
     await found.aclose()
 
 
-async def fetch(client: Downloads, url: str) -> None:
-    await client.fetch_bytes(url, max_bytes=2**20, accept=Kind.IMAGE)
+async def fetch(client: Downloads, url: str, *, with_google_key: bool = True) -> None:
+    async with client.arriving(
+        url, max_bytes=2**20, accept=Kind.IMAGE, with_google_key=with_google_key
+    ) as arriving:
+        assert [chunk async for chunk in arriving.chunks]
 
 
 def google(media: Any, target: str) -> str:
@@ -48,6 +51,13 @@ async def test_the_key_goes_to_google_alone(client: Downloads, media: Any, keys:
     await fetch(client, media.url("/a"))
     assert keys() == [KEY, None]
     assert all(KEY not in request.target for request in media.requests)
+
+
+async def test_an_address_that_google_did_not_give_us_sees_no_key(
+    client: Downloads, media: Any, keys: Any
+) -> None:
+    await fetch(client, google(media, "/a"), with_google_key=False)
+    assert keys() == [None]
 
 
 async def test_a_redirect_at_google_keeps_the_key(

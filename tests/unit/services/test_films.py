@@ -1,14 +1,13 @@
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.errors import RetryableError
-from services.films import Film, Films
+from services.films import Films, StoredFilm
 from services.projects import Project
 
 PROJECT = Project(id="11111111-1111-4111-8111-111111111111", user_id="u")
-FILM = Film(Path("film.mp4"), 1234, 1080, 1920, 9.96)
+FILM = StoredFilm("https://x/final.mp4", 1234, "1080x1920")
 
 
 class Table:
@@ -35,7 +34,7 @@ class Table:
 
 async def test_what_is_recorded() -> None:
     table: Any = Table()
-    await Films(table).record(PROJECT, FILM, "https://x/final.mp4")
+    await Films(table, table).record(PROJECT, FILM)
     assert table.row.pop("completed_at").endswith("Z")
     assert table.row == {
         "status": "completed",
@@ -50,4 +49,4 @@ async def test_what_is_recorded() -> None:
 async def test_a_row_that_did_not_keep_it_is_written_again_by_a_retry() -> None:
     table: Any = Table(step_6_status="processing")
     with pytest.raises(RetryableError, match="did not keep"):
-        await Films(table).record(PROJECT, FILM, "https://x/final.mp4")
+        await Films(table, table).record(PROJECT, FILM)

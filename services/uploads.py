@@ -1,0 +1,23 @@
+"""Large files into object storage, by the way that suits their size and the server."""
+
+from config.settings import Settings
+from services.objects import Upload, new_storage_client, send_whole
+from services.tus import Tus
+
+
+class Uploads:
+    """One project's storage; what the server offers is learnt once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._client = new_storage_client(settings)
+        self._tus = Tus(self._client)
+
+    async def send(self, upload: Upload) -> None:
+        """Store the file over what is there. Raises ServiceError; nothing is stored then."""
+        if self._tus.suits(upload) and await self._tus.send(upload):
+            return
+        await send_whole(self._client, upload)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
