@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from core.fence import Fence
 from core.follow_ups import FollowUp
 
 if TYPE_CHECKING:
@@ -17,12 +18,20 @@ Services = TypeVar("Services")
 class QueueLink(Protocol):
     """A running job's line to the queue."""
 
+    @property
+    def fence(self) -> Fence:
+        """The job's lock, as far as writing needs it."""
+        ...
+
     async def send_progress(self, progress: Mapping[str, Any]) -> None:
         """Publish a progress object. Never raises for a queue that is away."""
         ...
 
     async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
-        """Replace the job's checkpoint; it survives retries, hand-backs and crashes."""
+        """Replace the job's checkpoint; it survives retries, hand-backs and crashes.
+
+        Raises LockLost when another worker has the job.
+        """
         ...
 
     async def add_jobs(self, follow_ups: Sequence[FollowUp]) -> None:

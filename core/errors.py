@@ -10,7 +10,9 @@
     │  ├─ ContentRejected        a provider refused the prompt or its references
     │  ├─ NotFound               the project or row named by the job does not exist
     │  └─ NotOwner               the row exists and belongs to somebody else
-    └─ HandBack                  back to the queue, no attempt burnt
+    ├─ HandBack                  back to the queue, no attempt burnt
+    │  └─ ProviderDown           an outside service fails for all jobs: back, with a delay
+    └─ LockLost                  another worker has the job by now: stop and write nothing
     ServiceError                 what an outside service answered
     ConfigError                  only at start-up (config/errors.py)
 
@@ -65,9 +67,25 @@ class NotOwner(PermanentError):
 class HandBack(JobError):
     """Return the job to the queue: at the front, or as delayed when `delay` is positive."""
 
-    def __init__(self, delay: timedelta = timedelta(0)) -> None:
-        super().__init__("handed back to the queue")
+    def __init__(
+        self, delay: timedelta = timedelta(0), reason: str = "handed back to the queue"
+    ) -> None:
+        super().__init__(reason)
         self.delay = delay
+
+
+class ProviderDown(HandBack):
+    """An outside service fails for all jobs: ask again after `delay`."""
+
+    def __init__(self, service: str, delay: timedelta) -> None:
+        super().__init__(delay, f"{service} is down")
+
+
+class LockLost(JobError):
+    """Another worker has the job by now: this one stops and writes nothing more."""
+
+    def __init__(self) -> None:
+        super().__init__("another worker has the job by now")
 
 
 class ServiceError(Exception):

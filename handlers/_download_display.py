@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from core.errors import ServiceError
+from core.errors import ProviderDown, ServiceError
 from core.paths import PlainId
 from services.bundle import Context
 from services.transfers import Transfer
@@ -53,8 +53,10 @@ class _Display:
 
     async def _update_row(self, percent: int) -> None:
         try:
-            await self._ctx.services.videos.update(self._video_id, download_progress=percent)
-        except ServiceError as error:  # the next one may succeed; the download goes on
+            await self._ctx.services.videos.update_download(
+                self._video_id, download_progress=percent
+            )
+        except (ServiceError, ProviderDown) as error:  # the next may succeed; the job goes on
             self._ctx.log.warning("The download's progress was not written: {}", error)
 
 

@@ -11,6 +11,7 @@ from core.characters import Reference, characters_of_shot, references
 from core.errors import (
     HandBack,
     JobError,
+    LockLost,
     NotFound,
     PermanentError,
     RetryableError,
@@ -52,7 +53,7 @@ class StoryboardBatch:
     rows: dict[int, StoryboardRow]
     failures: list[Failure] = field(default_factory=list[Failure])
     succeeded: int = 0
-    unstarted: bool = False
+    handed_back: HandBack | None = None
 
     def __post_init__(self) -> None:
         """Read the checkpoint: pictures bought and shots refused by earlier attempts."""
@@ -67,15 +68,18 @@ class StoryboardBatch:
         return len(self.shots)
 
     async def generate(self) -> None:
-        """Get a picture for each shot that has none. Raises HandBack when the worker stops."""
+        """Get a picture for each shot that has none.
+
+        Raises HandBack when the worker stops or the provider is down.
+        """
         missing = [shot for shot in self.shots if not self._is_there(shot)]
         self.succeeded = self.total - len(missing)
         await self._report(0, "开始生成分镜图...")
         async with asyncio.TaskGroup() as tasks:
             for shot in missing:
                 tasks.create_task(self._one(shot))
-        if self.unstarted:
-            raise HandBack
+        if self.handed_back is not None:
+            raise self.handed_back
 
     async def try_again_if_passing(self) -> None:
         """Raise RetryableError when another attempt of the job may get more pictures."""
@@ -114,8 +118,10 @@ class StoryboardBatch:
         try:
             await self._get_picture(shot)
             self.succeeded += 1
-        except HandBack:
-            self.unstarted = True
+        except LockLost:
+            raise
+        except HandBack as error:
+            self.handed_back = self.handed_back or error
             return
         except Exception as error:  # raised further it would cancel, unpaid back, all the others
             await self._note(shot, error)
@@ -132,7 +138,7 @@ class StoryboardBatch:
             raise PermanentError(self._refused[number])
         if not self._has_bought(number):
             async with self._slots:
-                await self._buy(shot, row)
+                await self._buy_unless_there(shot, row)
         if number in self._bought:
             await self._write_bought(row, self._bought[number])
 
@@ -140,9 +146,15 @@ class StoryboardBatch:
         """Whether an earlier attempt bought this picture and its URL still lives."""
         return time.time() - self._bought.get(number, {}).get("at", 0) < _URL_LIFE_S
 
-    async def _buy(self, shot: Shot, row: StoryboardRow) -> None:
+    async def _buy_unless_there(self, shot: Shot, row: StoryboardRow) -> None:
+        """Look at the row again first: another job on the same rows may have been quicker."""
         if self.ctx.stopping.is_set():
             raise HandBack
+        now = await self.ctx.services.storyboards.find(self.project_id, row.shot_number, row.id)
+        if now is not None and now.status != "success":
+            await self._buy(shot, now)
+
+    async def _buy(self, shot: Shot, row: StoryboardRow) -> None:
         provider = self._provider()
         if row.status == "failed":
             await self.ctx.services.storyboards.update(
@@ -183,13 +195,12 @@ class StoryboardBatch:
                 await self._store_bytes(row, image, used)
 
     async def _write_bought(self, row: StoryboardRow, bought: dict[str, Any]) -> None:
-        await self.ctx.services.storyboards.update(
+        await self.ctx.services.storyboards.succeed(
             row.id,
             image_url=bought["url"],
             image_url_external=bought["url"],
             used_character_ids=bought["used"],
             storage_status="pending",
-            **_SUCCESS,
         )
 
     async def _store_bytes(self, row: StoryboardRow, image: ImageBytes, used: list[str]) -> None:
@@ -214,8 +225,7 @@ class StoryboardBatch:
         for failure in failures:
             row = self.rows.get(failure.shot_number)
             if row is not None:
-                fields = {"status": "failed", "error_message": failure.message}
-                await self.ctx.services.storyboards.update(row.id, **fields)
+                await self.ctx.services.storyboards.fail_generating([row.id], failure.message)
 
     async def _add_downloads(self) -> None:
         rows = await self.ctx.services.storyboards.current(self.project_id)

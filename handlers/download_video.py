@@ -88,13 +88,14 @@ def _is_stored(row: VideoRow) -> bool:
 
 async def _download(ctx: Context, data: Data) -> int:
     """Store the video and say so in its row; returns its size in bytes."""
-    await ctx.services.videos.update(data.video_id, status="downloading", download_progress=0)
+    videos = ctx.services.videos
+    await videos.update_download(data.video_id, status="downloading", download_progress=0)
     stored = await _store(ctx, data)
     await ctx.progress(90, "Getting video metadata...")
     seconds = await _seconds(ctx, stored)
     # The app may know the length that a probe does not find.
     length = {} if seconds is None else {"duration_seconds": seconds}
-    await ctx.services.videos.update(
+    await videos.update_download(
         data.video_id,
         status="processing",
         download_progress=100,

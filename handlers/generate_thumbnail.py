@@ -88,7 +88,9 @@ async def generate_thumbnail(ctx: Context, data: Data) -> Result:
 @generate_thumbnail.on_failure
 async def settle(ctx: Context, subject: Subject, reason: str) -> None:
     """Complete the video all the same, and say on its row why it has no picture."""
-    await _video(ctx, subject)
+    video = await _video(ctx, subject)
+    if video is not None and video.thumbnail_path is not None and video.status == "completed":
+        return  # a second delivery failed where the first had succeeded
     fields = {"status": "completed", "error_message": f"Thumbnail generation failed: {reason}"}
     await ctx.services.videos.update(subject.video_id, **fields)
 

@@ -12,7 +12,13 @@ from datetime import timedelta
 from typing import Any
 
 from core import follow_ups
-from core.errors import PermanentError, RetryableError, ServiceError
+from core.errors import (
+    PermanentError,
+    ProviderDown,
+    RetryableError,
+    ServiceError,
+    is_passing,
+)
 from core.follow_ups import FollowUp
 from core.job_data import JobData, JobResult
 from core.paths import RowId
@@ -64,7 +70,9 @@ class _Sync:
     clips: list[ClipRow]
     updated: int = 0
     asked: int = 0
-    troubles: list[ServiceError] = field(default_factory=list[ServiceError])
+    troubles: list[ServiceError | ProviderDown] = field(
+        default_factory=list[ServiceError | ProviderDown]
+    )
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def ask_all(self) -> None:
@@ -99,7 +107,7 @@ class _Sync:
     async def _ask(self, clip: ClipRow) -> ClipOutcome:
         try:
             return await self.ctx.services.clip_providers.status(clip)
-        except ServiceError as error:
+        except (ServiceError, ProviderDown) as error:
             self.troubles.append(error)
             self.ctx.log.warning("Clip {} stays generating: {}", clip.shot_number, error)
             return Running()
@@ -127,9 +135,12 @@ class _Sync:
         )
 
     def _no_answer(self) -> Exception:
-        first = next((one for one in self.troubles if one.retryable), self.troubles[0])
+        down = next((one for one in self.troubles if isinstance(one, ProviderDown)), None)
+        if down is not None:
+            return down
+        first = next((one for one in self.troubles if is_passing(one)), self.troubles[0])
         message = f"No clip could be asked for: {first}"
-        return RetryableError(message) if first.retryable else PermanentError(message)
+        return RetryableError(message) if is_passing(first) else PermanentError(message)
 
 
 def _columns(outcome: Succeeded) -> dict[str, Any]:

@@ -50,7 +50,7 @@ async def video_clip_download(ctx: Context, data: Data) -> JobResult:
     await ctx.progress(10, f"Downloading video clip shot {data.shot_number}...")
     stored = await _store(ctx, data, row)
     await ctx.services.clips.update(
-        row.id,
+        row,
         video_url_external=data.external_url,
         storage_path=stored.path,
         cdn_url=stored.url,
@@ -73,7 +73,7 @@ async def settle(ctx: Context, subject: Settled, reason: str) -> None:
     row = await _row(ctx, subject)
     if row.storage_status != "completed" and not _is_superseded(row, str(subject.external_url)):
         fields = {"storage_status": "failed", "error_message": reason}
-        await ctx.services.clips.update(row.id, **fields)
+        await ctx.services.clips.update(row, **fields)
 
 
 def _is_superseded(row: ClipRow, external_url: str) -> bool:

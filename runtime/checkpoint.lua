@@ -1,6 +1,7 @@
--- Keep a checkpoint with a job; a job that is gone stays gone.
+-- Keep a checkpoint with a job that is ours.
 --
--- KEYS  job      ARGV  checkpoint (JSON)      Returns 1, or 0 when there is no such job
-if redis.call("EXISTS", KEYS[1]) == 0 then return 0 end
-redis.call("HSET", KEYS[1], "checkpoint", ARGV[1])
-return 1
+-- KEYS  job, active, stalled      ARGV  job id, lock token, ms, checkpoint (JSON)
+-- Returns 1 kept, 0 somebody else's, 2 finished or removed
+local held = hold(KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3])
+if held == OURS then redis.call("HSET", KEYS[1], "checkpoint", ARGV[4]) end
+return held

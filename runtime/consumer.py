@@ -1,4 +1,7 @@
-"""The only file that imports bullmq: takes jobs from the queue and gives their outcomes back."""
+"""Takes jobs from the queue and gives their outcomes back.
+
+With safe_worker.py the only module that knows bullmq.
+"""
 
 # bullmq ships no types.
 # pyright: basic, reportMissingTypeStubs=false, reportArgumentType=false
@@ -9,28 +12,27 @@ import base64
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from importlib import resources
-from typing import Any, NoReturn
+from typing import Any
 
-from bullmq import Job, Queue, Worker
+from bullmq import Job, Queue
 from bullmq.custom_errors import DelayedError, UnrecoverableError
 from loguru import logger
 from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from config.settings import Settings
-from runtime.delivery import Delivery, read_checkpoint, readable, safe_options
+from runtime.delivery import Delivery, read_checkpoint, read_count
 from runtime.dispatch import Dispatcher, Done
+from runtime.lease import Lease
 from runtime.link import JobLink
-from runtime.outcome import Outcome, Retry, Return
+from runtime.outcome import FailLater, Outcome, Retry, Return
 from runtime.redis_client import BLOCK_S
+from runtime.safe_worker import SafeWorker
+from runtime.scripts import LOCK_MS, Hold, QueueScripts
 
-_LOCK_MS = 30_000
 # A cancelled handler gets this long to unwind before its job is handed back without it.
-_UNWIND_S = 1
+_UNWIND_S = 0.8
 # The library's close() can hang while Redis is away; the process ends all the same.
 _CLOSE_S = 3
 
@@ -44,37 +46,23 @@ class Consumer:
 
     def __init__(self, settings: Settings, redis: Redis, dispatcher: Dispatcher) -> None:
         self._settings = settings
-        self._redis = redis
         self._dispatcher = dispatcher
         self._stopping = asyncio.Event()
         self._grace_over = asyncio.Event()
         self._running: dict[str, asyncio.Task[Done | Outcome]] = {}
-        self._lost: set[str] = set()
-        connection = {"connection": redis}
-        self._queue = Queue(settings.queue_name, connection)
-        self._worker = _SafeWorker(
+        self._scripts = QueueScripts(redis, settings.queue_name)
+        self._queue = Queue(settings.queue_name, {"connection": redis})
+        self._worker = SafeWorker(
             settings.queue_name,
             self._process,
-            {
-                **connection,
-                "name": f"vidfab-{socket.gethostname()}-{os.getpid()}",
-                "autorun": False,
-                "concurrency": settings.queue_concurrency,
-                "lockDuration": _LOCK_MS,
-                "stalledInterval": 30_000,
-                "maxStalledCount": 1,
-                "drainDelay": BLOCK_S,
-                "runRetryDelay": 2_000,
-                "settings": {"backoffStrategy": self._unknown_backoff},
-            },
+            _worker_options(settings, redis, self._unknown_backoff),
+            scripts=self._scripts,
+            frees_id=dispatcher.frees_id,
+            settle_deferred=self._settle_deferred,
         )
-        self._worker.frees_id = dispatcher.frees_id
         self._worker.on("stalled", lambda job_id: logger.warning("⚠️  Stalled: {}", job_id))
         self._worker.on("error", self._worker_error)
         self._worker.on("lockRenewalFailed", self._locks_lost)
-        self._worker.before_deferred_failure = self._before_deferred_failure
-        self._hand_back_script = _script(redis, "hand_back.lua")
-        self._checkpoint_script = _script(redis, "checkpoint.lua")
 
     async def start(self) -> asyncio.Task[None]:
         """Begin to take jobs. The task ends when `stop` is done, or when the library gives up."""
@@ -110,23 +98,29 @@ class Consumer:
     async def _process(self, job: Job, token: str) -> dict[str, Any]:
         """The library's processor: returns the envelope, or raises what the outcome asks for."""
         if self._stopping.is_set():
-            await self._hand_back(job, token, timedelta(0))
-        link = JobLink(self._queue, job, self._settings, self._checkpoint_script)
+            await self._to_front(job, token)
+            raise DelayedError
+        lease = self._worker.lease(job.id, token, lambda: self._stop_attempt(job.id))
         attempt = asyncio.create_task(
-            self._dispatcher.run(_delivery(job), link, self._stopping), name=f"job {job.id}"
+            self._dispatcher.run(_delivery(job), self._link(job, lease), self._stopping),
+            name=f"job {job.id}",
         )
         self._running[job.id] = attempt
         try:
             outcome = await self._outcome(attempt)
         finally:
             self._running.pop(str(job.id), None)
-        if job.id in self._lost:
-            self._lost.discard(job.id)
+            self._worker.leases.pop(str(job.id), None)
+        if lease.is_lost:
             raise DelayedError  # whoever holds the lock now decides about the job
+        return await self._apply(outcome, job, token)
+
+    async def _apply(self, outcome: Done | Outcome, job: Job, token: str) -> dict[str, Any]:
         if isinstance(outcome, Done):
             return outcome.envelope
-        if isinstance(outcome, Return):
-            await self._hand_back(job, token, outcome.delay)
+        if isinstance(outcome, Return | FailLater):
+            await self._hand_back(job, token, outcome)
+            raise DelayedError  # keeps the library off the job
         if isinstance(outcome, Retry):
             raise AttemptFailed(outcome.reason)
         raise UnrecoverableError(outcome.reason)
@@ -146,108 +140,108 @@ class Consumer:
             return Return(timedelta(0))
         return attempt.result()
 
-    async def _hand_back(self, job: Job, token: str, delay: timedelta) -> NoReturn:
-        """Return the job to the queue, no attempt burnt; DelayedError keeps the library off it."""
+    async def _settle_deferred(self, job: Job, token: str) -> bool:
+        """Settle the rows of a job that is to fail; False when it went back to wait for that."""
+        lease = self._worker.lease(job.id, token, lambda: None)
         try:
-            if delay > timedelta(0):
-                milliseconds = round(delay.total_seconds() * 1000)
-                await job.moveToDelayed(_now_ms() + milliseconds, token)
-            else:
-                await self._to_front(job, token)
+            link = self._link(job, lease)
+            reason = str(job.deferredFailure)
+            outcome = await self._dispatcher.settle(_delivery(job), link, reason)
+        finally:
+            self._worker.leases.pop(str(job.id), None)
+        if isinstance(outcome, FailLater):
+            await self._put_off(job, token, outcome)
+        return not isinstance(outcome, FailLater)
+
+    async def _hand_back(self, job: Job, token: str, outcome: Return | FailLater) -> None:
+        """Return the job to the queue, no attempt burnt."""
+        if outcome.delay > timedelta(0):
+            await self._put_off(job, token, outcome)
+        else:
+            await self._to_front(job, token)
+
+    async def _to_front(self, job: Job, token: str) -> None:
+        try:
+            held = await self._scripts.hand_back(job.id, token)
         except (RedisError, OSError) as error:
             # Its lock runs out, and the stalled check of any worker brings it back.
             logger.warning("Could not hand back job {}: {}", job.id, error)
-        raise DelayedError
-
-    async def _to_front(self, job: Job, token: str) -> None:
-        keys = self._worker.keys
-        names = ("active", "wait", "paused", "prioritized", "stalled", "meta", "marker", "events")
-        code = await self._hand_back_script(
-            keys=[*(keys[name] for name in names), self._queue.toKey(job.id)], args=[job.id, token]
-        )
-        if code == 0:
+            return
+        if held is Hold.OURS:
             logger.info("↩️  Handed back: {} {}", job.name, job.id)
         else:
-            logger.warning("Job {} was no longer ours to hand back (code {})", job.id, code)
+            logger.warning("Job {} was no longer ours to hand back", job.id)
+
+    async def _put_off(self, job: Job, token: str, outcome: Return | FailLater) -> None:
+        """Back to the queue, not to be taken before the delay is over."""
+        failure = outcome.reason if isinstance(outcome, FailLater) else None
+        try:
+            held = await self._scripts.put_off(job.id, token, failure)
+            if held is Hold.OURS:
+                await job.moveToDelayed(_now_ms() + _ms(outcome.delay), token)
+        except (RedisError, OSError, TypeError) as error:
+            logger.warning("Could not hand back job {}: {}", job.id, error)
+            return
+        seconds = outcome.delay.total_seconds()
+        about = f"{job.name} {job.id} for {seconds:.0f} s: {outcome.reason}"
+        logger.info("↩️  Handed back: {}", about)
+
+    def _link(self, job: Job, lease: Lease) -> JobLink:
+        return JobLink(self._queue, job, lease, self._settings, self._scripts)
 
     def _unknown_backoff(self, attempts: int, kind: str, error: Exception, job: Job) -> int:
         """Milliseconds for a backoff type that only the producer knows."""
         return self._settings.queue_retry_delay_ms
 
     def _locks_lost(self, job_ids: list[str]) -> None:
-        """Stop the work on jobs that another worker may have by now."""
         for job_id in job_ids:
-            attempt = self._running.get(job_id)
-            if attempt is not None and job_id not in self._lost:
-                logger.error("Lost the lock of job {}: stopping, another worker goes on", job_id)
-                self._lost.add(job_id)
-                attempt.cancel()
+            lease = self._worker.leases.get(job_id)
+            if lease is not None:
+                lease.lose()
 
-    async def _before_deferred_failure(self, job: Job) -> None:
-        link = JobLink(self._queue, job, self._settings, self._checkpoint_script)
-        await self._dispatcher.settle(_delivery(job), link, str(job.deferredFailure))
+    def _stop_attempt(self, job_id: str) -> None:
+        """Stop the work on a job that another worker may have by now."""
+        logger.error("Lost the lock of job {}: stopping, another worker goes on", job_id)
+        attempt = self._running.get(job_id)
+        if attempt is not None:
+            attempt.cancel()
 
     def _worker_error(self, error: Exception, job: Job | None = None) -> None:
         about = f" on job {job.id}" if job is not None else ""
         logger.warning("BullMQ reports{}: {}", about, error or type(error).__name__)
 
 
-class _SafeWorker(Worker):
-    """The library's worker, with listeners that cannot end it and jobs that carry a checkpoint.
-
-    `frees_id` says of a job's name whether a finished one is removed at once.
-    """
-
-    frees_id: Callable[[str], bool]
-
-    before_deferred_failure: Callable[[Job], Awaitable[None]]
-
-    def emit(self, event_name: str, *args: Any, **kwargs: Any) -> None:
-        """Call the listeners; one that raises would end the main loop or the lock renewal."""
-        for listener in list(self._callbacks.get(event_name, ())):
-            try:
-                listener(*args, **kwargs)
-            except Exception:
-                logger.exception("A listener of '{}' failed", event_name)
-
-    async def nextJobFromJobData(
-        self, job_data: dict[str, str] | None = None, *args: Any, **kwargs: Any
-    ) -> Job | None:
-        """Also read the checkpoint, and make options safe that would strand the job later."""
-        try:
-            job = await super().nextJobFromJobData(job_data, *args, **kwargs)
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            # It is active already: left alone it would hold a place until it counts as stalled.
-            logger.error("A job cannot be decoded and will fail: {}", type(error).__name__)
-            job = await super().nextJobFromJobData(readable(job_data or {}), *args, **kwargs)
-        if job is not None and job_data is not None:
-            job.checkpoint_text = job_data.get("checkpoint")  # pyright: ignore
-            job.opts = safe_options(job.opts)
-            if self.frees_id(job.name):
-                # Here, and so for jobs that the library fails by itself too, when they stall.
-                job.opts |= {"removeOnComplete": True, "removeOnFail": True}
-        return job
-
-    async def processJob(self, job: Job, token: str) -> Any:
-        """Settle the rows of a job that the library fails unasked: it stalled too often."""
-        if job.deferredFailure:
-            await self.before_deferred_failure(job)
-        return await super().processJob(job, token)
+def _worker_options(settings: Settings, redis: Redis, backoff: Any) -> dict[str, Any]:
+    """As the Node worker's, with one long wait for jobs."""
+    return {
+        "connection": redis,
+        "name": f"vidfab-{socket.gethostname()}-{os.getpid()}",
+        "autorun": False,
+        "concurrency": settings.queue_concurrency,
+        "lockDuration": LOCK_MS,
+        "stalledInterval": 30_000,
+        "maxStalledCount": 1,
+        "drainDelay": BLOCK_S,
+        "runRetryDelay": 2_000,
+        "settings": {"backoffStrategy": backoff},
+    }
 
 
 def _delivery(job: Job) -> Delivery:
+    own_fields: dict[str, str] = getattr(job, "own_fields", {})
     return Delivery(
         job_id=job.id,
         name=job.name,
         data=job.data,
         attempts_made=job.attemptsMade,
         attempts=job.opts["attempts"],
-        checkpoint=read_checkpoint(getattr(job, "checkpoint_text", None)),
+        checkpoint=read_checkpoint(own_fields.get("checkpoint")),
+        hand_backs=read_count(own_fields.get("handBacks")),
     )
 
 
-def _script(redis: Redis, name: str) -> AsyncScript:
-    return redis.register_script(resources.files("runtime").joinpath(name).read_text("utf-8"))
+def _ms(duration: timedelta) -> int:
+    return round(duration.total_seconds() * 1000)
 
 
 def _now_ms() -> int:

@@ -11,7 +11,7 @@ _MAX_BACKOFF_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One attempt at one job. `attempts` is the job's own limit."""
+    """One attempt at one job. `attempts` is the job's own limit, `hand_backs` are over all."""
 
     job_id: str
     name: str
@@ -19,11 +19,17 @@ class Delivery:
     attempts_made: int
     attempts: int
     checkpoint: dict[str, Any] = field(default_factory=dict[str, Any])
+    hand_backs: int = 0
 
     @property
     def is_last_attempt(self) -> bool:
         """Whether BullMQ will not deliver the job again."""
         return self.attempts_made + 1 >= self.attempts
+
+
+def read_count(text: str | None) -> int:
+    """A counter of a script of ours."""
+    return int(text) if text and text.isdecimal() else 0
 
 
 def read_checkpoint(text: str | None) -> dict[str, Any]:

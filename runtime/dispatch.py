@@ -11,12 +11,14 @@ from loguru import logger
 
 from core.context import JobContext, QueueLink
 from core.envelope import success
-from core.errors import RetryableError, UnknownJob, is_passing
+from core.errors import LockLost, RetryableError, UnknownJob, is_passing
+from core.fence import fenced
 from core.job_data import JobResult, parse
 from core.registry import JobSpec
 from runtime.delivery import Delivery
 from runtime.observe import Observation
-from runtime.outcome import Fail, Outcome, decide
+from runtime.outcome import Fail, FailLater, Outcome, decide
+from runtime.scripts import MAX_HAND_BACKS
 from services.bundle import Context, Services
 
 # Work folders lie in the system's temporary folder under this name.
@@ -54,21 +56,42 @@ class Dispatcher:
         observation = Observation(delivery.job_id, delivery.name, delivery.data, attempt)
         with tempfile.TemporaryDirectory(prefix=WORKDIR_PREFIX, ignore_cleanup_errors=True) as path:
             ctx = self._context(delivery, link, stopping, Path(path))
-            try:
-                return await self._attempt(spec, ctx, delivery, observation)
-            except Exception as error:
-                outcome = decide(error, is_last_attempt=delivery.is_last_attempt)
-                if isinstance(outcome, Fail):
-                    await self._settle(spec, ctx, delivery, outcome.reason)
-                observation.ended(outcome, error)
-                return outcome
+            with fenced(link.fence):
+                try:
+                    return await self._attempt(spec, ctx, delivery, observation)
+                except Exception as error:
+                    outcome = await self._after(error, spec, ctx, delivery)
+                    observation.ended(outcome, error)
+                    return outcome
 
-    async def settle(self, delivery: Delivery, link: QueueLink, reason: str) -> None:
-        """Put the rows of a job that BullMQ fails by itself into a final state."""
+    async def settle(self, delivery: Delivery, link: QueueLink, reason: str) -> Fail | FailLater:
+        """Put the rows of a job that is to fail into their final state, or say when to."""
         spec = self._specs.get(delivery.name)
         ctx = self._context(delivery, link, asyncio.Event(), Path())
+        with fenced(link.fence):
+            outcome = await self._failed(spec, ctx, delivery, reason)
         logger.error("❌ Failed: {} {}: {}", delivery.name, delivery.job_id, reason)
-        await self._settle(spec, ctx, delivery, reason)
+        return outcome
+
+    async def _after(
+        self, error: Exception, spec: JobSpec | None, ctx: Context, delivery: Delivery
+    ) -> Outcome:
+        outcome = decide(
+            error,
+            is_last_attempt=delivery.is_last_attempt,
+            may_return=delivery.hand_backs < MAX_HAND_BACKS,
+        )
+        if isinstance(outcome, Fail):
+            return await self._failed(spec, ctx, delivery, outcome.reason)
+        return outcome
+
+    async def _failed(
+        self, spec: JobSpec | None, ctx: Context, delivery: Delivery, reason: str
+    ) -> Fail | FailLater:
+        """Settle the rows; where they cannot be reached now, the job fails once they can."""
+        is_settled = await self._settle(spec, ctx, delivery, reason)
+        may_wait = delivery.hand_backs < MAX_HAND_BACKS
+        return Fail(reason) if is_settled or not may_wait else FailLater(reason)
 
     def _context(
         self, delivery: Delivery, link: QueueLink, stopping: asyncio.Event, workdir: Path
@@ -104,16 +127,21 @@ class Dispatcher:
 
     async def _settle(
         self, spec: JobSpec | None, ctx: Context, delivery: Delivery, reason: str
-    ) -> None:
+    ) -> bool:
+        """Run the job's failure hook; False when it may succeed later."""
         if spec is None or spec.failure_hook is None:
-            return
+            return True
         try:
             subject = parse(spec.subject, delivery.data)
             async with asyncio.timeout(_HOOK_TIMEOUT_S):
                 await spec.failure_hook(ctx, subject, reason)
-        except Exception as error:  # the job fails all the same; a row may stay open
+        except LockLost:
+            return True  # they are for whoever has the job now
+        except Exception as error:
             level = "WARNING" if is_passing(error) else "DEBUG"
-            ctx.log.log(level, "The rows of the failed job were left as they are: {}", error)
+            ctx.log.log(level, "The rows of the failed job are as they were: {}", error)
+            return not is_passing(error)
+        return True
 
 
 async def _within_limit(spec: JobSpec, ctx: Context, data: Any) -> JobResult:

@@ -3,28 +3,35 @@
 `queue` and `job` are BullMQ's objects, handed over by the consumer, the library's only importer.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loguru import logger
-from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from config.settings import Settings
+from core.errors import LockLost
 from core.follow_ups import FollowUp
+from runtime.lease import Lease
+from runtime.scripts import Hold, QueueScripts
 
 
 class JobLink:
     """The `QueueLink` of one delivery."""
 
     def __init__(
-        self, queue: Any, job: Any, settings: Settings, checkpoint_script: AsyncScript
+        self, queue: Any, job: Any, lease: Lease, settings: Settings, scripts: QueueScripts
     ) -> None:
         self._queue = queue
         self._job = job
+        self._lease = lease
         self._settings = settings
-        self._checkpoint_script = checkpoint_script
+        self._scripts = scripts
+
+    @property
+    def fence(self) -> Lease:
+        """What is asked before anything is written for the job."""
+        return self._lease
 
     async def send_progress(self, progress: Mapping[str, Any]) -> None:
         """Publish a progress object; a queue that is away costs the event, not the job."""
@@ -35,14 +42,19 @@ class JobLink:
 
     async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Keep the checkpoint in the job's hash, where the next delivery brings it along."""
-        key = self._queue.toKey(self._job.id)
+        job_id = str(self._job.id)
         try:
-            await self._checkpoint_script(keys=[key], args=[json.dumps(checkpoint)])
+            held = await self._scripts.save_checkpoint(job_id, self._job.token, checkpoint)
         except (RedisError, OSError) as error:
-            logger.warning("The checkpoint of job {} was not saved: {}", self._job.id, error)
+            logger.warning("The checkpoint of job {} was not saved: {}", job_id, error)
+            return
+        if held is Hold.OTHERS:
+            self._lease.lose()
+            raise LockLost
 
     async def add_jobs(self, follow_ups: Sequence[FollowUp]) -> None:
         """Add jobs; one that is finished under the same id makes room, an open one stays."""
+        await self._lease.check()
         await self._remove_finished([job.job_id for job in follow_ups])
         await self._queue.addBulk(
             [

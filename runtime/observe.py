@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from loguru import logger
 
-from runtime.outcome import Outcome, Retry, Return, is_foreseen
+from runtime.outcome import FailLater, Outcome, Retry, Return, is_foreseen
 
 _DATA_KEYS = ("userId", "projectId", "videoId", "shotNumber")
 
@@ -34,7 +34,7 @@ class Observation:
 
     def ended(self, outcome: Outcome, error: Exception) -> None:
         """The attempt came to another end; `error` is what it came from."""
-        if isinstance(outcome, Return):
+        if isinstance(outcome, Return | FailLater):
             return  # the consumer says so, once it has happened
         about = {**self._about, "duration": self.elapsed_ms(), "error": outcome.reason}
         if isinstance(outcome, Retry):

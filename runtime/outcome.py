@@ -25,20 +25,32 @@ class Fail:
 
 
 @dataclass(frozen=True, slots=True)
+class FailLater:
+    """It failed for good, but its rows cannot be settled now: the next delivery does only that."""
+
+    reason: str
+    delay: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
 class Return:
     """Back to the queue, no attempt burnt; `delay` zero means to the front."""
 
     delay: timedelta
+    reason: str = "the worker stops"
 
 
-Outcome = Retry | Fail | Return
+Outcome = Retry | Fail | FailLater | Return
 
 
-def decide(error: BaseException, *, is_last_attempt: bool) -> Outcome:
-    """The outcome of a failed attempt."""
+def decide(error: BaseException, *, is_last_attempt: bool, may_return: bool = True) -> Outcome:
+    """The outcome of a failed attempt.
+
+    `may_return` is False for a job that was handed back too often: it burns an attempt then.
+    """
     error = _single(error)
-    if isinstance(error, HandBack):
-        return Return(error.delay)
+    if isinstance(error, HandBack) and may_return:
+        return Return(error.delay, _reason(error))
     if is_passing(error) and not is_last_attempt:
         return Retry(_reason(error))
     return Fail(_reason(error))

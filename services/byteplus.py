@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
 from core.errors import ContentRejected, PermanentError, ServiceError
+from services.circuit import Circuit
 from services.http import new_client, one_line, service_error, transport_error, with_retries
 from services.images import MAX_REFERENCES, ImageRequest, ImageUrl
 
@@ -58,6 +59,7 @@ class Seedream:
     name = "seedream"
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
+        self._circuit = Circuit(_SERVICE)
         self._model = settings.byteplus_image_model
         self._attempts = settings.byteplus_image_max_retries + 1
         self._client = new_client(
@@ -73,7 +75,9 @@ class Seedream:
         Raises ContentRejected, PermanentError for a wrong request, or ServiceError.
         """
         body = self._body(request)
-        return await with_retries(lambda: self._ask(body), attempts=self._attempts)
+        return await with_retries(
+            lambda: self._ask(body), attempts=self._attempts, circuit=self._circuit
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""

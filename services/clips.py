@@ -78,19 +78,28 @@ class Clips:
 
         False when it was settled before, or ordered anew since.
         """
+        rows = await self._supabase.query(
+            "settle the clip",
+            lambda db: (
+                _of_generation(row, db.from_(_TABLE).update(fields))
+                .eq("status", "generating")
+                .execute()
+            ),
+        )
+        return bool(rows)
 
-        def build(db: Any) -> Any:
-            update = db.from_(_TABLE).update(fields).eq("id", row.id).eq("status", "generating")
-            for column in ("seedance_task_id", "video_request_id"):
-                value = getattr(row, column)
-                update = update.is_(column, "null") if value is None else update.eq(column, value)
-            return update.execute()
-
-        return bool(await self._supabase.query("settle the clip", build))
-
-    async def update(self, row_id: RowId, **fields: Any) -> None:
-        """Set columns of one row."""
+    async def update(self, row: ClipRow, **fields: Any) -> None:
+        """Set columns of a row that is still the generation that `row` shows."""
         await self._supabase.query(
             "update the clip",
-            lambda db: db.from_(_TABLE).update(fields).eq("id", row_id).execute(),
+            lambda db: _of_generation(row, db.from_(_TABLE).update(fields)).execute(),
         )
+
+
+def _of_generation(row: ClipRow, update: Any) -> Any:
+    """The update for this row, should the clip not have been ordered anew since."""
+    update = update.eq("id", row.id)
+    for column in ("seedance_task_id", "video_request_id"):
+        value = getattr(row, column)
+        update = update.is_(column, "null") if value is None else update.eq(column, value)
+    return update

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from core.errors import ContentRejected, ServiceError
+from services.circuit import Circuit
 from services.content import Kind, sniff
 from services.downloads import Downloads
 from services.google import Google
@@ -36,6 +37,7 @@ class GeminiImages:
     name = "gemini"
 
     def __init__(self, settings: Settings, key: SecretStr, downloads: Downloads) -> None:
+        self._circuit = Circuit(_SERVICE)
         self._model = settings.gemini_image_model
         self._downloads = downloads
         self._google = Google(settings, key, _TIMEOUT)
@@ -48,7 +50,9 @@ class GeminiImages:
         client = await self._google.client()
         contents = await self._contents(request)
         config = _config(request.aspect_ratio)
-        return await with_retries(lambda: self._ask(client, contents, config), attempts=_ATTEMPTS)
+        return await with_retries(
+            lambda: self._ask(client, contents, config), attempts=_ATTEMPTS, circuit=self._circuit
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""

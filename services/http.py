@@ -18,13 +18,16 @@ from pydantic import BaseModel, ValidationError
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from config.settings import Settings
+from core import fence
 from core.errors import ServiceError
+from services.circuit import Circuit
 
 Answer = TypeVar("Answer")
 
 # What a later request may not meet again; any 5xx counts too.
 PASSING_STATUS = frozenset({408, 409, 425, 429})
 
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_MESSAGE = 300
 # A server may ask for minutes; the job's own backoff is the place for those.
 _MAX_WAIT_S = 30.0
@@ -54,7 +57,8 @@ def new_client(
 ) -> httpx.AsyncClient:
     """A client over HTTP/1.1 without proxies or cookies, trusting certifi or `SSL_CERT_FILE`.
 
-    HTTP/2 was measured four times slower for uploads and breaks long-lived connections.
+    HTTP/2 was measured four times slower for uploads and breaks long-lived connections. Requests
+    that change something are sent only while the running job is ours: others raise LockLost.
     """
     return httpx.AsyncClient(
         base_url=base_url,
@@ -66,7 +70,13 @@ def new_client(
         http2=False,
         trust_env=False,
         transport=transport,
+        event_hooks={"request": [_check_fence]},
     )
+
+
+async def _check_fence(request: httpx.Request) -> None:
+    if request.method not in _READING:
+        await fence.check()
 
 
 @lru_cache(maxsize=4)
@@ -122,12 +132,19 @@ def one_line(text: str) -> str:
     return " ".join(printable.split())[:_MAX_MESSAGE]
 
 
-async def with_retries(call: Callable[[], Awaitable[Answer]], *, attempts: int) -> Answer:
+async def with_retries(
+    call: Callable[[], Awaitable[Answer]], *, attempts: int, circuit: Circuit
+) -> Answer:
     """Call until it succeeds, at most `attempts` times, 0.5 to 8 s apart with jitter.
 
     Only a ServiceError that is retryable and not billed is tried again; `retry_after` is obeyed up
-    to 30 s.
+    to 30 s. Raises ProviderDown, and calls nothing, while the service's circuit is open.
     """
+    with circuit.call():
+        return await _retried(call, attempts)
+
+
+async def _retried(call: Callable[[], Awaitable[Answer]], attempts: int) -> Answer:
     retrying = stamina.retry_context(
         on=_may_retry,
         attempts=attempts,

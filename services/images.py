@@ -9,7 +9,7 @@ from loguru import logger
 from pydantic import SecretStr
 
 from config.settings import Settings
-from core.errors import ContentRejected, PermanentError, RetryableError, ServiceError
+from core.errors import ContentRejected, PermanentError, ProviderDown, RetryableError, ServiceError
 
 if TYPE_CHECKING:
     from services.downloads import Downloads
@@ -74,7 +74,7 @@ class Fallback:
         """The picture of the first that gives one; if neither does, the first one's error."""
         try:
             return await self._first.generate(request)
-        except (ContentRejected, ServiceError) as error:
+        except (ContentRejected, ProviderDown, ServiceError) as error:
             if isinstance(error, ServiceError) and (error.billed or not error.retryable):
                 raise
             return await self._ask_second(request, error)
@@ -84,12 +84,12 @@ class Fallback:
         await asyncio.gather(self._first.aclose(), self._second.aclose())
 
     async def _ask_second(
-        self, request: ImageRequest, error: ContentRejected | ServiceError
+        self, request: ImageRequest, error: ContentRejected | ProviderDown | ServiceError
     ) -> GeneratedImage:
         logger.warning("{} failed ({}), asking {}", self._first.name, error, self._second.name)
         try:
             return await self._second.generate(request)
-        except (PermanentError, RetryableError, ServiceError) as second:
+        except (PermanentError, ProviderDown, RetryableError, ServiceError) as second:
             logger.warning("{} failed too: {}", self._second.name, second)
             raise error from second
 

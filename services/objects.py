@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from config.settings import Settings
 from core.errors import ServiceError
 from core.paths import Bucket
+from services.circuit import Circuit
 from services.http import new_client, one_line, transport_error, with_retries
 from services.spool import Spool
 from services.supabase import ATTEMPTS, refusal
@@ -63,7 +64,7 @@ def new_storage_client(settings: Settings) -> httpx.AsyncClient:
     return new_client(settings, timeout=_TIMEOUT, base_url=url, headers=headers)
 
 
-async def send_whole(client: httpx.AsyncClient, upload: Upload) -> None:
+async def send_whole(client: httpx.AsyncClient, upload: Upload, circuit: Circuit) -> None:
     """One request with the whole file, anew from the spool after a passing failure."""
 
     async def once() -> None:
@@ -80,7 +81,7 @@ async def send_whole(client: httpx.AsyncClient, upload: Upload) -> None:
             content=upload.body(0, upload.size_bytes),
         )
 
-    await with_retries(once, attempts=ATTEMPTS)
+    await with_retries(once, attempts=ATTEMPTS, circuit=circuit)
 
 
 async def exchange(

@@ -7,6 +7,7 @@ import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
+from services.circuit import Circuit
 from services.clip_status import (
     ATTEMPTS,
     TIMEOUT_S,
@@ -44,6 +45,7 @@ class Seedance:
     """Answers for Seedance tasks."""
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
+        self._circuit = Circuit(_SERVICE)
         self._client = new_client(
             settings,
             base_url=settings.byteplus_url,
@@ -57,7 +59,7 @@ class Seedance:
         if segment is None:
             return Failed("The clip's Seedance task id is not one")
         path = f"/contents/generations/tasks/{segment}"
-        return await with_retries(lambda: self._ask(path), attempts=ATTEMPTS)
+        return await with_retries(lambda: self._ask(path), attempts=ATTEMPTS, circuit=self._circuit)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
 from core.errors import NotFound, ServiceError
+from services.circuit import Circuit
 from services.http import new_client, one_line, service_error, transport_error, with_retries
 
 _SERVICE = "Shotstack"
@@ -86,6 +87,7 @@ class Shotstack:
     """Orders renders and asks after them."""
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
+        self._circuit = Circuit(_SERVICE)
         self._client = new_client(
             settings,
             base_url=settings.shotstack_url,
@@ -95,11 +97,15 @@ class Shotstack:
 
     async def submit(self, edit: Mapping[str, Any]) -> str:
         """Order a render; returns its id. Raises ServiceError: `billed` if the answer was lost."""
-        return await with_retries(lambda: self._submit_once(edit), attempts=_ATTEMPTS)
+        return await with_retries(
+            lambda: self._submit_once(edit), attempts=_ATTEMPTS, circuit=self._circuit
+        )
 
     async def state(self, render_id: str) -> State:
         """How far the render is. Raises UnknownRender or ServiceError."""
-        return await with_retries(lambda: self._state_once(render_id), attempts=_ATTEMPTS)
+        return await with_retries(
+            lambda: self._state_once(render_id), attempts=_ATTEMPTS, circuit=self._circuit
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""

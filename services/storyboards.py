@@ -133,6 +133,16 @@ class Storyboards:
             lambda db: db.from_(_TABLE).update(fields).eq("id", row_id).execute(),
         )
 
+    async def succeed(self, row_id: RowId, **fields: Any) -> None:
+        """Complete a row that has no picture yet; one that has keeps it."""
+        fields = {**fields, "status": "success", "error_message": None}
+        await self._supabase.query(
+            "complete the storyboard",
+            lambda db: (
+                db.from_(_TABLE).update(fields).eq("id", row_id).neq("status", "success").execute()
+            ),
+        )
+
     async def fail_generating(self, row_ids: list[str], reason: str) -> None:
         """Settle rows that still say `generating`."""
         fields = {"status": "failed", "error_message": reason}

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError
 from config.settings import Settings
 from core.errors import NotFound, ServiceError, UnusableContent
 from core.paths import Bucket, StoredObject, stored_object
+from services.circuit import Circuit
 from services.http import (
     is_passing_status,
     new_client,
@@ -63,6 +64,7 @@ class Supabase:
         self._row_http = new_client(settings, timeout=_ROW_TIMEOUT)
         self._file_http = new_client(settings, timeout=_FILE_TIMEOUT)
         self._clients: _Clients | None = None
+        self._circuit = Circuit("Supabase")
         self._connecting = asyncio.Lock()
 
     async def query(self, operation: str, build: Callable[[Any], Awaitable[Any]]) -> list[Row]:
@@ -76,7 +78,7 @@ class Supabase:
             answer = await self._translated(operation, build(clients.tables))
             return _rows(operation, answer.data)
 
-        return await with_retries(once, attempts=ATTEMPTS)
+        return await with_retries(once, attempts=ATTEMPTS, circuit=self._circuit)
 
     async def upload(
         self, bucket: Bucket, path: str, source: Path, *, content_type: str, max_age_s: int
@@ -96,7 +98,7 @@ class Supabase:
             await self._translated(f"upload to {bucket}", files.upload(path, source, options))
             return await self.public_url(bucket, path)
 
-        return await with_retries(once, attempts=ATTEMPTS)
+        return await with_retries(once, attempts=ATTEMPTS, circuit=self._circuit)
 
     async def public_url(self, bucket: Bucket, path: str) -> str:
         """Where everybody can read the object `path`."""
@@ -119,7 +121,7 @@ class Supabase:
             removed = clients.files.from_(stored.bucket).remove([stored.path])
             return bool(await self._translated(f"remove from {stored.bucket}", removed))
 
-        return await with_retries(once, attempts=ATTEMPTS)
+        return await with_retries(once, attempts=ATTEMPTS, circuit=self._circuit)
 
     async def download_to(self, bucket: Bucket, path: str, file: Path, *, max_bytes: int) -> None:
         """Stream the object `bucket/path` into `file`.
@@ -133,7 +135,7 @@ class Supabase:
             except httpx.HTTPError as error:
                 raise transport_error("Supabase", f"read from {bucket}", error) from error
 
-        await with_retries(once, attempts=ATTEMPTS)
+        await with_retries(once, attempts=ATTEMPTS, circuit=self._circuit)
 
     async def load(self) -> None:
         """Import and make the clients; no I/O."""

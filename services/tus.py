@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Mapping
 import httpx
 
 from core.errors import ServiceError
+from services.circuit import Circuit
 from services.http import with_retries
 from services.objects import OPERATION, RESUMABLE_ABOVE_BYTES, Upload, exchange
 from services.supabase import ATTEMPTS
@@ -33,8 +34,9 @@ class _Lost(ServiceError):
 class Tus:
     """Resumable uploads of one Supabase; whether it has them is learnt from the first."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, circuit: Circuit) -> None:
         self._client = client
+        self._circuit = circuit
         self._is_offered = True
 
     def suits(self, upload: Upload) -> bool:
@@ -58,7 +60,9 @@ class Tus:
     async def _begin(self, upload: Upload) -> httpx.URL | None:
         """The address of the new upload, None where there are none."""
         try:
-            return await with_retries(lambda: self._create(upload), attempts=ATTEMPTS)
+            return await with_retries(
+                lambda: self._create(upload), attempts=ATTEMPTS, circuit=self._circuit
+            )
         except ServiceError as error:
             self._is_offered = error.status not in _NOT_OFFERED
             if self._is_offered:
@@ -92,7 +96,7 @@ class Tus:
             is_known = False
             return await self._patch(upload, location, offset)
 
-        return await with_retries(once, attempts=ATTEMPTS)
+        return await with_retries(once, attempts=ATTEMPTS, circuit=self._circuit)
 
     async def _patch(self, upload: Upload, location: httpx.URL, begin: int) -> int:
         end = min(begin + CHUNK_BYTES, upload.size_bytes)

@@ -1,6 +1,7 @@
 """Large files into object storage, by the way that suits their size and the server."""
 
 from config.settings import Settings
+from services.circuit import Circuit
 from services.objects import Upload, new_storage_client, send_whole
 from services.tus import Tus
 
@@ -10,13 +11,14 @@ class Uploads:
 
     def __init__(self, settings: Settings) -> None:
         self._client = new_storage_client(settings)
-        self._tus = Tus(self._client)
+        self._circuit = Circuit("Supabase storage")
+        self._tus = Tus(self._client, self._circuit)
 
     async def send(self, upload: Upload) -> None:
         """Store the file over what is there. Raises ServiceError; nothing is stored then."""
         if self._tus.suits(upload) and await self._tus.send(upload):
             return
-        await send_whole(self._client, upload)
+        await send_whole(self._client, upload, self._circuit)
 
     async def aclose(self) -> None:
         """Close the connections."""

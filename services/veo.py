@@ -10,6 +10,7 @@ import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
+from services.circuit import Circuit
 from services.clip_status import (
     ATTEMPTS,
     OPERATION,
@@ -48,6 +49,7 @@ class WavespeedVeo:
     """Answers for predictions: `GET {base}/predictions/{id}/result`."""
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
+        self._circuit = Circuit(_WAVESPEED)
         self._client = new_client(
             settings,
             base_url=settings.wavespeed_url,
@@ -61,7 +63,7 @@ class WavespeedVeo:
         if segment is None:
             return Failed("The clip's Wavespeed prediction id is not one")
         path = f"/predictions/{segment}/result"
-        return await with_retries(lambda: self._ask(path), attempts=ATTEMPTS)
+        return await with_retries(lambda: self._ask(path), attempts=ATTEMPTS, circuit=self._circuit)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -76,6 +78,7 @@ class GoogleVeo:
     """Answers for operations, whose names are `models/{model}/operations/{id}`."""
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
+        self._circuit = Circuit(_GOOGLE)
         self._google = Google(settings, key, timedelta(seconds=TIMEOUT_S))
 
     async def status(self, clip_id: str) -> ClipOutcome:
@@ -84,7 +87,9 @@ class GoogleVeo:
         if name is None:
             return Failed("The clip's Google operation name is not one")
         client = await self._google.client()
-        return await with_retries(lambda: self._ask(client, name), attempts=ATTEMPTS)
+        return await with_retries(
+            lambda: self._ask(client, name), attempts=ATTEMPTS, circuit=self._circuit
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""

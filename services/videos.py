@@ -47,6 +47,21 @@ class Videos:
             raise NotOwner(f"Video {video_id} does not belong to the job's user")
         return video
 
+    async def update_download(self, video_id: PlainId, **fields: Any) -> None:
+        """Set columns of a video that is not stored yet, or whose download failed."""
+        if video_id.startswith(TEMPORARY):
+            return
+        await self._supabase.query(
+            "update the video",
+            lambda db: (
+                db.from_(_TABLE)
+                .update(fields)
+                .eq("id", video_id)
+                .in_("status", ["generating", "downloading", "failed"])
+                .execute()
+            ),
+        )
+
     async def update(self, video_id: PlainId, **fields: Any) -> None:
         """Set columns of one video; nothing to do for a temporary one."""
         if video_id.startswith(TEMPORARY):

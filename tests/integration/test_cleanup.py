@@ -106,8 +106,8 @@ async def test_a_clean_up_waits_for_its_time(site: Site, temp: Path) -> None:
 
 
 async def test_a_clean_up_waits_with_its_last_attempt_too(site: Site) -> None:
-    due = datetime.now(UTC) + timedelta(seconds=1)
     await site.worker()
+    due = datetime.now(UTC) + timedelta(seconds=2)
     data = {"userId": USER, "tempUrls": [], "cleanupAfter": iso(due)}
     job_id = await site.app.add("cleanup_temp", data, {"priority": 4})
     await site.app.wait_for(job_id, "delayed")

@@ -2,7 +2,7 @@
 
 from redis.asyncio import Redis
 
-from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
+from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
 from tests.support.site import Site
 
 
@@ -25,19 +25,26 @@ async def test_rows_are_settled_when_bullmq_fails_a_job_by_itself(site: Site) ->
     assert (await site.vidfab.providers.control.paid()).images == 0
 
 
-async def test_a_worker_that_lost_the_lock_stops_and_writes_nothing_more(site: Site) -> None:
-    """The lock is found missing at the next renewal, after some 15 s."""
-    supabase, control = site.vidfab.supabase, site.vidfab.providers.control
-    await control.delay("/ark/*", 40)
-    worker = await site.worker(STORYBOARD_CONCURRENCY="1")
+async def generating(site: Site) -> tuple[Project, str]:
+    """A job of two slow pictures, one after the other, of which the first is being made."""
+    supabase = site.vidfab.supabase
     shots = [Shot(1, "A door"), Shot(2, "A window")]
     project = await create_project(supabase, await create_user(supabase), shots)
     job_id = await enqueue_storyboards(site.app, supabase, project)
     await site.app.wait_until(
         lambda: any("正在生成" in one["message"] for one in site.progress(job_id))
     )
+    return project, job_id
+
+
+async def test_a_worker_that_lost_the_lock_stops_and_writes_nothing_more(site: Site) -> None:
+    """That somebody else holds it is found at the next renewal, after some 15 s."""
+    supabase, control = site.vidfab.supabase, site.vidfab.providers.control
+    await control.delay("/ark/*", 40)
+    worker = await site.worker(STORYBOARD_CONCURRENCY="1")
+    project, job_id = await generating(site)
     async with Redis.from_url(site.vidfab.redis.url) as client:
-        await client.delete(f"bull:{site.queue}:{job_id}:lock")
+        await client.set(f"bull:{site.queue}:{job_id}:lock", "another worker's token")
     await site.wait_for_line(worker, f"Lost the lock of job {job_id}", timeout_s=35)
     assert await worker.stop() == 0
 
@@ -46,4 +53,19 @@ async def test_a_worker_that_lost_the_lock_stops_and_writes_nothing_more(site: S
     assert [row["status"] for row in rows] == ["generating", "generating"]
     job = await site.app.job(job_id)
     assert job is not None
-    assert job.attempts_made == 0
+    assert (job.state, job.attempts_made) == ("active", 0)
+
+
+async def test_a_lock_that_ran_out_is_taken_again_while_nobody_has_the_job(site: Site) -> None:
+    """As after an outage of Redis, or of the worker, that was longer than the lock."""
+    control = site.vidfab.providers.control
+    await control.delay("/ark/*", 12)
+    await site.worker(STORYBOARD_CONCURRENCY="1")
+    _, job_id = await generating(site)
+    async with Redis.from_url(site.vidfab.redis.url) as client:
+        await client.delete(f"bull:{site.queue}:{job_id}:lock")
+    job = await site.finished(job_id, 60)
+
+    assert (job.state, job.attempts_made, job.stalled_counter) == ("completed", 1, 0)
+    assert len(site.app.events_of(job_id, "active")) == 1
+    assert (await control.paid()).images == 2

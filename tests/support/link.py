@@ -12,8 +12,18 @@ from core.context import JobContext
 from core.follow_ups import FollowUp
 
 
+class OpenFence:
+    """The lock of a job that nobody takes away."""
+
+    job_id = "job-1"
+
+    async def check(self) -> None:
+        return
+
+
 @dataclass
 class RecordingLink:
+    fence: OpenFence = field(default_factory=OpenFence)
     progress: list[dict[str, Any]] = field(default_factory=list)
     checkpoints: list[dict[str, Any]] = field(default_factory=list)
     added: list[FollowUp] = field(default_factory=list)

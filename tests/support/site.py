@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from sandbox.processes import Process
 from sandbox.producer import Event, JobView, NodeApp, Package
+from sandbox.redis import RedisServer
 from sandbox.vidfab import VidFab
 from sandbox.worker_process import start_worker
 
@@ -24,13 +25,24 @@ class Ended:
 
 
 class Site:
-    """A fresh queue with the real Node producer and observer on it."""
+    """A fresh queue with the real Node producer and observer on it.
 
-    def __init__(self, vidfab: VidFab, folder: Path, package: Package = "bullmq") -> None:
+    `redis` stands in for VidFab's, for tests that stop it.
+    """
+
+    def __init__(
+        self,
+        vidfab: VidFab,
+        folder: Path,
+        package: Package = "bullmq",
+        *,
+        redis: RedisServer | None = None,
+    ) -> None:
         self.vidfab = vidfab
         self.folder = folder
+        self.redis = redis or vidfab.redis
         self.queue = f"q-{uuid4().hex}"
-        self.app = NodeApp(vidfab.redis.url, self.queue, package)
+        self.app = NodeApp(self.redis.url, self.queue, package)
         self._parts = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -43,7 +55,8 @@ class Site:
 
     async def worker(self, **settings: str) -> Process:
         """A worker process on this queue, waiting for jobs; stopped with the test."""
-        process = await start_worker(self.vidfab.settings(self.queue, **settings), self.folder)
+        all_settings = {"BULLMQ_REDIS_URL": self.redis.url, **settings}
+        process = await start_worker(self.vidfab.settings(self.queue, **all_settings), self.folder)
         self._parts.push_async_callback(process.stop)
         return process
 

@@ -20,7 +20,7 @@ class Row:
     written: list[int] = field(default_factory=list)
     fails: bool = False
 
-    async def update(self, video_id: str, *, download_progress: int) -> None:
+    async def update_download(self, video_id: str, *, download_progress: int) -> None:
         self.written.append(download_progress)
         if self.fails:
             raise ServiceError("Supabase", "update", "away", retryable=True)

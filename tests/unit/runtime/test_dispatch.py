@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from core.context import JobContext
-from core.errors import NotOwner, PermanentError, RetryableError
+from core.errors import NotOwner, PermanentError, RetryableError, ServiceError
 from core.job_data import JobData, JobResult
 from core.registry import JobSpec, job
 from runtime.delivery import Delivery
 from runtime.dispatch import Dispatcher, Done
-from runtime.outcome import Fail, Outcome, Retry
+from runtime.outcome import Fail, FailLater, Outcome, Retry
 from tests.support.link import RecordingLink
 
 
@@ -35,11 +35,16 @@ def spec(body: Any = None, timeout: timedelta = timedelta(seconds=5)) -> JobSpec
 
 
 async def run(
-    job_spec: JobSpec, data: Any, *, attempts_made: int = 0, name: str = "double"
+    job_spec: JobSpec,
+    data: Any,
+    *,
+    attempts_made: int = 0,
+    name: str = "double",
+    hand_backs: int = 0,
 ) -> tuple[Done | Outcome, RecordingLink]:
     link = RecordingLink()
     dispatcher = Dispatcher({job_spec.name: job_spec}, services=None)  # type: ignore[arg-type]
-    delivery = Delivery("j1", name, data, attempts_made, attempts=3)
+    delivery = Delivery("j1", name, data, attempts_made, attempts=3, hand_backs=hand_backs)
     return await dispatcher.run(delivery, link, asyncio.Event()), link
 
 
@@ -103,6 +108,21 @@ async def test_rows_are_settled_after_the_last_failure_only(
 
     await run(failing, {"userId": "u", "size": 1}, attempts_made=attempts_made)
     assert calls == settled
+
+
+@pytest.mark.parametrize(("hand_backs", "kind"), [(0, FailLater), (20, Fail)])
+async def test_a_job_whose_rows_cannot_be_reached_fails_when_they_can(
+    hand_backs: int, kind: type[Outcome]
+) -> None:
+    failing = spec(raising(PermanentError("never")))
+
+    @failing.on_failure
+    async def settle(ctx: JobContext[Any], subject: JobData, reason: str) -> None:
+        raise ServiceError("Supabase", "update", "away", retryable=True)
+
+    outcome, _ = await run(failing, {"userId": "u", "size": 1}, hand_backs=hand_backs)
+    assert isinstance(outcome, kind)
+    assert outcome.reason == "never"
 
 
 async def test_rows_are_settled_for_a_payload_that_still_names_them() -> None:

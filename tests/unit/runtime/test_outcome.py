@@ -10,6 +10,7 @@ from core.errors import (
     ContentRejected,
     HandBack,
     InvalidData,
+    ProviderDown,
     RetryableError,
     ServiceError,
     UnsafeUrl,
@@ -26,6 +27,10 @@ def service_error(retryable: bool) -> ServiceError:
     return ServiceError("X", "do", "X is down", retryable=retryable)
 
 
+def returned(days: int = 0) -> Return:
+    return Return(timedelta(days), "handed back to the queue")
+
+
 @pytest.mark.parametrize(
     ("error", "early", "last"),
     [
@@ -35,8 +40,9 @@ def service_error(retryable: bool) -> ServiceError:
         (ContentRejected("no"), Fail("no"), Fail("no")),
         (service_error(True), Retry("X is down"), Fail("X is down")),
         (service_error(False), Fail("X is down"), Fail("X is down")),
-        (HandBack(), Return(timedelta(0)), Return(timedelta(0))),
-        (HandBack(timedelta(5)), Return(timedelta(5)), Return(timedelta(5))),
+        (HandBack(), returned(), returned()),
+        (HandBack(timedelta(5)), returned(5), returned(5)),
+        (ProviderDown("X", timedelta(9)), *2 * (Return(timedelta(9), "X is down"),)),
         (ValueError("bug"), Retry("ValueError: bug"), Fail("ValueError: bug")),
         (TimeoutError(), Retry("TimeoutError"), Fail("TimeoutError")),
         (
@@ -49,6 +55,12 @@ def service_error(retryable: bool) -> ServiceError:
 def test_outcomes(error: BaseException, early: Outcome, last: Outcome) -> None:
     assert decide(error, is_last_attempt=False) == early
     assert decide(error, is_last_attempt=True) == last
+
+
+def test_a_job_that_was_handed_back_too_often_burns_an_attempt() -> None:
+    down = ProviderDown("X", timedelta(9))
+    assert decide(down, is_last_attempt=False, may_return=False) == Retry("X is down")
+    assert decide(down, is_last_attempt=True, may_return=False) == Fail("X is down")
 
 
 def test_a_message_that_cannot_be_made_still_gives_a_reason() -> None:

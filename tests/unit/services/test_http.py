@@ -11,6 +11,7 @@ import pytest
 
 from config.settings import Settings
 from core.errors import ServiceError
+from services.circuit import Circuit
 from services.http import new_client, one_line, service_error, transport_error, with_retries
 
 MakeSettings = Callable[..., Settings]
@@ -165,7 +166,7 @@ def failure(**fields: Any) -> ServiceError:
 @pytest.mark.usefixtures("no_waits")
 async def test_passing_errors_are_tried_again() -> None:
     call = Failing(failure(), failure())
-    assert await with_retries(call, attempts=3) == "answer"
+    assert await with_retries(call, attempts=3, circuit=Circuit("X")) == "answer"
     assert call.calls == 3
 
 
@@ -174,7 +175,7 @@ async def test_the_last_error_is_raised_when_no_attempt_is_left() -> None:
     last = failure()
     call = Failing(failure(), last, failure())
     with pytest.raises(ServiceError) as raised:
-        await with_retries(call, attempts=2)
+        await with_retries(call, attempts=2, circuit=Circuit("X"))
     assert raised.value is last
     assert call.calls == 2
 
@@ -186,13 +187,13 @@ async def test_the_last_error_is_raised_when_no_attempt_is_left() -> None:
 async def test_other_errors_are_raised_at_once(error: Exception) -> None:
     call = Failing(error)
     with pytest.raises(type(error)):
-        await with_retries(call, attempts=5)
+        await with_retries(call, attempts=5, circuit=Circuit("X"))
     assert call.calls == 1
 
 
 async def first_wait(logged: Any, error: ServiceError) -> float:
     """Seconds before the second attempt; nobody waits for it."""
-    waiting = asyncio.create_task(with_retries(Failing(error), attempts=2))
+    waiting = asyncio.create_task(with_retries(Failing(error), attempts=2, circuit=Circuit("X")))
     async with asyncio.timeout(5):
         await logged.something.wait()
     waiting.cancel()

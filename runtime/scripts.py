@@ -1,0 +1,73 @@
+"""What this worker does to BullMQ's keys by scripts of its own, all of them atomic.
+
+Each begins with `hold.lua`: nothing is written for a job that another worker has.
+"""
+
+import json
+from collections.abc import Mapping
+from enum import IntEnum
+from importlib import resources
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+
+LOCK_MS = 30_000
+MAX_HAND_BACKS = 20
+
+_TOO_OFTEN = f"The job was handed back more than {MAX_HAND_BACKS} times"
+
+
+class Hold(IntEnum):
+    """What a script found: the job is ours, another worker's, or finished."""
+
+    OTHERS = 0
+    OURS = 1
+    GONE = 2
+
+
+class QueueScripts:
+    """The scripts of one queue. All raise RedisError."""
+
+    def __init__(self, redis: Redis, queue: str) -> None:
+        self._prefix = f"bull:{queue}:"
+        self._check_hold = _script(redis, "check_hold.lua")
+        self._checkpoint = _script(redis, "checkpoint.lua")
+        self._hand_back = _script(redis, "hand_back.lua")
+        self._put_off = _script(redis, "put_off.lua")
+
+    async def hold(self, job_id: str, token: str) -> Hold:
+        """Renew the lock, or take it again if it ran out and nobody else has the job."""
+        return await self._run(self._check_hold, job_id, token)
+
+    async def save_checkpoint(self, job_id: str, token: str, checkpoint: Mapping[str, Any]) -> Hold:
+        """Keep `checkpoint` in the job's hash, where the next delivery brings it along."""
+        return await self._run(self._checkpoint, job_id, token, json.dumps(checkpoint))
+
+    async def hand_back(self, job_id: str, token: str) -> Hold:
+        """To the front of the job's priority."""
+        places = ("wait", "paused", "prioritized", "meta", "marker", "events")
+        return await self._run(
+            self._hand_back, job_id, token, MAX_HAND_BACKS, _TOO_OFTEN, places=places
+        )
+
+    async def put_off(self, job_id: str, token: str, failure: str | None) -> Hold:
+        """Count a hand-back with a delay; with `failure` the next delivery only fails the job."""
+        return await self._run(self._put_off, job_id, token, failure or "")
+
+    async def _run(
+        self,
+        script: AsyncScript,
+        job_id: str,
+        token: str,
+        *more: str | int,
+        places: tuple[str, ...] = (),
+    ) -> Hold:
+        keys = [self._prefix + name for name in (job_id, "active", "stalled", *places)]
+        return Hold(int(await script(keys=keys, args=[job_id, token, LOCK_MS, *more])))
+
+
+def _script(redis: Redis, name: str) -> AsyncScript:
+    folder = resources.files("runtime")
+    parts = (folder.joinpath(part).read_text("utf-8") for part in ("hold.lua", name))
+    return redis.register_script("\n".join(parts))

@@ -1,0 +1,94 @@
+"""Tells a provider that is down from a request that fails.
+
+    closed ── 4 failures in a row, of more than one job ──> open ── after a pause ──> half open
+       ^                                                     ^                          │ one call
+       └────────────────────── it succeeds ──────────────────┼──────────────────────────┤
+                                                             └────── it fails ──────────┘
+
+While it is open nothing is asked: jobs go back to the queue for that long, no attempt burnt.
+"""
+
+import random
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from loguru import logger
+
+from core import fence
+from core.errors import ProviderDown, ServiceError
+
+# What one job alone meets may be its own fault, and its own attempts and backoff are for that.
+_FAILURES = 4
+_JOBS = 2
+_FIRST_PAUSE_S = 15.0
+_MAX_PAUSE_S = 300.0
+# Jobs that come back all at once would only meet each other.
+_SPREAD_S = 5.0
+
+
+class Circuit:
+    """The state of one provider as this worker sees it. `now` in seconds, for tests."""
+
+    def __init__(self, service: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._service = service
+        self._now = now
+        self._failures = 0
+        self._jobs: set[str | None] = set()
+        self._pause_s = 0.0
+        self._opens_until = 0.0
+        self._is_probed = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are refused, but for a probe."""
+        return self._pause_s > 0
+
+    @contextmanager
+    def call(self) -> Generator[None]:
+        """Around one call with all its tries. Raises ProviderDown in place of it when open."""
+        probes = self._admit()
+        try:
+            yield
+        except ServiceError as error:
+            self._failed(error) if error.retryable else self._succeeded()
+            raise
+        else:
+            self._succeeded()
+        finally:
+            self._is_probed = self._is_probed and not probes
+
+    def _admit(self) -> bool:
+        """Whether this call is the probe of an open circuit. Raises ProviderDown."""
+        if not self.is_open:
+            return False
+        left_s = self._opens_until - self._now()
+        if left_s > 0 or self._is_probed:
+            delay_s = max(left_s, 1.0) + random.uniform(0, _SPREAD_S)  # noqa: S311 (no secret)
+            raise ProviderDown(self._service, timedelta(seconds=delay_s))
+        self._is_probed = True
+        return True
+
+    def _failed(self, error: ServiceError) -> None:
+        self._failures += 1
+        self._jobs.add(fence.current_job())
+        if self.is_open or (self._failures >= _FAILURES and len(self._jobs) >= _JOBS):
+            self._open(error)
+
+    def _open(self, error: ServiceError) -> None:
+        now = self._now()
+        if now < self._opens_until:
+            return  # a call that began before the circuit opened
+        self._pause_s = min(max(_FIRST_PAUSE_S, 2 * self._pause_s), _MAX_PAUSE_S)
+        self._opens_until = now + self._pause_s
+        logger.error(
+            "{} is down, jobs that need it wait {:g} s: {}", self._service, self._pause_s, error
+        )
+
+    def _succeeded(self) -> None:
+        if self.is_open:
+            logger.info("{} is back", self._service)
+        self._failures = 0
+        self._jobs.clear()
+        self._pause_s = 0.0
