@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from importlib import resources
 from typing import Any, NoReturn
@@ -19,7 +20,7 @@ from bullmq.custom_errors import DelayedError, UnrecoverableError
 from loguru import logger
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from config.settings import Settings
 from runtime.delivery import Delivery, read_checkpoint, readable, safe_options
@@ -27,12 +28,15 @@ from runtime.dispatch import Dispatcher, Done
 from runtime.link import JobLink
 from runtime.outcome import Outcome, Retry, Return
 from runtime.redis_client import BLOCK_S
+from runtime.repeated_error import RepeatedError
 
 _LOCK_MS = 30_000
 # A cancelled handler gets this long to unwind before its job is handed back without it.
 _UNWIND_S = 1
 # The library's close() can hang while Redis is away; the process ends all the same.
 _CLOSE_S = 3
+# How long a free place waits after Redis refused to hand out a job.
+_REFUSED_S = 1
 
 
 class AttemptFailed(Exception):
@@ -135,7 +139,9 @@ class Consumer:
         """Wait for the attempt, or until the worker stops and its grace has passed."""
         out_of_time = asyncio.create_task(self._grace_over.wait())
         try:
-            await asyncio.wait({attempt, out_of_time}, return_when=asyncio.FIRST_COMPLETED)
+            # A library whose main loop has ended cancels its jobs, and waits for what they do then.
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({attempt, out_of_time}, return_when=asyncio.FIRST_COMPLETED)
             if not attempt.done():
                 attempt.cancel()
                 await asyncio.wait({attempt}, timeout=_UNWIND_S)
@@ -188,8 +194,20 @@ class Consumer:
         await self._dispatcher.settle(_delivery(job), link, str(job.deferredFailure))
 
     def _worker_error(self, error: Exception, job: Job | None = None) -> None:
-        about = f" on job {job.id}" if job is not None else ""
-        logger.warning("BullMQ reports{}: {}", about, error or type(error).__name__)
+        if job is None:
+            self._worker.repeated_error.failed(error)
+        else:
+            logger.warning("BullMQ reports on job {}: {}", job.id, error or type(error).__name__)
+
+    @property
+    def last_fetch(self) -> float:
+        """When Redis last answered a fetch, on the monotonic clock in seconds."""
+        return self._worker.last_fetch
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many jobs run as may."""
+        return len(self._running) >= self._settings.queue_concurrency
 
 
 class _SafeWorker(Worker):
@@ -201,6 +219,33 @@ class _SafeWorker(Worker):
     frees_id: Callable[[str], bool]
 
     before_deferred_failure: Callable[[Job], Awaitable[None]]
+
+    last_fetch = 0.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.repeated_error = RepeatedError("BullMQ reports")
+
+    async def moveToActive(self, token: str) -> Job | None:
+        """Also note that Redis answered, and that it hands out jobs again."""
+        job = await self._answered(super().moveToActive(token))
+        self.repeated_error.worked()
+        return job
+
+    async def waitForJob(self) -> int:
+        """Also note that Redis answered."""
+        return await self._answered(super().waitForJob())
+
+    async def _answered(self, question: Awaitable[Any]) -> Any:
+        try:
+            answer = await question
+        except ResponseError:
+            self.last_fetch = time.monotonic()
+            # The library asks again at once, for each free place: Redis may bill every question.
+            await asyncio.sleep(_REFUSED_S)
+            raise
+        self.last_fetch = time.monotonic()
+        return answer
 
     def emit(self, event_name: str, *args: Any, **kwargs: Any) -> None:
         """Call the listeners; one that raises would end the main loop or the lock renewal."""
