@@ -28,24 +28,38 @@ Concurrency = Annotated[
     int | None,
     typer.Option("--concurrency", min=1, max=1000, help="Jobs at a time (QUEUE_CONCURRENCY)."),
 ]
+ExitOnNoRedis = Annotated[
+    bool,
+    typer.Option("--exit-on-no-redis", help="End with code 1 when Redis is away at the start."),
+]
 
 
 @app.callback(invoke_without_command=True)
-def main(context: typer.Context, env_file: EnvFile = None, concurrency: Concurrency = None) -> None:
+def main(
+    context: typer.Context,
+    env_file: EnvFile = None,
+    concurrency: Concurrency = None,
+    exit_on_no_redis: ExitOnNoRedis = False,
+) -> None:
     """Python worker for VidFab's BullMQ queue. Without a command it runs the worker."""
     if context.invoked_subcommand is None:
-        _run(env_file, concurrency)
-    context.obj = (env_file, concurrency)
+        _run(env_file, concurrency, exit_on_no_redis)
+    context.obj = (env_file, concurrency, exit_on_no_redis)
 
 
 @app.command()
-def run(context: typer.Context, env_file: EnvFile = None, concurrency: Concurrency = None) -> None:
+def run(
+    context: typer.Context,
+    env_file: EnvFile = None,
+    concurrency: Concurrency = None,
+    exit_on_no_redis: ExitOnNoRedis = False,
+) -> None:
     """Take jobs from the queue until SIGTERM or Ctrl-C; running jobs finish or are handed back."""
-    before: tuple[Path | None, int | None] = context.obj
-    _run(env_file or before[0], concurrency or before[1])
+    before: tuple[Path | None, int | None, bool] = context.obj
+    _run(env_file or before[0], concurrency or before[1], exit_on_no_redis or before[2])
 
 
-def _run(env_file: Path | None, concurrency: int | None) -> None:
+def _run(env_file: Path | None, concurrency: int | None, exit_on_no_redis: bool) -> None:
     from config.logs import set_up_logs
     from config.settings import load_settings
 
@@ -58,7 +72,7 @@ def _run(env_file: Path | None, concurrency: int | None) -> None:
     set_up_logs(settings)
     from runtime.app import run as run_worker
 
-    raise typer.Exit(asyncio.run(run_worker(settings)))
+    raise typer.Exit(asyncio.run(run_worker(settings, wait_for_redis=not exit_on_no_redis)))
 
 
 @app.command()

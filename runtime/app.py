@@ -5,6 +5,8 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 from loguru import logger
 
@@ -13,7 +15,11 @@ from core.registry import discover
 from runtime import redis_client
 from runtime.consumer import Consumer
 from runtime.dispatch import Dispatcher
+from runtime.liveness import until_starved
+from runtime.loop_watch import LoopWatch
+from runtime.redis_wait import until_redis_answers
 from runtime.signals import stop_on_signal
+from runtime.work_folders import WorkFolder, remove_abandoned
 from services.bundle import Services
 
 EXIT_OK = 0
@@ -22,19 +28,29 @@ EXIT_CONSUMER_DIED = 70  # EX_SOFTWARE: the supervisor starts a new worker
 EXIT_UNCLEAN = 75  # EX_TEMPFAIL: Redis was away, jobs come back by the stalled check
 
 
-async def run(settings: Settings) -> int:
+async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
     """Consume jobs until a stop signal; returns the process's exit code."""
     logger.info("🚀 Starting VidFab BullMQ Worker...")
     logger.info("Environment: {}", settings.environment)
     stop = asyncio.Event()
     stop_on_signal(stop)
     try:
-        await redis_client.check(settings)
+        if not await _redis_answers(settings, stop, wait_for_redis):
+            logger.info("✅ Worker stopped gracefully")
+            return EXIT_OK
     except redis_client.RedisUnreachable as error:
         logger.error("❌ Worker startup failed: {}", error)
         return EXIT_STARTUP_FAILED
     async with _services(settings) as services:
         return await _consume(settings, services, stop)
+
+
+async def _redis_answers(settings: Settings, stop: asyncio.Event, wait: bool) -> bool:
+    """False when told to stop before it did. Raises RedisUnreachable."""
+    if wait:
+        return await until_redis_answers(settings, stop)
+    await redis_client.check(settings)
+    return True
 
 
 @asynccontextmanager
@@ -48,25 +64,49 @@ async def _services(settings: Settings) -> AsyncGenerator[Services]:
 
 async def _consume(settings: Settings, services: Services, stop: asyncio.Event) -> int:
     redis = redis_client.connect(settings)
-    consumer = Consumer(settings, redis, Dispatcher(discover(), services))
+    work_folder = WorkFolder()
+    consumer = Consumer(settings, redis, Dispatcher(discover(), services, work_folder.path))
     loop = await consumer.start()
     _announce(settings)
-    warming_up = asyncio.create_task(_warm_up(services))
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({stopped, loop}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    warming_up.cancel()
-    died = not stop.is_set()
-    if died:
-        logger.critical("The consumer ended by itself: {}", _why(loop))
-    logger.info("🛑 Shutting down worker...")
-    if not await consumer.stop(loop, timedelta(0) if died else settings.shutdown_grace):
+    with LoopWatch(lambda: os._exit(EXIT_CONSUMER_DIED)):
+        why = await _until_over(settings, services, consumer, loop, stop)
+        if why is not None:
+            logger.critical("{}", why)
+        logger.info("🛑 Shutting down worker...")
+        grace = timedelta(0) if loop.done() else settings.shutdown_grace
+        stopped = await consumer.stop(loop, grace)
+    await asyncio.to_thread(work_folder.remove)
+    if not stopped:
         logger.error("Redis did not answer: running jobs come back by the stalled check")
         # What the library left pending swallows every cancellation: asyncio could not end.
-        os._exit(EXIT_UNCLEAN)
+        os._exit(EXIT_UNCLEAN if why is None else EXIT_CONSUMER_DIED)
     await redis.aclose()
     logger.info("✅ Worker stopped gracefully")
-    return EXIT_CONSUMER_DIED if died else EXIT_OK
+    return EXIT_OK if why is None else EXIT_CONSUMER_DIED
+
+
+async def _until_over(
+    settings: Settings,
+    services: Services,
+    consumer: Consumer,
+    loop: asyncio.Task[None],
+    stop: asyncio.Event,
+) -> str | None:
+    """Until a stop signal, or until a new worker should take over: then the reason."""
+    ping = partial(redis_client.check, settings)
+    starved = asyncio.create_task(until_starved(consumer, ping), name="liveness")
+    stopped = asyncio.create_task(stop.wait())
+    warming_up = asyncio.create_task(_warm_up(services))
+    tidying = asyncio.create_task(asyncio.to_thread(remove_abandoned))
+    ends: set[asyncio.Task[Any]] = {loop, starved, stopped}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for task in (starved, stopped, warming_up, tidying):
+        task.cancel()
+    if stop.is_set():
+        return None
+    if loop.done():
+        return f"The consumer ended by itself: {_why(loop)}"
+    return "The consumer fetched nothing for five minutes although Redis answers"
 
 
 def _why(loop: asyncio.Task[None]) -> str:

@@ -12,6 +12,7 @@ import base64
 import os
 import socket
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -129,7 +130,9 @@ class Consumer:
         """Wait for the attempt, or until the worker stops and its grace has passed."""
         out_of_time = asyncio.create_task(self._grace_over.wait())
         try:
-            await asyncio.wait({attempt, out_of_time}, return_when=asyncio.FIRST_COMPLETED)
+            # A library whose main loop has ended cancels its jobs, and waits for what they do then.
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({attempt, out_of_time}, return_when=asyncio.FIRST_COMPLETED)
             if not attempt.done():
                 attempt.cancel()
                 await asyncio.wait({attempt}, timeout=_UNWIND_S)
@@ -207,8 +210,20 @@ class Consumer:
             attempt.cancel()
 
     def _worker_error(self, error: Exception, job: Job | None = None) -> None:
-        about = f" on job {job.id}" if job is not None else ""
-        logger.warning("BullMQ reports{}: {}", about, error or type(error).__name__)
+        if job is None:
+            self._worker.repeated_error.failed(error)
+        else:
+            logger.warning("BullMQ reports on job {}: {}", job.id, error or type(error).__name__)
+
+    @property
+    def last_fetch(self) -> float:
+        """When Redis last answered a fetch, on the monotonic clock in seconds."""
+        return self._worker.last_fetch
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many jobs run as may."""
+        return len(self._running) >= self._settings.queue_concurrency
 
 
 def _worker_options(settings: Settings, redis: Redis, backoff: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from runtime.outcome import Fail, FailLater, Outcome, decide
 from runtime.scripts import MAX_HAND_BACKS
 from services.bundle import Context, Services
 
-# Work folders lie in the system's temporary folder under this name.
+# A job's work folder begins so, wherever it lies.
 WORKDIR_PREFIX = "vidfab-"
 
 # The hook writes a few rows.
@@ -36,11 +36,20 @@ class Done:
 
 
 class Dispatcher:
-    """Finds the handler of a delivery, runs it and says what becomes of the job."""
+    """Finds the handler of a delivery, runs it and says what becomes of the job.
 
-    def __init__(self, specs: Mapping[str, JobSpec], services: Services) -> None:
+    `work_folder` says where the jobs' folders are made: else in the system's temporary folder.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, JobSpec],
+        services: Services,
+        work_folder: Callable[[], Path | None] = lambda: None,
+    ) -> None:
         self._specs = specs
         self._services = services
+        self._work_folder = work_folder
 
     def frees_id(self, name: str) -> bool:
         """Whether a finished job of this name must not stay under its id."""
@@ -54,7 +63,9 @@ class Dispatcher:
         spec = self._specs.get(delivery.name)
         attempt = delivery.attempts_made + 1
         observation = Observation(delivery.job_id, delivery.name, delivery.data, attempt)
-        with tempfile.TemporaryDirectory(prefix=WORKDIR_PREFIX, ignore_cleanup_errors=True) as path:
+        with tempfile.TemporaryDirectory(
+            prefix=WORKDIR_PREFIX, dir=self._work_folder(), ignore_cleanup_errors=True
+        ) as path:
             ctx = self._context(delivery, link, stopping, Path(path))
             with fenced(link.fence):
                 try:

@@ -1,32 +1,75 @@
 """The one Redis client of a worker, with the time-outs and retries that blocking commands need."""
 
 # redis-py types its keyword arguments only in part.
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
+import ssl
+from typing import Any
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
+from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    RedisError,
+)
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.settings import Settings
 
 # How long one blocking wait for a job lasts. Longer costs fewer commands when idle.
 BLOCK_S = 30
-# The answer to a blocking command comes after up to BLOCK_S: the margin tells slow from dead.
-_SOCKET_TIMEOUT_S = BLOCK_S + 10
+# The answer to that wait comes after up to BLOCK_S: the margin tells slow from dead.
+_WAIT_TIMEOUT_S = BLOCK_S + 5
+# For all other commands: well below the lock of a running job (30 s), so that a lock which is
+# renewed over a dead connection can be renewed again over a new one in time.
+_SOCKET_TIMEOUT_S = 10
 # 45 tries, at most 2 s apart, bridge an outage of about 80 s without losing a result.
 _RETRIES = 45
 
 
 class RedisUnreachable(Exception):
-    """Redis did not answer at the start. The message says where, why and what to check."""
+    """Redis did not answer as it should. The message says where, why and what to check.
+
+    `reason` is the why alone; `is_final` when waiting does not help, as with a wrong password.
+    """
+
+    def __init__(self, message: str, *, reason: str, is_final: bool) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.is_final = is_final
+
+
+class _Client(Redis):
+    """Gives the blocking wait more time for its answer than other commands get."""
+
+    async def parse_response(
+        self, connection: Connection, command_name: str | bytes, **options: Any
+    ) -> Any:
+        """As the library does. An overdue wait counts as one that brought nothing.
+
+        It is not repeated, as the library would: what it waited for may be there by now.
+        """
+        if command_name != "BZPOPMIN":
+            return await super().parse_response(connection, command_name, **options)
+        connection.socket_timeout = _WAIT_TIMEOUT_S
+        try:
+            return await super().parse_response(connection, command_name, **options)
+        except RedisTimeoutError:
+            # Half-open: the peer went without a word. Idle connections are most likely so too.
+            await self.connection_pool.disconnect(inuse_connections=False)
+            return None
+        finally:
+            connection.socket_timeout = _SOCKET_TIMEOUT_S
 
 
 def connect(settings: Settings) -> Redis:
     """A pooled client: a blocking wait then has a connection of its own. No I/O yet."""
-    return Redis.from_url(
+    return _Client.from_url(
         settings.redis_address(),
         decode_responses=True,
         socket_timeout=_SOCKET_TIMEOUT_S,
@@ -46,7 +89,7 @@ async def check(settings: Settings) -> None:
     try:
         await client.ping()
     except (RedisError, OSError) as error:
-        raise RedisUnreachable(_explain(settings, error)) from error
+        raise _explain(settings, error) from error
     finally:
         await client.aclose()
 
@@ -57,12 +100,21 @@ def address(settings: Settings) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _explain(settings: Settings, error: Exception) -> str:
+def _explain(settings: Settings, error: Exception) -> RedisUnreachable:
     where = address(settings)
-    if isinstance(error, AuthenticationError) or "NOAUTH" in str(error):
-        return f"Redis at {where} refused the password; check it in BULLMQ_REDIS_URL"
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return (
+    reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    if isinstance(error, AuthenticationError) or "NOAUTH" in reason:
+        message = f"Redis at {where} refused the password; check it in BULLMQ_REDIS_URL"
+        return RedisUnreachable(message, reason=reason, is_final=True)
+    message = (
         f"Redis at {where} does not answer ({reason}); check that it runs, that the address in "
         "BULLMQ_REDIS_URL is right (rediss:// for TLS), and that no firewall is in between"
     )
+    return RedisUnreachable(message, reason=reason, is_final=_is_final(error))
+
+
+def _is_final(error: Exception) -> bool:
+    """Rights and database numbers do not change by waiting, nor do certificates."""
+    if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError):
+        return True
+    return isinstance(error, NoPermissionError) or "DB index" in str(error)

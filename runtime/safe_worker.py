@@ -17,16 +17,18 @@ from typing import Any
 
 from bullmq import Job, Worker
 from loguru import logger
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from runtime.delivery import readable, safe_options
 from runtime.lease import Lease
+from runtime.repeated_error import RepeatedError
 from runtime.scripts import Hold, QueueScripts
 
 # A stalled check that waited longer than this for an answer waited for Redis to come back.
 _PROMPT_S = 5
 # The client itself bridges 80 s; after this long the job is left to the stalled check.
 _END_WITHIN_S = 15 * 60
+# Between two questions that Redis refused.
 _PAUSE_S = 1.0
 _REFUSALS = 3
 # The library's scripts that end an attempt, and at which place they take the lock's token.
@@ -38,6 +40,7 @@ class SafeWorker(Worker):
 
     `frees_id` says of a job's name whether a finished one is removed at once. `settle_deferred`
     settles the rows of a job that is to fail; False means that the job went back to the queue.
+    `last_fetch` is when Redis last answered a fetch, in seconds on the monotonic clock.
     """
 
     def __init__(
@@ -52,6 +55,8 @@ class SafeWorker(Worker):
     ) -> None:
         super().__init__(queue, process, options)
         self.leases: dict[str, Lease] = {}
+        self.last_fetch = 0.0
+        self.repeated_error = RepeatedError("BullMQ reports")
         self._own_scripts = scripts
         self._frees_id = frees_id
         self._settle_deferred = settle_deferred
@@ -70,10 +75,31 @@ class SafeWorker(Worker):
                 logger.exception("A listener of '{}' failed", event_name)
 
     def lease(self, job_id: str, token: str, on_loss: Callable[[], None]) -> Lease:
-        """The hold on a job that was just taken; renewed until `release`."""
+        """The hold on a job that was just taken, renewed while it is in `leases`."""
         lease = Lease(job_id, lambda: self._own_scripts.hold(job_id, token), on_loss)
         self.leases[job_id] = lease
         return lease
+
+    async def moveToActive(self, token: str) -> Job | None:
+        """Also note that Redis answered, and that it hands out jobs again."""
+        job = await self._answered(super().moveToActive(token))
+        self.repeated_error.worked()
+        return job
+
+    async def waitForJob(self) -> int:
+        """Also note that Redis answered."""
+        return await self._answered(super().waitForJob())
+
+    async def _answered(self, question: Awaitable[Any]) -> Any:
+        try:
+            answer = await question
+        except ResponseError:
+            self.last_fetch = time.monotonic()
+            # The library asks again at once, for each free place: Redis may bill every question.
+            await asyncio.sleep(_PAUSE_S)
+            raise
+        self.last_fetch = time.monotonic()
+        return answer
 
     async def nextJobFromJobData(
         self, job_data: dict[str, str] | None = None, *args: Any, **kwargs: Any
@@ -154,7 +180,7 @@ class SafeWorker(Worker):
                 except (RedisError, OSError) as error:
                     if time.monotonic() > give_up_at:
                         raise
-                    logger.warning("The end of job {} waits for Redis: {}", end.job_id, error)
+                    self.repeated_error.failed(error)
                     await asyncio.sleep(_PAUSE_S)
                 except TypeError:  # the library's way to say that the script refused
                     break

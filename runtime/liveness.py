@@ -1,0 +1,90 @@
+"""Whether the worker still gets at its jobs: the rule, and the loop that follows it.
+
+A worker that cannot fetch although Redis answers will not recover by itself: it must end, so that
+its supervisor starts another one. An outage of Redis is no reason: it would be the same for the
+next worker. Busy with as many jobs as it may run, a worker has no need to fetch.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Protocol
+
+from runtime.redis_client import BLOCK_S, RedisUnreachable
+from runtime.repeated_error import RepeatedError
+
+LIMIT = timedelta(minutes=5)
+
+_CHECK_S = 5
+# A well worker fetches at least once in BLOCK_S. Asked only after that, PING costs nothing on a
+# Redis that is billed by the command.
+_QUIET_S = BLOCK_S + 10
+
+
+class Fetching(Protocol):
+    """What the consumer shows of itself."""
+
+    @property
+    def last_fetch(self) -> float:
+        """When Redis last answered a fetch, on the monotonic clock in seconds."""
+        ...
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many jobs run as may."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """When each was last seen, on one monotonic clock in seconds."""
+
+    fetch: float
+    full: float
+    silence: float
+    """Redis left a PING unanswered."""
+
+
+def is_quiet(signs: Signs, now: float) -> bool:
+    """Whether it is time to ask if Redis answers at all."""
+    return now - max(signs.fetch, signs.full) > _QUIET_S
+
+
+def is_starved(signs: Signs, now: float, limit: timedelta = LIMIT) -> bool:
+    """Whether nothing was fetched for `limit` though Redis answered and a job would have fitted."""
+    return now - max(signs.fetch, signs.full, signs.silence) >= limit.total_seconds()
+
+
+async def until_starved(
+    consumer: Fetching,
+    ping: Callable[[], Awaitable[None]],
+    *,
+    limit: timedelta = LIMIT,
+    check_s: float = _CHECK_S,
+) -> None:
+    """Return once the worker is starved. `ping` raises RedisUnreachable."""
+    outage = RepeatedError("No job can be fetched")
+    began = time.monotonic()
+    signs = Signs(began, began, began)
+    while not is_starved(signs, time.monotonic(), limit):
+        await asyncio.sleep(check_s)
+        signs = await _look(consumer, signs, ping, outage)
+
+
+async def _look(
+    consumer: Fetching, before: Signs, ping: Callable[[], Awaitable[None]], outage: RepeatedError
+) -> Signs:
+    now = time.monotonic()
+    full = now if consumer.is_full else before.full
+    signs = replace(before, fetch=consumer.last_fetch, full=full)
+    if not is_quiet(signs, now):
+        outage.worked()
+        return signs
+    try:
+        await ping()
+    except RedisUnreachable as error:
+        outage.failed(error)
+        return replace(signs, silence=time.monotonic())
+    return signs

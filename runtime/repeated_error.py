@@ -1,0 +1,78 @@
+"""An error that may come many times a second, told without a flood."""
+
+import re
+import time
+from collections.abc import Callable
+
+from loguru import logger
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
+
+_EVERY_S = 60
+_MAX_TEXT = 300
+
+# Redis's own words, which a script's error carries somewhere inside, and what to do about them.
+_ADVICE = {
+    "READONLY": "it is a read-only replica, BULLMQ_REDIS_URL must name the primary",
+    "OOM": "its memory is full, raise maxmemory or remove old jobs",
+    "MISCONF": "it cannot write to its disk, look into its own log",
+    "NOPERM": "its user lacks a right that BullMQ needs",
+    "MASTERDOWN": "it is a replica that lost its primary",
+    "NOREPLICAS": "it has fewer replicas than min-replicas-to-write",
+    "CLUSTERDOWN": "its cluster is down",
+}
+_CODE = re.compile(rf"\b({'|'.join(_ADVICE)})\b")
+# The client takes these off the message.
+_CODE_OF_TYPE: dict[type[Exception], str] = {
+    ReadOnlyError: "READONLY",
+    OutOfMemoryError: "OOM",
+    NoPermissionError: "NOPERM",
+}
+
+
+class RepeatedError:
+    """Says the first error of a kind at once, then one line a minute, then that it is over.
+
+    Errors that come and go are not told more often than that either.
+    """
+
+    def __init__(self, headline: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._headline = headline
+        self._clock = clock
+        self._said_at: dict[str, float] = {}
+        self._began = 0.0
+        self._count = 0
+        self._is_said = False
+
+    def failed(self, error: Exception) -> None:
+        """Count it, and say it if it is new or a minute has passed."""
+        now = self._clock()
+        if self._count == 0:
+            self._began = now
+        self._count += 1
+        code = _code(error)
+        kind = code or type(error).__name__
+        said_at = self._said_at.get(kind)
+        if said_at is not None and now - said_at < _EVERY_S:
+            return
+        self._said_at[kind] = now
+        self._is_said = True
+        advice = f" ({_ADVICE[code]})" if code else ""
+        times = f", {self._count} errors in {now - self._began:.0f} s" if said_at else ""
+        logger.warning("{}: {}{}{}", self._headline, _one_line(error), advice, times)
+
+    def worked(self) -> None:
+        """It succeeded: say so if somebody was told that it failed."""
+        if not self._is_said:
+            return
+        seconds = self._clock() - self._began
+        logger.info("Redis works again after {} errors in {:.0f} s", self._count, seconds)
+        self._count, self._is_said = 0, False
+
+
+def _code(error: Exception) -> str | None:
+    found = _CODE.search(str(error))
+    return found[1] if found else _CODE_OF_TYPE.get(type(error))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:_MAX_TEXT] or type(error).__name__

@@ -1,0 +1,171 @@
+"""The worker as a process whose Redis is late, refuses, or falls silent."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from sandbox.processes import LOOPBACK, Process, free_port, logged
+from sandbox.producer import NodeApp
+from sandbox.redis import RedisServer
+from sandbox.worker_process import READY, new_worker, start_worker
+from tests.support.proxy import Proxy
+
+QUEUE = "q"
+
+
+def settings(url: str) -> dict[str, str]:
+    """No job here asks for the database."""
+    return {
+        "BULLMQ_REDIS_URL": url,
+        "QUEUE_PREFIX": QUEUE,
+        "SUPABASE_URL": f"http://{LOOPBACK}:1",
+        "SUPABASE_SERVICE_KEY": "sb_secret_unused",
+    }
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[RedisServer]:
+    async with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def app(redis: RedisServer) -> AsyncIterator[NodeApp]:
+    async with NodeApp(redis.url, QUEUE) as app:
+        await app.observe()
+        yield app
+
+
+async def add(app: NodeApp) -> str:
+    data = {"userId": str(uuid4()), "operation": "add"}
+    return await app.add("update_quota", data, {"priority": 4, "removeOnComplete": True})
+
+
+async def completed(app: NodeApp, timeout_s: float = 5) -> None:
+    await app.wait_for(await add(app), "completed", timeout_s)
+
+
+async def line(worker: Process, text: str, timeout_s: float = 10) -> None:
+    async with asyncio.timeout(timeout_s):
+        while text not in worker.log.read_text("utf-8"):  # noqa: ASYNC110 (a file)
+            await asyncio.sleep(0.02)
+
+
+# -- started before Redis -----------------------------------------------------------------------
+
+
+async def test_a_worker_waits_for_a_redis_that_comes_later(tmp_path: Path) -> None:
+    redis = RedisServer()
+    worker = new_worker(settings(redis.url), tmp_path)
+    try:
+        await worker.start(logged(worker.log, "Still no Redis"))
+        async with redis, NodeApp(redis.url, QUEUE) as app:
+            await app.observe()
+            await line(worker, READY, 11)  # the longest wait is 10 s
+            await completed(app)
+    finally:
+        await worker.stop()
+    log = worker.log.read_text("utf-8")
+    assert log.count("check that it runs") == 1
+    assert f"Redis at redis://{LOOPBACK}:{redis.port}/0 does not answer" in log
+    assert "❌" not in log
+    assert "Traceback" not in log
+
+
+async def test_a_supervisor_may_want_to_wait_itself(tmp_path: Path) -> None:
+    url = f"redis://:pass-word@{LOOPBACK}:{free_port()}/0"
+    worker = new_worker(settings(url), tmp_path, "--exit-on-no-redis")
+    await worker.start()
+    assert await worker.wait(15) == 1
+    log = worker.log.read_text("utf-8")
+    assert log.count(f"❌ Worker startup failed: Redis at redis://{LOOPBACK}:") == 1
+    assert "pass-word" not in log
+    assert "next try" not in log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_stop_signal_ends_the_wait(tmp_path: Path, number: signal.Signals) -> None:
+    worker = new_worker(settings(f"redis://{LOOPBACK}:{free_port()}/0"), tmp_path)
+    await worker.start(logged(worker.log, "Waiting for it"))
+    worker.signal(number)
+    assert await worker.wait(3) == 0
+    assert "✅ Worker stopped gracefully" in worker.log.read_text("utf-8")
+
+
+async def test_a_wrong_password_is_not_waited_for(redis: RedisServer, tmp_path: Path) -> None:
+    async with Redis.from_url(redis.url) as client:
+        await client.config_set("requirepass", "the-right-one")
+    for password in ("", ":the-wrong-one@"):
+        worker = new_worker(settings(f"redis://{password}{LOOPBACK}:{redis.port}/0"), tmp_path)
+        await worker.start()
+        assert await worker.wait(15) == 1
+        log = worker.log.read_text("utf-8")
+        assert "refused the password; check it in BULLMQ_REDIS_URL" in log
+
+
+# -- Redis answers with errors ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """How a Redis comes to refuse, how it recovers, and what an operator reads meanwhile."""
+
+    begins: tuple[str, ...]
+    ends: tuple[str, ...]
+    said: str
+
+
+TROUBLES = {
+    "read-only replica": Trouble(
+        ("REPLICAOF", LOOPBACK, str(free_port())),
+        ("REPLICAOF", "NO", "ONE"),
+        "it is a read-only replica",
+    ),
+    "out of memory": Trouble(
+        ("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0"), "memory is full"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+async def test_a_redis_that_refuses_is_survived(
+    redis: RedisServer, app: NodeApp, tmp_path: Path, name: str
+) -> None:
+    trouble = TROUBLES[name]
+    async with Redis.from_url(redis.url) as client:
+        job_id = await add(app)
+        await client.execute_command(*trouble.begins)
+        worker = await start_worker(settings(redis.url), tmp_path)
+        await line(worker, trouble.said)
+        await asyncio.sleep(3)  # the library reports ten times a second for each free place
+        assert worker.log.read_text("utf-8").count(trouble.said) == 1
+        await client.execute_command(*trouble.ends)
+        began = time.monotonic()
+        await app.wait_for(job_id, "completed", 5)
+        await line(worker, "Redis works again after", 5)
+    assert time.monotonic() - began < 5
+    assert await worker.stop() == 0
+
+
+# -- Redis falls silent -------------------------------------------------------------------------
+
+
+async def test_half_open_connections_are_noticed(
+    redis: RedisServer, app: NodeApp, tmp_path: Path
+) -> None:
+    """As when a firewall forgets them: nothing arrives any more, and no end either."""
+    async with Proxy(redis.port) as proxy:
+        worker = await start_worker(settings(f"redis://{LOOPBACK}:{proxy.port}/0"), tmp_path)
+        await completed(app)
+        await asyncio.sleep(0.5)  # so that it waits again, with a whole wait before it
+        proxy.freeze()
+        await completed(app, 60)
+        await completed(app)
+        await worker.stop()

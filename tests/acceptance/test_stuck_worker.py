@@ -1,0 +1,78 @@
+"""A worker that gets at no more jobs makes room for a new one, and loses none."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox.processes import LOOPBACK, Process, logged
+from sandbox.producer import NodeApp
+from sandbox.redis import RedisServer
+from sandbox.worker_process import READY, ROOT
+
+# The whole worker, but for shorter limits and a job that only waits. After its first job,
+# {stuck} is what becomes of the consumer.
+STUCK = """
+import asyncio, os, sys
+from datetime import timedelta
+from functools import partial
+from config.environment import Environment
+from config.logs import set_up_logs
+from config.settings import load_settings
+from core.job_data import JobData, JobResult
+from core.registry import job
+from runtime import app, consumer, liveness
+
+@job("wait", timeout=timedelta(minutes=1))
+async def wait(ctx, data: JobData) -> JobResult:
+    stuck.set()
+    await asyncio.Event().wait()
+
+async def main(settings):
+    global stuck
+    stuck = asyncio.Event()
+    return await app.run(settings)
+
+async def fetch_nothing(self, *_):
+    await stuck.wait()
+    {stuck}
+
+liveness._QUIET_S = 0.2
+app.until_starved = partial(liveness.until_starved, limit=timedelta(seconds=1), check_s=0.1)
+app.discover = lambda: {{"wait": wait}}
+consumer._SafeWorker.waitForJob = fetch_nothing
+settings = load_settings(environment=Environment(dict(os.environ), {{}}))
+set_up_logs(settings)
+sys.exit(asyncio.run(main(settings)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("stuck", "said"),
+    [
+        ("await asyncio.Event().wait()", "fetched nothing for five minutes although Redis answers"),
+        ("raise asyncio.CancelledError", "The consumer ended by itself: "),
+    ],
+)
+async def test_it_ends_with_70_and_hands_its_jobs_back(
+    stuck: str, said: str, tmp_path: Path
+) -> None:
+    async with RedisServer() as redis, NodeApp(redis.url, "q") as app:
+        await app.observe()
+        environment = {
+            "BULLMQ_REDIS_URL": redis.url,
+            "QUEUE_PREFIX": "q",
+            "SUPABASE_URL": f"http://{LOOPBACK}:1",
+            "SUPABASE_SERVICE_KEY": "sb_secret_unused",
+            "SHUTDOWN_GRACE_S": "0",
+            "PYTHONUTF8": "1",
+        }
+        command = [sys.executable, "-c", STUCK.format(stuck=stuck)]
+        worker = Process(command, tmp_path / "log", name="worker", cwd=ROOT, env=environment)
+        await worker.start(logged(worker.log, READY))
+        job_id = await app.add("wait", {"userId": "u"}, {"priority": 3})
+        assert await worker.wait(15) == 70
+        assert said in worker.log.read_text("utf-8")
+        job = await app.job(job_id)
+        assert job is not None
+        assert (job.state, job.attempts_made) == ("prioritized", 0)

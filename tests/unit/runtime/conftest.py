@@ -1,0 +1,15 @@
+"""What the worker logged during a test."""
+
+from collections.abc import Iterator
+
+import pytest
+from loguru import logger
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """One `LEVEL message` each."""
+    found: list[str] = []
+    sink = logger.add(lambda line: found.append(line.strip()), format="{level} {message}")
+    yield found
+    logger.remove(sink)
