@@ -14,6 +14,7 @@ from runtime import redis_client
 from runtime.consumer import Consumer
 from runtime.dispatch import Dispatcher
 from runtime.signals import stop_on_signal
+from runtime.supervisor import say_ready
 from services.bundle import Services
 
 EXIT_OK = 0
@@ -51,6 +52,7 @@ async def _consume(settings: Settings, services: Services, stop: asyncio.Event) 
     consumer = Consumer(settings, redis, Dispatcher(discover(), services))
     loop = await consumer.start()
     _announce(settings)
+    say_ready()
     warming_up = asyncio.create_task(_warm_up(services))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({stopped, loop}, return_when=asyncio.FIRST_COMPLETED)
