@@ -1,15 +1,25 @@
-// pm2 start ecosystem.config.js; pm2 scale vidfab-worker 3
+// pm2 start ecosystem.config.js; pm2 scale vidfab-worker 3; pm2 reload vidfab-worker
+const path = require('node:path')
+
 module.exports = {
   apps: [
     {
       name: 'vidfab-worker',
       script: 'worker.py',
-      interpreter: '.venv/bin/python',
+      // Absolute: PM2 looks for a relative one from where it is called, not from `cwd`.
+      interpreter: path.join(__dirname, '.venv/bin/python'),
       cwd: __dirname,
       exec_mode: 'fork',
       instances: 1,
-      // Above SHUTDOWN_GRACE_S (4 s) and the few seconds that handing back and closing may take.
-      kill_timeout: 10000,
+      // `start`, `scale` and `reload` go on to the next worker when this one waits for jobs.
+      wait_ready: true,
+      listen_timeout: 30000,
+      // SIGKILL comes this long after SIGINT. A worker needs up to 5 s more than SHUTDOWN_GRACE_S
+      // to hand back and close; PM2 goes on as soon as it has ended, so room costs no time.
+      kill_timeout: 30000,
+      // Without growing pauses PM2 gives up after 16 quick failures: a Redis that is away for
+      // some seconds would leave the worker stopped.
+      exp_backoff_restart_delay: 500,
       max_memory_restart: '1G',
       env: { PYTHONUNBUFFERED: '1', NODE_ENV: 'production' },
     },

@@ -19,6 +19,7 @@ from runtime.liveness import until_starved
 from runtime.loop_watch import LoopWatch
 from runtime.redis_wait import until_redis_answers
 from runtime.signals import stop_on_signal
+from runtime.supervisor import say_ready
 from runtime.work_folders import WorkFolder, remove_abandoned
 from services.bundle import Services
 
@@ -68,6 +69,7 @@ async def _consume(settings: Settings, services: Services, stop: asyncio.Event) 
     consumer = Consumer(settings, redis, Dispatcher(discover(), services, work_folder.path))
     loop = await consumer.start()
     _announce(settings)
+    say_ready()
     with LoopWatch(lambda: os._exit(EXIT_CONSUMER_DIED)):
         why = await _until_over(settings, services, consumer, loop, stop)
         if why is not None:
