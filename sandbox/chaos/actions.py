@@ -157,13 +157,13 @@ _STATUSES = (429, 500, 502, 503, 504)
 def _provider_fault(rng: random.Random) -> Fault:
     """Once or a few times, beginning with one of the next calls.
 
-    `accepted` on paths where something is bought: it is paid for, and the answer does not come.
+    Some purchases are `accepted`: paid for, and the answer does not come.
     """
     path = rng.choice((*_API_PATHS, *_MEDIA_PATHS))
     kind = rng.choice(("status", "status", "truncated", "reset", "delay"))
     status = rng.choice(_STATUSES)
     wait = {"Retry-After": "1"} if status == 429 and rng.random() < 0.5 else {}
-    accepted = kind in {"status", "reset"} and status != 429 and rng.random() < 0.3
+    is_bought = path in {IMAGES, RENDERS} and kind in {"status", "reset"} and status != 429
     return Fault(
         match=Match(path=path),
         nth=rng.randint(1, 3),
@@ -173,7 +173,7 @@ def _provider_fault(rng: random.Random) -> Fault:
         truncate_bytes=rng.randint(0, 4000) if kind == "truncated" else None,
         reset=kind == "reset",
         delay_s=rng.uniform(1, 4) if kind == "delay" else None,
-        accepted=accepted,
+        accepted=is_bought and rng.random() < 0.3,
     )
 
 

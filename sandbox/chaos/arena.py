@@ -94,6 +94,14 @@ class Arena:
         self.ledger.take(self.app.events)
         return self.ledger
 
+    def is_idle(self, job_id: str) -> bool:
+        """Whether all additions under this id have been seen, and their ends too."""
+        ledger = self.look()
+        added = sum(one.job_id == job_id for one in self.app.asked)
+        seen = ledger.of(job_id)
+        duplicates = ledger.duplicates[QUEUE, job_id]
+        return len(seen) + duplicates >= added and not any(run.is_open for run in seen)
+
     async def unfinished(self) -> int:
         """How many jobs Redis holds that are not at their end, on both queues."""
         open_states = ("waiting", "prioritized", "active", "delayed", "paused", "waiting-children")

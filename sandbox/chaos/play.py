@@ -23,8 +23,9 @@ _ROUND_S = (0.4, 2.4)
 # A job whose worker was killed is back after at most 60 s; then it has to be done.
 _DRAIN_LIMIT_S = 180
 _LOOK_EVERY_S = 0.5
-# A clip that Seedance still makes at the end is ready after 2 s.
+# A clip that Seedance still makes at the end is ready after 2 s, and downloaded in less.
 _MAX_POLLS = 5
+_POLL_LIMIT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +90,20 @@ async def _settled(arena: Arena, traffic: Traffic) -> tuple[int, int]:
     Returns how many jobs are not, and how many quota rows were wrong before they were recounted.
     """
     await calm(arena)
-    undrained = await _drained(arena)
+    await _drained(arena, _DRAIN_LIMIT_S)
     for _ in range(_MAX_POLLS):
-        if undrained or not await traffic.poll(limit=200):
+        if not await traffic.poll(limit=200):
             break
-        undrained = await _drained(arena)
+        await _drained(arena, _POLL_LIMIT_S)
     drifted = len(await wrong_quotas(arena.vidfab.supabase))
     await traffic.recount()
-    return undrained or await _drained(arena), drifted
+    return await _drained(arena, _POLL_LIMIT_S), drifted
 
 
-async def _drained(arena: Arena) -> int:
+async def _drained(arena: Arena, limit_s: float) -> int:
     """Wait until no job is open; returns how many are when time is up."""
-    ends = time.monotonic() + _DRAIN_LIMIT_S
-    while open_jobs := await arena.unfinished() + len(arena.look().open_runs):
+    ends = time.monotonic() + limit_s
+    while open_jobs := await arena.unfinished() or len(arena.look().open_runs):
         if time.monotonic() > ends:
             return open_jobs
         await _promote(arena)

@@ -17,7 +17,7 @@ Play = Callable[[random.Random], Awaitable[None]]
 
 # More than this is a backlog that the drain would have to work off.
 _ENOUGH_OPEN = 50
-_PER_ROUND = (1, 1, 2, 3)
+_PER_ROUND = (1, 2, 2, 3)
 # A user makes so many things before the next one comes.
 _THINGS_OF_A_USER = 8
 _SCENES = ("A red door", "雨中的猫", "The kitchen at night", "Bob opens a suitcase")
@@ -84,11 +84,10 @@ class Traffic:
 
     async def _storyboards_again(self, rng: random.Random) -> None:
         """The next version of all pictures of a project whose earlier jobs are at their end."""
-        ledger = self._arena.look()
         done = [
             project_id
             for project_id, jobs in self._versions.items()
-            if all(not run.is_open for job_id in jobs for run in ledger.of(job_id))
+            if all(map(self._arena.is_idle, jobs))
         ]
         choice = rng.random()
         if done:
@@ -140,12 +139,9 @@ class Traffic:
             "order": "created_at",
         }
         rows = await self._supabase.rows("video_agent_projects", **ready)
-        ledger, choice = self._arena.look(), rng.random()
-        idle = [
-            row["id"]
-            for row in rows
-            if all(not run.is_open for run in ledger.of(f"va_compose_{row['id']}"))
-        ]
+        choice = rng.random()
+        # The app removes the job before it adds a new one: not while that waits.
+        idle = [row["id"] for row in rows if self._arena.is_idle(f"va_compose_{row['id']}")]
         if idle:
             project = self.projects[idle[int(choice * len(idle))]]
             await app_videos.enqueue_compose(self._app, project)
