@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench format lock clean
+.PHONY: help setup run demo test chaos check bench format lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ demo: setup ## Play a whole project on this machine, without account or key
 
 test: setup ## Run all tests: unit, integration, acceptance
 	@$(BIN)/python -m pytest
+
+ROUNDS ?= 200
+chaos: setup ## Kill and break everything for ROUNDS=200 [SEED=n], then see that nothing was lost
+	@$(BIN)/python -m sandbox.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 bench: setup ## Measure start, memory, a batch of pictures and transfers of 450 MB
 	@$(BIN)/python -m bench.first_figures

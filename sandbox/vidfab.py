@@ -24,12 +24,13 @@ _VENDOR_SETTINGS = (
 class VidFab:
     """Everything around the worker, started together and gone together.
 
-    `plain` pictures cost the machine next to nothing: for benchmarks.
+    `plain` pictures cost the machine next to nothing: for benchmarks. With `appendonly` the queue
+    survives a restart of Redis.
     """
 
-    def __init__(self, *, plain: bool = False) -> None:
+    def __init__(self, *, plain: bool = False, appendonly: bool = False) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="vidfab-providers-"))
-        self.redis = RedisServer()
+        self.redis = RedisServer(appendonly=appendonly)
         self.supabase = SupabaseLite()
         self.providers = Providers(self._folder, plain=plain)
         self._parts = AsyncExitStack()

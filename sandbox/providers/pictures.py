@@ -92,6 +92,12 @@ def encoded(image: Image.Image, kind: Format = "JPEG") -> bytes:
     return out.getvalue()
 
 
+def with_comment(jpeg: bytes, text: str) -> bytes:
+    """The JPEG with a comment segment behind its first marker."""
+    comment = text.encode()
+    return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]
+
+
 def palette_of(number: int) -> Palette:
     """Neighbouring shots differ in colour."""
     words = _PALETTES[(number - 1) % len(_PALETTES)].split()

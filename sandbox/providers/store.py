@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode
 
 from sandbox.providers.clips import Clip, make_clip
-from sandbox.providers.pictures import Format, Picture, render
+from sandbox.providers.pictures import Format, Picture, render, with_comment
 
 MEDIA_HOST = "media.vidfab.test"
 # The same server under the name of Google's files API, to which the worker shows its key.
@@ -24,7 +24,10 @@ _AT_ONCE = 2
 
 
 class Store:
-    """Files by their path on the media host; `plain` draws each size once and without text."""
+    """Files by their path on the media host.
+
+    `plain` draws each size once and without text; a JPEG then holds its text as a comment.
+    """
 
     def __init__(self, folder: Path, font: Path | None = None, *, plain: bool = False) -> None:
         self.folder = folder
@@ -78,10 +81,12 @@ class Store:
     async def picture(self, picture: Picture, kind: Format = "JPEG") -> bytes:
         """Drawn in a thread."""
         if self._plain:
+            text = picture.text
             picture = replace(picture, number=1, text="", style="", references=None)
             name = f"plain/{picture.width}x{picture.height}.{kind.lower()}"
             self._wanted[name] = picture
-            return (await self._made(name)).read_bytes()
+            drawn = (await self._made(name)).read_bytes()
+            return with_comment(drawn, text) if kind == "JPEG" else drawn
         return await self._drawn(picture, kind)
 
     async def save(self, path: str, data: bytes) -> str:
