@@ -9,9 +9,6 @@ import pytest
 
 from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
 from sandbox.processes import Process
-from sandbox.producer import NodeApp
-from sandbox.redis import RedisServer
-from sandbox.vidfab import VidFab
 from sandbox.worker_process import ROOT, new_worker, start_worker
 from tests.support.site import Site
 
@@ -108,20 +105,6 @@ async def test_longer_jobs_are_handed_back_and_go_on_elsewhere(site: Site) -> No
     assert sum("SHOT-2" in prompt for prompt in asked) == 2  # the one in flight at the signal
 
 
-async def test_a_second_signal_ends_it_at_once(site: Site) -> None:
-    await site.vidfab.providers.control.delay("/ark/*", 20)
-    worker = await site.worker(SHUTDOWN_GRACE_S="15")
-    user = await create_user(site.vidfab.supabase)
-    project = await create_project(site.vidfab.supabase, user, [Shot(1, "A door")])
-    await site.app.wait_for(
-        await enqueue_storyboards(site.app, site.vidfab.supabase, project), "active"
-    )
-    worker.signal(signal.SIGTERM)
-    await site.wait_for_line(worker, "🛑 Shutting down worker...")
-    worker.signal(signal.SIGTERM)
-    assert await worker.wait(10) == -signal.SIGTERM
-
-
 async def test_the_help_names_the_options(tmp_path: Path) -> None:
     helped = new_worker({}, tmp_path, "--help")
     await helped.start()
@@ -134,25 +117,6 @@ async def test_options_beat_the_settings(site: Site) -> None:
     worker = await start_worker(settings, site.folder, "--concurrency", "7")
     await worker.stop()
     assert "concurrency 7" in worker.log.read_text("utf-8")
-
-
-async def test_the_exit_is_in_time_and_not_clean_when_redis_is_gone(
-    vidfab: VidFab, tmp_path: Path
-) -> None:
-    async with RedisServer() as redis, NodeApp(redis.url, "q") as app:
-        settings = {**vidfab.settings("q", SHUTDOWN_GRACE_S="1"), "BULLMQ_REDIS_URL": redis.url}
-        worker = await start_worker(settings, tmp_path)
-        await vidfab.providers.control.delay("/ark/*", 20)
-        await app.observe()
-        user = await create_user(vidfab.supabase)
-        project = await create_project(vidfab.supabase, user, [Shot(1, "A door")])
-        await app.wait_for(await enqueue_storyboards(app, vidfab.supabase, project), "active")
-        await redis.kill()
-        worker.signal(signal.SIGTERM)
-        assert await worker.wait(20) == 75
-        log = worker.log.read_text("utf-8")
-        assert "✅ Worker stopped gracefully" not in log
-        assert "Redis did not answer" in log
 
 
 async def test_options_before_the_command_count_too(tmp_path: Path) -> None:
