@@ -13,7 +13,9 @@ from core.registry import discover
 from runtime import redis_client
 from runtime.consumer import Consumer
 from runtime.dispatch import Dispatcher
+from runtime.queue_state import QueueState
 from runtime.signals import stop_on_signal
+from runtime.watchdog import Watchdog
 from services.bundle import Services
 
 EXIT_OK = 0
@@ -52,10 +54,13 @@ async def _consume(settings: Settings, services: Services, stop: asyncio.Event) 
     loop = await consumer.start()
     _announce(settings)
     warming_up = asyncio.create_task(_warm_up(services))
+    watchdog = Watchdog(redis, QueueState(redis, settings.queue_name), services)
+    watching = asyncio.create_task(watchdog.run(), name="watchdog")
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({stopped, loop}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     warming_up.cancel()
+    watching.cancel()
     died = not stop.is_set()
     if died:
         logger.critical("The consumer ended by itself: {}", _why(loop))
