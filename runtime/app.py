@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from loguru import logger
+from redis.asyncio import Redis
 
 from config.settings import Settings
 from core.registry import discover
@@ -17,15 +18,17 @@ from runtime.consumer import Consumer
 from runtime.dispatch import Dispatcher
 from runtime.liveness import until_starved
 from runtime.loop_watch import LoopWatch
+from runtime.queue_state import QueueState
 from runtime.redis_wait import until_redis_answers
 from runtime.signals import stop_on_signal
 from runtime.supervisor import say_ready
+from runtime.watchdog import Watchdog
 from runtime.work_folders import WorkFolder, remove_abandoned
 from services.bundle import Services
 
 EXIT_OK = 0
 EXIT_STARTUP_FAILED = 1
-EXIT_CONSUMER_DIED = 70  # EX_SOFTWARE: the supervisor starts a new worker
+EXIT_STUCK = 70  # EX_SOFTWARE: the supervisor starts a new worker
 EXIT_UNCLEAN = 75  # EX_TEMPFAIL: Redis was away, jobs come back by the stalled check
 
 
@@ -70,40 +73,57 @@ async def _consume(settings: Settings, services: Services, stop: asyncio.Event) 
     loop = await consumer.start()
     _announce(settings)
     say_ready()
-    with LoopWatch(lambda: os._exit(EXIT_CONSUMER_DIED)):
-        why = await _until_over(settings, services, consumer, loop, stop)
+    with LoopWatch(lambda: os._exit(EXIT_STUCK)):
+        with _in_background(*_chores(settings, redis, services)):
+            why = await _until_over(settings, consumer, loop, stop)
         if why is not None:
             logger.critical("{}", why)
         logger.info("🛑 Shutting down worker...")
         grace = timedelta(0) if loop.done() else settings.shutdown_grace
-        stopped = await consumer.stop(loop, grace)
+        is_clean = await consumer.stop(loop, grace)
     await asyncio.to_thread(work_folder.remove)
-    if not stopped:
+    if not is_clean:
         logger.error("Redis did not answer: running jobs come back by the stalled check")
         # What the library left pending swallows every cancellation: asyncio could not end.
-        os._exit(EXIT_UNCLEAN if why is None else EXIT_CONSUMER_DIED)
+        os._exit(EXIT_UNCLEAN if why is None else EXIT_STUCK)
     await redis.aclose()
     logger.info("✅ Worker stopped gracefully")
-    return EXIT_OK if why is None else EXIT_CONSUMER_DIED
+    return EXIT_OK if why is None else EXIT_STUCK
+
+
+def _chores(
+    settings: Settings, redis: Redis, services: Services
+) -> tuple[Coroutine[Any, Any, None], ...]:
+    """What goes on beside the jobs."""
+    return (
+        _warm_up(services),
+        Watchdog(redis, QueueState(redis, settings.queue_name), services).run(),
+        asyncio.to_thread(remove_abandoned),
+    )
+
+
+@contextmanager
+def _in_background(*coroutines: Coroutine[Any, Any, None]) -> Generator[None]:
+    """Run them meanwhile; what is not done in the end is cancelled."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def _until_over(
-    settings: Settings,
-    services: Services,
-    consumer: Consumer,
-    loop: asyncio.Task[None],
-    stop: asyncio.Event,
+    settings: Settings, consumer: Consumer, loop: asyncio.Task[None], stop: asyncio.Event
 ) -> str | None:
     """Until a stop signal, or until a new worker should take over: then the reason."""
     ping = partial(redis_client.check, settings)
     starved = asyncio.create_task(until_starved(consumer, ping), name="liveness")
     stopped = asyncio.create_task(stop.wait())
-    warming_up = asyncio.create_task(_warm_up(services))
-    tidying = asyncio.create_task(asyncio.to_thread(remove_abandoned))
     ends: set[asyncio.Task[Any]] = {loop, starved, stopped}
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    for task in (starved, stopped, warming_up, tidying):
-        task.cancel()
+    starved.cancel()
+    stopped.cancel()
     if stop.is_set():
         return None
     if loop.done():

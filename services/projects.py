@@ -1,9 +1,14 @@
 """Rows of `video_agent_projects`, and who owns them."""
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from core.envelope import iso
 from core.errors import NotFound, NotOwner
 from core.paths import PlainId, RowId
 from services.supabase import Supabase
@@ -12,6 +17,22 @@ _TABLE = "video_agent_projects"
 _COLUMNS = (
     "id,user_id,step_3_status,step_4_status,aspect_ratio,transition_effect,transition_duration"
 )
+# Below the 1000 rows that PostgREST gives at most.
+_PAGE = 500
+
+
+class Step(StrEnum):
+    """The steps that one job finishes, by their column."""
+
+    STORYBOARDS = "step_3_status"
+    FILM = "step_6_status"
+
+
+# What a step says while a person waits for its job.
+_WAITING: Mapping[Step, Sequence[str]] = {
+    Step.STORYBOARDS: ("processing",),
+    Step.FILM: ("processing", "queued"),
+}
 
 
 class Project(BaseModel):
@@ -26,6 +47,18 @@ class Project(BaseModel):
     aspect_ratio: str | None = None
     transition_effect: str | None = None
     transition_duration: float | None = None
+
+
+class WaitingProject(BaseModel):
+    """A project whose `step` waits for its job. `updated_at` is the database's own text."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    user_id: str
+    step: Step
+    status: str
+    updated_at: str
 
 
 class Projects:
@@ -64,3 +97,53 @@ class Projects:
             "update the project",
             lambda db: db.from_(_TABLE).update(fields).eq("id", project_id).execute(),
         )
+
+    async def waiting(self, step: Step, unchanged_since: datetime) -> list[WaitingProject]:
+        """All projects whose `step` waits for a job and whose row is older than that."""
+        found: list[WaitingProject] = []
+        last = str(UUID(int=0))
+        # By id and not by offset: rows that change meanwhile move no others over a page's edge.
+        # Only an empty page is the last one, as a project may be set to give fewer rows than asked.
+        while page := await self._waiting_after(last, step, unchanged_since):
+            found += page
+            last = page[-1].id
+        return found
+
+    async def _waiting_after(
+        self, last: RowId, step: Step, unchanged_since: datetime
+    ) -> list[WaitingProject]:
+        rows = await self._supabase.query(
+            "read the waiting projects",
+            lambda db: (
+                db.from_(_TABLE)
+                .select(f"id,user_id,updated_at,{step}")
+                .in_(step, _WAITING[step])
+                .lt("updated_at", iso(unchanged_since))
+                .gt("id", last)
+                .order("id")
+                .limit(_PAGE)
+                .execute()
+            ),
+        )
+        return [
+            WaitingProject.model_validate({**row, "step": step, "status": row[step]})
+            for row in rows
+        ]
+
+    async def settle(self, project: WaitingProject, outcome: str, /, **fields: Any) -> bool:
+        """End the project's step, with other columns; False when its row was changed since.
+
+        False too when the answer to the first try was lost and the second found it done.
+        """
+        rows = await self._supabase.query(
+            "settle the project",
+            lambda db: (
+                db.from_(_TABLE)
+                .update({project.step: outcome, **fields})
+                .eq("id", project.id)
+                .eq(project.step, project.status)
+                .eq("updated_at", project.updated_at)
+                .execute()
+            ),
+        )
+        return bool(rows)

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from core.envelope import iso
 from core.paths import Bucket, PlainId, RowId, storyboard_image
 from services.supabase import Supabase
 
@@ -156,6 +158,25 @@ class Storyboards:
                 .execute()
             ),
         )
+
+    async def fail_abandoned(
+        self, project_id: RowId, unchanged_since: datetime, reason: str
+    ) -> int:
+        """Settle the current rows that say `generating` and are older than that; how many."""
+        fields = {"status": "failed", "error_message": reason}
+        rows = await self._supabase.query(
+            "settle the storyboards",
+            lambda db: (
+                db.from_(_TABLE)
+                .update(fields)
+                .eq("project_id", project_id)
+                .eq("is_current", True)
+                .eq("status", "generating")
+                .lt("updated_at", iso(unchanged_since))
+                .execute()
+            ),
+        )
+        return len(rows)
 
     async def store(
         self,

@@ -1,0 +1,120 @@
+"""What becomes of a project that waits for a job: from the job's state, or from its rows. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic.alias_generators import to_camel
+
+from core.envelope import iso
+from core.paths import final_video
+from runtime.queue_state import JobState, State
+from services.projects import WaitingProject
+from services.storyboards import StoryboardRow
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveAlone:
+    """The job is alive, and will settle the project itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """The job has done its work; `columns` are what its result says of the film."""
+
+    columns: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """No job will settle the project; `found` says what became of it."""
+
+    found: str
+
+
+Verdict = LeaveAlone | Repair | Fail
+StoryboardsStatus = Literal["completed", "partial", "failed"]
+
+
+def decide(project: WaitingProject, job: JobState) -> Verdict:
+    """What becomes of a project whose final video is being waited for."""
+    if job.state is State.UNFINISHED:
+        return LeaveAlone()
+    if job.state is State.FAILED:
+        return Fail(f"its job failed: {job.failed_reason or 'no reason given'}")
+    if job.state is State.GONE:
+        return Fail("its job is not in the queue")
+    video = _video(job.returnvalue)
+    if video is None:
+        return Fail("its job completed without a video")
+    return Repair(_columns(project, job, video))
+
+
+def storyboards_status(rows: Sequence[StoryboardRow]) -> StoryboardsStatus | None:
+    """The final status of step 3 by its current rows, None while one is still `generating`."""
+    statuses = [row.status for row in rows]
+    if "generating" in statuses:
+        return None
+    if "success" not in statuses:
+        return "failed"
+    return "completed" if set(statuses) == {"success"} else "partial"
+
+
+def _none_if_wrong(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """What only describes the video must not keep it from its owner."""
+    try:
+        return validate(value)
+    except ValidationError:
+        return None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class _Video(_Part):
+    """The column holds `1920x1080`, ten characters; the Node worker gives 0 for an unknown size."""
+
+    url: str = Field(pattern=r"^https?://[!-~]+$", max_length=2048)
+    file_size: Annotated[
+        Annotated[int, Field(gt=0, lt=2**63)] | None, WrapValidator(_none_if_wrong)
+    ] = None
+    resolution: Annotated[
+        Annotated[str, Field(pattern=r"^[0-9]{1,4}x[0-9]{1,5}$")] | None,
+        WrapValidator(_none_if_wrong),
+    ] = None
+
+
+class _Composed(_Part):
+    composed: Literal[True]
+    video: _Video
+
+
+class _Envelope(_Part):
+    data: _Composed
+
+
+def _video(returnvalue: str | None) -> _Video | None:
+    try:
+        return _Envelope.model_validate_json(returnvalue or "").data.video
+    except ValidationError:
+        return None
+
+
+def _columns(project: WaitingProject, job: JobState, video: _Video) -> dict[str, Any]:
+    known = {
+        "final_video_url": video.url,
+        "final_video_storage_path": final_video(project.user_id, project.id),
+        "final_video_file_size": video.file_size,
+        "final_video_resolution": video.resolution,
+        "completed_at": iso(job.finished_at) if job.finished_at else None,
+    }
+    return {name: value for name, value in known.items() if value is not None}

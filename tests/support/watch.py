@@ -1,0 +1,112 @@
+"""A worker's watchdog in the test's own process, an hour later than its rows."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from loguru import logger
+from redis.asyncio import Redis
+
+from config.environment import Environment
+from config.settings import load_settings
+from runtime import redis_client
+from runtime.queue_state import JobState, QueueState
+from runtime.watchdog import Watchdog
+from services.bundle import Services
+from tests.support.site import Site
+
+Meanwhile = Callable[[], Awaitable[object]]
+
+
+def in_an_hour() -> datetime:
+    return datetime.now(UTC) + timedelta(hours=1)
+
+
+async def nothing() -> None:
+    """Happens meanwhile."""
+
+
+class Interrupted(QueueState):
+    """Something happens around the last look at the queue, right before the write."""
+
+    def __init__(self, redis: Redis, queue: str, before: Meanwhile, after: Meanwhile) -> None:
+        super().__init__(redis, queue)
+        self.before, self.after, self.looks = before, after, 0
+
+    async def job(self, job_id: str) -> JobState:
+        await self.before()
+        state = await super().job(job_id)
+        await self.after()
+        return state
+
+    async def unfinished(self, pattern: str) -> set[str]:
+        self.looks += 1
+        if self.looks == 2:
+            await self.before()
+        found = await super().unfinished(pattern)
+        if self.looks == 2:
+            await self.after()
+        return found
+
+
+@asynccontextmanager
+async def watchdog(
+    site: Site,
+    *,
+    before: Meanwhile = nothing,
+    after: Meanwhile = nothing,
+    variables: dict[str, str] | None = None,
+    **options: Any,
+) -> AsyncIterator[Watchdog]:
+    """`before` and `after` happen around its last look at the queue."""
+    values = site.vidfab.settings(site.queue, **(variables or {}))
+    settings = load_settings(environment=Environment(values, {}))
+    redis = redis_client.connect(settings)
+    services = Services(settings)
+    queue = Interrupted(redis, site.queue, before, after)
+    try:
+        yield Watchdog(redis, queue, services, **{"now": in_an_hour, **options})
+    finally:
+        await services.aclose()
+        await redis.aclose()
+
+
+async def work_a_round(site: Site, **options: Any) -> None:
+    """The next round, whoever had the one before: a worker of the test works one at its start."""
+    async with Redis.from_url(site.vidfab.redis.url) as redis:
+        await redis.delete(f"bull:{site.queue}:vidfab:watchdog")
+    async with watchdog(site, **options) as dog:
+        assert await dog.round()
+
+
+@dataclass
+class Log:
+    lines: list[str] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __call__(self, message: str) -> None:
+        self.lines.append(str(message).strip())
+        self.news.set()
+
+    def about(self, text: str) -> list[str]:
+        return [line for line in self.lines if text in line]
+
+    async def until(self, text: str, timeout_s: float = 30) -> None:
+        async with asyncio.timeout(timeout_s):
+            while not self.about(text):
+                self.news.clear()
+                await self.news.wait()
+
+
+@contextmanager
+def logged() -> Iterator[Log]:
+    """What is logged meanwhile."""
+    log = Log()
+    sink = logger.add(log, format="{level} {message}")
+    try:
+        yield log
+    finally:
+        logger.remove(sink)
