@@ -81,7 +81,7 @@ class Watchdog:
     async def round(self) -> bool:
         """Settle what is to be settled; False when a worker of the fleet has had this round.
 
-        Raises ServiceError, ProviderDown, RedisError or OSError; what is left is for the next round.
+        Raises ServiceError, ProviderDown, RedisError or OSError; the next round does the rest.
         """
         if not await self._is_mine():
             return False

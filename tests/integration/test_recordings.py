@@ -245,14 +245,13 @@ async def test_batch_download(site: Site) -> None:
     ]
     keys = {key for row in rows for key in row}
     await lay_project(site.vidfab, [{**dict.fromkeys(keys), **row} for row in rows])
-    await site.vidfab.providers.control.delay("/img/*", 1)  # while they run they can be read
+    await site.vidfab.providers.control.delay("/img/*", 4)  # while they run they can be read
     await enqueue(site, recorded)
     await site.worker()
 
     await check_end(site, recorded, recorded.job_id)
+    await asyncio.gather(*(check_batch_member(site, recorded, number) for number in (1, 2, 5)))
     assert site.progress(recorded.job_id) == recorded.progress(recorded.job_id)
-    for number in (1, 2, 5):
-        await check_batch_member(site, recorded, number)
     stored = await storyboards(site.vidfab)
     assert {number: row["storage_status"] for number, row in stored.items()} == {
         1: "completed",
