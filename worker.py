@@ -6,6 +6,7 @@
 import asyncio
 import gc
 import importlib
+import signal
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -98,6 +99,8 @@ def _refusal(error: ConfigError) -> typer.Exit:
 
 
 if __name__ == "__main__":
+    # Until the worker listens itself a Ctrl-C just ends it, without a traceback of its imports.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         # Progress messages are Chinese, whatever the locale of a container is.
         if isinstance(stream, TextIOWrapper):

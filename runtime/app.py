@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -31,6 +32,9 @@ EXIT_STARTUP_FAILED = 1
 EXIT_STUCK = 70  # EX_SOFTWARE: the supervisor starts a new worker
 EXIT_UNCLEAN = 75  # EX_TEMPFAIL: Redis was away, jobs come back by the stalled check
 
+# A Redis that took longer to answer was away.
+_AT_ONCE_S = 2.0
+
 
 async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
     """Consume jobs until a stop signal; returns the process's exit code."""
@@ -38,6 +42,7 @@ async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
     logger.info("Environment: {}", settings.environment)
     stop = asyncio.Event()
     stop_on_signal(stop)
+    began = time.monotonic()
     try:
         if not await _redis_answers(settings, stop, wait_for_redis):
             logger.info("✅ Worker stopped gracefully")
@@ -45,8 +50,9 @@ async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
     except redis_client.RedisUnreachable as error:
         logger.error("❌ Worker startup failed: {}", error)
         return EXIT_STARTUP_FAILED
+    after_outage = time.monotonic() - began > _AT_ONCE_S
     async with _services(settings) as services:
-        return await _consume(settings, services, stop)
+        return await _consume(settings, services, stop, after_outage)
 
 
 async def _redis_answers(settings: Settings, stop: asyncio.Event, wait: bool) -> bool:
@@ -66,11 +72,13 @@ async def _services(settings: Settings) -> AsyncGenerator[Services]:
         await services.aclose()
 
 
-async def _consume(settings: Settings, services: Services, stop: asyncio.Event) -> int:
+async def _consume(
+    settings: Settings, services: Services, stop: asyncio.Event, after_outage: bool
+) -> int:
     redis = redis_client.connect(settings)
     work_folder = WorkFolder()
     consumer = Consumer(settings, redis, Dispatcher(discover(), services, work_folder.path))
-    loop = await consumer.start()
+    loop = await consumer.start(after_outage=after_outage)
     _announce(settings)
     say_ready()
     with LoopWatch(lambda: os._exit(EXIT_STUCK)):

@@ -65,8 +65,12 @@ class Consumer:
         self._worker.on("error", self._worker_error)
         self._worker.on("lockRenewalFailed", self._locks_lost)
 
-    async def start(self) -> asyncio.Task[None]:
-        """Begin to take jobs. The task ends when `stop` is done, or when the library gives up."""
+    async def start(self, *, after_outage: bool = False) -> asyncio.Task[None]:
+        """Begin to take jobs. The task ends when `stop` is done, or when the library gives up.
+
+        It begins with a stalled check, as Node does: a job is found stalled by the second one, and
+        a worker that follows a killed one is alone. Not `after_outage`: see `SafeWorker`.
+        """
         # Without the version the library rounds short waits up to a second: late delayed jobs.
         await self._worker.blockingRedisConnection.getRedisVersion()
         # Node's getWorkers() finds a worker by its connections' name, in which it writes the
@@ -74,6 +78,8 @@ class Consumer:
         queue = base64.b64encode(self._settings.queue_name.encode()).decode()
         self._worker.clientName = f"bull:{queue}:w:{self._worker.workerName}"
         await self._worker.backend.setName(self._worker.clientName)
+        if not after_outage:
+            await self._worker.runStalledJobsCheck()
         return asyncio.create_task(self._worker.run(), name="consumer")
 
     async def stop(self, loop: asyncio.Task[None], grace: timedelta) -> bool:
