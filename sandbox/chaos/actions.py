@@ -23,8 +23,11 @@ _SHORT_S = (0.1, 2.0)
 _PICTURE_S = (0.4, 3.0)
 # Longer than a lock lives (30 s): what was running is taken over when Redis is back.
 _LONG_S = (32.0, 36.0)
-# An outage of the database beyond what a service bridges by itself (about 4 s).
+# A service bridges about 4 s by itself; the rest is up to the job's next attempt.
 _SUPABASE_S = (0.5, 8.0)
+# Longer than three attempts with short backoffs: what then fails has to settle its rows all the
+# same, once the database is back.
+_SUPABASE_LONG_S = (10.0, 25.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,15 @@ async def supabase_fault(arena: Arena, rng: random.Random) -> str:
         seconds=lasts,
     )
     arena.supabase.trouble(trouble)
-    return _noted(arena, "Supabase fault", str(trouble))
+    return _noted(arena, "Supabase fault", str(trouble), trouble.seconds)
+
+
+async def supabase_outage(arena: Arena, rng: random.Random) -> str:
+    """Rounds go on meanwhile."""
+    kinds: Sequence[Kind] = ("503", "reset")
+    trouble = Trouble(rng.choice(kinds), seconds=rng.uniform(*_SUPABASE_LONG_S))
+    arena.supabase.trouble(trouble)
+    return _noted(arena, "Supabase away", str(trouble), trouble.seconds)
 
 
 async def nothing(arena: Arena, rng: random.Random) -> str:
@@ -118,6 +129,7 @@ ACTIONS: Sequence[Action] = (
     Action("provider fault", 5, provider_fault),
     Action("slow provider", 2, slow_provider),
     Action("Supabase fault", 4, supabase_fault),
+    Action("Supabase away for long", 0.4, supabase_outage),
     Action("nothing", 2, nothing),
 )
 
@@ -134,9 +146,9 @@ async def calm(arena: Arena) -> None:
     await control.clear_delays()
 
 
-def _noted(arena: Arena, kind: str, detail: str) -> str:
-    """For the histories; kills, stops and outages note themselves, with their ends."""
-    arena.diary.note(kind, detail)
+def _noted(arena: Arena, kind: str, detail: str, lasts_s: float = 0) -> str:
+    """For the histories; kills, stops and outages of Redis note themselves."""
+    arena.diary.note(kind, detail, lasts_s)
     return detail
 
 

@@ -38,10 +38,10 @@ class Diary:
     round: int = 0
     incidents: list[Incident] = field(default_factory=list[Incident])
 
-    def note(self, kind: str, detail: str = "") -> None:
-        """Something that happened just now."""
+    def note(self, kind: str, detail: str = "", lasts_s: float = 0) -> None:
+        """Something that happens now, and maybe goes on for a while by itself."""
         now = time.time()
-        self.incidents.append(Incident(self.round, kind, now, now, detail))
+        self.incidents.append(Incident(self.round, kind, now, now + lasts_s, detail))
 
     @contextmanager
     def lasting(self, kind: str, detail: str = "") -> Generator[None]:

@@ -11,7 +11,8 @@ from sandbox.chaos.audit import Findings
 from sandbox.chaos.incidents import Diary
 from sandbox.chaos.ledger import Ledger, Run, Violation
 
-_MAX_HISTORIES = 6
+_MAX_HISTORIES = 8
+_RUNS_EACH = 2
 _MAX_EVENTS = 60
 _MAX_REASONS = 12
 
@@ -96,10 +97,16 @@ def _violations(
     runs = {
         (run.queue, run.job_id, run.events[0].at): run
         for violation in violations
-        for run in ledger.about(text for text in violation.about if text)
+        for run in _telling(violation, ledger)
     }
     for run in list(runs.values())[:_MAX_HISTORIES]:
         _history(console, run, diary)
+
+
+def _telling(violation: Violation, ledger: Ledger) -> list[Run]:
+    """The runs that may say why, those first that did not complete."""
+    runs = ledger.about(text for text in violation.about if text)
+    return sorted(runs, key=lambda run: run.ends == ["completed"])[:_RUNS_EACH]
 
 
 def _history(console: Console, run: Run, diary: Diary) -> None:
