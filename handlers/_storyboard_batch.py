@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core import follow_ups
 from core.characters import Reference, characters_of_shot, references
 from core.errors import (
     HandBack,
@@ -18,14 +17,13 @@ from core.errors import (
     ServiceError,
     is_passing,
 )
-from core.follow_ups import FollowUp
 from core.prompts import storyboard_prompt
 from core.storyboard import Character, Shot
+from handlers._storyboard_rows import add_downloads
 from services.bundle import Context
 from services.images import GeneratedImage, ImageBytes, ImageProvider, ImageRequest, ImageUrl
 from services.storyboards import Picture, StoryboardRow
 
-_DOWNLOAD_PRIORITY = 4
 # The provider's URLs live 24 h.
 _URL_LIFE_S = 23 * 3600
 
@@ -87,7 +85,7 @@ class StoryboardBatch:
         if not passing or self.ctx.is_last_attempt:
             return
         await self._fail_rows(one for one in self.failures if not one.passing)
-        await self._add_downloads()
+        await add_downloads(self.ctx, self.project_id, self.user_id)
         raise RetryableError(
             f"{len(passing)} of {self.total} storyboards failed and will be tried again: "
             f"{_first(passing)}"
@@ -101,7 +99,7 @@ class StoryboardBatch:
         if not any(row.is_superseded for row in self.rows.values()):
             await self.ctx.services.projects.update(self.project_id, step_3_status=status)
         await self._report(100, _final_message(self.succeeded, self.total))
-        await self._add_downloads()
+        await add_downloads(self.ctx, self.project_id, self.user_id)
         if not self.succeeded:
             raise self._all_failed()
         return status
@@ -226,21 +224,6 @@ class StoryboardBatch:
             row = self.rows.get(failure.shot_number)
             if row is not None:
                 await self.ctx.services.storyboards.fail_generating([row.id], failure.message)
-
-    async def _add_downloads(self) -> None:
-        rows = await self.ctx.services.storyboards.current(self.project_id)
-        await self.ctx.enqueue(*(self._download(row) for row in rows if row.wants_storing))
-
-    def _download(self, row: StoryboardRow) -> FollowUp:
-        return follow_ups.storyboard_download(
-            user_id=self.user_id,
-            project_id=self.project_id,
-            shot_number=row.shot_number,
-            storyboard_id=row.id,
-            external_url=row.image_url_external or "",
-            priority=_DOWNLOAD_PRIORITY,
-            remove_on_complete=True,
-        )
 
     def _percent(self) -> int:
         # Half up, as JavaScript rounds.

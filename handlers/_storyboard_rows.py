@@ -6,9 +6,13 @@ the new job; the older one must neither buy for them nor settle them.
 
 from collections.abc import Collection
 
-from core.paths import RowId
+from core import follow_ups
+from core.follow_ups import FollowUp
+from core.paths import PlainId, RowId
 from services.bundle import Context
 from services.storyboards import StoryboardRow
+
+_DOWNLOAD_PRIORITY = 4
 
 
 async def own_rows(
@@ -26,3 +30,21 @@ async def own_rows(
         await ctx.checkpoint(rows=[row.id for row in rows])
     wanted = shot_numbers or {row.shot_number for row in rows}
     return {row.shot_number: row for row in rows if row.shot_number in wanted}
+
+
+async def add_downloads(ctx: Context, project_id: RowId, user_id: PlainId) -> None:
+    """Have each current picture stored that only the provider has, before its URL ends."""
+    rows = await ctx.services.storyboards.current(project_id)
+    await ctx.enqueue(*(_download(row, user_id) for row in rows if row.wants_storing))
+
+
+def _download(row: StoryboardRow, user_id: PlainId) -> FollowUp:
+    return follow_ups.storyboard_download(
+        user_id=user_id,
+        project_id=row.project_id,
+        shot_number=row.shot_number,
+        storyboard_id=row.id,
+        external_url=row.image_url_external or "",
+        priority=_DOWNLOAD_PRIORITY,
+        remove_on_complete=True,
+    )

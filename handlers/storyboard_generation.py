@@ -16,7 +16,7 @@ from core.paths import RowId
 from core.registry import job
 from core.storyboard import Character, Shot
 from handlers._storyboard_batch import StoryboardBatch
-from handlers._storyboard_rows import own_rows
+from handlers._storyboard_rows import add_downloads, own_rows
 from services.bundle import Context
 
 # The app's projects hold up to 120 s of video; 200 shots is far beyond what it can make of them.
@@ -128,7 +128,7 @@ async def storyboard_generation(ctx: Context, data: Data) -> Result:
 
 @storyboard_generation.on_failure
 async def settle(ctx: Context, subject: Subject, reason: str) -> None:
-    """Settle what still says that it is being worked on."""
+    """Settle what still says that it is being worked on, and have what was bought stored."""
     await ctx.checkpoint(refused={})  # a retry by hand asks the provider again
     services = ctx.services
     project = await services.projects.owned(subject.project_id, subject.user_id)
@@ -141,6 +141,7 @@ async def settle(ctx: Context, subject: Subject, reason: str) -> None:
         await services.projects.update(
             subject.project_id, step_3_status="partial" if some else "failed"
         )
+    await add_downloads(ctx, subject.project_id, subject.user_id)
 
 
 def _with_safe_references(ctx: Context, character: Character) -> Character:

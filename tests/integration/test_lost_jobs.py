@@ -25,6 +25,30 @@ async def test_rows_are_settled_when_bullmq_fails_a_job_by_itself(site: Site) ->
     assert (await site.vidfab.providers.control.paid()).images == 0
 
 
+async def test_what_a_job_bought_before_bullmq_failed_it_is_stored(site: Site) -> None:
+    """Its worker died twice, the second time after a picture had been written to its row."""
+    supabase = site.vidfab.supabase
+    shots = [Shot(1, "A door"), Shot(2, "A window")]
+    project = await create_project(supabase, await create_user(supabase), shots)
+    job_id = await enqueue_storyboards(site.app, supabase, project)
+    url = f"{site.vidfab.providers.media_url}/img/a.jpg"
+    bought = {"status": "success", "storage_status": "pending", "image_url_external": url}
+    first = {"project_id": f"eq.{project.id}", "shot_number": "eq.1"}
+    await supabase.update("project_storyboards", bought, **first)
+    async with Redis.from_url(site.vidfab.redis.url) as client:
+        await client.hset(f"bull:{site.queue}:{job_id}", "defa", "job stalled too often")
+    await site.worker()
+    await site.end_of(job_id)
+    [row] = await supabase.rows("project_storyboards", **first)
+    await site.end_of(f"storyboard_download_{project.id}_1_{row['id']}")
+
+    rows = await supabase.rows("project_storyboards", project_id=f"eq.{project.id}")
+    found = {row["shot_number"]: (row["status"], row["storage_status"]) for row in rows}
+    assert found == {1: ("success", "completed"), 2: ("failed", None)}
+    [settled] = await supabase.rows("video_agent_projects", id=f"eq.{project.id}")
+    assert settled["step_3_status"] == "partial"
+
+
 async def generating(site: Site) -> tuple[Project, str]:
     """A job of two slow pictures, one after the other, of which the first is being made."""
     supabase = site.vidfab.supabase
