@@ -98,7 +98,7 @@ class Settings(BaseSettings):
         le=50,
         description="a whole number from 1 to 50",
     )
-    # PM2 kills after kill_timeout (ours: 10 s) and Docker after 10 s: 4 s leave room to hand back.
+    # PM2 kills after kill_timeout (ours: 30 s) and Docker after 10 s: 4 s leave room to hand back.
     shutdown_grace_s: float = Field(
         4.0,
         validation_alias="SHUTDOWN_GRACE_S",

@@ -8,17 +8,32 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from core.errors import HandBack, PermanentError, RetryableError, UnsafeUrl, UnusableContent
+from core.errors import (
+    HandBack,
+    PermanentError,
+    ProviderDown,
+    RetryableError,
+    ServiceError,
+    UnsafeUrl,
+    UnusableContent,
+    is_passing,
+)
 from core.timeline import Timeline
 from services.bundle import Context
 from services.content import Kind
-from services.shotstack import Rendered, RenderFailed, Rendering, Shotstack, UnknownRender
+from services.shotstack import (
+    Rendered,
+    RenderFailed,
+    Rendering,
+    Shotstack,
+    State,
+    UnknownRender,
+)
+from services.transfers import MAX_VIDEO_BYTES
 
 # Shotstack takes about 20 s for a minute of video and lets a key ask 300 times a minute.
 _POLL = timedelta(seconds=5)
 _LIMIT = timedelta(minutes=15)
-# The limit of the `user-videos` bucket.
-_MAX_BYTES = 5 * 1024 * 1024 * 1024
 _DEADLINE = timedelta(minutes=10)
 
 # Shotstack keeps results for so long.
@@ -90,9 +105,19 @@ class Render:
         await self.ctx.checkpoint(render=order.id, ordered_at=order.at)
         return order
 
+    async def _state(self, order: _Order) -> State:
+        """How far it is. A Shotstack that cannot be asked now goes on rendering all the same."""
+        try:
+            return await self.shotstack.state(order.id)
+        except (ServiceError, ProviderDown) as error:
+            if not is_passing(error):
+                raise
+            self.ctx.log.warning("The render {} cannot be asked after: {}", order.id, error)
+            return Rendering("unknown")
+
     async def _wait(self, order: _Order) -> Rendered:
         while True:
-            state = await self.shotstack.state(order.id)
+            state = await self._state(order)
             match state:
                 case Rendered():
                     return state
@@ -120,7 +145,7 @@ class Render:
         target = self.ctx.workdir / "rendered.mp4"
         try:
             await self.ctx.services.downloads.fetch(
-                url, target, max_bytes=_MAX_BYTES, accept=Kind.VIDEO, deadline=_DEADLINE
+                url, target, max_bytes=MAX_VIDEO_BYTES, accept=Kind.VIDEO, deadline=_DEADLINE
             )
         except UnsafeUrl as error:
             await self._forget()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,17 +13,20 @@ from core.errors import (
     LockLost,
     NotFound,
     PermanentError,
+    ProviderDown,
     RetryableError,
     ServiceError,
     is_passing,
 )
 from core.prompts import storyboard_prompt
 from core.storyboard import Character, Shot
-from handlers._storyboard_rows import add_downloads
+from handlers._storyboard_rows import add_downloads, own_rows
 from services.bundle import Context
 from services.images import GeneratedImage, ImageBytes, ImageProvider, ImageRequest, ImageUrl
 from services.storyboards import Picture, StoryboardRow
 
+# Between tries to store a picture that is nowhere else: some five minutes in all.
+_STORING_PAUSES_S = (5, 10, 20, 40, 60, 60, 60, 60)
 # The provider's URLs live 24 h.
 _URL_LIFE_S = 23 * 3600
 
@@ -96,7 +99,9 @@ class StoryboardBatch:
         await self._fail_rows(self.failures)
         status = _final_status(self.succeeded, self.total)
         await self._report(95, "正在更新项目状态...")
-        if not any(row.is_superseded for row in self.rows.values()):
+        # Anew: the person may have asked for others while these were made.
+        rows = await own_rows(self.ctx, self.project_id, self.rows)
+        if not any(row.is_superseded for row in rows.values()):
             await self.ctx.services.projects.update(self.project_id, step_3_status=status)
         await self._report(100, _final_message(self.succeeded, self.total))
         await add_downloads(self.ctx, self.project_id, self.user_id)
@@ -131,7 +136,7 @@ class StoryboardBatch:
         if row is None:
             raise NotFound(f"The project has no current storyboard row for shot {number}")
         if row.is_superseded:
-            raise PermanentError(f"A newer version of shot {number} has been asked for")
+            raise _superseded(shot.shot_number)
         if number in self._refused:
             raise PermanentError(self._refused[number])
         if not self._has_bought(number):
@@ -149,7 +154,11 @@ class StoryboardBatch:
         if self.ctx.stopping.is_set():
             raise HandBack
         now = await self.ctx.services.storyboards.find(self.project_id, row.shot_number, row.id)
-        if now is not None and now.status != "success":
+        if now is None:
+            raise NotFound(f"The storyboard row of shot {row.shot_number} was removed")
+        if now.is_superseded:
+            raise _superseded(row.shot_number)
+        if now.status != "success":
             await self._buy(shot, now)
 
     async def _buy(self, shot: Shot, row: StoryboardRow) -> None:
@@ -205,9 +214,24 @@ class StoryboardBatch:
         file = self.ctx.workdir / f"shot-{row.shot_number}"
         file.write_bytes(image.data)
         picture = Picture(file, image.content_type, len(image.data))
-        await self.ctx.services.storyboards.store(
-            picture, self.user_id, row, row.id, used_character_ids=used, **_SUCCESS
+        await self._persistently(
+            lambda: self.ctx.services.storyboards.store(
+                picture, self.user_id, row, row.id, used_character_ids=used, **_SUCCESS
+            )
         )
+
+    async def _persistently(self, store: Callable[[], Awaitable[object]]) -> None:
+        """Bytes are in no checkpoint: to give up on storage is to pay for the picture again."""
+        for pause_s in _STORING_PAUSES_S:
+            try:
+                await store()
+                return
+            except (ServiceError, ProviderDown) as error:
+                if not is_passing(error):
+                    raise
+                self.ctx.log.warning("A picture waits for storage: {}", error)
+            await asyncio.sleep(pause_s)
+        await store()
 
     async def _note(self, shot: Shot, error: Exception) -> None:
         message = str(error) or type(error).__name__
@@ -238,6 +262,10 @@ class StoryboardBatch:
 
 
 _SUCCESS: dict[str, Any] = {"status": "success", "error_message": None}
+
+
+def _superseded(shot_number: int) -> PermanentError:
+    return PermanentError(f"A newer version of shot {shot_number} has been asked for")
 
 
 def _first(failures: Sequence[Failure]) -> str:

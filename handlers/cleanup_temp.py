@@ -49,8 +49,8 @@ async def cleanup_temp(ctx: Context, data: Data) -> Result:
         for url in dict.fromkeys(data.temp_urls):
             if url not in removed and await _remove(ctx, data, url):
                 removed.append(url)
-    except Exception:
-        await ctx.checkpoint(removed=removed)  # the next attempt counts on
+    except BaseException:  # also when the worker stops: the next attempt counts on
+        await ctx.checkpoint(removed=removed)
         raise
     return Result(count=len(removed), urls=len(data.temp_urls))
 

@@ -15,11 +15,10 @@ from core.paths import Bucket, PlainId, is_video_of, thumbnail
 from core.registry import job
 from services.bundle import Context
 from services.ffmpeg import NoFrame, PictureFormat
+from services.transfers import MAX_VIDEO_BYTES
 from services.videos import VideoRow
 
 _CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
-# The largest video that the app keeps for a user is far below this; the disk of a worker is not.
-_MAX_VIDEO_BYTES = 2 * 1024 * 1024 * 1024
 _MAX_AGE_S = 3600
 
 
@@ -65,14 +64,14 @@ class Result(JobResult):
     url: str
 
 
-@job("generate_thumbnail", timeout=timedelta(minutes=3), frees_id=True)
+@job("generate_thumbnail", timeout=timedelta(minutes=15), frees_id=True)
 async def generate_thumbnail(ctx: Context, data: Data) -> Result:
     """Fetch the video, take a picture of it and store that."""
     await ctx.progress(10, "Preparing thumbnail generation...")
     await _video(ctx, data)
     video = ctx.workdir / "video"
     await ctx.services.supabase.download_to(
-        Bucket.VIDEOS, data.video_path, video, max_bytes=_MAX_VIDEO_BYTES
+        Bucket.VIDEOS, data.video_path, video, max_bytes=MAX_VIDEO_BYTES
     )
     await ctx.progress(30, "Generating thumbnail from video...")
     picture = await _picture(ctx, video, data.thumbnail_settings)

@@ -9,11 +9,11 @@ from datetime import timedelta
 
 from pydantic import ValidationError
 
-from core.errors import PermanentError
+from core.errors import HandBack, PermanentError, UnsafeUrl
 from core.job_data import JobData, JobResult
 from core.paths import RowId
 from core.registry import job
-from core.timeline import Timeline, timeline
+from core.timeline import Scene, Timeline, timeline
 from handlers._local_film import local_film
 from handlers._render import Render
 from services.bundle import Context
@@ -21,6 +21,8 @@ from services.films import Film, StoredFilm
 from services.projects import Project
 
 _READY = "completed"
+# A clip's own download is on its way; twenty times this is what it may take.
+_STORING = timedelta(seconds=15)
 
 
 class Subject(JobData):
@@ -100,7 +102,22 @@ async def _timeline(ctx: Context, project: Project) -> Timeline:
     found = timeline(clips, lengths, project.aspect_ratio)
     if not found.scenes:
         raise PermanentError("The project has no finished clips to compose")
+    if ctx.services.shotstack is not None:
+        for scene in found.scenes:
+            _check_reachable(ctx, scene)
     return found
+
+
+def _check_reachable(ctx: Context, scene: Scene) -> None:
+    """Whether Shotstack may and can fetch the clip. Raises HandBack to wait for its own copy."""
+    if ctx.services.supabase.serves(scene.url):
+        return
+    if scene.is_googles:  # Google's files want a key that Shotstack does not have
+        raise HandBack(_STORING, f"The clip of shot {scene.shot_number} is not stored yet")
+    try:
+        ctx.services.downloads.check(scene.url)
+    except UnsafeUrl as error:
+        raise UnsafeUrl(f"Unsafe clip of shot {scene.shot_number}: {error}") from error
 
 
 async def _film(ctx: Context, project: Project, found: Timeline) -> Film:

@@ -150,4 +150,5 @@ def _columns(outcome: Succeeded) -> dict[str, Any]:
         "video_url_external": outcome.video_url,
         "last_frame_url": outcome.last_frame_url,
         "storage_status": "pending",
+        "cdn_url": None,  # of an earlier generation of the shot
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
+from core import follow_ups
 from core.errors import NotFound, UnsafeUrl
 from core.job_data import JobData, JobResult
 from core.kept import AlreadyKept, Kept
@@ -42,19 +43,19 @@ async def video_clip_download(ctx: Context, data: Data) -> JobResult:
     if row.storage_status == "completed" and row.video_url_external == data.external_url:
         return AlreadyKept(project_id=data.project_id, shot_number=data.shot_number)
     if _is_superseded(row, data.external_url):
-        return AlreadyKept(
-            reason="A newer clip was generated",
-            project_id=data.project_id,
-            shot_number=data.shot_number,
-        )
+        return _outdated(data)
     await ctx.progress(10, f"Downloading video clip shot {data.shot_number}...")
     stored = await _store(ctx, data, row)
+    newest = await _row(ctx, data)
+    if _is_superseded(newest, data.external_url):
+        return await _make_way(ctx, data, newest)
     await ctx.services.clips.update(
         row,
         video_url_external=data.external_url,
         storage_path=stored.path,
         cdn_url=stored.url,
         storage_status="completed",
+        error_message=None,
     )
     await ctx.progress(100, "Download completed")
     return Kept(
@@ -74,6 +75,29 @@ async def settle(ctx: Context, subject: Settled, reason: str) -> None:
     if row.storage_status != "completed" and not _is_superseded(row, str(subject.external_url)):
         fields = {"storage_status": "failed", "error_message": reason}
         await ctx.services.clips.update(row, **fields)
+
+
+def _outdated(data: Data) -> AlreadyKept:
+    return AlreadyKept(
+        reason="A newer clip was generated",
+        project_id=data.project_id,
+        shot_number=data.shot_number,
+    )
+
+
+async def _make_way(ctx: Context, data: Data, newest: ClipRow) -> AlreadyKept:
+    """A newer clip came while this one was stored at its path: have that one stored again."""
+    if newest.status == "success":
+        await ctx.services.clips.update(newest, storage_status="pending")
+        again = follow_ups.video_clip_download(
+            user_id=data.user_id,
+            project_id=data.project_id,
+            shot_number=data.shot_number,
+            provider_id=newest.provider_id,
+            external_url=newest.video_url_external or "",
+        )
+        await ctx.enqueue(again)
+    return _outdated(data)
 
 
 def _is_superseded(row: ClipRow, external_url: str) -> bool:

@@ -1,7 +1,12 @@
--- Keep a checkpoint with a job that is ours.
+-- Keep a checkpoint with a job that is ours, or that waits just as we gave it back: its next delivery
+-- brings the checkpoint along.
 --
--- KEYS  job, active, stalled      ARGV  job id, lock token, ms, checkpoint (JSON)
--- Returns 1 kept, 0 somebody else's, 2 finished or removed
-local held = hold(KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3])
-if held == OURS then redis.call("HSET", KEYS[1], "checkpoint", ARGV[4]) end
+-- KEYS  job, active, stalled      ARGV  job id, lock token, ms, checkpoint (JSON), the one before
+-- Returns 1 kept, 0 not ours any more, 2 finished or removed
+local jobKey = KEYS[1]
+local held = hold(jobKey, KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3])
+local isFree = held == OTHERS and redis.call("EXISTS", jobKey .. ":lock") == 0
+if held == OURS or (isFree and (redis.call("HGET", jobKey, "checkpoint") or "") == ARGV[5]) then
+  redis.call("HSET", jobKey, "checkpoint", ARGV[4])
+end
 return held

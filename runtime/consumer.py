@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from config.settings import Settings
+from core.errors import LockLost
 from runtime.delivery import Delivery, read_checkpoint, read_count
 from runtime.dispatch import Dispatcher, Done
 from runtime.lease import Lease
@@ -108,13 +109,15 @@ class Consumer:
             await self._to_front(job, token)
             raise DelayedError
         lease = self._worker.lease(job.id, token, lambda: self._stop_attempt(job.id))
+        link = self._link(job, lease)
         attempt = asyncio.create_task(
-            self._dispatcher.run(_delivery(job), self._link(job, lease), self._stopping),
-            name=f"job {job.id}",
+            self._dispatcher.run(_delivery(job), link, self._stopping), name=f"job {job.id}"
         )
         self._running[job.id] = attempt
         try:
             outcome = await self._outcome(attempt)
+            with suppress(LockLost):
+                await link.flush()
         finally:
             self._running.pop(str(job.id), None)
             self._worker.leases.pop(str(job.id), None)

@@ -3,6 +3,7 @@
 `queue` and `job` are BullMQ's objects, handed over by the consumer, the library's only importer.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ class JobLink:
         self._lease = lease
         self._settings = settings
         self._scripts = scripts
+        self._saved: str = getattr(job, "own_fields", {}).get("checkpoint", "")
+        self._unsaved: str | None = None
 
     @property
     def fence(self) -> Lease:
@@ -35,6 +38,7 @@ class JobLink:
 
     async def send_progress(self, progress: Mapping[str, Any]) -> None:
         """Publish a progress object; a queue that is away costs the event, not the job."""
+        await self.flush()
         try:
             await self._job.updateProgress(dict(progress))
         except (RedisError, OSError, TypeError) as error:  # TypeError: the job was removed
@@ -42,12 +46,20 @@ class JobLink:
 
     async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Keep the checkpoint in the job's hash, where the next delivery brings it along."""
-        job_id = str(self._job.id)
-        try:
-            held = await self._scripts.save_checkpoint(job_id, self._job.token, checkpoint)
-        except (RedisError, OSError) as error:
-            logger.warning("The checkpoint of job {} was not saved: {}", job_id, error)
+        self._unsaved = json.dumps(checkpoint)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Save a checkpoint that could not be saved before. Raises LockLost."""
+        if self._unsaved is None:
             return
+        job_id, text = str(self._job.id), self._unsaved
+        try:
+            held = await self._scripts.save_checkpoint(job_id, self._job.token, text, self._saved)
+        except (RedisError, OSError) as error:
+            logger.warning("The checkpoint of job {} waits for Redis: {}", job_id, error)
+            return
+        self._saved, self._unsaved = text, None
         if held is Hold.OTHERS:
             self._lease.lose()
             raise LockLost

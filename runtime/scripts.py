@@ -3,11 +3,8 @@
 Each begins with `hold.lua`: nothing is written for a job that another worker has.
 """
 
-import json
-from collections.abc import Mapping
 from enum import IntEnum
 from importlib import resources
-from typing import Any
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
@@ -40,9 +37,12 @@ class QueueScripts:
         """Renew the lock, or take it again if it ran out and nobody else has the job."""
         return await self._run(self._check_hold, job_id, token)
 
-    async def save_checkpoint(self, job_id: str, token: str, checkpoint: Mapping[str, Any]) -> Hold:
-        """Keep `checkpoint` in the job's hash, where the next delivery brings it along."""
-        return await self._run(self._checkpoint, job_id, token, json.dumps(checkpoint))
+    async def save_checkpoint(self, job_id: str, token: str, text: str, before: str) -> Hold:
+        """Keep `text` in the job's hash, where the next delivery brings it along.
+
+        A job that was given back meanwhile takes it too, if its checkpoint is still `before`.
+        """
+        return await self._run(self._checkpoint, job_id, token, text, before)
 
     async def hand_back(self, job_id: str, token: str) -> Hold:
         """To the front of the job's priority."""

@@ -10,10 +10,11 @@ import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
+from core.characters import MAX_REFERENCES
 from core.errors import ContentRejected, PermanentError, ServiceError
 from services.circuit import Circuit
 from services.http import new_client, one_line, service_error, transport_error, with_retries
-from services.images import MAX_REFERENCES, ImageRequest, ImageUrl
+from services.images import ImageRequest, ImageUrl
 
 _SERVICE = "Seedream"
 _OPERATION = "generate a picture"

@@ -17,7 +17,7 @@ from datetime import timedelta
 from loguru import logger
 
 from core import fence
-from core.errors import ProviderDown, ServiceError
+from core.errors import PermanentError, ProviderDown, ServiceError
 
 # What one job alone meets may be its own fault, and its own attempts and backoff are for that.
 _FAILURES = 4
@@ -54,6 +54,9 @@ class Circuit:
         except ServiceError as error:
             self._failed(error) if error.retryable else self._succeeded()
             raise
+        except PermanentError:  # a refusal is an answer
+            self._succeeded()
+            raise
         else:
             self._succeeded()
         finally:
@@ -65,7 +68,9 @@ class Circuit:
             return False
         left_s = self._opens_until - self._now()
         if left_s > 0 or self._is_probed:
-            delay_s = max(left_s, 1.0) + random.uniform(0, _SPREAD_S)  # noqa: S311 (no secret)
+            # A probe may take as long as a provider hangs: minutes.
+            wait_s = self._pause_s if self._is_probed else left_s
+            delay_s = wait_s + random.uniform(0, _SPREAD_S)  # noqa: S311 (no secret)
             raise ProviderDown(self._service, timedelta(seconds=delay_s))
         self._is_probed = True
         return True

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from services.ffmpeg import Ffmpeg, untrusted_input
 from services.probe import Probed
+from services.transfers import MAX_VIDEO_BYTES
 from services.untrusted import Limits
 
 # A shot of 15 s takes some 10 s on two cores; the film itself may be as large as its bucket allows.
-_LIMITS = Limits(timeout_s=300, file_bytes=5 * 1024 * 1024 * 1024)
+_LIMITS = Limits(timeout_s=300, file_bytes=MAX_VIDEO_BYTES)
 # A clip of "5 s" is 5.04 s long: that much is not cut off.
 _SLACK_S = 0.1
 _DEFAULT_FPS = 24.0

@@ -203,7 +203,9 @@ async def _begun(response: httpx.Response, terms: _Terms) -> Arriving:
     A body shorter than its content-length is an httpx.RemoteProtocolError.
     """
     headers = response.headers
-    length = int(headers["content-length"]) if "content-length" in headers else None
+    # Beside chunks a length counts for nothing, though some servers send one.
+    is_told = "content-length" in headers and "transfer-encoding" not in headers
+    length = int(headers["content-length"]) if is_told else None
     _check_size(length or 0, terms.max_bytes)
     # Chunks are of full size but for the last, so the first one holds the whole signature.
     chunks = response.aiter_raw(_CHUNK_BYTES)

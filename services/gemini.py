@@ -7,13 +7,14 @@ import httpx
 from pydantic import SecretStr
 
 from config.settings import Settings
+from core.characters import MAX_REFERENCES
 from core.errors import ContentRejected, ServiceError
 from services.circuit import Circuit
 from services.content import Kind, sniff
 from services.downloads import Downloads
 from services.google import Google
 from services.http import one_line, service_error, transport_error, with_retries
-from services.images import MAX_REFERENCES, ImageBytes, ImageRequest
+from services.images import ImageBytes, ImageRequest
 
 if TYPE_CHECKING:
     from google.genai import Client, types

@@ -14,9 +14,6 @@ from core.errors import ContentRejected, PermanentError, ProviderDown, Retryable
 if TYPE_CHECKING:
     from services.downloads import Downloads
 
-# Seedream and Gemini both take as many.
-MAX_REFERENCES = 14
-
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:

@@ -71,6 +71,7 @@ class StoredPicture:
             "image_storage_path": self.path,
             "storage_status": "completed",
             "file_size": self.size_bytes,
+            "error_message": None,
         }
 
 

@@ -48,7 +48,10 @@ class Videos:
         return video
 
     async def update_download(self, video_id: PlainId, **fields: Any) -> None:
-        """Set columns of a video that is not stored yet, or whose download failed."""
+        """Set columns of a video that is not stored yet, or whose download failed.
+
+        A second delivery at the same time, or a deletion, takes nothing back.
+        """
         if video_id.startswith(TEMPORARY):
             return
         await self._supabase.query(
@@ -57,16 +60,23 @@ class Videos:
                 db.from_(_TABLE)
                 .update(fields)
                 .eq("id", video_id)
-                .in_("status", ["generating", "downloading", "failed"])
+                .neq("status", "deleted")
+                .or_("storage_path.is.null,status.in.(generating,downloading,failed)")
                 .execute()
             ),
         )
 
     async def update(self, video_id: PlainId, **fields: Any) -> None:
-        """Set columns of one video; nothing to do for a temporary one."""
+        """Set columns of one video, not of a deleted one; nothing to do for a temporary one."""
         if video_id.startswith(TEMPORARY):
             return
         await self._supabase.query(
             "update the video",
-            lambda db: db.from_(_TABLE).update(fields).eq("id", video_id).execute(),
+            lambda db: (
+                db.from_(_TABLE)
+                .update(fields)
+                .eq("id", video_id)
+                .neq("status", "deleted")
+                .execute()
+            ),
         )
