@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from core.errors import ProviderDown, ServiceError
+from core.errors import ContentRejected, JobError, ProviderDown, ServiceError
 from core.fence import fenced
 from services.circuit import Circuit
 
 DOWN = ServiceError("X", "do", "no answer", retryable=True)
 REFUSED = ServiceError("X", "do", "bad request", status=400)
+REJECTED = ContentRejected("not this prompt")
 
 
 @dataclass
@@ -37,14 +38,14 @@ def circuit(clock: Clock) -> Circuit:
     return Circuit("X", clock)
 
 
-def call(circuit: Circuit, error: ServiceError | None = None, job: str = "a") -> str:
+def call(circuit: Circuit, error: ServiceError | JobError | None = None, job: str = "a") -> str:
     try:
         with fenced(Job(job)), circuit.call():
             if error:
                 raise error
     except ProviderDown as down:
         return "not asked" if 0 < down.delay.total_seconds() <= 305 else f"bad {down.delay}"
-    except ServiceError:
+    except (ServiceError, ContentRejected):
         return "failed"
     return "answered"
 
@@ -64,8 +65,10 @@ def test_one_job_alone_does_not_open_it(circuit: Circuit) -> None:
     assert not circuit.is_open
 
 
-@pytest.mark.parametrize("between", [None, REFUSED])
-def test_any_answer_shows_that_it_is_up(circuit: Circuit, between: ServiceError | None) -> None:
+@pytest.mark.parametrize("between", [None, REFUSED, REJECTED])
+def test_any_answer_shows_that_it_is_up(
+    circuit: Circuit, between: ServiceError | JobError | None
+) -> None:
     for _ in range(3):
         for job in "aba":
             call(circuit, DOWN, job)
