@@ -12,6 +12,7 @@ import base64
 import os
 import socket
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -26,17 +27,23 @@ from config.settings import Settings
 from core.errors import LockLost
 from runtime.delivery import Delivery, read_checkpoint, read_count
 from runtime.dispatch import Dispatcher, Done
+from runtime.lasting import PATIENCE_S
 from runtime.lease import Lease
 from runtime.link import JobLink
-from runtime.outcome import FailLater, Outcome, Retry, Return
+from runtime.outcome import Fail, FailLater, Outcome, Retry, Return
 from runtime.redis_client import BLOCK_S
-from runtime.safe_worker import SafeWorker
+from runtime.safe_worker import DeliveryKey, SafeWorker
 from runtime.scripts import LOCK_MS, Hold, QueueScripts
 
 # A cancelled handler gets this long to unwind before its job is handed back without it.
 _UNWIND_S = 0.8
 # The library's close() can hang while Redis is away; the process ends all the same.
 _CLOSE_S = 3
+# A worker that stops does not wait long for a Redis that is away.
+_STOPPING_PATIENCE_S = 2.0
+# Counters in the job's hash.
+_PUT_OFFS = "putOffs"
+_SETTLE_WAITS = "settleWaits"
 
 
 class AttemptFailed(Exception):
@@ -51,7 +58,7 @@ class Consumer:
         self._dispatcher = dispatcher
         self._stopping = asyncio.Event()
         self._grace_over = asyncio.Event()
-        self._running: dict[str, asyncio.Task[Done | Outcome]] = {}
+        self._running: dict[DeliveryKey, asyncio.Task[Done | Outcome]] = {}
         self._scripts = QueueScripts(redis, settings.queue_name)
         self._queue = Queue(settings.queue_name, {"connection": redis})
         self._worker = SafeWorker(
@@ -97,33 +104,55 @@ class Consumer:
         self._grace_over.set()
         if self._running:
             await asyncio.wait(self._running.values(), timeout=2 * _UNWIND_S)
-        closing = asyncio.create_task(self._worker.close())
+        # The library's close() waits for what it knew of when it began: some jobs come later.
+        closing = asyncio.create_task(self._close())
         _, pending = await asyncio.wait({closing, loop}, timeout=_CLOSE_S)
         return not pending
+
+    async def _close(self) -> None:
+        await self._worker.until_idle()
+        await self._worker.close()
 
     # -- one job ----------------------------------------------------------------------------
 
     async def _process(self, job: Job, token: str) -> dict[str, Any]:
         """The library's processor: returns the envelope, or raises what the outcome asks for."""
         if self._stopping.is_set():
-            await self._to_front(job, token)
+            await self._hand_back(job, token, Return(timedelta(0)))
             raise DelayedError
-        lease = self._worker.lease(job.id, token, lambda: self._stop_attempt(job.id))
+        lease = self._lease(job, token)
         link = self._link(job, lease)
-        attempt = asyncio.create_task(
-            self._dispatcher.run(_delivery(job), link, self._stopping), name=f"job {job.id}"
-        )
-        self._running[job.id] = attempt
+        work = self._dispatcher.run(_delivery(job), link, self._stopping)
         try:
-            outcome = await self._outcome(attempt)
-            with suppress(LockLost):
-                await link.flush()
+            outcome = await self._attempt(job, token, work)
+            if not isinstance(outcome, Done):
+                await self._keep_checkpoint(link)
+            if lease.is_lost:
+                raise DelayedError  # whoever holds the lock now decides about the job
+            return await self._apply(outcome, job, token)
         finally:
-            self._running.pop(str(job.id), None)
-            self._worker.leases.pop(str(job.id), None)
-        if lease.is_lost:
-            raise DelayedError  # whoever holds the lock now decides about the job
-        return await self._apply(outcome, job, token)
+            lease.end()
+            del self._worker.leases[str(job.id), token]
+
+    async def _attempt(
+        self, job: Job, token: str, work: Coroutine[Any, Any, Done | Outcome]
+    ) -> Done | Outcome:
+        attempt = asyncio.create_task(work, name=f"job {job.id}")
+        self._running[str(job.id), token] = attempt
+        try:
+            return await self._outcome(attempt)
+        finally:
+            del self._running[str(job.id), token]
+
+    async def _keep_checkpoint(self, link: JobLink) -> None:
+        """The next delivery goes on from it: one that waits for Redis holds up the job's end."""
+        with suppress(LockLost, RedisError, OSError):
+            await self._worker.writes.until_taken(link.flush, self._patience_s)
+
+    @property
+    def _patience_s(self) -> float:
+        """For how long to wait for Redis."""
+        return _STOPPING_PATIENCE_S if self._stopping.is_set() else PATIENCE_S
 
     async def _apply(self, outcome: Done | Outcome, job: Job, token: str) -> dict[str, Any]:
         if isinstance(outcome, Done):
@@ -154,49 +183,50 @@ class Consumer:
 
     async def _settle_deferred(self, job: Job, token: str) -> bool:
         """Settle the rows of a job that is to fail; False when it went back to wait for that."""
-        lease = self._worker.lease(job.id, token, lambda: None)
+        lease = self._lease(job, token)
+        link = self._link(job, lease)
+        work = self._dispatcher.settle(_delivery(job), link, str(job.deferredFailure))
         try:
-            link = self._link(job, lease)
-            reason = str(job.deferredFailure)
-            outcome = await self._dispatcher.settle(_delivery(job), link, reason)
+            outcome = await self._attempt(job, token, work)
+            if lease.is_lost:
+                return False
+            if isinstance(outcome, Return | FailLater):
+                await self._hand_back(job, token, outcome)
+            return isinstance(outcome, Fail)
         finally:
-            self._worker.leases.pop(str(job.id), None)
-        if isinstance(outcome, FailLater):
-            await self._put_off(job, token, outcome)
-        return not isinstance(outcome, FailLater)
+            lease.end()
+            del self._worker.leases[str(job.id), token]
 
     async def _hand_back(self, job: Job, token: str, outcome: Return | FailLater) -> None:
         """Return the job to the queue, no attempt burnt."""
-        if outcome.delay > timedelta(0):
-            await self._put_off(job, token, outcome)
-        else:
-            await self._to_front(job, token)
-
-    async def _to_front(self, job: Job, token: str) -> None:
         try:
-            held = await self._scripts.hand_back(job.id, token)
-        except (RedisError, OSError) as error:
+            held = await self._worker.writes.until_taken(
+                lambda: self._return(job, token, outcome), self._patience_s
+            )
+        except (RedisError, OSError, TypeError) as error:
             # Its lock runs out, and the stalled check of any worker brings it back.
             logger.warning("Could not hand back job {}: {}", job.id, error)
             return
-        if held is Hold.OURS:
-            logger.info("↩️  Handed back: {} {}", job.name, job.id)
-        else:
+        if held is not Hold.OURS:
             logger.warning("Job {} was no longer ours to hand back", job.id)
-
-    async def _put_off(self, job: Job, token: str, outcome: Return | FailLater) -> None:
-        """Back to the queue, not to be taken before the delay is over."""
-        failure = outcome.reason if isinstance(outcome, FailLater) else None
-        try:
-            held = await self._scripts.put_off(job.id, token, failure)
-            if held is Hold.OURS:
-                await job.moveToDelayed(_now_ms() + _ms(outcome.delay), token)
-        except (RedisError, OSError, TypeError) as error:
-            logger.warning("Could not hand back job {}: {}", job.id, error)
             return
         seconds = outcome.delay.total_seconds()
-        about = f"{job.name} {job.id} for {seconds:.0f} s: {outcome.reason}"
-        logger.info("↩️  Handed back: {}", about)
+        how = f" for {seconds:.0f} s: {outcome.reason}" if seconds else ""
+        logger.info("↩️  Handed back: {} {}{}", job.name, job.id, how)
+
+    async def _return(self, job: Job, token: str, outcome: Return | FailLater) -> Hold:
+        if isinstance(outcome, FailLater):
+            held = await self._scripts.put_off(job.id, token, _SETTLE_WAITS, outcome.reason)
+        elif outcome.delay > timedelta(0):
+            held = await self._scripts.put_off(job.id, token, _PUT_OFFS)
+        else:
+            return await self._scripts.hand_back(job.id, token)
+        if held is Hold.OURS:
+            await job.moveToDelayed(_now_ms() + _ms(outcome.delay), token)
+        return held
+
+    def _lease(self, job: Job, token: str) -> Lease:
+        return self._worker.lease(job, token, lambda: self._stop_attempt(job, token))
 
     def _link(self, job: Job, lease: Lease) -> JobLink:
         return JobLink(self._queue, job, lease, self._settings, self._scripts)
@@ -206,15 +236,14 @@ class Consumer:
         return self._settings.queue_retry_delay_ms
 
     def _locks_lost(self, job_ids: list[str]) -> None:
-        for job_id in job_ids:
-            lease = self._worker.leases.get(job_id)
-            if lease is not None:
+        for lease in [*self._worker.leases.values()]:
+            if lease.job_id in job_ids:
                 lease.lose()
 
-    def _stop_attempt(self, job_id: str) -> None:
-        """Stop the work on a job that another worker may have by now."""
-        logger.error("Lost the lock of job {}: stopping, another worker goes on", job_id)
-        attempt = self._running.get(job_id)
+    def _stop_attempt(self, job: Job, token: str) -> None:
+        """Stop the work on a job that another worker may have by now, or that was removed."""
+        logger.error("Lost the lock of job {}: stopping, another worker goes on", job.id)
+        attempt = self._running.get((str(job.id), token))
         if attempt is not None:
             attempt.cancel()
 
@@ -232,7 +261,7 @@ class Consumer:
     @property
     def is_full(self) -> bool:
         """Whether as many jobs run as may."""
-        return len(self._running) >= self._settings.queue_concurrency
+        return self._worker.job_count >= self._settings.queue_concurrency
 
 
 def _worker_options(settings: Settings, redis: Redis, backoff: Any) -> dict[str, Any]:
@@ -260,7 +289,8 @@ def _delivery(job: Job) -> Delivery:
         attempts_made=job.attemptsMade,
         attempts=job.opts["attempts"],
         checkpoint=read_checkpoint(own_fields.get("checkpoint")),
-        hand_backs=read_count(own_fields.get("handBacks")),
+        put_offs=read_count(own_fields.get(_PUT_OFFS)),
+        settle_waits=read_count(own_fields.get(_SETTLE_WAITS)),
     )
 
 

@@ -11,7 +11,11 @@ _MAX_BACKOFF_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One attempt at one job. `attempts` is the job's own limit, `hand_backs` are over all."""
+    """One attempt at one job. `attempts` is the job's own limit.
+
+    Over all attempts: `put_offs` is how often it went back with a delay, `settle_waits` how often
+    it waited for its rows to be reached.
+    """
 
     job_id: str
     name: str
@@ -19,7 +23,8 @@ class Delivery:
     attempts_made: int
     attempts: int
     checkpoint: dict[str, Any] = field(default_factory=dict[str, Any])
-    hand_backs: int = 0
+    put_offs: int = 0
+    settle_waits: int = 0
 
     @property
     def is_last_attempt(self) -> bool:

@@ -3,7 +3,8 @@
 import asyncio
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,13 @@ from loguru import logger
 
 from core.context import JobContext, QueueLink
 from core.envelope import success
-from core.errors import LockLost, RetryableError, UnknownJob, is_passing
+from core.errors import LockLost, PermanentError, RetryableError, UnknownJob, is_passing
 from core.fence import fenced
 from core.job_data import JobResult, parse
 from core.registry import JobSpec
 from runtime.delivery import Delivery
 from runtime.observe import Observation
 from runtime.outcome import Fail, FailLater, Outcome, decide
-from runtime.scripts import MAX_HAND_BACKS
 from services.bundle import Context, Services
 
 # A job's work folder begins so, wherever it lies.
@@ -26,6 +26,11 @@ WORKDIR_PREFIX = "vidfab-"
 
 # The hook writes a few rows.
 _HOOK_TIMEOUT_S = 30
+# A provider that is down holds a job up 20 times, for 15 s to 5 minutes each, without burning an
+# attempt.
+_MAX_PUT_OFFS = 20
+# Rows that cannot be reached are tried for some three hours; the watchdog is for what is left.
+_SETTLE_WAITS = tuple(timedelta(seconds=min(30 * 2**n, 600)) for n in range(20))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +66,26 @@ class Dispatcher:
     ) -> Done | Outcome:
         """Run one attempt. Raises nothing but CancelledError."""
         spec = self._specs.get(delivery.name)
-        attempt = delivery.attempts_made + 1
-        observation = Observation(delivery.job_id, delivery.name, delivery.data, attempt)
-        with tempfile.TemporaryDirectory(
-            prefix=WORKDIR_PREFIX, dir=self._work_folder(), ignore_cleanup_errors=True
-        ) as path:
-            ctx = self._context(delivery, link, stopping, Path(path))
-            with fenced(link.fence):
-                try:
-                    return await self._attempt(spec, ctx, delivery, observation)
-                except Exception as error:
-                    outcome = await self._after(error, spec, ctx, delivery)
-                    observation.ended(outcome, error)
-                    return outcome
+        observation = _observation(delivery)
+        ctx = self._context(delivery, link, stopping)
+        with fenced(link.fence):
+            try:
+                with self._work_folder_of_a_job() as path:
+                    return await self._attempt(
+                        spec, replace(ctx, workdir=Path(path)), delivery, observation
+                    )
+            except Exception as error:
+                outcome = await self._after(error, spec, ctx, delivery)
+                observation.ended(outcome, error)
+                return outcome
 
     async def settle(self, delivery: Delivery, link: QueueLink, reason: str) -> Fail | FailLater:
         """Put the rows of a job that is to fail into their final state, or say when to."""
         spec = self._specs.get(delivery.name)
-        ctx = self._context(delivery, link, asyncio.Event(), Path())
+        ctx = self._context(delivery, link, asyncio.Event())
         with fenced(link.fence):
             outcome = await self._failed(spec, ctx, delivery, reason)
-        logger.error("❌ Failed: {} {}: {}", delivery.name, delivery.job_id, reason)
+        _observation(delivery).ended(outcome, PermanentError(reason))
         return outcome
 
     async def _after(
@@ -90,7 +94,7 @@ class Dispatcher:
         outcome = decide(
             error,
             is_last_attempt=delivery.is_last_attempt,
-            may_return=delivery.hand_backs < MAX_HAND_BACKS,
+            may_return=delivery.put_offs < _MAX_PUT_OFFS,
         )
         if isinstance(outcome, Fail):
             return await self._failed(spec, ctx, delivery, outcome.reason)
@@ -100,13 +104,17 @@ class Dispatcher:
         self, spec: JobSpec | None, ctx: Context, delivery: Delivery, reason: str
     ) -> Fail | FailLater:
         """Settle the rows; where they cannot be reached now, the job fails once they can."""
-        is_settled = await self._settle(spec, ctx, delivery, reason)
-        may_wait = delivery.hand_backs < MAX_HAND_BACKS
-        return Fail(reason) if is_settled or not may_wait else FailLater(reason)
+        waits = delivery.settle_waits
+        if await self._settle(spec, ctx, delivery, reason) or waits >= len(_SETTLE_WAITS):
+            return Fail(reason)
+        return FailLater(reason, _SETTLE_WAITS[waits])
 
-    def _context(
-        self, delivery: Delivery, link: QueueLink, stopping: asyncio.Event, workdir: Path
-    ) -> Context:
+    def _work_folder_of_a_job(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(
+            prefix=WORKDIR_PREFIX, dir=self._work_folder(), ignore_cleanup_errors=True
+        )
+
+    def _context(self, delivery: Delivery, link: QueueLink, stopping: asyncio.Event) -> Context:
         return JobContext(
             job_id=delivery.job_id,
             name=delivery.name,
@@ -114,7 +122,7 @@ class Dispatcher:
             is_last_attempt=delivery.is_last_attempt,
             log=logger.bind(job_id=delivery.job_id, job_name=delivery.name),
             services=self._services,
-            workdir=workdir,
+            workdir=Path(),
             stopping=stopping,
             link=link,
             checkpoint_fields=dict(delivery.checkpoint),
@@ -148,6 +156,10 @@ class Dispatcher:
                 await spec.failure_hook(ctx, subject, reason)
         except LockLost:
             return True  # they are for whoever has the job now
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            return False  # something of the hook's own was cancelled
         except Exception as error:
             level = "WARNING" if is_passing(error) else "DEBUG"
             ctx.log.log(level, "The rows of the failed job are as they were: {}", error)
@@ -166,8 +178,18 @@ async def _within_limit(spec: JobSpec, ctx: Context, data: Any) -> JobResult:
             raise
         raise RetryableError(f"The job ran longer than {spec.timeout}") from error
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if _is_cancelled():
             raise
         # Not by the worker: the handler awaited something of its own that was cancelled.
         raise RetryableError("A part of the job was cancelled from within") from None
+
+
+def _is_cancelled() -> bool:
+    """Whether the running task was told to end, and not only something that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _observation(delivery: Delivery) -> Observation:
+    attempt = delivery.attempts_made + 1
+    return Observation(delivery.job_id, delivery.name, delivery.data, attempt)

@@ -15,13 +15,14 @@ _CERTAIN_S = LOCK_MS / 1000 * 2 / 3
 
 
 class Lease:
-    """The fence of one delivery. `on_loss` is called once."""
+    """The fence of one delivery. `on_loss` is called once; `locked_at` as `now` counts."""
 
     def __init__(
         self,
         job_id: str,
         ask: Callable[[], Awaitable[Hold]],
         on_loss: Callable[[], None],
+        locked_at: float,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.job_id = job_id
@@ -29,7 +30,7 @@ class Lease:
         self._ask = ask
         self._on_loss = on_loss
         self._now = now
-        self._confirmed_at = now()
+        self._confirmed_at = locked_at
         self._asking = asyncio.Lock()
 
     def confirm(self, at: float) -> None:
@@ -41,6 +42,10 @@ class Lease:
         if not self.is_lost:
             self.is_lost = True
             self._on_loss()
+
+    def end(self) -> None:
+        """The delivery is over: what is left of it writes nothing more."""
+        self.is_lost = True
 
     async def check(self) -> None:
         """Return while the lock is held. Raises LockLost, or RetryableError if Redis is away."""

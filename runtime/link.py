@@ -38,8 +38,8 @@ class JobLink:
 
     async def send_progress(self, progress: Mapping[str, Any]) -> None:
         """Publish a progress object; a queue that is away costs the event, not the job."""
-        await self.flush()
         try:
+            await self.flush()
             await self._job.updateProgress(dict(progress))
         except (RedisError, OSError, TypeError) as error:  # TypeError: the job was removed
             logger.warning("Progress of job {} was not sent: {}", self._job.id, error)
@@ -47,20 +47,22 @@ class JobLink:
     async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Keep the checkpoint in the job's hash, where the next delivery brings it along."""
         self._unsaved = json.dumps(checkpoint)
-        await self.flush()
+        try:
+            await self.flush()
+        except (RedisError, OSError) as error:
+            logger.warning("The checkpoint of job {} waits for Redis: {}", self._job.id, error)
 
     async def flush(self) -> None:
-        """Save a checkpoint that could not be saved before. Raises LockLost."""
+        """Save a checkpoint that could not be saved before. Raises LockLost, RedisError, OSError.
+
+        To be tried again with each sign of the job, and before it goes back to the queue.
+        """
         if self._unsaved is None:
             return
         job_id, text = str(self._job.id), self._unsaved
-        try:
-            held = await self._scripts.save_checkpoint(job_id, self._job.token, text, self._saved)
-        except (RedisError, OSError) as error:
-            logger.warning("The checkpoint of job {} waits for Redis: {}", job_id, error)
-            return
+        held = await self._scripts.save_checkpoint(job_id, self._job.token, text, self._saved)
         self._saved, self._unsaved = text, None
-        if held is Hold.OTHERS:
+        if held is not Hold.OURS:
             self._lease.lose()
             raise LockLost
 

@@ -29,7 +29,7 @@ class FailLater:
     """It failed for good, but its rows cannot be settled now: the next delivery does only that."""
 
     reason: str
-    delay: timedelta = timedelta(seconds=30)
+    delay: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ Outcome = Retry | Fail | FailLater | Return
 def decide(error: BaseException, *, is_last_attempt: bool, may_return: bool = True) -> Outcome:
     """The outcome of a failed attempt.
 
-    `may_return` is False for a job that was handed back too often: it burns an attempt then.
+    `may_return` is False for a job that was put off too often: it burns an attempt then.
     """
     error = _single(error)
     if isinstance(error, HandBack) and may_return:

@@ -2,8 +2,11 @@
 
 - A listener that raises ends neither the main loop nor the lock renewal.
 - A lock that ran out while Redis was away is taken again, unless another worker has the job.
-- A job's end is written when Redis is back, however long that takes within reason.
+- An attempt's end is written when Redis is back, however long that takes within reason.
 - A job that BullMQ fails by itself, because it stalled too often, has its rows settled first.
+- A job that comes back to this worker while it still runs here is run once.
+- A job that arrives while the worker stops goes back at once.
+- A queue that is held back by a limit is asked again when that has passed.
 """
 
 # bullmq ships no types.
@@ -12,27 +15,30 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from bullmq import Job, Worker
+from bullmq.custom_errors import DelayedError
 from loguru import logger
 from redis.exceptions import RedisError, ResponseError
 
 from runtime.delivery import readable, safe_options
+from runtime.lasting import LastingWrites
 from runtime.lease import Lease
 from runtime.repeated_error import RepeatedError
 from runtime.scripts import Hold, QueueScripts
 
 # A stalled check that waited longer than this for an answer waited for Redis to come back.
 _PROMPT_S = 5
-# The client itself bridges 80 s; after this long the job is left to the stalled check.
-_END_WITHIN_S = 15 * 60
 # Between two questions that Redis refused.
 _PAUSE_S = 1.0
-_REFUSALS = 3
+# How soon a place is found that another worker freed, in a queue with a limit for all of them.
+_SHARED_BLOCK_S = 1.0
 # The library's scripts that end an attempt, and at which place they take the lock's token.
 _ENDS = {"moveToCompleted": 3, "moveToFailed": 3, "moveToDelayed": 3, "retryJob": 2}
+
+DeliveryKey = tuple[str, str]
+"""Job id and token: the library gives jobs that it fetches at the same time one token."""
 
 
 class SafeWorker(Worker):
@@ -54,13 +60,16 @@ class SafeWorker(Worker):
         settle_deferred: Callable[[Job, str], Awaitable[bool]],
     ) -> None:
         super().__init__(queue, process, options)
-        self.leases: dict[str, Lease] = {}
+        self.leases: dict[DeliveryKey, Lease] = {}
         self.last_fetch = 0.0
         self.repeated_error = RepeatedError("BullMQ reports")
+        self.writes = LastingWrites(scripts, self.repeated_error)
         self._own_scripts = scripts
         self._frees_id = frees_id
         self._settle_deferred = settle_deferred
+        self._deliveries: dict[str, asyncio.Event] = {}
         self._redis_was_away = False
+        self._is_shared = False
         self._extend_locks = self.backend.extendLocks
         self.backend.extendLocks = self._renew
         for name, token_place in _ENDS.items():
@@ -74,32 +83,41 @@ class SafeWorker(Worker):
             except Exception:
                 logger.exception("A listener of '{}' failed", event_name)
 
-    def lease(self, job_id: str, token: str, on_loss: Callable[[], None]) -> Lease:
-        """The hold on a job that was just taken, renewed while it is in `leases`."""
-        lease = Lease(job_id, lambda: self._own_scripts.hold(job_id, token), on_loss)
-        self.leases[job_id] = lease
-        return lease
+    @property
+    def job_count(self) -> int:
+        """How many jobs this worker has: at work, or at their end."""
+        return len(self._deliveries)
+
+    async def until_idle(self) -> None:
+        """Wait until no job is left here."""
+        while self._deliveries:
+            await next(iter(self._deliveries.values())).wait()
+
+    # -- taking jobs ------------------------------------------------------------------------
 
     async def moveToActive(self, token: str) -> Job | None:
-        """Also note that Redis answered, and that it hands out jobs again."""
+        """Also note that Redis answered; what arrives while the worker stops goes back."""
+        asked_at = time.monotonic()
         job = await self._answered(super().moveToActive(token))
         self.repeated_error.worked()
+        if job is None:
+            return None
+        if self.paused or self.closing:
+            await self._own_scripts.hand_back(str(job.id), token)
+            return None
+        job.locked_at = asked_at  # pyright: ignore
         return job
 
     async def waitForJob(self) -> int:
         """Also note that Redis answered."""
         return await self._answered(super().waitForJob())
 
-    async def _answered(self, question: Awaitable[Any]) -> Any:
-        try:
-            answer = await question
-        except ResponseError:
-            self.last_fetch = time.monotonic()
-            # The library asks again at once, for each free place: Redis may bill every question.
-            await asyncio.sleep(_PAUSE_S)
-            raise
-        self.last_fetch = time.monotonic()
-        return answer
+    def getBlockTimeout(self, block_until: int) -> float:
+        """Seconds to wait for a job. No marker comes when a limit has passed."""
+        timeout = super().getBlockTimeout(block_until)
+        if self.limitUntil > 0:
+            return min(timeout, max(self.minimumBlockTimeout, self.limitUntil / 1000))
+        return min(timeout, _SHARED_BLOCK_S) if self._is_shared else timeout
 
     async def nextJobFromJobData(
         self, job_data: dict[str, str] | None = None, *args: Any, **kwargs: Any
@@ -119,19 +137,56 @@ class SafeWorker(Worker):
                 job.opts |= {"removeOnComplete": True, "removeOnFail": True}
         return job
 
+    async def _answered(self, question: Awaitable[Any]) -> Any:
+        try:
+            answer = await question
+        except ResponseError:
+            self.last_fetch = time.monotonic()
+            # The library asks again at once, for each free place: Redis may bill every question.
+            await asyncio.sleep(_PAUSE_S)
+            raise
+        self.last_fetch = time.monotonic()
+        return answer
+
+    # -- one job ----------------------------------------------------------------------------
+
+    def lease(self, job: Job, token: str, on_loss: Callable[[], None]) -> Lease:
+        """The hold on a job that was just taken, renewed while it is in `leases`."""
+        job_id = str(job.id)
+        locked_at: float = getattr(job, "locked_at", time.monotonic())
+        lease = Lease(job_id, lambda: self._own_scripts.hold(job_id, token), on_loss, locked_at)
+        self.leases[job_id, token] = lease
+        return lease
+
     async def processJob(self, job: Job, token: str) -> Any:
-        """Settle the rows of a job that is to fail unasked, before the library fails it."""
-        if job.deferredFailure:
-            self.lockManager.track_job(job.id, token, _now_ms())
-            try:
-                if not await self._settle_deferred(job, token):
-                    return None
-            finally:
-                self.lockManager.untrack_job(job.id)
-        return await super().processJob(job, token)
+        """Run the job, after an older delivery of it here has ended."""
+        job_id = str(job.id)
+        older, over = self._deliveries.get(job_id), asyncio.Event()
+        self._deliveries[job_id] = over
+        try:
+            self.lockManager.track_job(job_id, token, _now_ms())
+            if older is not None:
+                await self._end_older(job_id, older)
+                # The older one's end made the library forget the id.
+                self.lockManager.track_job(job_id, token, _now_ms())
+            if not job.deferredFailure or await self._settle_deferred(job, token):
+                await super().processJob(job, token)
+        finally:
+            over.set()
+            if self._deliveries.get(job_id) is over:
+                del self._deliveries[job_id]
+                self.lockManager.untrack_job(job_id)
+
+    async def _end_older(self, job_id: str, older: asyncio.Event) -> None:
+        for lease in [*self.leases.values()]:
+            if lease.job_id == job_id:
+                lease.lose()
+        await older.wait()
+
+    # -- locks ------------------------------------------------------------------------------
 
     async def runStalledJobsCheck(self) -> None:
-        """Look for stalled jobs, but not as the first thing after an outage.
+        """Look for stalled jobs, after our own locks were renewed; not right after an outage.
 
         Locks ran out while Redis was away, and their holders are about to take them again.
         """
@@ -140,9 +195,20 @@ class SafeWorker(Worker):
             return
         try:
             async with asyncio.timeout(_PROMPT_S):
+                await self._renew_all()
                 await super().runStalledJobsCheck()
+                self._is_shared = await self._own_scripts.has_global_concurrency()
         except TimeoutError:
             self._redis_was_away = True
+        except (RedisError, OSError) as error:
+            self.emit("error", error)
+
+    async def _renew_all(self) -> None:
+        held = {job_id: one["token"] for job_id, one in self.lockManager.tracked_jobs.items()}
+        if held:
+            lost = await self._renew([*held], [*held.values()], self.opts["lockDuration"])
+            if lost:
+                self.emit("lockRenewalFailed", lost)
 
     async def _renew(self, job_ids: list[str], tokens: list[str], duration: int) -> list[str]:
         """Renew locks, or take them again; returns the ids of the jobs that others have."""
@@ -152,9 +218,11 @@ class SafeWorker(Worker):
         for job_id, token in zip(job_ids, tokens, strict=True):
             if job_id in failed and await self._own_scripts.hold(job_id, token) is not Hold.OURS:
                 lost.append(job_id)
-            elif job_id in self.leases:
-                self.leases[job_id].confirm(asked_at)
+            elif (job_id, token) in self.leases:
+                self.leases[job_id, token].confirm(asked_at)
         return lost
+
+    # -- the end of an attempt --------------------------------------------------------------
 
     def _lasting(self, move: Callable[..., Awaitable[Any]], token_place: int) -> Any:
         """The library's script that ends an attempt, run until it took effect.
@@ -163,48 +231,15 @@ class SafeWorker(Worker):
         """
 
         async def until_done(job: Job | str, *args: Any, **options: Any) -> Any:
-            job_id = job if isinstance(job, str) else str(job.id)
-            end = _End(job_id, args[token_place - 1], lambda: move(job, *args, **options))
-            return await self._until_done(end)
+            job_id, token = job if isinstance(job, str) else str(job.id), args[token_place - 1]
+            try:
+                answer = await self.writes.end(job_id, token, lambda: move(job, *args, **options))
+            except (RedisError, OSError) as error:
+                logger.error("The end of job {} could not be written: {}", job_id, error)
+                raise DelayedError from error  # or the library would fail what has succeeded
+            return answer or {"result": None, "finishedOn": 0}
 
         return until_done
-
-    async def _until_done(self, end: "_End") -> Any:
-        give_up_at = time.monotonic() + _END_WITHIN_S
-        for refused in range(_REFUSALS):
-            while True:
-                try:
-                    if not refused or await self._is_to_be_written(end):
-                        return await end.write()
-                    return {"result": None, "finishedOn": 0}
-                except (RedisError, OSError) as error:
-                    if time.monotonic() > give_up_at:
-                        raise
-                    self.repeated_error.failed(error)
-                    await asyncio.sleep(_PAUSE_S)
-                except TypeError:  # the library's way to say that the script refused
-                    break
-        raise RuntimeError(f"BullMQ refuses to end job {end.job_id}")
-
-    async def _is_to_be_written(self, end: "_End") -> bool:
-        """Whether a refused end is still to be written, with the lock taken again.
-
-        It is not when it was written before and only the answer was lost, or when another worker
-        has the job.
-        """
-        held = await self._own_scripts.hold(end.job_id, end.token)
-        if held is Hold.OTHERS:
-            logger.warning("The attempt at job {} ended, but is no longer ours", end.job_id)
-        return held is Hold.OURS
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """How an attempt ended, still to be written."""
-
-    job_id: str
-    token: str
-    write: Callable[[], Awaitable[Any]]
 
 
 def _now_ms() -> int:

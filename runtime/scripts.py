@@ -27,6 +27,7 @@ class QueueScripts:
     """The scripts of one queue. All raise RedisError."""
 
     def __init__(self, redis: Redis, queue: str) -> None:
+        self._redis = redis
         self._prefix = f"bull:{queue}:"
         self._check_hold = _script(redis, "check_hold.lua")
         self._checkpoint = _script(redis, "checkpoint.lua")
@@ -51,9 +52,15 @@ class QueueScripts:
             self._hand_back, job_id, token, MAX_HAND_BACKS, _TOO_OFTEN, places=places
         )
 
-    async def put_off(self, job_id: str, token: str, failure: str | None) -> Hold:
-        """Count a hand-back with a delay; with `failure` the next delivery only fails the job."""
-        return await self._run(self._put_off, job_id, token, failure or "")
+    async def put_off(
+        self, job_id: str, token: str, counter: str, failure: str | None = None
+    ) -> Hold:
+        """Count a way back with a delay; with `failure` the next delivery only fails the job."""
+        return await self._run(self._put_off, job_id, token, counter, failure or "")
+
+    async def has_global_concurrency(self) -> bool:
+        """Whether the queue limits how many jobs run in all its workers."""
+        return bool(await self._redis.hexists(f"{self._prefix}meta", "concurrency"))
 
     async def _run(
         self,

@@ -53,6 +53,9 @@ class Circuit:
             yield
         except ServiceError as error:
             self._failed(error) if error.retryable else self._succeeded()
+            if probes and self.is_open and not error.billed:
+                # It only asked for all: that shall not be its own job's attempt.
+                raise ProviderDown(self._service, self._delay(self._pause_s)) from error
             raise
         except PermanentError:  # a refusal is an answer
             self._succeeded()
@@ -70,10 +73,13 @@ class Circuit:
         if left_s > 0 or self._is_probed:
             # A probe may take as long as a provider hangs: minutes.
             wait_s = self._pause_s if self._is_probed else left_s
-            delay_s = wait_s + random.uniform(0, _SPREAD_S)  # noqa: S311 (no secret)
-            raise ProviderDown(self._service, timedelta(seconds=delay_s))
+            raise ProviderDown(self._service, self._delay(wait_s))
         self._is_probed = True
         return True
+
+    @staticmethod
+    def _delay(wait_s: float) -> timedelta:
+        return timedelta(seconds=wait_s + random.uniform(0, _SPREAD_S))  # noqa: S311 (no secret)
 
     def _failed(self, error: ServiceError) -> None:
         self._failures += 1

@@ -137,7 +137,7 @@ async def test_a_redis_that_comes_late_is_waited_for(vidfab: VidFab, tmp_path: P
         async with Pm2(settings, tmp_path) as pm2:
             await pm2.start()
             [worker] = await pm2.workers()
-            await _until(lambda: worker.log.read_text("utf-8").count("startup failed") > 1)
+            await _until(lambda: "Waiting for it" in worker.log.read_text("utf-8"))
             await redis.start()
             await _until(lambda: READY in worker.log.read_text("utf-8"))
             [worker] = await pm2.workers()

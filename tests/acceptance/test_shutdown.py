@@ -16,6 +16,7 @@ from sandbox.providers.models import Fault, Match
 from sandbox.redis import RedisServer
 from sandbox.vidfab import VidFab
 from sandbox.worker_process import start_worker
+from tests.support.recordings import USER
 from tests.support.site import Site
 
 GRACE_S = 4.0  # the default
@@ -156,3 +157,23 @@ async def test_it_ends_in_time_when_redis_is_dead_or_mute(
     log = apart.worker.log.read_text("utf-8")
     assert "Redis did not answer" in log
     assert "✅ Worker stopped gracefully" not in log
+
+
+@pytest.mark.parametrize("jobs_before_stop", [1, 40, 80])
+async def test_a_stop_amid_a_backlog_leaves_no_job_active(
+    site: Site, jobs_before_stop: int
+) -> None:
+    worker = await site.worker(QUEUE_CONCURRENCY="20")
+    data = {"userId": USER, "operation": "add"}
+    options = {"priority": 3, "removeOnComplete": 1000}
+    for _ in range(150):
+        await site.app.add("update_quota", data, options)
+    await site.app.wait_until(
+        lambda: sum(one.name == "completed" for one in site.app.events) >= jobs_before_stop
+    )
+    worker.signal(signal.SIGTERM)
+    assert await worker.wait(15) == 0
+    counts = await site.app.counts()
+    assert counts["active"] == 0
+    done = sum(event.name == "completed" for event in site.app.events)
+    assert counts["prioritized"] + done == 150

@@ -40,7 +40,7 @@ async def fetch_nothing(self, *_):
 liveness._QUIET_S = 0.2
 app.until_starved = partial(liveness.until_starved, limit=timedelta(seconds=1), check_s=0.1)
 app.discover = lambda: {{"wait": wait}}
-consumer._SafeWorker.waitForJob = fetch_nothing
+consumer.SafeWorker.waitForJob = fetch_nothing
 settings = load_settings(environment=Environment(dict(os.environ), {{}}))
 set_up_logs(settings)
 sys.exit(asyncio.run(main(settings)))

@@ -29,7 +29,7 @@ async def test_a_provider_that_is_down_for_all_burns_no_attempts(site: Site) -> 
             40,
         )
     async with Redis.from_url(site.vidfab.redis.url, decode_responses=True) as client:
-        counts = [await client.hget(f"bull:{site.queue}:{one}", "handBacks") for one in job_ids]
+        counts = [await client.hget(f"bull:{site.queue}:{one}", "putOffs") for one in job_ids]
     assert all(counts), "each was handed back at least once"
     await control.clear_faults()
 

@@ -93,3 +93,22 @@ async def test_a_lock_that_ran_out_is_taken_again_while_nobody_has_the_job(site:
     assert (job.state, job.attempts_made, job.stalled_counter) == ("completed", 1, 0)
     assert len(site.app.events_of(job_id, "active")) == 1
     assert (await control.paid()).images == 2
+
+
+async def test_a_job_that_comes_back_to_its_own_worker_is_run_once(site: Site) -> None:
+    """Found stalled while the worker was blocked: the older delivery ends before the newer runs."""
+    control = site.vidfab.providers.control
+    await control.delay("/ark/*", 6)
+    worker = await site.worker(STORYBOARD_CONCURRENCY="1")
+    _, job_id = await generating(site)
+    queue = f"bull:{site.queue}"
+    async with Redis.from_url(site.vidfab.redis.url) as client, client.pipeline() as pipe:
+        pipe.delete(f"{queue}:{job_id}:lock").lrem(f"{queue}:active", 0, job_id)
+        pipe.zadd(f"{queue}:prioritized", {job_id: 2 * 2**32}).zadd(f"{queue}:marker", {"0": 0})
+        await pipe.execute()
+    await site.wait_for_line(worker, f"Lost the lock of job {job_id}")
+    job = await site.finished(job_id, 60)
+
+    assert (job.state, job.attempts_made) == ("completed", 1)
+    assert len(site.app.events_of(job_id, "completed")) == 1
+    assert (await control.paid()).images == 3, "two, and the one in flight"

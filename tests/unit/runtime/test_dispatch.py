@@ -40,11 +40,11 @@ async def run(
     *,
     attempts_made: int = 0,
     name: str = "double",
-    hand_backs: int = 0,
+    settle_waits: int = 0,
 ) -> tuple[Done | Outcome, RecordingLink]:
     link = RecordingLink()
     dispatcher = Dispatcher({job_spec.name: job_spec}, services=None)  # type: ignore[arg-type]
-    delivery = Delivery("j1", name, data, attempts_made, attempts=3, hand_backs=hand_backs)
+    delivery = Delivery("j1", name, data, attempts_made, attempts=3, settle_waits=settle_waits)
     return await dispatcher.run(delivery, link, asyncio.Event()), link
 
 
@@ -110,9 +110,9 @@ async def test_rows_are_settled_after_the_last_failure_only(
     assert calls == settled
 
 
-@pytest.mark.parametrize(("hand_backs", "kind"), [(0, FailLater), (20, Fail)])
+@pytest.mark.parametrize(("settle_waits", "kind"), [(0, FailLater), (20, Fail)])
 async def test_a_job_whose_rows_cannot_be_reached_fails_when_they_can(
-    hand_backs: int, kind: type[Outcome]
+    settle_waits: int, kind: type[Outcome]
 ) -> None:
     failing = spec(raising(PermanentError("never")))
 
@@ -120,7 +120,7 @@ async def test_a_job_whose_rows_cannot_be_reached_fails_when_they_can(
     async def settle(ctx: JobContext[Any], subject: JobData, reason: str) -> None:
         raise ServiceError("Supabase", "update", "away", retryable=True)
 
-    outcome, _ = await run(failing, {"userId": "u", "size": 1}, hand_backs=hand_backs)
+    outcome, _ = await run(failing, {"userId": "u", "size": 1}, settle_waits=settle_waits)
     assert isinstance(outcome, kind)
     assert outcome.reason == "never"
 

@@ -29,7 +29,7 @@ class Redis:
         self.losses += 1
 
     def lease(self) -> Lease:
-        return Lease("j", self.hold, self.lost, lambda: self.now)
+        return Lease("j", self.hold, self.lost, self.now, lambda: self.now)
 
 
 async def test_a_fresh_lock_is_not_asked_for() -> None:

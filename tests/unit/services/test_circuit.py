@@ -86,12 +86,33 @@ def test_after_the_pause_one_call_tries_and_closes_it(circuit: Circuit, clock: C
 
 
 def test_pauses_double_up_to_five_minutes(circuit: Circuit, clock: Clock) -> None:
+    """The job whose call tries for all goes back like the others: it burns no attempt for that."""
     open_it(circuit)
     for pause_s in (15, 30, 60, 120, 240, 300, 300):
         clock.now += pause_s - 1
-        assert call(circuit, DOWN) == "not asked"
+        assert not is_asked(circuit)
         clock.now += 1
-        assert call(circuit, DOWN) == "failed"
+        assert is_asked(circuit)
+
+
+def is_asked(circuit: Circuit) -> bool:
+    asked: list[bool] = []
+
+    def ask() -> None:
+        with circuit.call():
+            asked.append(True)
+            raise DOWN
+
+    with pytest.raises(ProviderDown):
+        ask()
+    return bool(asked)
+
+
+def test_a_probe_that_may_have_been_billed_is_an_attempt(circuit: Circuit, clock: Clock) -> None:
+    open_it(circuit)
+    clock.now = 15
+    billed = ServiceError("X", "do", "the answer was lost", retryable=True, billed=True)
+    assert call(circuit, billed) == "failed"
 
 
 def test_a_probe_that_is_cut_off_lets_the_next_one_try(circuit: Circuit, clock: Clock) -> None:
