@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 
 from config.settings import Settings
 from core.errors import LockLost
-from runtime.delivery import Delivery, read_checkpoint, read_count
+from runtime.delivery import PUT_OFFS, SETTLE_WAITS, delivery_of
 from runtime.dispatch import Dispatcher, Done
 from runtime.lasting import PATIENCE_S
 from runtime.lease import Lease
@@ -41,9 +41,6 @@ _UNWIND_S = 0.8
 _CLOSE_S = 3
 # A worker that stops does not wait long for a Redis that is away.
 _STOPPING_PATIENCE_S = 2.0
-# Counters in the job's hash.
-_PUT_OFFS = "putOffs"
-_SETTLE_WAITS = "settleWaits"
 
 
 class AttemptFailed(Exception):
@@ -122,7 +119,7 @@ class Consumer:
             raise DelayedError
         lease = self._lease(job, token)
         link = self._link(job, lease)
-        work = self._dispatcher.run(_delivery(job), link, self._stopping)
+        work = self._dispatcher.run(delivery_of(job), link, self._stopping)
         try:
             outcome = await self._attempt(job, token, work)
             if not isinstance(outcome, Done):
@@ -185,7 +182,7 @@ class Consumer:
         """Settle the rows of a job that is to fail; False when it went back to wait for that."""
         lease = self._lease(job, token)
         link = self._link(job, lease)
-        work = self._dispatcher.settle(_delivery(job), link, str(job.deferredFailure))
+        work = self._dispatcher.settle(delivery_of(job), link, str(job.deferredFailure))
         try:
             outcome = await self._attempt(job, token, work)
             if lease.is_lost:
@@ -216,9 +213,9 @@ class Consumer:
 
     async def _return(self, job: Job, token: str, outcome: Return | FailLater) -> Hold:
         if isinstance(outcome, FailLater):
-            held = await self._scripts.put_off(job.id, token, _SETTLE_WAITS, outcome.reason)
+            held = await self._scripts.put_off(job.id, token, SETTLE_WAITS, outcome.reason)
         elif outcome.delay > timedelta(0):
-            held = await self._scripts.put_off(job.id, token, _PUT_OFFS)
+            held = await self._scripts.put_off(job.id, token, PUT_OFFS)
         else:
             return await self._scripts.hand_back(job.id, token)
         if held is Hold.OURS:
@@ -278,20 +275,6 @@ def _worker_options(settings: Settings, redis: Redis, backoff: Any) -> dict[str,
         "runRetryDelay": 2_000,
         "settings": {"backoffStrategy": backoff},
     }
-
-
-def _delivery(job: Job) -> Delivery:
-    own_fields: dict[str, str] = getattr(job, "own_fields", {})
-    return Delivery(
-        job_id=job.id,
-        name=job.name,
-        data=job.data,
-        attempts_made=job.attemptsMade,
-        attempts=job.opts["attempts"],
-        checkpoint=read_checkpoint(own_fields.get("checkpoint")),
-        put_offs=read_count(own_fields.get(_PUT_OFFS)),
-        settle_waits=read_count(own_fields.get(_SETTLE_WAITS)),
-    )
 
 
 def _ms(duration: timedelta) -> int:

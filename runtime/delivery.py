@@ -5,6 +5,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+# Counters of ours in the job's hash.
+PUT_OFFS = "putOffs"
+SETTLE_WAITS = "settleWaits"
+
 # A backoff beyond a day is a slip of units; the job would look lost.
 _MAX_BACKOFF_MS = 24 * 3600 * 1000
 
@@ -32,9 +36,19 @@ class Delivery:
         return self.attempts_made + 1 >= self.attempts
 
 
-def read_count(text: str | None) -> int:
-    """A counter of a script of ours."""
-    return int(text) if text and text.isdecimal() else 0
+def delivery_of(job: Any) -> Delivery:
+    """Of BullMQ's job, as `SafeWorker` makes it."""
+    own_fields: dict[str, str] = getattr(job, "own_fields", {})
+    return Delivery(
+        job_id=str(job.id),
+        name=job.name,
+        data=job.data,
+        attempts_made=job.attemptsMade,
+        attempts=job.opts["attempts"],
+        checkpoint=read_checkpoint(own_fields.get("checkpoint")),
+        put_offs=_count(own_fields.get(PUT_OFFS)),
+        settle_waits=_count(own_fields.get(SETTLE_WAITS)),
+    )
 
 
 def read_checkpoint(text: str | None) -> dict[str, Any]:
@@ -59,6 +73,10 @@ def readable(raw: dict[str, str]) -> dict[str, str]:
     """A job's hash without the parts that could not be decoded; it can still be failed."""
     kept = {key: value for key, value in raw.items() if key not in {"progress", "returnvalue"}}
     return {**kept, "data": "null", "opts": "{}", "stacktrace": "[]"}
+
+
+def _count(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0
 
 
 def _attempts(value: Any) -> int:

@@ -1,5 +1,6 @@
 """Rows of `user_videos`: single videos of a user."""
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -9,6 +10,7 @@ from core.paths import TEMPORARY, PlainId
 from services.supabase import Supabase
 
 _TABLE = "user_videos"
+_NOT_STORED = "storage_path.is.null,status.in.(generating,downloading,failed)"
 _COLUMNS = "id,user_id,status,storage_path,thumbnail_path,file_size,duration_seconds"
 
 
@@ -52,31 +54,20 @@ class Videos:
 
         A second delivery at the same time, or a deletion, takes nothing back.
         """
-        if video_id.startswith(TEMPORARY):
-            return
-        await self._supabase.query(
-            "update the video",
-            lambda db: (
-                db.from_(_TABLE)
-                .update(fields)
-                .eq("id", video_id)
-                .neq("status", "deleted")
-                .or_("storage_path.is.null,status.in.(generating,downloading,failed)")
-                .execute()
-            ),
-        )
+        await self._write(video_id, fields, lambda update: update.or_(_NOT_STORED))
 
     async def update(self, video_id: PlainId, **fields: Any) -> None:
         """Set columns of one video, not of a deleted one; nothing to do for a temporary one."""
+        await self._write(video_id, fields, lambda update: update)
+
+    async def _write(
+        self, video_id: PlainId, fields: dict[str, Any], narrowed: Callable[[Any], Any]
+    ) -> None:
         if video_id.startswith(TEMPORARY):
             return
-        await self._supabase.query(
-            "update the video",
-            lambda db: (
-                db.from_(_TABLE)
-                .update(fields)
-                .eq("id", video_id)
-                .neq("status", "deleted")
-                .execute()
-            ),
-        )
+
+        def build(db: Any) -> Any:
+            update = db.from_(_TABLE).update(fields).eq("id", video_id).neq("status", "deleted")
+            return narrowed(update).execute()
+
+        await self._supabase.query("update the video", build)
