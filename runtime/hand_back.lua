@@ -12,7 +12,8 @@ if held ~= OURS then return held end
 redis.call("DEL", jobKey .. ":lock")
 redis.call("LREM", KEYS[2], -1, id)
 if redis.call("HINCRBY", jobKey, "handBacks", 1) > tonumber(ARGV[4]) then
-  redis.call("HSET", jobKey, "defa", ARGV[5])
+  -- Who retries it by hand begins anew.
+  redis.call("HSET", jobKey, "defa", ARGV[5], "handBacks", 0)
 end
 
 local isPaused = redis.call("HEXISTS", KEYS[7], "paused") == 1

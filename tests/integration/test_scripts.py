@@ -102,6 +102,7 @@ async def test_the_last_hand_back_marks_the_job_to_fail(queue: Queue) -> None:
     await queue.redis.lpush(queue.key("active"), JOB)
     await queue.scripts.hand_back(JOB, OURS)
     assert await queue.field("defa") == "The job was handed back more than 20 times"
+    assert await queue.field("handBacks") == "0", "should somebody retry it by hand"
 
 
 async def test_a_job_that_is_put_off_is_counted_and_may_be_marked_to_fail(queue: Queue) -> None:
