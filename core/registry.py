@@ -34,7 +34,10 @@ class JobSpec:
     subject: type[JobData] = JobData
 
     def on_failure(self, hook: FailureHook) -> FailureHook:
-        """Register `hook(ctx, subject, reason)`, run once after the last failure of a job."""
+        """Register `hook(ctx, subject, reason)`, run after the last failure of a job.
+
+        It is run again later when the rows could not be reached.
+        """
         self.failure_hook = hook
         self.subject = _model_of(hook)
         return hook

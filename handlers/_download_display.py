@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from core.errors import ProviderDown, ServiceError
+from core.errors import ProviderDown, RetryableError, ServiceError
 from core.paths import PlainId
 from services.bundle import Context
 from services.transfers import Transfer
@@ -56,7 +56,11 @@ class _Display:
             await self._ctx.services.videos.update_download(
                 self._video_id, download_progress=percent
             )
-        except (ServiceError, ProviderDown) as error:  # the next may succeed; the job goes on
+        except (
+            ServiceError,
+            ProviderDown,
+            RetryableError,
+        ) as error:  # the next may succeed; the job goes on
             self._ctx.log.warning("The download's progress was not written: {}", error)
 
 

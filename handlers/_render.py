@@ -110,7 +110,8 @@ class Render:
         try:
             return await self.shotstack.state(order.id)
         except (ServiceError, ProviderDown) as error:
-            if not is_passing(error):
+            # Only an answer may end the wait: the film may lie ready.
+            if not is_passing(error) or self._is_overdue(order):
                 raise
             self.ctx.log.warning("The render {} cannot be asked after: {}", order.id, error)
             return Rendering("unknown")
@@ -127,10 +128,13 @@ class Render:
                 case Rendering(stage=stage):
                     percent = _PERCENT.get(stage, 60)
                     await self.ctx.progress(percent, f"Rendering video ({stage})...")
-            if order.age_s >= self.limit.total_seconds():
+            if self._is_overdue(order):
                 await self._forget()
                 raise PermanentError(f"Shotstack had not rendered the video after {self.limit}")
             await self._pause()
+
+    def _is_overdue(self, order: _Order) -> bool:
+        return order.age_s >= self.limit.total_seconds()
 
     async def _pause(self) -> None:
         """Wait until it is time to ask again. Raises HandBack when the worker stops."""

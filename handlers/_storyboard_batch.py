@@ -55,6 +55,7 @@ class StoryboardBatch:
     failures: list[Failure] = field(default_factory=list[Failure])
     succeeded: int = 0
     handed_back: HandBack | None = None
+    _storage_trouble: Exception | None = None
 
     def __post_init__(self) -> None:
         """Read the checkpoint: pictures bought and shots refused by earlier attempts."""
@@ -153,6 +154,8 @@ class StoryboardBatch:
         """Look at the row again first: another job on the same rows may have been quicker."""
         if self.ctx.stopping.is_set():
             raise HandBack
+        if self._storage_trouble is not None:
+            raise self._storage_trouble  # what is bought now could not be kept either
         now = await self.ctx.services.storyboards.find(self.project_id, row.shot_number, row.id)
         if now is None:
             raise NotFound(f"The storyboard row of shot {row.shot_number} was removed")
@@ -226,12 +229,17 @@ class StoryboardBatch:
             try:
                 await store()
                 return
-            except (ServiceError, ProviderDown) as error:
+            except (ServiceError, ProviderDown, RetryableError) as error:
                 if not is_passing(error):
+                    self._storage_trouble = error
                     raise
                 self.ctx.log.warning("A picture waits for storage: {}", error)
             await asyncio.sleep(pause_s)
-        await store()
+        try:
+            await store()
+        except (ServiceError, ProviderDown, RetryableError) as error:
+            self._storage_trouble = error
+            raise
 
     async def _note(self, shot: Shot, error: Exception) -> None:
         message = str(error) or type(error).__name__

@@ -102,7 +102,7 @@ async def _timeline(ctx: Context, project: Project) -> Timeline:
     found = timeline(clips, lengths, project.aspect_ratio)
     if not found.scenes:
         raise PermanentError("The project has no finished clips to compose")
-    if ctx.services.shotstack is not None:
+    if ctx.services.shotstack is not None and ctx.checkpoint_fields.get("render") is None:
         for scene in found.scenes:
             _check_reachable(ctx, scene)
     return found

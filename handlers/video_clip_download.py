@@ -43,8 +43,12 @@ async def video_clip_download(ctx: Context, data: Data) -> JobResult:
     if row.storage_status == "completed" and row.video_url_external == data.external_url:
         return AlreadyKept(project_id=data.project_id, shot_number=data.shot_number)
     if _is_superseded(row, data.external_url):
+        if ctx.checkpoint_fields.get("overwrote"):
+            return await _make_way(ctx, data, row)
         return _outdated(data)
     await ctx.progress(10, f"Downloading video clip shot {data.shot_number}...")
+    # Should a newer clip come meanwhile, this attempt or the next one has to store that again.
+    await ctx.checkpoint(overwrote=True)
     stored = await _store(ctx, data, row)
     newest = await _row(ctx, data)
     if _is_superseded(newest, data.external_url):

@@ -30,7 +30,7 @@ from runtime.dispatch import Dispatcher, Done
 from runtime.lasting import PATIENCE_S
 from runtime.lease import Lease
 from runtime.link import JobLink
-from runtime.outcome import Fail, FailLater, Outcome, Retry, Return
+from runtime.outcome import FailLater, Outcome, Retry, Return
 from runtime.redis_client import BLOCK_S
 from runtime.safe_worker import DeliveryKey, SafeWorker
 from runtime.scripts import LOCK_MS, Hold, QueueScripts
@@ -159,7 +159,15 @@ class Consumer:
             raise DelayedError  # keeps the library off the job
         if isinstance(outcome, Retry):
             raise AttemptFailed(outcome.reason)
+        await self._forget_counts(job)
         raise UnrecoverableError(outcome.reason)
+
+    async def _forget_counts(self, job: Job) -> None:
+        """Who retries a failed job by hand begins anew."""
+        delivery = delivery_of(job)
+        if delivery.put_offs or delivery.settle_waits:
+            with suppress(RedisError, OSError):
+                await self._scripts.forget(job.id, PUT_OFFS, SETTLE_WAITS)
 
     async def _outcome(self, attempt: asyncio.Task[Done | Outcome]) -> Done | Outcome:
         """Wait for the attempt, or until the worker stops and its grace has passed."""
@@ -189,7 +197,9 @@ class Consumer:
                 return False
             if isinstance(outcome, Return | FailLater):
                 await self._hand_back(job, token, outcome)
-            return isinstance(outcome, Fail)
+                return False
+            await self._forget_counts(job)
+            return True
         finally:
             lease.end()
             del self._worker.leases[str(job.id), token]
@@ -200,7 +210,7 @@ class Consumer:
             held = await self._worker.writes.until_taken(
                 lambda: self._return(job, token, outcome), self._patience_s
             )
-        except (RedisError, OSError, TypeError) as error:
+        except (RedisError, OSError, TypeError, DelayedError) as error:
             # Its lock runs out, and the stalled check of any worker brings it back.
             logger.warning("Could not hand back job {}: {}", job.id, error)
             return
@@ -248,7 +258,8 @@ class Consumer:
         if job is None:
             self._worker.repeated_error.failed(error)
         else:
-            logger.warning("BullMQ reports on job {}: {}", job.id, error or type(error).__name__)
+            said = str(error) or type(error).__name__
+            logger.warning("BullMQ reports on job {}: {}", job.id, said)
 
     @property
     def last_fetch(self) -> float:

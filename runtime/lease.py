@@ -15,7 +15,10 @@ _CERTAIN_S = LOCK_MS / 1000 * 2 / 3
 
 
 class Lease:
-    """The fence of one delivery. `on_loss` is called once; `locked_at` as `now` counts."""
+    """The fence of one delivery. `on_loss` is called once; `locked_at` as `now` counts.
+
+    `refused_checkpoint` is what came too late to be saved: for a newer delivery in this process.
+    """
 
     def __init__(
         self,
@@ -27,6 +30,7 @@ class Lease:
     ) -> None:
         self.job_id = job_id
         self.is_lost = False
+        self.refused_checkpoint: str | None = None
         self._ask = ask
         self._on_loss = on_loss
         self._now = now

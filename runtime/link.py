@@ -3,6 +3,7 @@
 `queue` and `job` are BullMQ's objects, handed over by the consumer, the library's only importer.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,6 +31,7 @@ class JobLink:
         self._scripts = scripts
         self._saved: str = getattr(job, "own_fields", {}).get("checkpoint", "")
         self._unsaved: str | None = None
+        self._saving = asyncio.Lock()
 
     @property
     def fence(self) -> Lease:
@@ -57,12 +59,19 @@ class JobLink:
 
         To be tried again with each sign of the job, and before it goes back to the queue.
         """
-        if self._unsaved is None:
-            return
-        job_id, text = str(self._job.id), self._unsaved
+        # One at a time: parts of a job save side by side, over several connections.
+        async with self._saving:
+            if self._unsaved is not None:
+                await self._save(self._unsaved)
+
+    async def _save(self, text: str) -> None:
+        job_id = str(self._job.id)
         held = await self._scripts.save_checkpoint(job_id, self._job.token, text, self._saved)
-        self._saved, self._unsaved = text, None
+        self._saved = text
+        if self._unsaved == text:
+            self._unsaved = None
         if held is not Hold.OURS:
+            self._lease.refused_checkpoint = text
             self._lease.lose()
             raise LockLost
 

@@ -46,10 +46,11 @@ Outcome = Retry | Fail | FailLater | Return
 def decide(error: BaseException, *, is_last_attempt: bool, may_return: bool = True) -> Outcome:
     """The outcome of a failed attempt.
 
-    `may_return` is False for a job that was put off too often: it burns an attempt then.
+    `may_return` is False for a job that was put off too often: it burns an attempt then, unless the
+    worker stops.
     """
     error = _single(error)
-    if isinstance(error, HandBack) and may_return:
+    if isinstance(error, HandBack) and (may_return or not error.delay):
         return Return(error.delay, _reason(error))
     if is_passing(error) and not is_last_attempt:
         return Retry(_reason(error))

@@ -68,6 +68,7 @@ class SafeWorker(Worker):
         self._frees_id = frees_id
         self._settle_deferred = settle_deferred
         self._deliveries: dict[str, asyncio.Event] = {}
+        self._job_count = 0
         self._redis_was_away = False
         self._is_shared = False
         self._extend_locks = self.backend.extendLocks
@@ -86,7 +87,7 @@ class SafeWorker(Worker):
     @property
     def job_count(self) -> int:
         """How many jobs this worker has: at work, or at their end."""
-        return len(self._deliveries)
+        return self._job_count
 
     async def until_idle(self) -> None:
         """Wait until no job is left here."""
@@ -163,25 +164,31 @@ class SafeWorker(Worker):
         job_id = str(job.id)
         older, over = self._deliveries.get(job_id), asyncio.Event()
         self._deliveries[job_id] = over
+        self._job_count += 1
         try:
             self.lockManager.track_job(job_id, token, _now_ms())
             if older is not None:
-                await self._end_older(job_id, older)
+                await self._end_older(job, older)
                 # The older one's end made the library forget the id.
                 self.lockManager.track_job(job_id, token, _now_ms())
             if not job.deferredFailure or await self._settle_deferred(job, token):
                 await super().processJob(job, token)
         finally:
+            self._job_count -= 1
             over.set()
             if self._deliveries.get(job_id) is over:
                 del self._deliveries[job_id]
                 self.lockManager.untrack_job(job_id)
 
-    async def _end_older(self, job_id: str, older: asyncio.Event) -> None:
-        for lease in [*self.leases.values()]:
-            if lease.job_id == job_id:
-                lease.lose()
+    async def _end_older(self, job: Job, older: asyncio.Event) -> None:
+        """End the delivery that runs; what it could still pay for is in the newer's checkpoint."""
+        leases = [lease for lease in self.leases.values() if lease.job_id == job.id]
+        for lease in leases:
+            lease.lose()
         await older.wait()
+        for lease in leases:
+            if lease.refused_checkpoint is not None:
+                job.own_fields["checkpoint"] = lease.refused_checkpoint  # pyright: ignore
 
     # -- locks ------------------------------------------------------------------------------
 

@@ -58,6 +58,10 @@ class QueueScripts:
         """Count a way back with a delay; with `failure` the next delivery only fails the job."""
         return await self._run(self._put_off, job_id, token, counter, failure or "")
 
+    async def forget(self, job_id: str, *fields: str) -> None:
+        """Remove fields of ours from the job's hash."""
+        await self._redis.hdel(self._prefix + job_id, *fields)
+
     async def has_global_concurrency(self) -> bool:
         """Whether the queue limits how many jobs run in all its workers."""
         return bool(await self._redis.hexists(f"{self._prefix}meta", "concurrency"))

@@ -73,7 +73,7 @@ class Services:
     @cached_property
     def uploads(self) -> Uploads:
         """Large files to storage."""
-        return Uploads(self.settings)
+        return Uploads(self.settings, self.supabase.file_circuit)
 
     @cached_property
     def transfers(self) -> Transfers:

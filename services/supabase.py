@@ -65,7 +65,7 @@ class Supabase:
         self._file_http = new_client(settings, timeout=_FILE_TIMEOUT)
         self._clients: _Clients | None = None
         self._row_circuit = Circuit("Supabase")
-        self._file_circuit = Circuit("Supabase storage")
+        self.file_circuit = Circuit("Supabase storage")
         self._connecting = asyncio.Lock()
 
     async def query(self, operation: str, build: Callable[[Any], Awaitable[Any]]) -> list[Row]:
@@ -99,7 +99,7 @@ class Supabase:
             await self._translated(f"upload to {bucket}", files.upload(path, source, options))
             return await self.public_url(bucket, path)
 
-        return await with_retries(once, attempts=ATTEMPTS, circuit=self._file_circuit)
+        return await with_retries(once, attempts=ATTEMPTS, circuit=self.file_circuit)
 
     async def public_url(self, bucket: Bucket, path: str) -> str:
         """Where everybody can read the object `path`."""
@@ -122,7 +122,7 @@ class Supabase:
             removed = clients.files.from_(stored.bucket).remove([stored.path])
             return bool(await self._translated(f"remove from {stored.bucket}", removed))
 
-        return await with_retries(once, attempts=ATTEMPTS, circuit=self._file_circuit)
+        return await with_retries(once, attempts=ATTEMPTS, circuit=self.file_circuit)
 
     async def download_to(self, bucket: Bucket, path: str, file: Path, *, max_bytes: int) -> None:
         """Stream the object `bucket/path` into `file`.
@@ -136,7 +136,7 @@ class Supabase:
             except httpx.HTTPError as error:
                 raise transport_error("Supabase", f"read from {bucket}", error) from error
 
-        await with_retries(once, attempts=ATTEMPTS, circuit=self._file_circuit)
+        await with_retries(once, attempts=ATTEMPTS, circuit=self.file_circuit)
 
     async def load(self) -> None:
         """Import and make the clients; no I/O."""

@@ -9,9 +9,9 @@ from services.tus import Tus
 class Uploads:
     """One project's storage; what the server offers is learnt once."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, circuit: Circuit) -> None:
         self._client = new_storage_client(settings)
-        self._circuit = Circuit("Supabase storage")
+        self._circuit = circuit
         self._tus = Tus(self._client, self._circuit)
 
     async def send(self, upload: Upload) -> None:

@@ -22,6 +22,8 @@ from tests.support.compositions import (
 from tests.support.recordings import PROJECT
 from tests.support.site import Site
 
+# Where the stand-in keeps what it rendered.
+FILMS = "/shotstack/*.mp4"
 OTHER = "00000000-0000-4000-8000-000000000002"
 
 
@@ -101,12 +103,24 @@ async def test_a_killed_worker_leaves_a_render_that_is_resumed(site: Site) -> No
     await check_composed_once(site, 100)
 
 
-async def test_a_retry_resumes_the_render(site: Site) -> None:
-    """Here the status cannot be asked for; the next attempt asks after the same render."""
+async def test_a_status_that_cannot_be_asked_for_costs_no_attempt(site: Site) -> None:
+    """Shotstack goes on rendering all the same."""
     await lay(site)
     control = site.vidfab.providers.control
     await control.timing(Timing(renders=0))
     await control.fail(f"{RENDERS}/*", 503, times=4)
+    await site.worker(**shotstack(site.vidfab))
+    await add(site)
+    await check_composed_once(site, 60)
+    assert (await site.finished(JOB)).attempts_made == 1
+
+
+async def test_a_retry_resumes_the_render(site: Site) -> None:
+    """Here the film cannot be fetched; the next attempt asks after the same render."""
+    await lay(site)
+    control = site.vidfab.providers.control
+    await control.timing(Timing(renders=0))
+    await control.fail(FILMS, 404, times=1)
     await site.worker(**shotstack(site.vidfab))
     await add(site)
     await check_composed_once(site)
@@ -117,8 +131,8 @@ async def test_a_render_that_nobody_knows_is_ordered_anew(site: Site) -> None:
     await lay(site)
     control = site.vidfab.providers.control
     await control.timing(Timing(renders=0))
-    await control.fail(f"{RENDERS}/*", 503, times=4)
-    await control.fail(f"{RENDERS}/*", 404, nth=5, times=1)
+    await control.fail(FILMS, 404, times=1)
+    await control.fail(f"{RENDERS}/*", 404, nth=2, times=1)
     await site.worker(**shotstack(site.vidfab))
     await add(site)
     assert (await end(site))[0] == "completed"

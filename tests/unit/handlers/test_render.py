@@ -14,6 +14,7 @@ from core.errors import (
     JobError,
     PermanentError,
     RetryableError,
+    ServiceError,
     UnsafeUrl,
     UnusableContent,
 )
@@ -181,3 +182,21 @@ async def test_a_stopping_worker_orders_nothing() -> None:
     with pytest.raises(HandBack):
         await attempt(ctx, vendor).film(TIMELINE)
     assert vendor.calls == []
+
+
+@pytest.mark.parametrize(("age_s", "raised"), [(2, None), (6, ServiceError)])
+async def test_a_shotstack_that_cannot_be_asked_never_ends_a_render(
+    age_s: float, raised: type[Exception] | None
+) -> None:
+    """Within the limit it is asked again, after it by the next attempt: the film may lie ready."""
+    link = RecordingLink()
+    ctx = job(link, Downloads(), "r-7")
+    ctx.checkpoint_fields["ordered_at"] = time.time() - age_s
+    away = ServiceError("Shotstack", "ask", "away", retryable=True)
+    film = attempt(ctx, Vendor(away, DONE)).film(TIMELINE)
+    if raised is None:
+        await film
+    else:
+        with pytest.raises(raised):
+            await film
+    assert link.checkpoints == [], "it is not forgotten"

@@ -61,6 +61,7 @@ def test_a_job_that_was_handed_back_too_often_burns_an_attempt() -> None:
     down = ProviderDown("X", timedelta(9))
     assert decide(down, is_last_attempt=False, may_return=False) == Retry("X is down")
     assert decide(down, is_last_attempt=True, may_return=False) == Fail("X is down")
+    assert decide(HandBack(), is_last_attempt=True, may_return=False) == returned(), "a stop"
 
 
 def test_a_message_that_cannot_be_made_still_gives_a_reason() -> None:

@@ -1,0 +1,75 @@
+"""What a running job keeps in Redis."""
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from redis.exceptions import OutOfMemoryError
+
+from core.errors import LockLost
+from runtime.lease import Lease
+from runtime.link import JobLink
+from runtime.scripts import Hold
+
+
+class Scripts:
+    """Keeps the last checkpoint; answers with what `answers` holds, each when it is let go."""
+
+    def __init__(self, *answers: Hold | Exception) -> None:
+        self.answers = list(answers)
+        self.kept: Any = None
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def save_checkpoint(self, job_id: str, token: str, text: str, before: str) -> Hold:
+        await self.go.wait()
+        answer = self.answers.pop(0) if self.answers else Hold.OURS
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is Hold.OURS:
+            self.kept = json.loads(text)
+        return answer
+
+
+def link_with(scripts: Scripts) -> tuple[JobLink, Lease]:
+    async def hold() -> Hold:
+        return Hold.OURS
+
+    lease = Lease("j", hold, lambda: None, 0.0, lambda: 0.0)
+    job: Any = SimpleNamespace(id="j", token="t", own_fields={})
+    parts: Any = (SimpleNamespace(), job, lease, SimpleNamespace(), scripts)
+    return JobLink(*parts), lease
+
+
+async def test_a_checkpoint_that_was_refused_for_now_is_saved_later() -> None:
+    scripts = Scripts(OutOfMemoryError("OOM"))
+    link, _ = link_with(scripts)
+    await link.save_checkpoint({"a": 1})
+    assert scripts.kept is None
+    await link.flush()
+    assert scripts.kept == {"a": 1}
+
+
+async def test_parts_that_save_side_by_side_leave_the_newest() -> None:
+    scripts = Scripts(Hold.OURS, OutOfMemoryError("OOM"))
+    scripts.go.clear()
+    link, _ = link_with(scripts)
+    first = asyncio.create_task(link.save_checkpoint({"a": 1}))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(link.save_checkpoint({"a": 1, "b": 2}))
+    await asyncio.sleep(0)
+    scripts.go.set()
+    await asyncio.gather(first, second)
+    await link.flush()
+    assert scripts.kept == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("held", [Hold.OTHERS, Hold.GONE])
+async def test_what_is_refused_for_good_is_left_to_the_newer_delivery(held: Hold) -> None:
+    link, lease = link_with(Scripts(held))
+    with pytest.raises(LockLost):
+        await link.save_checkpoint({"a": 1})
+    assert lease.is_lost
+    assert lease.refused_checkpoint == '{"a": 1}'
