@@ -156,6 +156,7 @@ class StoryboardBatch:
             raise HandBack
         if self._storage_trouble is not None:
             raise self._storage_trouble  # what is bought now could not be kept either
+        await self._report(self._percent(), f"正在生成第 {shot.shot_number} 张分镜...")
         now = await self.ctx.services.storyboards.find(self.project_id, row.shot_number, row.id)
         if now is None:
             raise NotFound(f"The storyboard row of shot {row.shot_number} was removed")
@@ -170,7 +171,6 @@ class StoryboardBatch:
             await self.ctx.services.storyboards.update(
                 row.id, status="generating", error_message=None
             )
-        await self._report(self._percent(), f"正在生成第 {shot.shot_number} 张分镜...")
         cast = characters_of_shot(shot, self.characters)
         shown = references(cast)
         image = await provider.generate(self._request(shot, cast, shown))
@@ -269,7 +269,7 @@ class StoryboardBatch:
         await self.ctx.progress(percent, message, processed=self.succeeded, total=self.total)
 
 
-_SUCCESS: dict[str, Any] = {"status": "success", "error_message": None}
+_SUCCESS: dict[str, Any] = {"status": "success"}
 
 
 def _superseded(shot_number: int) -> PermanentError:

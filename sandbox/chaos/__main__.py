@@ -72,7 +72,9 @@ def _positive(text: str) -> int:
 async def _run(console: Console, plan: Plan, folder: Path) -> int:
     task = asyncio.current_task()
     assert task
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    # Both by name: a shell that starts this in the background has SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         return 0 if await play(console, plan, folder) else 1
     except BaseExceptionGroup as errors:  # of a round, whose action and traffic run at once
