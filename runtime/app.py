@@ -91,7 +91,7 @@ async def _consume(
         is_clean = await consumer.stop(loop, grace)
     await asyncio.to_thread(work_folder.remove)
     if not is_clean:
-        logger.error("Redis did not answer: running jobs come back by the stalled check")
+        logger.error("Redis did not answer as it should: jobs come back by the stalled check")
         # What the library left pending swallows every cancellation: asyncio could not end.
         os._exit(EXIT_UNCLEAN if why is None else EXIT_STUCK)
     await redis.aclose()

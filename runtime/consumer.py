@@ -55,6 +55,7 @@ class Consumer:
         self._dispatcher = dispatcher
         self._stopping = asyncio.Event()
         self._grace_over = asyncio.Event()
+        self._is_all_handed_back = True
         self._running: dict[DeliveryKey, asyncio.Task[Done | Outcome]] = {}
         self._scripts = QueueScripts(redis, settings.queue_name)
         self._queue = Queue(settings.queue_name, {"connection": redis})
@@ -90,8 +91,8 @@ class Consumer:
     async def stop(self, loop: asyncio.Task[None], grace: timedelta) -> bool:
         """Take no more jobs, give running ones `grace`, hand back the rest, disconnect.
 
-        False when the library could not be closed in time: Redis is away, and what the library
-        left behind would keep the event loop from ending.
+        False when a job could not be handed back, or the library not be closed in time: Redis is
+        away, and what the library left behind would keep the event loop from ending.
         """
         self._stopping.set()
         # close() would end lock renewal while jobs still run; pause() does not.
@@ -104,7 +105,7 @@ class Consumer:
         # The library's close() waits for what it knew of when it began: some jobs come later.
         closing = asyncio.create_task(self._close())
         _, pending = await asyncio.wait({closing, loop}, timeout=_CLOSE_S)
-        return not pending
+        return not pending and self._is_all_handed_back
 
     async def _close(self) -> None:
         await self._worker.until_idle()
@@ -213,6 +214,7 @@ class Consumer:
         except (RedisError, OSError, TypeError, DelayedError) as error:
             # Its lock runs out, and the stalled check of any worker brings it back.
             logger.warning("Could not hand back job {}: {}", job.id, error)
+            self._is_all_handed_back = not self._stopping.is_set()
             return
         if held is not Hold.OURS:
             logger.warning("Job {} was no longer ours to hand back", job.id)
