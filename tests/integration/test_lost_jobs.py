@@ -1,5 +1,7 @@
 """Jobs that BullMQ takes away from a worker, or fails by itself."""
 
+import asyncio
+
 from redis.asyncio import Redis
 
 from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
@@ -55,9 +57,9 @@ async def generating(site: Site) -> tuple[Project, str]:
     shots = [Shot(1, "A door"), Shot(2, "A window")]
     project = await create_project(supabase, await create_user(supabase), shots)
     job_id = await enqueue_storyboards(site.app, supabase, project)
-    await site.app.wait_until(
-        lambda: any("正在生成" in one["message"] for one in site.progress(job_id))
-    )
+    async with asyncio.timeout(10):
+        while not await site.vidfab.providers.control.requests("/ark/*"):  # noqa: ASYNC110 (HTTP)
+            await asyncio.sleep(0.05)
     return project, job_id
 
 
