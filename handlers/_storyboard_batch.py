@@ -153,7 +153,7 @@ class StoryboardBatch:
     async def _buy_unless_there(self, shot: Shot, row: StoryboardRow) -> None:
         """Look at the row again first: another job on the same rows may have been quicker."""
         if self.ctx.stopping.is_set():
-            raise HandBack
+            raise HandBack  # announce nothing
         if self._storage_trouble is not None:
             raise self._storage_trouble  # what is bought now could not be kept either
         await self._report(self._percent(), f"正在生成第 {shot.shot_number} 张分镜...")
@@ -162,6 +162,8 @@ class StoryboardBatch:
             raise NotFound(f"The storyboard row of shot {row.shot_number} was removed")
         if now.is_superseded:
             raise _superseded(row.shot_number)
+        if self.ctx.stopping.is_set():
+            raise HandBack
         if now.status != "success":
             await self._buy(shot, now)
 

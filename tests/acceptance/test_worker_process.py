@@ -66,9 +66,7 @@ async def test_running_jobs_finish_within_the_grace(site: Site) -> None:
     user = await create_user(site.vidfab.supabase)
     project = await create_project(site.vidfab.supabase, user, [Shot(1, "A door")])
     job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project)
-    await site.app.wait_until(
-        lambda: any("正在生成" in one["message"] for one in site.progress(job_id))
-    )
+    await site.wait_for_purchase()
     worker.signal(signal.SIGTERM)
     assert await worker.wait(10) == 0
     job = await site.app.job(job_id)

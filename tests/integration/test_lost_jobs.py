@@ -1,7 +1,5 @@
 """Jobs that BullMQ takes away from a worker, or fails by itself."""
 
-import asyncio
-
 from redis.asyncio import Redis
 
 from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
@@ -57,9 +55,7 @@ async def generating(site: Site) -> tuple[Project, str]:
     shots = [Shot(1, "A door"), Shot(2, "A window")]
     project = await create_project(supabase, await create_user(supabase), shots)
     job_id = await enqueue_storyboards(site.app, supabase, project)
-    async with asyncio.timeout(10):
-        while not await site.vidfab.providers.control.requests("/ark/*"):  # noqa: ASYNC110 (HTTP)
-            await asyncio.sleep(0.05)
+    await site.wait_for_purchase()
     return project, job_id
 
 

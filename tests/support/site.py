@@ -93,6 +93,12 @@ class Site:
         assert job is not None, f"{job_id} was removed at its end"
         return job
 
+    async def wait_for_purchase(self, timeout_s: float = 10) -> None:
+        """Until an image provider was asked for a picture."""
+        async with asyncio.timeout(timeout_s):
+            while not await self.vidfab.providers.control.requests("/ark/*"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     async def wait_for_line(self, process: Process, text: str, timeout_s: float = 10) -> None:
         """Until the process has logged `text`."""
         async with asyncio.timeout(timeout_s):
