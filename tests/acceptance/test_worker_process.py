@@ -84,9 +84,7 @@ async def test_longer_jobs_are_handed_back_and_go_on_elsewhere(site: Site) -> No
     project = await create_project(site.vidfab.supabase, user, shots)
     job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project)
     await site.app.wait_for(job_id, "active")
-    await site.app.wait_until(
-        lambda: any("已完成 1/2" in one["message"] for one in site.progress(job_id))
-    )
+    await site.wait_for_purchase(2)
 
     worker.signal(signal.SIGTERM)
     assert await worker.wait(6) == 0

@@ -93,10 +93,11 @@ class Site:
         assert job is not None, f"{job_id} was removed at its end"
         return job
 
-    async def wait_for_purchase(self, timeout_s: float = 10) -> None:
-        """Until an image provider was asked for a picture."""
+    async def wait_for_purchase(self, count: int = 1, timeout_s: float = 15) -> None:
+        """Until an image provider was asked for so many pictures."""
+        asked = self.vidfab.providers.control.requests
         async with asyncio.timeout(timeout_s):
-            while not await self.vidfab.providers.control.requests("/ark/*"):  # noqa: ASYNC110
+            while len(await asked("/ark/*")) < count:  # noqa: ASYNC110 (another process)
                 await asyncio.sleep(0.02)
 
     async def wait_for_line(self, process: Process, text: str, timeout_s: float = 10) -> None:
