@@ -56,11 +56,7 @@ class _Display:
             await self._ctx.services.videos.update_download(
                 self._video_id, download_progress=percent
             )
-        except (
-            ServiceError,
-            ProviderDown,
-            RetryableError,
-        ) as error:  # the next may succeed; the job goes on
+        except (ServiceError, ProviderDown, RetryableError) as error:  # the next may succeed
             self._ctx.log.warning("The download's progress was not written: {}", error)
 
 
