@@ -51,7 +51,7 @@ LOCK := $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-versio
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 lock: setup ## Renew the locks: versions and hashes, no addresses
-	@$(LOCK) -o requirements/worker.txt
+	@$(LOCK) --extra sentry -o requirements/worker.txt
 	@$(LOCK) --all-extras -c requirements/worker.txt -o requirements/all.txt
 
 clean: ## Remove what was installed and made

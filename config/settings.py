@@ -23,22 +23,13 @@ from config.allowed_hosts import AllowedHosts, parse_allowed_hosts
 from config.environment import Environment, read_environment
 from config.errors import ConfigError
 from config.problems import problems
+from config.redis_url import check_redis_url
 
 
 def _http_url(value: str) -> str:
     if not value.startswith(("https://", "http://")):
         raise ValueError("not an http(s) address")
     return value.rstrip("/")
-
-
-def _is_readable(url: str) -> bool:
-    """Whether port and database of a Redis URL are numbers."""
-    try:
-        parts = urlsplit(url)
-        database = parts.path.strip("/") if parts.scheme != "unix" else ""
-        return parts.port is None or not database or database.isdigit()
-    except ValueError:
-        return False
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
@@ -181,6 +172,13 @@ class Settings(BaseSettings):
     slack_webhook: SecretStr | None = _variable("SLACK_WEBHOOK_URL", "a webhook address", None)
     discord_webhook: SecretStr | None = _variable("DISCORD_WEBHOOK_URL", "a webhook address", None)
     sentry_dsn: SecretStr | None = _variable("SENTRY_DSN", "a DSN", None)
+    # The HTTP endpoints, off without a port. Whoever reaches them needs no key: keep them on this
+    # machine, or set a token.
+    health_port: int | None = Field(
+        None, validation_alias="HEALTH_PORT", ge=1, le=65535, description="a port from 1 to 65535"
+    )
+    health_host: str = _variable("HEALTH_HOST", "an address to listen on", "127.0.0.1")
+    health_token: SecretStr | None = _variable("HEALTH_TOKEN", "a bearer token", None)
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = _variable(
         "LOG_LEVEL", "trace, debug, info, warning, error or critical", "INFO"
     )
@@ -202,15 +200,8 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, value: SecretStr | None) -> SecretStr | None:
-        url = value.get_secret_value() if value else "redis://"
-        if url.startswith(("https://", "http://")):
-            raise ValueError(
-                "this is the REST address; copy the rediss:// address from the same Upstash page"
-            )
-        if not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("not a Redis address")
-        if not _is_readable(url):
-            raise ValueError("its port or database is not a number")
+        if value is not None:
+            check_redis_url(value.get_secret_value())
         return value
 
     @field_validator("*")
