@@ -3,18 +3,21 @@
 # redis-py types its commands only in part.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import chain
+from typing import Any
 
 from redis.asyncio import Redis
 
 _LISTS = ("wait", "paused", "active")
 # In the direction in which jobs move through them, on to the lists.
 _SORTED_SETS = ("delayed", "waiting-children", "prioritized")
+_ENDS = ("completed", "failed")
+_PLACES = (*_LISTS, *_SORTED_SETS, *_ENDS)
 # Redis serves nobody else while it looks through a page: 1 to 3 ms on a busy two-core machine.
 _PAGE = 1000
 
@@ -78,21 +81,34 @@ class QueueState:
     async def job(self, job_id: str) -> JobState:
         """The state of one job, all of it read at the same moment."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            for name in _LISTS:
-                pipe.lpos(self.key(name), job_id)
-            for name in (*_SORTED_SETS, "completed", "failed"):
-                pipe.zscore(self.key(name), job_id)
-            pipe.hmget(self.key(job_id), ["returnvalue", "failedReason"])
-            *places, completed_ms, failed_ms, (returnvalue, failed_reason) = await pipe.execute()
-        if any(place is not None for place in places):
-            return JobState(State.UNFINISHED)
-        if completed_ms is not None:
-            return JobState(State.COMPLETED, returnvalue, finished_at=_moment(completed_ms))
-        if failed_ms is not None:
-            at = _moment(failed_ms)
-            return JobState(State.FAILED, failed_reason=failed_reason, finished_at=at)
-        return JobState(State.GONE)
+            self.ask_place(pipe, job_id)
+            pipe.hmget(self.key(job_id), ["returnvalue", "failedReason", "finishedOn"])
+            *answers, (returnvalue, failed_reason, finished_ms) = await pipe.execute()
+        match place_of(answers):
+            case None:
+                return JobState(State.GONE)
+            case "completed":
+                return JobState(State.COMPLETED, returnvalue, finished_at=moment(finished_ms))
+            case "failed":
+                at = moment(finished_ms)
+                return JobState(State.FAILED, failed_reason=failed_reason, finished_at=at)
+            case _:
+                return JobState(State.UNFINISHED)
+
+    def ask_place(self, pipe: Any, job_id: str) -> None:
+        """Put the questions on a pipeline whose answers `place_of` reads."""
+        for name in _LISTS:
+            pipe.lpos(self.key(name), job_id)
+        for name in (*_SORTED_SETS, *_ENDS):
+            pipe.zscore(self.key(name), job_id)
 
 
-def _moment(epoch_ms: float) -> datetime:
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC)
+def place_of(answers: Sequence[Any]) -> str | None:
+    """The list or set of BullMQ's that holds the job."""
+    named = zip(_PLACES, answers, strict=True)
+    return next((name for name, answer in named if answer is not None), None)
+
+
+def moment(epoch_ms: str | float | None) -> datetime | None:
+    """The moment that a field or score of BullMQ's holds."""
+    return None if epoch_ms is None else datetime.fromtimestamp(float(epoch_ms) / 1000, UTC)

@@ -1,0 +1,162 @@
+"""One job as an operator looks at it: its state, its attempts, and what happened to it when."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from runtime.delivery import PUT_OFFS, SETTLE_WAITS, read_checkpoint, safe_options
+from runtime.queue_state import QueueState, moment, place_of
+
+# BullMQ keeps about 10,000 events of a queue.
+_EVENTS_SEEN = 10_000
+_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An entry of the queue's event stream about one job. `details` may hold foreign text."""
+
+    at: datetime
+    event: str
+    details: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job's hash, read. `state` is BullMQ's word, `unknown` for one in none of its sets.
+
+    `waits` are ways back that burnt no attempt: `stops`, `providers`, `rows`.
+    `data`, `progress` and `returnvalue` are the JSON that the producer and handlers wrote.
+    """
+
+    job_id: str
+    name: str
+    state: str
+    data: Any
+    progress: Any
+    returnvalue: Any
+    failed_reason: str | None
+    stacktrace: Sequence[str]
+    attempts_made: int
+    attempts: int
+    stalled: int
+    priority: int
+    delay_ms: int
+    worker: str | None
+    created_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    checkpoint: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    waits: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+# BullMQ's places in the words that its Node API and the command line have for them.
+_SAME_WORD = ("prioritized", "active", "delayed", "waiting-children", "paused")
+STATES = {"waiting": "wait", **{word: word for word in (*_SAME_WORD, "completed", "failed")}}
+_LISTS = ("wait", "active", "paused")
+
+
+class JobViews:
+    """The jobs of one queue. All methods raise RedisError and OSError."""
+
+    def __init__(self, redis: Redis, queue_name: str) -> None:
+        # redis-py's types allow for bytes, which `decode_responses` rules out.
+        self._redis: Any = redis
+        self._queue = QueueState(redis, queue_name)
+
+    async def get(self, job_id: str) -> JobView | None:
+        """The job as it stands now, None when the queue does not hold it."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            self._queue.ask_place(pipe, job_id)
+            pipe.hgetall(self._queue.key(job_id))
+            *answers, fields = await pipe.execute()
+        return _view(job_id, place_of(answers), fields) if "name" in fields else None
+
+    async def ids(self, state: str, limit: int) -> list[str]:
+        """Up to `limit` jobs of a state: the ended newest first, others as they will be taken."""
+        place = STATES[state]
+        key = self._queue.key(place)
+        if place in _LISTS:
+            # Jobs enter on the left and leave on the right.
+            return list(reversed(await self._redis.lrange(key, -limit, -1)))
+        is_ended = place in {"completed", "failed"}
+        return await self._redis.zrange(key, 0, limit - 1, desc=is_ended)
+
+    async def timeline(self, job_id: str) -> list[Happening]:
+        """What the queue's events of the last while say of the job, oldest first."""
+        found: list[Happening] = []
+        after, seen = "-", 0
+        while seen < _EVENTS_SEEN:
+            page = await self._redis.xrange(self._queue.key("events"), after, "+", _PAGE)
+            found += [_happening(*entry) for entry in page if entry[1].get("jobId") == job_id]
+            seen += len(page)
+            if len(page) < _PAGE:
+                break
+            after = f"({page[-1][0]}"
+        return found
+
+
+def _happening(entry_id: str, fields: Mapping[str, str]) -> Happening:
+    at = moment(entry_id.partition("-")[0])
+    assert at is not None
+    details = {key: value for key, value in fields.items() if key not in {"event", "jobId"}}
+    return Happening(at, fields["event"], details)
+
+
+def _view(job_id: str, place: str | None, fields: Mapping[str, str]) -> JobView:
+    state = next((state for state, name in STATES.items() if name == place), "unknown")
+    return JobView(
+        job_id=job_id,
+        name=fields["name"],
+        state=state,
+        data=_json(fields.get("data")),
+        progress=_json(fields.get("progress")),
+        returnvalue=_json(fields.get("returnvalue")),
+        failed_reason=fields.get("failedReason"),
+        stacktrace=_strings(_json(fields.get("stacktrace"))),
+        attempts_made=_number(fields.get("atm") or fields.get("attemptsMade")),
+        attempts=_attempts(_json(fields.get("opts"))),
+        stalled=_number(fields.get("stc")),
+        priority=_number(fields.get("priority")),
+        delay_ms=_number(fields.get("delay")),
+        worker=fields.get("pb"),
+        created_at=moment(fields.get("timestamp")),
+        started_at=moment(fields.get("processedOn")),
+        finished_at=moment(fields.get("finishedOn")),
+        checkpoint=read_checkpoint(fields.get("checkpoint")),
+        waits=_waits(fields),
+    )
+
+
+def _attempts(options: Any) -> int:
+    """The job's own limit, as the worker reads it."""
+    if not isinstance(options, dict):
+        return 1
+    return safe_options(cast("dict[str, Any]", options))["attempts"]
+
+
+def _waits(fields: Mapping[str, str]) -> dict[str, int]:
+    counters = {"stops": "handBacks", "providers": PUT_OFFS, "rows": SETTLE_WAITS}
+    return {word: _number(fields.get(name)) for word, name in counters.items()}
+
+
+def _json(text: str | None) -> Any:
+    """What cannot be read is shown as it stands."""
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _strings(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else []  # pyright: ignore
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0

@@ -1,0 +1,217 @@
+"""A queue as an operator looks at it: counts, workers, what waits, the last hour. Writes nothing.
+
+All is read from BullMQ's own keys, the metrics of which Node's `getMetrics()` reads too.
+"""
+
+import base64
+import math
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError, ResponseError
+
+from runtime.queue_state import QueueState, moment
+
+# Of each state so many jobs are looked at for their names: 100 round trips at most.
+_NAMES_SEEN = 10_000
+_PAGE = 500
+# A prioritized job's score is its priority times this, plus a counter.
+_PRIORITY_STEP = 2**32
+# Priorities in use are few; the oldest job of each is looked at.
+_PRIORITIES_SEEN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Jobs by state, in BullMQ's words. `paused` are jobs without a priority that a pause holds."""
+
+    waiting: int
+    prioritized: int
+    active: int
+    delayed: int
+    waiting_children: int
+    paused: int
+    completed: int
+    failed: int
+    is_paused: bool
+
+    @property
+    def ready(self) -> int:
+        """Jobs that the next free worker takes, with and without a priority."""
+        return self.waiting + self.prioritized
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedWorker:
+    """A worker by its connections to Redis. Unnamed ones have an empty `name`."""
+
+    name: str
+    address: str
+    connections: int
+    connected_for: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class LastHour:
+    """Jobs that ended in the last 60 minutes, to the minute."""
+
+    completed: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingJob:
+    """A job that waits for a worker since `since`."""
+
+    job_id: str
+    name: str
+    since: datetime
+
+
+class QueueView:
+    """One queue. All methods raise RedisError and OSError."""
+
+    def __init__(self, redis: Redis, queue_name: str) -> None:
+        # redis-py's types allow for bytes, which `decode_responses` rules out.
+        self._redis: Any = redis
+        self._queue_name = queue_name
+        self._key = QueueState(redis, queue_name).key
+
+    async def counts(self) -> Counts:
+        """All at the same moment."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for name in ("wait", "active", "paused"):
+                pipe.llen(self._key(name))
+            for name in ("prioritized", "delayed", "waiting-children", "completed", "failed"):
+                pipe.zcard(self._key(name))
+            pipe.hexists(self._key("meta"), "paused")
+            wait, active, paused, *sets, is_paused = await pipe.execute()
+        prioritized, delayed, children, completed, failed = sets
+        return Counts(
+            waiting=wait,
+            prioritized=prioritized,
+            active=active,
+            delayed=delayed,
+            waiting_children=children,
+            paused=paused,
+            completed=completed,
+            failed=failed,
+            is_paused=bool(is_paused),
+        )
+
+    async def counts_by_name(self) -> Mapping[str, Mapping[str, int]]:
+        """Jobs by name, then by state (`wait`, `prioritized`, `active`, …; `completed` are kept).
+
+        Of each state the first 10,000 jobs are looked at.
+        """
+        found: dict[str, Counter[str]] = {}
+        for place in ("wait", "paused", "active"):
+            ids = await self._redis.lrange(self._key(place), 0, _NAMES_SEEN - 1)
+            await self._count_names(found, place, ids)
+        for place in ("prioritized", "delayed", "completed", "failed"):
+            ids = await self._redis.zrange(self._key(place), 0, _NAMES_SEEN - 1)
+            await self._count_names(found, place, ids)
+        return found
+
+    async def _count_names(
+        self, found: dict[str, Counter[str]], place: str, ids: Sequence[str]
+    ) -> None:
+        for start in range(0, len(ids), _PAGE):
+            for name in await self._fields(ids[start : start + _PAGE], "name"):
+                if name is not None:  # the job may have gone meanwhile
+                    found.setdefault(name, Counter())[place] += 1
+
+    async def oldest_waiting(self) -> WaitingJob | None:
+        """The job that waits longest of those which a free worker would take."""
+        ids = [*await self._firsts(), *await self._redis.lrange(self._key("wait"), -1, -1)]
+        since = await self._fields(ids, "timestamp")
+        waiting = [(int(at), job_id) for job_id, at in zip(ids, since, strict=True) if at]
+        if not waiting:
+            return None
+        at, job_id = min(waiting)
+        [name] = await self._fields([job_id], "name")
+        found = moment(at)
+        return WaitingJob(job_id, name or "", found) if found else None
+
+    async def _firsts(self) -> list[str]:
+        """The first job of each priority."""
+        ids: list[str] = []
+        least = 0
+        for _ in range(_PRIORITIES_SEEN):
+            found = await self._redis.zrange(
+                self._key("prioritized"),
+                least,
+                "+inf",
+                byscore=True,
+                offset=0,
+                num=1,
+                withscores=True,
+            )
+            if not found:
+                break
+            [(job_id, score)] = found
+            ids.append(job_id)
+            least = (math.floor(score / _PRIORITY_STEP) + 1) * _PRIORITY_STEP
+        return ids
+
+    async def _fields(self, job_ids: Sequence[str], field: str) -> list[str | None]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hget(self._key(job_id), field)
+            return await pipe.execute()
+
+    async def workers(self) -> list[ConnectedWorker] | None:
+        """Those connected now, by name; None where Redis does not tell (`CLIENT LIST`)."""
+        try:
+            clients = await self._redis.client_list()
+        except (NoPermissionError, ResponseError):
+            return None
+        # As Node writes a worker's connections: the queue's name is in base64.
+        prefix = f"bull:{base64.b64encode(self._queue_name.encode()).decode()}"
+        by_worker: dict[str, list[dict[str, str]]] = {}
+        for client in clients:
+            base, _, name = client["name"].partition(":w:")
+            if base == prefix:
+                by_worker.setdefault(name or client["addr"], []).append(client)
+        return [_worker(found) for _, found in sorted(by_worker.items())]
+
+    async def last_hour(self, now_s: float | None = None) -> LastHour:
+        """From BullMQ's own metrics, which all workers of the queue keep that have them on."""
+        minute = int((now_s or time.time()) // 60)
+        completed = await self._in_last_hour("completed", minute)
+        return LastHour(completed, await self._in_last_hour("failed", minute))
+
+    async def _in_last_hour(self, end: str, minute: int) -> int:
+        key = self._key(f"metrics:{end}")
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hmget(key, ["count", "prevCount", "prevTS"])
+            pipe.lrange(f"{key}:data", 0, 59)
+            (count, before, last_ms), points = await pipe.execute()
+        return in_last_hour(count, before, last_ms, points, minute)
+
+
+def in_last_hour(
+    count: str | None, before: str | None, last_ms: str | None, points: Sequence[str], minute: int
+) -> int:
+    """The sum of the last 60 minutes up to `minute` (since the epoch).
+
+    `count - before` belongs to the minute of `last_ms`, `points` to those before it, newest first;
+    BullMQ goes on to a new minute with the first job that ends in it.
+    """
+    if count is None or last_ms is None:
+        return 0
+    age = minute - int(float(last_ms) // 60_000)
+    if age >= 60:
+        return 0
+    return int(count) - int(before or 0) + sum(map(int, points[: 59 - age]))
+
+
+def _worker(clients: Sequence[Mapping[str, Any]]) -> ConnectedWorker:
+    _, _, name = clients[0]["name"].partition(":w:")
+    oldest = max(int(client["age"]) for client in clients)
+    return ConnectedWorker(name, clients[0]["addr"], len(clients), timedelta(seconds=oldest))

@@ -1,0 +1,78 @@
+"""What operators are shown of a queue that the real Node filled."""
+
+from datetime import UTC, datetime, timedelta
+
+from redis.asyncio import Redis
+
+from runtime.job_view import JobViews
+from runtime.queue_view import Counts, QueueView
+from tests.support.site import Site
+
+BAD = {"userId": "u1", "projectId": "no uuid"}
+
+
+async def test_a_queue_without_jobs_is_empty(site: Site) -> None:
+    async with Redis.from_url(site.redis.url, decode_responses=True) as redis:
+        view = QueueView(redis, site.queue)
+        assert await view.counts() == Counts(0, 0, 0, 0, 0, 0, 0, 0, is_paused=False)
+        assert await view.counts_by_name() == {}
+        assert await view.oldest_waiting() is None
+        assert await JobViews(redis, site.queue).get("nobody") is None
+        assert await JobViews(redis, site.queue).timeline("nobody") == []
+
+
+async def test_jobs_are_shown_by_state_and_name_and_age(site: Site) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    await site.app.add("one", {}, {"priority": 3, "jobId": "newer-3"})
+    await site.app.add("two", {}, {"jobId": "plain"})
+    await site.app.add("one", {}, {"priority": 1, "jobId": "of-1"})
+    await site.app.add(
+        "one", {}, {"priority": 4, "jobId": "oldest", "timestamp": 1_700_000_000_000}
+    )
+    await site.app.add("two", {}, {"delay": 60_000, "priority": 3, "jobId": "later"})
+    async with Redis.from_url(site.redis.url, decode_responses=True) as redis:
+        view, jobs = QueueView(redis, site.queue), JobViews(redis, site.queue)
+        counts = await view.counts()
+        assert (counts.waiting, counts.prioritized, counts.delayed, counts.ready) == (1, 3, 1, 4)
+        assert await view.counts_by_name() == {
+            "one": {"prioritized": 3},
+            "two": {"wait": 1, "delayed": 1},
+        }
+        oldest = await view.oldest_waiting()
+        assert oldest is not None
+        assert (oldest.job_id, oldest.name) == ("oldest", "one")
+        assert await jobs.ids("prioritized", 10) == ["of-1", "newer-3", "oldest"]
+        assert await jobs.ids("waiting", 10) == ["plain"]
+        later = await jobs.get("later")
+        assert later is not None
+        assert (later.state, later.delay_ms, later.priority) == ("delayed", 60_000, 3)
+        assert later.created_at is not None
+        assert later.created_at > before
+
+
+async def test_a_failed_job_tells_its_story(site: Site) -> None:
+    options = {"jobId": "bad", "attempts": 3, "priority": 2, "removeOnFail": 20}
+    await site.app.add("va_compose_video", BAD, options)
+    await site.worker()
+    await site.finished("bad")
+    async with Redis.from_url(site.redis.url, decode_responses=True) as redis:
+        view, jobs = QueueView(redis, site.queue), JobViews(redis, site.queue)
+        job = await jobs.get("bad")
+        assert job is not None
+        assert (job.state, job.attempts_made, job.attempts, job.data) == ("failed", 1, 3, BAD)
+        assert job.failed_reason is not None
+        assert "projectId" in job.failed_reason
+        assert job.started_at is not None
+        assert job.finished_at is not None
+        assert job.waits == {"stops": 0, "providers": 0, "rows": 0}
+        events = [one.event for one in await jobs.timeline("bad")]
+        assert [one for one in events if one != "progress"] == [
+            "added",
+            "waiting",
+            "active",
+            "failed",
+        ]
+        assert await jobs.ids("failed", 10) == ["bad"]
+        workers = await view.workers()
+        assert workers is not None
+        assert [one.name.startswith("vidfab-") for one in workers] == [True]
