@@ -1,7 +1,7 @@
 """What a handler may do: report progress, keep a checkpoint, add follow-up jobs."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -49,12 +49,17 @@ class JobContext(Generic[Services]):
     is_last_attempt: bool
     log: "Logger"
     services: Services
-    workdir: Path
+    folder: Callable[[], Path]
     stopping: asyncio.Event
     link: QueueLink
     checkpoint_fields: dict[str, Any] = field(default_factory=dict[str, Any])
     _reported: dict[str, Any] = field(default_factory=dict[str, Any])
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def workdir(self) -> Path:
+        """A folder of this attempt's own, made when first asked for and removed after it."""
+        return self.folder()
 
     async def progress(self, percent: int, message: str, **extra: Any) -> None:
         """Show `percent` (0 to 100, never falls) and `message` to the person who waits."""

@@ -1,9 +1,8 @@
 """One job from its payload to its outcome. Knows nothing of BullMQ."""
 
 import asyncio
-import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,8 @@ from core.registry import JobSpec
 from runtime.delivery import Delivery
 from runtime.observe import Observation
 from runtime.outcome import Fail, FailLater, Outcome, decide
+from runtime.work_folders import JobFolder
 from services.bundle import Context, Services
-
-# A job's work folder begins so, wherever it lies.
-WORKDIR_PREFIX = "vidfab-"
 
 # The hook writes a few rows.
 _HOOK_TIMEOUT_S = 30
@@ -67,13 +64,10 @@ class Dispatcher:
         """Run one attempt. Raises nothing but CancelledError."""
         spec = self._specs.get(delivery.name)
         observation = _observation(delivery)
-        ctx = self._context(delivery, link, stopping)
-        with fenced(link.fence):
+        with fenced(link.fence), JobFolder(self._work_folder) as folder:
+            ctx = self._context(delivery, link, stopping, folder)
             try:
-                with self._work_folder_of_a_job() as path:
-                    return await self._attempt(
-                        spec, replace(ctx, workdir=Path(path)), delivery, observation
-                    )
+                return await self._attempt(spec, ctx, delivery, observation)
             except Exception as error:
                 outcome = await self._after(error, spec, ctx, delivery)
                 observation.ended(outcome, error)
@@ -82,8 +76,8 @@ class Dispatcher:
     async def settle(self, delivery: Delivery, link: QueueLink, reason: str) -> Fail | FailLater:
         """Put the rows of a job that is to fail into their final state, or say when to."""
         spec = self._specs.get(delivery.name)
-        ctx = self._context(delivery, link, asyncio.Event())
-        with fenced(link.fence):
+        with fenced(link.fence), JobFolder(self._work_folder) as folder:
+            ctx = self._context(delivery, link, asyncio.Event(), folder)
             outcome = await self._failed(spec, ctx, delivery, reason)
         _observation(delivery).ended(outcome, PermanentError(reason))
         return outcome
@@ -109,12 +103,9 @@ class Dispatcher:
             return Fail(reason)
         return FailLater(reason, _SETTLE_WAITS[waits])
 
-    def _work_folder_of_a_job(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(
-            prefix=WORKDIR_PREFIX, dir=self._work_folder(), ignore_cleanup_errors=True
-        )
-
-    def _context(self, delivery: Delivery, link: QueueLink, stopping: asyncio.Event) -> Context:
+    def _context(
+        self, delivery: Delivery, link: QueueLink, stopping: asyncio.Event, folder: JobFolder
+    ) -> Context:
         return JobContext(
             job_id=delivery.job_id,
             name=delivery.name,
@@ -122,7 +113,7 @@ class Dispatcher:
             is_last_attempt=delivery.is_last_attempt,
             log=logger.bind(job_id=delivery.job_id, job_name=delivery.name),
             services=self._services,
-            workdir=Path(),
+            folder=folder.path,
             stopping=stopping,
             link=link,
             checkpoint_fields=dict(delivery.checkpoint),

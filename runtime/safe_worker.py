@@ -7,6 +7,8 @@
 - A job that comes back to this worker while it still runs here is run once.
 - A job that arrives while the worker stops goes back at once.
 - A queue that is held back by a limit is asked again when that has passed.
+- An idle worker asks for jobs once, not once for each free place, and waits long for one.
+- The script that ends a job brings the next one.
 """
 
 # bullmq ships no types.
@@ -32,8 +34,6 @@ from runtime.scripts import Hold, QueueScripts
 _PROMPT_S = 5
 # Between two questions that Redis refused.
 _PAUSE_S = 1.0
-# How soon a place is found that another worker freed, in a queue with a limit for all of them.
-_SHARED_BLOCK_S = 1.0
 # The library's scripts that end an attempt, and at which place they take the lock's token.
 _ENDS = {"moveToCompleted": 3, "moveToFailed": 3, "moveToDelayed": 3, "retryJob": 2}
 
@@ -70,11 +70,13 @@ class SafeWorker(Worker):
         self._deliveries: dict[str, asyncio.Event] = {}
         self._job_count = 0
         self._redis_was_away = False
-        self._is_shared = False
+        self._asking = asyncio.Lock()
+        self._next: dict[DeliveryKey, Job] = {}
         self._extend_locks = self.backend.extendLocks
         self.backend.extendLocks = self._renew
         for name, token_place in _ENDS.items():
             setattr(self.backend, name, self._lasting(getattr(self.backend, name), token_place))
+        self.backend.moveToCompleted = self._fetching_next(self.backend.moveToCompleted)
 
     def emit(self, event_name: str, *args: Any, **kwargs: Any) -> None:
         """Call the listeners; one that raises would end the main loop or the lock renewal."""
@@ -96,18 +98,52 @@ class SafeWorker(Worker):
 
     # -- taking jobs ------------------------------------------------------------------------
 
+    async def getNextJob(self, token: str) -> Job | None:
+        """One question at a time: while one free place waits for a job, so do the others."""
+        async with self._asking:
+            if self.paused or self.closing:
+                return None
+            return await super().getNextJob(token)
+
     async def moveToActive(self, token: str) -> Job | None:
         """Also note that Redis answered; what arrives while the worker stops goes back."""
         asked_at = time.monotonic()
         job = await self._answered(super().moveToActive(token))
         self.repeated_error.worked()
+        return await self._taken(job, token, asked_at)
+
+    async def _taken(self, job: Job | None, token: str, asked_at: float) -> Job | None:
         if job is None:
             return None
         if self.paused or self.closing:
-            await self._own_scripts.hand_back(str(job.id), token)
+            try:
+                await self._own_scripts.hand_back(str(job.id), token)
+            except (RedisError, OSError) as error:
+                # Its lock runs out, and the stalled check of any worker brings it back.
+                logger.warning("Could not hand back job {}: {}", job.id, error)
             return None
         job.locked_at = asked_at  # pyright: ignore
         return job
+
+    def _fetching_next(self, complete: Callable[..., Awaitable[Any]]) -> Any:
+        """The library's script, told to bring the next job."""
+
+        async def and_fetch(job: Job, value: Any, remove: Any, token: str, **_: Any) -> Any:
+            asked_at = time.monotonic()
+            wants_more = not (self.paused or self.closing)
+            answer = await complete(job, value, remove, token, fetch_next=wants_more)
+            self.last_fetch = time.monotonic()
+            if wants_more and answer["result"]:
+                fields, job_id, limit_until, delay_until = answer["result"]
+                found = await self.nextJobFromJobData(
+                    fields, job_id, limit_until or 0, delay_until or 0, token
+                )
+                following = await self._taken(found, token, asked_at)
+                if following is not None:
+                    self._next[str(job.id), token] = following
+            return answer
+
+        return and_fetch
 
     async def waitForJob(self) -> int:
         """Also note that Redis answered."""
@@ -118,7 +154,12 @@ class SafeWorker(Worker):
         timeout = super().getBlockTimeout(block_until)
         if self.limitUntil > 0:
             return min(timeout, max(self.minimumBlockTimeout, self.limitUntil / 1000))
-        return min(timeout, _SHARED_BLOCK_S) if self._is_shared else timeout
+        return timeout
+
+    @property
+    def maximumBlockTimeout(self) -> float:
+        """Seconds to wait for a delayed job that is far off: as long as for any other."""
+        return self.opts["drainDelay"]
 
     async def nextJobFromJobData(
         self, job_data: dict[str, str] | None = None, *args: Any, **kwargs: Any
@@ -159,8 +200,8 @@ class SafeWorker(Worker):
         self.leases[job_id, token] = lease
         return lease
 
-    async def processJob(self, job: Job, token: str) -> Any:
-        """Run the job, after an older delivery of it here has ended."""
+    async def processJob(self, job: Job, token: str) -> Job | None:
+        """Run the job, after an older delivery of it here has ended; returns the next one."""
         job_id = str(job.id)
         older, over = self._deliveries.get(job_id), asyncio.Event()
         self._deliveries[job_id] = over
@@ -173,6 +214,10 @@ class SafeWorker(Worker):
                 self.lockManager.track_job(job_id, token, _now_ms())
             if not job.deferredFailure or await self._settle_deferred(job, token):
                 await super().processJob(job, token)
+            following = self._next.pop((job_id, token), None)
+            if following is not None:
+                self.emit("active", following, "waiting")
+            return following
         finally:
             self._job_count -= 1
             over.set()
@@ -204,7 +249,6 @@ class SafeWorker(Worker):
             async with asyncio.timeout(_PROMPT_S):
                 await self._renew_all()
                 await super().runStalledJobsCheck()
-                self._is_shared = await self._own_scripts.has_global_concurrency()
         except TimeoutError:
             self._redis_was_away = True
         except (RedisError, OSError) as error:

@@ -62,10 +62,6 @@ class QueueScripts:
         """Remove fields of ours from the job's hash."""
         await self._redis.hdel(self._prefix + job_id, *fields)
 
-    async def has_global_concurrency(self) -> bool:
-        """Whether the queue limits how many jobs run in all its workers."""
-        return bool(await self._redis.hexists(f"{self._prefix}meta", "concurrency"))
-
     async def _run(
         self,
         script: AsyncScript,

@@ -12,8 +12,10 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from loguru import logger
 
@@ -44,6 +46,30 @@ class WorkFolder:
             shutil.rmtree(self._path, ignore_errors=True)
             os.close(self._lock)
             self._path = self._lock = None
+
+
+class JobFolder:
+    """One attempt's folder below `parent`, made when first asked for and gone at `__exit__`.
+
+    `parent` None is the system's temporary folder.
+    """
+
+    def __init__(self, parent: Callable[[], Path | None]) -> None:
+        self._parent = parent
+        self._path: Path | None = None
+
+    def path(self) -> Path:
+        """Where it is."""
+        if self._path is None:
+            self._path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._parent()))
+        return self._path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._path is not None:
+            shutil.rmtree(self._path, ignore_errors=True)
 
 
 def remove_abandoned() -> None:

@@ -46,7 +46,7 @@ def context(link: RecordingLink, workdir: Path = Path(), **fields: Any) -> JobCo
         "is_last_attempt": False,
         "log": logger,
         "services": None,
-        "workdir": workdir,
+        "folder": lambda: workdir,
         "stopping": asyncio.Event(),
         "link": link,
     }
