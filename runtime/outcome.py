@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import cast
 
 from core.errors import HandBack, JobError, ServiceError, is_passing
+from core.text import one_line
 
 # BullMQ keeps the reason in Redis for every failed job: one readable line, not a page.
 _MAX_REASON = 500
@@ -78,6 +79,4 @@ def _reason(error: BaseException) -> str:
         text = f"{type(error).__name__} without a readable message"
     if not isinstance(error, JobError | ServiceError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    line = " ".join(printable.split())
-    return line[:_MAX_REASON] or type(error).__name__
+    return one_line(text, _MAX_REASON) or type(error).__name__

@@ -20,6 +20,7 @@ from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 from config.settings import Settings
 from core import fence
 from core.errors import ServiceError
+from core.text import one_line
 from services.circuit import Circuit
 
 Answer = TypeVar("Answer")
@@ -28,7 +29,6 @@ Answer = TypeVar("Answer")
 PASSING_STATUS = frozenset({408, 409, 425, 429})
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_MAX_MESSAGE = 300
 # A server may ask for minutes; the job's own backoff is the place for those.
 _MAX_WAIT_S = 30.0
 _REQUEST_ID_HEADERS = ("x-request-id", "x-tt-logid", "x-amzn-requestid")
@@ -124,12 +124,6 @@ def transport_error(
         retryable=True,
         billed=billed,
     )
-
-
-def one_line(text: str) -> str:
-    """Foreign text as one printable line of at most 300 characters."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(printable.split())[:_MAX_MESSAGE]
 
 
 async def with_retries(
