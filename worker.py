@@ -62,6 +62,7 @@ def run(
 
 
 def _run(env_file: Path | None, concurrency: int | None, exit_on_no_redis: bool) -> None:
+    from config.log_sources import report_uncaught
     from config.logs import set_up_logs
     from config.settings import load_settings
 
@@ -72,6 +73,7 @@ def _run(env_file: Path | None, concurrency: int | None, exit_on_no_redis: bool)
     if concurrency is not None:
         settings = settings.model_copy(update={"queue_concurrency": concurrency})
     set_up_logs(settings)
+    report_uncaught()
     from runtime.app import run as run_worker
 
     code = asyncio.run(run_worker(settings, wait_for_redis=not exit_on_no_redis))

@@ -1,56 +1,88 @@
 """Log set-up: one line an event to stdout, pretty or flat JSON, secrets redacted by value."""
 
 import json
+import re
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from loguru import logger
 
+from config.log_sources import take_in_libraries
+from config.redaction import redactor
 from config.settings import Settings
 
 if TYPE_CHECKING:
-    from loguru import Message, Record
+    from loguru import Record, RecordException
 
-_PRETTY = "{time:HH:mm:ss.SSS} <level>{level: <8}</level> {message}"
-# Shorter values would redact ordinary words.
-_MIN_SECRET = 6
+# What would end a line, move a terminal's cursor, turn the direction of text, or not be encodable.
+_CONTROLS = re.compile(
+    "[\x00-\x08\n-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_COLOURS = {
+    "TRACE": "\x1b[36m",
+    "DEBUG": "\x1b[34m",
+    "SUCCESS": "\x1b[32m",
+    "WARNING": "\x1b[33m",
+    "ERROR": "\x1b[31m",
+    "CRITICAL": "\x1b[41m",
+}
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 
 
 def set_up_logs(settings: Settings, stream: TextIO = sys.stdout) -> None:
-    """Send every log line to `stream` in the configured form."""
-    redact = _redactor(settings.secrets())
-    as_json = settings.log_format == "json"
+    """Send every log line, those of the libraries too, to `stream` in the configured form."""
+    redact = redactor(settings.secrets())
+    is_json = settings.log_format == "json"
+    form = _flat_json if is_json else partial(_pretty, in_colour=stream.isatty())
 
-    def write(message: "Message") -> None:
-        text = _flat_json(message.record) + "\n" if as_json else str(message)
-        stream.write(redact(text))
-        stream.flush()
+    def write_line(record: "Record") -> str:
+        """Loguru's template for the record, which gets its line here, before any lock is taken.
+
+        Were it made in the sink, an object that logs as it is freed there would meet the lock.
+        """
+        cast("dict[str, Any]", record)["line"] = redact(form(record))
+        return "{line}\n"
 
     logger.remove()
     logger.add(
-        write,
+        _writer(stream),
         level=settings.log_level,
-        format=_PRETTY,
-        colorize=not as_json and stream.isatty(),
+        format=write_line,
         backtrace=False,
         diagnose=False,  # it would print the values of variables
     )
+    take_in_libraries(settings.log_level)
 
 
-def _redactor(secrets: Sequence[str]) -> Any:
-    # Longest first: a secret may be part of another, as a password is of its URL.
-    long_enough = {secret for secret in secrets if len(secret) >= _MIN_SECRET}
-    forms = {form for secret in long_enough for form in (secret, json.dumps(secret)[1:-1])}
-    ordered = sorted(forms, key=len, reverse=True)
+def _writer(stream: TextIO) -> Callable[[str], None]:
+    """A log that nobody takes any more must not fail jobs: stderr hears of it."""
 
-    def redact(text: str) -> str:
-        for secret in ordered:
-            text = text.replace(secret, "***")
-        return text
+    def write(line: str) -> None:
+        try:
+            stream.write(line)
+            stream.flush()
+        except (OSError, ValueError) as error:
+            with suppress(OSError, ValueError):
+                sys.stderr.write(f"A log line could not be written: {error}\n")
 
-    return redact
+    return write
+
+
+def _pretty(record: "Record", *, in_colour: bool) -> str:
+    """`time level message`; a traceback stands below, indented so that it can pass for no line."""
+    level = f"{record['level'].name: <8}"
+    if in_colour:
+        level = f"{_BOLD}{_COLOURS.get(record['level'].name, '')}{level}{_PLAIN}"
+    time = record["time"].strftime("%H:%M:%S.%f")[:-3]
+    lines = [f"{time} {level} {_escaped(record['message'])}"]
+    if record["exception"] is not None:
+        trace = _trace(record["exception"])
+        lines += [f"    {_escaped(line)}" for line in trace.rstrip("\n").split("\n")]
+    return "\n".join(lines)
 
 
 def _flat_json(record: "Record") -> str:
@@ -59,13 +91,32 @@ def _flat_json(record: "Record") -> str:
         "time": record["time"].isoformat(),
         "level": record["level"].name,
         "message": record["message"],
-        **record["extra"],
     }
-    error = record["exception"]
-    if error is not None:
-        line["exception"] = "".join(_trace(error))
-    return json.dumps(line, ensure_ascii=False, default=str)
+    line = {**line, **record["extra"], **line}  # nothing that is bound can stand in for these
+    if record["exception"] is not None:
+        line["exception"] = _trace(record["exception"])
+    return _escaped(_dumped(line))
 
 
-def _trace(error: Any) -> list[str]:
-    return traceback.format_exception(error.type, error.value, error.traceback)
+def _dumped(line: dict[str, Any]) -> str:
+    try:
+        return json.dumps(line, ensure_ascii=False, default=_text, skipkeys=True)
+    except (ValueError, RecursionError):  # something bound holds itself
+        texts = {name: _text(value) for name, value in line.items()}
+        return json.dumps(texts, ensure_ascii=False)
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # whatever its own method raises
+        return f"<{type(value).__name__} without a readable form>"
+
+
+def _escaped(text: str) -> str:
+    r"""Without characters that could forge another line: `\n`, `\u001b`, as in JSON."""
+    return _CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def _trace(error: "RecordException") -> str:
+    return "".join(traceback.format_exception(error.type, error.value, error.traceback))

@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.addresses import check_dsn, check_webhook, keys_in
 from config.allowed_hosts import AllowedHosts, parse_allowed_hosts
 from config.environment import Environment, read_environment
 from config.errors import ConfigError
@@ -33,6 +34,8 @@ def _http_url(value: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Webhook = Annotated[SecretStr, AfterValidator(check_webhook)]
+Dsn = Annotated[SecretStr, AfterValidator(check_dsn)]
 
 
 def _variable(names: str, wants: str, default: Any = ...) -> Any:
@@ -169,9 +172,9 @@ class Settings(BaseSettings):
     ca_file: Path | None = _variable("SSL_CERT_FILE", "a readable PEM file", None)
 
     # Telling people
-    slack_webhook: SecretStr | None = _variable("SLACK_WEBHOOK_URL", "a webhook address", None)
-    discord_webhook: SecretStr | None = _variable("DISCORD_WEBHOOK_URL", "a webhook address", None)
-    sentry_dsn: SecretStr | None = _variable("SENTRY_DSN", "a DSN", None)
+    slack_webhook: Webhook | None = _variable("SLACK_WEBHOOK_URL", "a webhook address", None)
+    discord_webhook: Webhook | None = _variable("DISCORD_WEBHOOK_URL", "a webhook address", None)
+    sentry_dsn: Dsn | None = _variable("SENTRY_DSN", "a DSN", None)
     # The HTTP endpoints, off without a port. Whoever reaches them needs no key: keep them on this
     # machine, or set a token.
     health_port: int | None = Field(
@@ -275,13 +278,15 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.shutdown_grace_s)
 
     def secrets(self) -> list[str]:
-        """Every secret value in force, and the password of the Redis URL, for redaction."""
+        """Every secret value in force, and the keys inside of addresses, for redaction."""
         fields = (name for name in type(self).model_fields if name != "redis_url")
         values = [getattr(self, name) for name in fields]
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         address = urlsplit(self.redis_address())
         passwords = [address.password, *parse_qs(address.query).get("password", [])]
-        return [*found, *(form for one in passwords if one for form in {one, unquote(one)})]
+        of_redis = [form for one in passwords if one for form in {one, unquote(one)}]
+        inside = [key for one in found if one.startswith("http") for key in keys_in(one)]
+        return [*found, *of_redis, *inside]
 
 
 def load_settings(env_file: Path | None = None, environment: Environment | None = None) -> Settings:
