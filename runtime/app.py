@@ -13,8 +13,10 @@ from loguru import logger
 from redis.asyncio import Redis
 
 from config.settings import Settings
+from core.alert import Alert
 from core.registry import discover
 from runtime import redis_client
+from runtime.alerts import Alerts, open_alerts
 from runtime.consumer import Consumer
 from runtime.dispatch import Dispatcher
 from runtime.liveness import until_starved
@@ -34,6 +36,10 @@ EXIT_UNCLEAN = 75  # EX_TEMPFAIL: Redis was away, jobs come back by the stalled 
 
 # A Redis that took longer to answer was away.
 _AT_ONCE_S = 2.0
+# Redis is started again in less; what takes longer is for somebody to look at.
+_LONG_AWAY_S = 300
+# Within the 5 s that a stop may take beyond its grace, of which 4.6 have gone by then.
+_LAST_WORDS_WITHOUT_REDIS = timedelta(seconds=0.3)
 
 
 async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
@@ -42,25 +48,34 @@ async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
     logger.info("Environment: {}", settings.environment)
     stop = asyncio.Event()
     stop_on_signal(stop)
-    began = time.monotonic()
-    try:
-        if not await _redis_answers(settings, stop, wait_for_redis):
-            logger.info("✅ Worker stopped gracefully")
-            return EXIT_OK
-    except redis_client.RedisUnreachable as error:
-        logger.error("❌ Worker startup failed: {}", error)
-        return EXIT_STARTUP_FAILED
-    after_outage = time.monotonic() - began > _AT_ONCE_S
-    async with _services(settings) as services:
-        return await _consume(settings, services, stop, after_outage)
+    async with open_alerts(settings) as alerts:
+        began = time.monotonic()
+        try:
+            if not await _redis_answers(settings, stop, wait_for_redis, alerts):
+                logger.info("✅ Worker stopped gracefully")
+                return EXIT_OK
+        except redis_client.RedisUnreachable as error:
+            logger.error("❌ Worker startup failed: {}", error)
+            return EXIT_STARTUP_FAILED
+        after_outage = time.monotonic() - began > _AT_ONCE_S
+        async with _services(settings) as services:
+            return await _consume(settings, services, stop, alerts, after_outage)
 
 
-async def _redis_answers(settings: Settings, stop: asyncio.Event, wait: bool) -> bool:
+async def _redis_answers(
+    settings: Settings, stop: asyncio.Event, wait: bool, alerts: Alerts
+) -> bool:
     """False when told to stop before it did. Raises RedisUnreachable."""
-    if wait:
+    if not wait:
+        await redis_client.check(settings)
+        return True
+    line = f"⏳ The worker has waited for Redis since its start: {redis_client.address(settings)}"
+    alert = Alert("waiting for Redis", line, "warning")
+    late = asyncio.get_running_loop().call_later(_LONG_AWAY_S, alerts.tell, alert)
+    try:
         return await until_redis_answers(settings, stop)
-    await redis_client.check(settings)
-    return True
+    finally:
+        late.cancel()
 
 
 @asynccontextmanager
@@ -73,25 +88,32 @@ async def _services(settings: Settings) -> AsyncGenerator[Services]:
 
 
 async def _consume(
-    settings: Settings, services: Services, stop: asyncio.Event, after_outage: bool
+    settings: Settings,
+    services: Services,
+    stop: asyncio.Event,
+    alerts: Alerts,
+    after_outage: bool,
 ) -> int:
     redis = redis_client.connect(settings)
     work_folder = WorkFolder()
-    consumer = Consumer(settings, redis, Dispatcher(discover(), services, work_folder.path))
+    dispatcher = Dispatcher(discover(), services, work_folder.path, alerts.tell)
+    consumer = Consumer(settings, redis, dispatcher)
     loop = await consumer.start(after_outage=after_outage)
     _announce(settings)
     say_ready()
     with LoopWatch(lambda: os._exit(EXIT_STUCK)):
-        with _in_background(*_chores(settings, redis, services)):
+        with _in_background(*_chores(settings, redis, services, alerts)):
             why = await _until_over(settings, consumer, loop, stop)
         if why is not None:
             logger.critical("{}", why)
+            alerts.tell(Alert("stuck", f"🛑 The worker gives up: {why}", "fatal"))
         logger.info("🛑 Shutting down worker...")
         grace = timedelta(0) if loop.done() else settings.shutdown_grace
         is_clean = await consumer.stop(loop, grace)
     await asyncio.to_thread(work_folder.remove)
     if not is_clean:
         logger.error("Redis did not answer as it should: jobs come back by the stalled check")
+        await alerts.drain(_LAST_WORDS_WITHOUT_REDIS)
         # What the library left pending swallows every cancellation: asyncio could not end.
         os._exit(EXIT_UNCLEAN if why is None else EXIT_STUCK)
     await redis.aclose()
@@ -100,12 +122,13 @@ async def _consume(
 
 
 def _chores(
-    settings: Settings, redis: Redis, services: Services
+    settings: Settings, redis: Redis, services: Services, alerts: Alerts
 ) -> tuple[Coroutine[Any, Any, None], ...]:
     """What goes on beside the jobs."""
+    queue = QueueState(redis, settings.queue_name)
     return (
         _warm_up(services),
-        Watchdog(redis, QueueState(redis, settings.queue_name), services).run(),
+        Watchdog(redis, queue, services, tell=alerts.tell).run(),
         asyncio.to_thread(remove_abandoned),
     )
 

@@ -7,8 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from loguru import logger
-
+from core.alert import Tell, tell_nobody
 from core.context import JobContext, QueueLink
 from core.envelope import success
 from core.errors import LockLost, PermanentError, RetryableError, UnknownJob, is_passing
@@ -16,7 +15,7 @@ from core.fence import fenced
 from core.job_data import JobResult, parse
 from core.registry import JobSpec
 from runtime.delivery import Delivery
-from runtime.observe import Observation
+from runtime.observe import Observation, job_log
 from runtime.outcome import Fail, FailLater, Outcome, decide
 from runtime.work_folders import JobFolder
 from services.bundle import Context, Services
@@ -41,6 +40,7 @@ class Dispatcher:
     """Finds the handler of a delivery, runs it and says what becomes of the job.
 
     `work_folder` says where the jobs' folders are made: else in the system's temporary folder.
+    `tell` hears of jobs that failed for good.
     """
 
     def __init__(
@@ -48,10 +48,12 @@ class Dispatcher:
         specs: Mapping[str, JobSpec],
         services: Services,
         work_folder: Callable[[], Path | None] = lambda: None,
+        tell: Tell = tell_nobody,
     ) -> None:
         self._specs = specs
         self._services = services
         self._work_folder = work_folder
+        self._tell = tell
 
     def frees_id(self, name: str) -> bool:
         """Whether a finished job of this name must not stay under its id."""
@@ -63,7 +65,7 @@ class Dispatcher:
     ) -> Done | Outcome:
         """Run one attempt. Raises nothing but CancelledError."""
         spec = self._specs.get(delivery.name)
-        observation = _observation(delivery)
+        observation = Observation(delivery, self._tell)
         with fenced(link.fence), JobFolder(self._work_folder) as folder:
             ctx = self._context(delivery, link, stopping, folder)
             try:
@@ -79,7 +81,7 @@ class Dispatcher:
         with fenced(link.fence), JobFolder(self._work_folder) as folder:
             ctx = self._context(delivery, link, asyncio.Event(), folder)
             outcome = await self._failed(spec, ctx, delivery, reason)
-        _observation(delivery).ended(outcome, PermanentError(reason))
+        Observation(delivery, self._tell).ended(outcome, PermanentError(reason))
         return outcome
 
     async def _after(
@@ -111,7 +113,7 @@ class Dispatcher:
             name=delivery.name,
             attempt=delivery.attempts_made + 1,
             is_last_attempt=delivery.is_last_attempt,
-            log=logger.bind(job_id=delivery.job_id, job_name=delivery.name),
+            log=job_log(delivery),
             services=self._services,
             folder=folder.path,
             stopping=stopping,
@@ -179,8 +181,3 @@ def _is_cancelled() -> bool:
     """Whether the running task was told to end, and not only something that it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _observation(delivery: Delivery) -> Observation:
-    attempt = delivery.attempts_made + 1
-    return Observation(delivery.job_id, delivery.name, delivery.data, attempt)

@@ -2,23 +2,59 @@
 
 import json
 import time
-from typing import Any, cast
+from traceback import TracebackException
+from typing import TYPE_CHECKING, Any, cast
 
 from loguru import logger
 
+from core.alert import Alert, Tell, kind_of, shown
+from core.errors import LockLost
+from runtime.delivery import Delivery
 from runtime.outcome import FailLater, Outcome, Retry, Return, is_foreseen
 
-_DATA_KEYS = ("userId", "projectId", "videoId", "shotNumber")
+if TYPE_CHECKING:
+    from loguru import Logger
+
+# What of a payload is named, as the lines that people grep for spell it and as JSON fields are.
+_DATA_KEYS = {
+    "userId": "user_id",
+    "projectId": "project_id",
+    "videoId": "video_id",
+    "shotNumber": "shot_number",
+}
+_THINGS = ("project_id", "video_id", "shot_number")
+
+
+def job_log(delivery: Delivery) -> "Logger":
+    """The log whose JSON lines say which job, attempt and thing they are about."""
+    return logger.bind(**_about(delivery))
+
+
+def job_failed(delivery: Delivery, reason: str, error: Exception) -> Alert:
+    """That a job failed for good; an error that nobody foresaw brings its traceback."""
+    about = {name: shown(str(value), 200) for name, value in _about(delivery).items()}
+    things = [f"{key.removesuffix('_id')} {about[key]}" for key in _THINGS if key in about]
+    where = ", ".join([*things, f"attempt {about['attempt']} of {delivery.attempts}"])
+    return Alert(
+        kind=kind_of(delivery.name, reason),
+        text=shown(f"❌ Failed: {about['job_name']} {about['job_id']} ({where}): {reason}"),
+        level="error",
+        about=about,
+        trace=None if is_foreseen(error) else TracebackException.from_exception(error),
+    )
 
 
 class Observation:
     """One attempt at one job, from start to end."""
 
-    def __init__(self, job_id: str, name: str, data: Any, attempt: int) -> None:
-        self._name = name
+    def __init__(self, delivery: Delivery, tell: Tell) -> None:
+        self._name = delivery.name
+        self._delivery = delivery
+        self._tell = tell
         self._began = time.monotonic()
-        self._about = {"jobId": job_id, "attempt": attempt, **_named(data)}
-        self._log = logger.bind(job_id=job_id, job_name=name, attempt=attempt, **_named(data))
+        attempt = delivery.attempts_made + 1
+        self._about = {"jobId": delivery.job_id, "attempt": attempt, **_named(delivery.data)}
+        self._log = job_log(delivery)
 
     def elapsed_ms(self) -> int:
         """Milliseconds since the attempt was taken up."""
@@ -41,6 +77,8 @@ class Observation:
             self._say("WARNING", "🔁 Will retry: {} {}", about, error)
         else:
             self._say("ERROR", "❌ Failed: {} {}", about, error)
+            if not isinstance(error, LockLost):  # then it is another worker's, and may succeed
+                self._tell(job_failed(self._delivery, outcome.reason, error))
 
     def _say(
         self, level: str, line: str, about: dict[str, Any], error: Exception | None = None
@@ -59,6 +97,12 @@ def _named(data: Any) -> dict[str, Any]:
     fields = cast("dict[str, Any]", data)
     found = ((key, fields.get(key)) for key in _DATA_KEYS)
     return {key: value for key, value in found if isinstance(value, int | str) and _short(value)}
+
+
+def _about(delivery: Delivery) -> dict[str, int | str]:
+    named = {_DATA_KEYS[key]: value for key, value in _named(delivery.data).items()}
+    attempt = delivery.attempts_made + 1
+    return {"job_id": delivery.job_id, "job_name": delivery.name, "attempt": attempt, **named}
 
 
 def _short(value: int | str) -> bool:

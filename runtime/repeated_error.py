@@ -7,8 +7,9 @@ from collections.abc import Callable
 from loguru import logger
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
 
+from core.text import one_line
+
 _EVERY_S = 60
-_MAX_TEXT = 300
 
 # Redis's own words, which a script's error carries somewhere inside, and what to do about them.
 _ADVICE = {
@@ -32,11 +33,18 @@ _CODE_OF_TYPE: dict[type[Exception], str] = {
 class RepeatedError:
     """Says the first error of a kind at once, then one line a minute, then that it is over.
 
-    Errors that come and go are not told more often than that either.
+    Errors that come and go are not told more often than that either. `subject` is what works again.
     """
 
-    def __init__(self, headline: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        headline: str,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        subject: str = "Redis",
+    ) -> None:
         self._headline = headline
+        self._subject = subject
         self._clock = clock
         self._said_at: dict[str, float] = {}
         self._began = 0.0
@@ -57,22 +65,20 @@ class RepeatedError:
         self._said_at[kind] = now
         self._is_said = True
         advice = f" ({_ADVICE[code]})" if code else ""
+        said = one_line(str(error)) or type(error).__name__
         times = f", {self._count} errors in {now - self._began:.0f} s" if said_at else ""
-        logger.warning("{}: {}{}{}", self._headline, _one_line(error), advice, times)
+        logger.warning("{}: {}{}{}", self._headline, said, advice, times)
 
     def worked(self) -> None:
         """It succeeded: say so if somebody was told that it failed."""
         if not self._is_said:
             return
         seconds = self._clock() - self._began
-        logger.info("Redis works again after {} errors in {:.0f} s", self._count, seconds)
+        line = "{} works again after {} errors in {:.0f} s"
+        logger.info(line, self._subject, self._count, seconds)
         self._count, self._is_said = 0, False
 
 
 def _code(error: Exception) -> str | None:
     found = _CODE.search(str(error))
     return found[1] if found else _CODE_OF_TYPE.get(type(error))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:_MAX_TEXT] or type(error).__name__

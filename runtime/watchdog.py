@@ -14,6 +14,7 @@ from loguru import logger
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from core.alert import Alert, Tell, kind_of, shown, tell_nobody
 from core.errors import ProviderDown, ServiceError
 from core.paths import RowId
 from runtime.queue_state import QueueState
@@ -43,7 +44,7 @@ def _utc_now() -> datetime:
 
 
 class Watchdog:
-    """One worker's watchdog. `now` is a parameter for tests."""
+    """One worker's watchdog, `tell` hears of its repairs. `now` is a parameter for tests."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Watchdog:
         interval: timedelta = INTERVAL,
         age: timedelta = AGE,
         now: Callable[[], datetime] = _utc_now,
+        tell: Tell = tell_nobody,
     ) -> None:
         self._redis = redis
         self._queue = queue
@@ -63,6 +65,7 @@ class Watchdog:
         self._turn = interval * _LOCK_SHARE
         self._age = age
         self._now = now
+        self._tell = tell
 
     async def run(self) -> None:
         """Work a round every `interval`, the first one now, until cancelled."""
@@ -127,10 +130,10 @@ class Watchdog:
                 return
             case Repair(columns):
                 if await self._projects.settle(project, "completed", status="completed", **columns):
-                    _tell(project, "its job had completed", f"completed, {columns}")
+                    self._say(project, "its job had completed", f"completed, {columns}")
             case Fail(found):
                 if await self._projects.settle(project, "failed", status="failed"):
-                    _tell(project, found, "failed")
+                    self._say(project, found, "failed")
 
     async def _settle_storyboards(self, project: WaitingProject, before: datetime) -> None:
         """Its jobs' ids end in times that nobody knows: only another look at all of them tells.
@@ -142,11 +145,13 @@ class Watchdog:
         lost = await self._storyboards.fail_abandoned(project.id, before, _LOST)
         status = storyboards_status(await self._storyboards.current(project.id))
         if status is not None and await self._projects.settle(project, status):
-            _tell(project, "none of its jobs is unfinished", f"{status}, {lost} pictures failed")
+            self._say(
+                project, "none of its jobs is unfinished", f"{status}, {lost} pictures failed"
+            )
 
-
-def _tell(project: WaitingProject, found: str, written: str) -> None:
-    logger.info(
-        "🩹 Watchdog: project {} was '{}' in {} since {}, but {}: now {}",
-        *(project.id, project.status, project.step, project.updated_at, found, written),
-    )
+    def _say(self, project: WaitingProject, found: str, written: str) -> None:
+        was = f"'{project.status}' in {project.step} since {project.updated_at}"
+        line = f"🩹 Watchdog: project {project.id} was {was}, but {found}: now {written}"
+        logger.bind(project_id=project.id).info("{}", line)
+        kind = kind_of("watchdog", project.step, found)
+        self._tell(Alert(kind, shown(line), "warning", {"project_id": project.id}))

@@ -153,6 +153,33 @@ def test_secrets_stay_out_of_the_repr_and_into_the_redaction_list() -> None:
     assert {"ark-12345", "sb_secret_1", "pa%20ss", "pa ss"} <= set(found.secrets())
 
 
+def test_keys_inside_of_addresses_are_secrets_too() -> None:
+    token, key = "x" * 24, "k" * 32
+    found = settings(
+        SLACK_WEBHOOK_URL=f"https://chat.example/services/T0/B0/{token}/",
+        SENTRY_DSN=f"https://{key}:pass@errors.example/42",
+    ).secrets()
+    assert {token, key, "pass"} <= set(found)
+    assert not {"services", "42", "T0"} & set(found)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("SLACK_WEBHOOK_URL", "chat.example/services/T0", "not an http(s) address"),
+        ("SLACK_WEBHOOK_URL", "https://", "not an http(s) address"),
+        ("DISCORD_WEBHOOK_URL", "https://h:topsecret/x", "not an address"),
+        ("DISCORD_WEBHOOK_URL", "https://[h/x", "not an address"),
+        ("SENTRY_DSN", "https://h/42", "not of the form https://key@host/number"),
+        ("SENTRY_DSN", "https://key@h/project", "not of the form https://key@host/number"),
+    ],
+)
+def test_an_address_that_is_none_stops_the_start(variable: str, value: str, reason: str) -> None:
+    [problem] = problems(**SUPABASE, **{variable: value})
+    assert problem.startswith(f"{variable}: got a value that is kept secret, wants a")
+    assert problem.endswith(f"({reason})")
+
+
 def test_allowed_hosts_are_read_and_checked() -> None:
     hosts = settings(DOWNLOAD_ALLOWED_HOSTS="Media.Example=10.0.0.5, cdn.x:9000=::1")
     allowed = hosts.download_allowed_hosts

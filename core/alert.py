@@ -1,0 +1,64 @@
+"""Alerts: what people should hear of at once. Who hears of it, and how, is the runtime's."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from traceback import TracebackException
+from typing import Literal, TypeAlias
+
+from core.text import one_line
+
+_MAX_TEXT = 1000
+_QUOTES = ("'", '"')
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One event. Alerts of one `kind` are grouped; `text` is one line, `about` its short facts.
+
+    `trace` holds the lines of an error that nobody foresaw, and no variables.
+    """
+
+    kind: str
+    text: str
+    level: Literal["info", "warning", "error", "fatal"]
+    about: Mapping[str, str] = field(default_factory=dict[str, str])
+    trace: TracebackException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is sent: an alert by itself, or the last one of `more` that came after it."""
+
+    alert: Alert
+    text: str
+    more: int = 0
+
+
+Tell: TypeAlias = Callable[[Alert], None]
+
+
+def tell_nobody(alert: Alert) -> None:
+    """Where nobody asked for alerts."""
+
+
+def shown(text: str, limit: int = _MAX_TEXT) -> str:
+    """Foreign text as an alert has room for it."""
+    return one_line(text, limit)
+
+
+def kind_of(*parts: str) -> str:
+    """What is common to reasons that differ in ids, numbers, addresses and quoted text only."""
+    words = " ".join(_without_quoted(part) for part in parts).split()
+    masked = ["#" if _varies(word) else word for word in words]
+    alike = [word for before, word in zip(["", *masked], masked, strict=False) if word != before]
+    return " ".join(alike)[:_MAX_TEXT]
+
+
+def _varies(word: str) -> bool:
+    return "://" in word or any(char.isdigit() for char in word)
+
+
+def _without_quoted(text: str) -> str:
+    for quote in _QUOTES:
+        text = " # ".join(text.split(quote)[::2])
+    return text

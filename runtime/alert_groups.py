@@ -1,0 +1,53 @@
+"""Which alerts go out by themselves, and which are summed up. Pure; whoever asks has the clock."""
+
+from dataclasses import dataclass
+
+from core.alert import Alert, Notice
+
+# So many kinds are told apart at a time; what comes beyond that is one group, whatever its kind.
+_MAX_KINDS = 20
+_ALL_OTHERS = "*"
+
+
+@dataclass(slots=True)
+class _Group:
+    last: Alert
+    more: int = 0
+
+
+class AlertGroups:
+    """One open group a kind. Memory does not grow with the number of alerts."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, _Group] = {}
+
+    def add(self, alert: Alert) -> str | None:
+        """Count it. The name of its group if that is new: then the alert goes out by itself."""
+        is_known = alert.kind in self._open
+        name = alert.kind if is_known or len(self._open) < _MAX_KINDS else _ALL_OTHERS
+        group = self._open.get(name)
+        if group is None:
+            self._open[name] = _Group(alert)
+            return name
+        group.last = alert
+        group.more += 1
+        return None
+
+    def sum_up(self, name: str) -> Notice | None:
+        """What came since the group was opened or last summed up; None ends a group without any.
+
+        A kind that goes on is told once a period so, and not by its first and its last.
+        """
+        group = self._open[name]
+        if not group.more:
+            del self._open[name]
+            return None
+        like = "of other kinds" if name == _ALL_OTHERS else "like it"
+        text = f"… and {group.more} more {like} in the last minute, e.g. {group.last.text}"
+        notice = Notice(group.last, text, group.more)
+        group.more = 0
+        return notice
+
+    def names(self) -> list[str]:
+        """The groups that are open."""
+        return list(self._open)

@@ -1,0 +1,82 @@
+"""What one channel has still to send: one notice after the other, at the channel's pace."""
+
+import asyncio
+from datetime import timedelta
+
+from loguru import logger
+
+from core.alert import Notice
+from core.errors import ServiceError, is_passing
+from runtime.repeated_error import RepeatedError
+from services.alerts import Channel
+
+# Groups keep it at some forty a minute; more than this wait only for a channel that is away.
+_MAX_WAITING = 100
+_SEND_S = 15
+# Before the second and the third try, unless the channel says how long to wait.
+_WAITS = (timedelta(seconds=1), timedelta(seconds=5))
+# A day would be an answer to somebody else.
+_LONGEST_WAIT = timedelta(hours=1)
+
+
+class Outbox:
+    """Never blocks whoever puts a notice in; a channel that is away holds up no other."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._waiting: asyncio.Queue[Notice] = asyncio.Queue(_MAX_WAITING)
+        self._closing = asyncio.Event()
+        headline = f"Alerts do not reach {channel.name} (see {channel.variable})"
+        self._errors = RepeatedError(headline, subject=channel.name)
+
+    def put(self, notice: Notice) -> None:
+        """Send it when its turn comes; when too many wait it is left out, and the log says so."""
+        try:
+            self._waiting.put_nowait(notice)
+        except asyncio.QueueFull:
+            self._errors.failed(asyncio.QueueFull(f"{_MAX_WAITING} alerts wait already"))
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            notice = await self._waiting.get()
+            await self._send(notice)
+            self._waiting.task_done()
+            await self._pause(self._channel.pace)
+
+    async def drain(self) -> None:
+        """Until nothing waits any more. From now on there are no pauses and no second tries."""
+        self._closing.set()
+        await self._waiting.join()
+
+    async def _send(self, notice: Notice) -> None:
+        for wait in (*_WAITS, None):
+            error = await self._try(notice)
+            if error is None:
+                self._errors.worked()
+                return
+            self._errors.failed(error)
+            if wait is None or not is_passing(error) or self._closing.is_set():
+                return
+            asked = error.retry_after if isinstance(error, ServiceError) else None
+            await self._pause(min(asked or wait, _LONGEST_WAIT))
+
+    async def _try(self, notice: Notice) -> Exception | None:
+        try:
+            async with asyncio.timeout(_SEND_S):
+                await self._channel.send(notice)
+        except TimeoutError:
+            return TimeoutError(f"no answer in {_SEND_S} s")
+        except ServiceError as error:
+            return error
+        except Exception as error:  # a defect must not end what is still to come
+            logger.opt(exception=error).debug("Why an alert did not reach {}", self._channel.name)
+            return error
+        return None
+
+    async def _pause(self, time: timedelta) -> None:
+        try:
+            async with asyncio.timeout(time.total_seconds()):
+                await self._closing.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,65 @@
+"""What a secret may look like in a text, and what is not one."""
+
+import json
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from html import escape
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from config.redaction import redactor
+
+SECRET = "p'a/s+s w&o\"r\\d<é%~1"
+Spelling = Callable[[str], str]
+
+SPELLINGS: dict[str, Spelling] = {
+    "as it is": str,
+    "json": lambda text: json.dumps(text)[1:-1],
+    "json in json": lambda text: json.dumps(json.dumps(text)[1:-1])[1:-1],
+    "json with slashes escaped": lambda text: json.dumps(text).replace("/", "\\/")[1:-1],
+    "repr": lambda text: repr(text)[1:-1],
+    "repr of repr": lambda text: repr(repr(text)[1:-1])[1:-1],
+    "ascii": lambda text: ascii(text)[1:-1],
+    "html": escape,
+    "quote": quote,
+    "quote of all": lambda text: quote(text, safe=""),
+    "quote_plus": quote_plus,
+    "quote in lower case": lambda text: quote(text, safe="").replace("%2F", "%2f"),
+    "quote of quote": lambda text: quote(quote(text, safe="")),
+    "partly quoted": lambda text: text.replace("/", "%2F").replace(" ", "%20"),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_secret_in_any_spelling(spelling: str) -> None:
+    text = f"before {SPELLINGS[spelling](SECRET)} after"
+    assert redactor(["another-one", SECRET])(text) == "before *** after"
+
+
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+@pytest.mark.parametrize("login", ["", "u", "us", "default"])
+def test_a_secret_within_base64(encode: Callable[[bytes], bytes], login: str) -> None:
+    secret = "k?y~with>>the??digits-that-differ"
+    header = encode(f"{login}:{secret}:rest".encode()).decode()
+    redacted = redactor([secret])(f"Basic {header}")
+    assert "***" in redacted
+    assert len(redacted.replace("***", "")) <= len("Basic ") + len(login) * 4 / 3 + 14
+
+
+def test_the_longer_secret_goes_first() -> None:
+    redact = redactor(["hook-1234", "https://chat.example/hook-1234"])
+    assert redact("https://chat.example/hook-1234 hook-1234") == "*** ***"
+
+
+def test_each_of_many_is_found() -> None:
+    secrets = [f"{chr(97 + number % 26)}-key-{number:04}" for number in range(200)]
+    redact = redactor(secrets)
+    assert all(redact(f"<{secret}>") == "<***>" for secret in secrets)
+
+
+def test_what_is_no_secret_stays() -> None:
+    text = "🔥 正在生成第 1 张分镜 key-000 %2F \\n"
+    assert redactor(["key-0001", "short"])(text) == text
+    assert redactor([])("short") == "short"
+    assert redactor(["short"])("short") == "short"
