@@ -69,7 +69,8 @@ async def _redis_answers(
     if not wait:
         await redis_client.check(settings)
         return True
-    line = f"⏳ The worker has waited for Redis since its start: {redis_client.address(settings)}"
+    where = redis_client.address(settings)
+    line = f"⏳ The worker waits for Redis since its start, 5 minutes ago: {where}"
     alert = Alert("waiting for Redis", line, "warning")
     late = asyncio.get_running_loop().call_later(_LONG_AWAY_S, alerts.tell, alert)
     try:

@@ -9,6 +9,7 @@ from sandbox.processes import LOOPBACK, Process, logged
 from sandbox.producer import NodeApp
 from sandbox.redis import RedisServer
 from sandbox.worker_process import READY, ROOT
+from tests.support.server import Server, response, running
 
 # The whole worker, but for shorter limits and a job that only waits. After its first job,
 # {stuck} is what becomes of the consumer.
@@ -54,12 +55,13 @@ sys.exit(asyncio.run(main(settings)))
         ("raise asyncio.CancelledError", "The consumer ended by itself: "),
     ],
 )
-async def test_it_ends_with_70_and_hands_its_jobs_back(
+async def test_it_says_so_ends_with_70_and_hands_its_jobs_back(
     stuck: str, said: str, tmp_path: Path
 ) -> None:
-    async with RedisServer() as redis, NodeApp(redis.url, "q") as app:
+    async with RedisServer() as redis, NodeApp(redis.url, "q") as app, running(Server()) as hooks:
         await app.observe()
         environment = {
+            "SLACK_WEBHOOK_URL": hooks.on("/slack", response(b"ok")),
             "BULLMQ_REDIS_URL": redis.url,
             "QUEUE_PREFIX": "q",
             "SUPABASE_URL": f"http://{LOOPBACK}:1",
@@ -73,6 +75,9 @@ async def test_it_ends_with_70_and_hands_its_jobs_back(
         job_id = await app.add("wait", {"userId": "u"}, {"priority": 3})
         assert await worker.wait(15) == 70
         assert said in worker.log.read_text("utf-8")
+        [alert] = hooks.to("/slack")
+        assert alert.json["text"].startswith("🛑 The worker gives up: ")
+        assert said in alert.json["text"]
         job = await app.job(job_id)
         assert job is not None
         assert (job.state, job.attempts_made) == ("prioritized", 0)

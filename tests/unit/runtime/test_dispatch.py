@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from core.alert import Alert, Tell, tell_nobody
 from core.context import JobContext
-from core.errors import NotOwner, PermanentError, RetryableError, ServiceError
+from core.errors import LockLost, NotOwner, PermanentError, RetryableError, ServiceError
 from core.job_data import JobData, JobResult
 from core.registry import JobSpec, job
 from runtime.delivery import Delivery
@@ -41,9 +42,11 @@ async def run(
     attempts_made: int = 0,
     name: str = "double",
     settle_waits: int = 0,
+    tell: Tell = tell_nobody,
 ) -> tuple[Done | Outcome, RecordingLink]:
     link = RecordingLink()
-    dispatcher = Dispatcher({job_spec.name: job_spec}, services=None)  # type: ignore[arg-type]
+    specs = {job_spec.name: job_spec}
+    dispatcher = Dispatcher(specs, services=None, tell=tell)  # type: ignore[arg-type]
     delivery = Delivery("j1", name, data, attempts_made, attempts=3, settle_waits=settle_waits)
     return await dispatcher.run(delivery, link, asyncio.Event()), link
 
@@ -183,3 +186,42 @@ async def test_a_cancelled_attempt_stays_cancelled() -> None:
     attempt.cancel()
     with pytest.raises(asyncio.CancelledError):
         await attempt
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts_made", "told"),
+    [
+        (PermanentError("never"), 0, ["❌ Failed: double j1 (project p1, attempt 1 of 3): never"]),
+        (RetryableError("later"), 2, ["❌ Failed: double j1 (project p1, attempt 3 of 3): later"]),
+        (RetryableError("later"), 0, []),
+        (LockLost(), 2, []),
+    ],
+)
+async def test_failures_for_good_are_told(
+    error: Exception, attempts_made: int, told: list[str]
+) -> None:
+    alerts: list[Alert] = []
+    data = {"userId": "u", "projectId": "p1", "size": 1}
+    await run(spec(raising(error)), data, attempts_made=attempts_made, tell=alerts.append)
+    assert [alert.text for alert in alerts] == told
+    assert all(alert.kind == f"double {error}" and alert.trace is None for alert in alerts)
+
+
+async def test_an_error_that_nobody_foresaw_is_told_with_its_trace() -> None:
+    alerts: list[Alert] = []
+    failing = spec(raising(ZeroDivisionError("a defect")))
+    await run(failing, {"userId": "u", "size": 1}, attempts_made=2, tell=alerts.append)
+    [alert] = alerts
+    assert alert.trace is not None
+    assert alert.trace.stack[-1].name == "body"
+    assert all(frame.locals is None for frame in alert.trace.stack)
+
+
+async def test_jobs_that_bullmq_fails_by_itself_are_told() -> None:
+    alerts: list[Alert] = []
+    dispatcher = Dispatcher({"double": spec()}, services=None, tell=alerts.append)  # type: ignore[arg-type]
+    delivery = Delivery("j1", "double", {"userId": "u"}, 1, attempts=3)
+    await dispatcher.settle(delivery, RecordingLink(), "job stalled too often")
+    assert [alert.text for alert in alerts] == [
+        "❌ Failed: double j1 (attempt 2 of 3): job stalled too often"
+    ]
