@@ -34,13 +34,13 @@ class AlertGroups:
         return None
 
     def sum_up(self, name: str) -> Notice | None:
-        """What came since the group was opened or last summed up; None ends a group without any.
+        """What came since the group was opened or last summed up; None when it is over without any.
 
         A kind that goes on is told once a period so, and not by its first and its last.
         """
-        group = self._open[name]
-        if not group.more:
-            del self._open[name]
+        group = self._open.get(name)
+        if group is None or not group.more:
+            self._open.pop(name, None)
             return None
         like = "of other kinds" if name == _ALL_OTHERS else "like it"
         text = f"… and {group.more} more {like} in the last minute, e.g. {group.last.text}"
