@@ -40,7 +40,7 @@ ENV LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NODE_ENV=productio
 ENTRYPOINT ["tini", "--", "/venv/bin/python", "/app/worker.py"]
 STOPSIGNAL SIGTERM
 # Unhealthy while Redis is away and from the stop signal on. Where "unhealthy" means "restarted"
-# (Swarm, ECS), ask /livez instead, since a new worker would have no Redis either: put it last.
+# (Swarm, ECS) name /livez in its place, since a new worker would have no Redis either.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
     CMD ["/venv/bin/python", "-IS", "/app/healthcheck.py", "/readyz"]
 ARG REVISION=unknown

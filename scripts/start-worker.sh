@@ -36,8 +36,10 @@ is_installed() {
 
 install_packages() {
     local python
-    python=$(find_python)
-    [[ -x .venv/bin/python ]] || "$python" -m venv .venv
+    if [[ ! -x .venv/bin/python ]]; then
+        python=$(find_python)
+        "$python" -m venv .venv
+    fi
     # The lock is complete; see the Makefile for --no-deps.
     .venv/bin/python -m pip install --quiet --disable-pip-version-check \
         --require-hashes --no-deps --requirement "$LOCK"

@@ -57,7 +57,7 @@ make_base() {
     rm -rf "$TEMP/base"
 }
 
-# This machine's package sources, while the image is built; no layer keeps them.
+# This machine's package sources, while the image is built; it keeps their empty mount points.
 sources() {
     local mounts=(/etc/pip.conf "$HOME/.config/pip/pip.conf:/root/.config/pip/pip.conf")
     [[ -n ${BASE-} ]] || mounts+=(/etc/apt /etc/ssl/certs/ca-certificates.crt)
