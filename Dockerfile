@@ -1,19 +1,50 @@
-FROM python:3.12-slim AS build
-WORKDIR /app
-COPY requirements/worker.txt requirements/
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/worker.txt
+# The worker's image.
+#   docker build -t vidfab-worker .
+#   docker run --env-file .env.product vidfab-worker          (… vidfab-worker --help for more)
+# Values to set: those of .env.example, in a file or by -e; none is built in. A longer
+# SHUTDOWN_GRACE_S needs `--stop-timeout` 5 s above it (Docker's own is 10).
+# `scripts/try-image.sh` builds and tries it; another base with Python 3.11 or newer: --build-arg BASE.
+ARG BASE=python:3.12-slim-bookworm
 
-FROM python:3.12-slim
-RUN apt-get update && apt-get install -y --no-install-recommends ffmpeg tini \
-    && rm -rf /var/lib/apt/lists/* && useradd --system --create-home worker
+FROM ${BASE} AS build
+COPY requirements/worker.txt requirements/
+RUN python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/worker.txt \
+    && /venv/bin/pip uninstall --yes pip
 WORKDIR /app
-COPY --from=build /venv /venv
-COPY worker.py ./
+COPY worker.py scripts/healthcheck.py ./
 COPY config config
 COPY core core
 COPY services services
 COPY handlers handlers
 COPY runtime runtime
-USER worker
-ENV PYTHONUNBUFFERED=1
-ENTRYPOINT ["tini", "--", "/venv/bin/python", "worker.py"]
+COPY commands commands
+# Here, since the worker may not write beside its code. Files of an image never change, so Python
+# need not look whether they did.
+RUN /venv/bin/python -m compileall -q --invalidation-mode unchecked-hash .
+
+FROM ${BASE}
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ffmpeg tini \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --user-group --no-create-home --home-dir /tmp worker
+COPY --from=build /venv /venv
+COPY --from=build /app /app
+WORKDIR /app
+# A number: by a name Kubernetes cannot tell that it is not root.
+USER 10001:10001
+# Nothing but /tmp is written to: `--read-only` works with a volume there (a video takes up to 5 GiB
+# of it, and a tmpfs would take them from memory).
+ENV LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NODE_ENV=production HEALTH_PORT=8080
+# tini passes signals on and reaps what ffmpeg leaves.
+ENTRYPOINT ["tini", "--", "/venv/bin/python", "/app/worker.py"]
+STOPSIGNAL SIGTERM
+# Unhealthy while Redis is away and from the stop signal on. Where "unhealthy" means "restarted"
+# (Swarm, ECS) name /livez in its place, since a new worker would have no Redis either.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
+    CMD ["/venv/bin/python", "-IS", "/app/healthcheck.py", "/readyz"]
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="vidfab-worker" \
+    org.opencontainers.image.description="Python worker for VidFab's BullMQ queue" \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.revision="${REVISION}"

@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test chaos check bench format lock clean
+.PHONY: help setup run demo test image-test chaos check bench format lock clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install everything into .venv (Python >= 3.11)
 
@@ -28,6 +28,9 @@ demo: setup ## Play a whole project on this machine, without account or key
 
 test: setup ## Run all tests: unit, integration, acceptance
 	@$(BIN)/python -m pytest
+
+image-test: setup ## Build the image and try it (root, podman, debootstrap; some minutes)
+	@scripts/try-image.sh
 
 ROUNDS ?= 200
 chaos: setup ## Kill and break everything for ROUNDS=200 [SEED=n], then see that nothing was lost

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -134,8 +135,8 @@ async def test_a_redis_that_comes_late_is_waited_for(vidfab: VidFab, tmp_path: P
     redis = RedisServer()
     settings = {**vidfab.settings("q"), "BULLMQ_REDIS_URL": redis.url}
     try:
-        async with Pm2(settings, tmp_path) as pm2:
-            await pm2.start()
+        async with Pm2(settings, tmp_path, listen_timeout=timedelta(seconds=2)) as pm2:
+            await pm2.start()  # goes on without the word of the worker
             [worker] = await pm2.workers()
             await _until(lambda: "Waiting for it" in worker.log.read_text("utf-8"))
             await redis.start()

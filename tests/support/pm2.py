@@ -4,11 +4,11 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from sandbox import node
 from sandbox.worker_process import ROOT
 
 APP = "vidfab-worker"
+ECOSYSTEM = "ecosystem.config.js"
 _COMMAND_TIMEOUT_S = 60
 _EXIT = re.compile(r"App \[[^\]]+\] exited with code \[(\d+)\]")
 
@@ -36,13 +37,17 @@ class Pm2:
     """One daemon, started by the first command; it and all its children end with the context.
 
     `settings` are the environment from which the commands are given, and so the workers'. The
-    deployment is a folder of its own: no .env file of this checkout is read there.
+    deployment is a folder of its own: no .env file of this checkout is read there. For a worker
+    that will not be ready a `listen_timeout` shorter than the deployed one saves waiting.
     """
 
-    def __init__(self, settings: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, settings: Mapping[str, str], folder: Path, listen_timeout: timedelta | None = None
+    ) -> None:
         self.home = folder / "pm2"
         self.deployment = folder / "deployment"
         self._settings = settings
+        self._listen_timeout = listen_timeout
         self._elsewhere = folder / "elsewhere"
         self._seen: dict[int, psutil.Process] = {}
 
@@ -50,7 +55,7 @@ class Pm2:
         self._node = await node.install()
         for new in (self.home, self.deployment, self._elsewhere):
             new.mkdir()
-        shutil.copy2(ROOT / "ecosystem.config.js", self.deployment)
+        (self.deployment / ECOSYSTEM).write_text(self._ecosystem(), "utf-8")
         (self.deployment / "worker.py").symlink_to(ROOT / "worker.py")
         (self.deployment / ".venv").symlink_to(sys.prefix)
         return self
@@ -64,7 +69,7 @@ class Pm2:
 
     async def start(self) -> None:
         """`pm2 start`, from another folder than the deployed one."""
-        await self.run("start", str(self.deployment / "ecosystem.config.js"))
+        await self.run("start", str(self.deployment / ECOSYSTEM))
 
     async def run(self, *arguments: str) -> str:
         """What one `pm2` command prints. Raises AssertionError with it when it fails."""
@@ -112,6 +117,15 @@ class Pm2:
     def left(self) -> list[psutil.Process]:
         """Those of the daemon and all below it, as seen after each command, that still run."""
         return [process for process in self._seen.values() if runs(process)]
+
+    def _ecosystem(self) -> str:
+        text = (ROOT / ECOSYSTEM).read_text("utf-8")
+        if self._listen_timeout is None:
+            return text
+        wanted_ms = self._listen_timeout // timedelta(milliseconds=1)
+        text, found = re.subn(r"listen_timeout: \d+", f"listen_timeout: {wanted_ms}", text)
+        assert found == 1
+        return text
 
     @property
     def _pid_file(self) -> Path:

@@ -1,0 +1,112 @@
+"""scripts/start-worker.sh: from a checkout to a worker, or to one sentence."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox.processes import Process, logged
+from sandbox.vidfab import VidFab
+from sandbox.worker_process import READY, ROOT
+
+# Tells how it is called, and ends with the code that stands in the file beside it.
+STUB = """
+import pathlib, sys
+print(*sys.argv[1:], flush=True)
+sys.exit(int(pathlib.Path("code").read_text()))
+"""
+
+
+def _run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """The exit code and all output, called from elsewhere."""
+    done = subprocess.run(
+        [folder / "scripts/start-worker.sh", *arguments],
+        cwd="/",
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def _checkout(folder: Path) -> Path:
+    """A folder with the script, and a lock of no packages."""
+    (folder / "requirements").mkdir(parents=True)
+    (folder / "requirements/worker.txt").write_text("# nothing\n")
+    (folder / "scripts").mkdir()
+    shutil.copy2(ROOT / "scripts/start-worker.sh", folder / "scripts")
+    return folder
+
+
+@pytest.fixture
+def stub(tmp_path: Path) -> Path:
+    """A checkout whose worker is the stub, with nothing installed."""
+    folder = _checkout(tmp_path / "stub")
+    (folder / "worker.py").write_text(STUB)
+    (folder / "code").write_text("0")
+    return folder
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Path:
+    """A checkout of the real worker, installed; it has no .env file."""
+    folder = _checkout(tmp_path / "real")
+    (folder / "worker.py").symlink_to(ROOT / "worker.py")
+    (folder / ".venv").mkdir()
+    for part in ("bin", "lib", "pyvenv.cfg"):
+        (folder / ".venv" / part).symlink_to(Path(sys.prefix) / part)
+    (folder / ".venv/.installed").touch()
+    return folder
+
+
+def test_installs_once_checks_and_becomes_the_worker(stub: Path) -> None:
+    assert _run(stub, "--env-file", "x.env") == (0, "--env-file x.env check\n--env-file x.env\n")
+    stamp = stub / ".venv/.worker-installed"
+    installed = stamp.stat().st_mtime_ns
+    assert _run(stub, "--no-check", "--concurrency", "2") == (0, "--concurrency 2\n")
+    assert stamp.stat().st_mtime_ns == installed
+
+    os.utime(stub / "requirements/worker.txt")  # a newer lock
+    (stub / "code").write_text("1")
+    assert _run(stub) == (1, "check\n")
+    assert stamp.stat().st_mtime_ns > installed
+
+
+def test_too_old_a_python_is_told(stub: Path, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("bash", "dirname", "env"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+    code, said = _run(stub, PATH=str(tools), PYTHON="/bin/false")
+    assert (code, said.count("\n")) == (1, 1)
+    assert "Python 3.11 or newer is needed" in said
+    assert not (stub / ".venv").exists()
+
+
+async def test_a_signal_reaches_the_worker(vidfab: VidFab, real: Path, tmp_path: Path) -> None:
+    worker = Process(
+        [real / "scripts/start-worker.sh", "--no-check"],
+        tmp_path / "start.log",
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], **vidfab.settings("q-start")},
+    )
+    try:
+        await worker.start(logged(worker.log, READY))
+        os.kill(worker.pid, signal.SIGTERM)  # to this process and none of its children
+        assert await worker.wait(15) == 0
+    finally:
+        await worker.kill()
+
+
+def test_wrong_settings_stop_the_start(real: Path) -> None:
+    code, said = _run(real, QUEUE_CONCURRENCY="many")
+    assert code != 0
+    assert "Starting VidFab" not in said
+    assert "Traceback" not in said
