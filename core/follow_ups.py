@@ -17,6 +17,7 @@ class FollowUp:
     """A job to add. None leaves the queue's default option in force.
 
     `priority` is 1 critical … 4 low and never absent: a pause by Node can lose jobs without one.
+    `delay_ms` is how long it waits before it is ready.
     `remove_on_complete` and `remove_on_fail` are True or the number of finished jobs to keep.
     """
 
@@ -28,6 +29,7 @@ class FollowUp:
     backoff_ms: int | None = None
     remove_on_complete: bool | int | None = None
     remove_on_fail: bool | int | None = None
+    delay_ms: int = 0
 
 
 def storyboard_download(

@@ -40,16 +40,35 @@ Model = TypeVar("Model", bound=BaseModel)
 def parse(model: type[Model], data: Any) -> Model:
     """Validate a payload. Raises InvalidData with one sentence that names the first wrong field."""
     if not isinstance(data, dict):
-        raise InvalidData("The job's data is not an object: send a JSON object")
+        raise InvalidData(_NO_OBJECT)
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise InvalidData(_sentence(error)) from None
+        first, *others = _complaints(error)
+        more = f" (and {len(others)} more)" if others else ""
+        raise InvalidData(f"Invalid job data: {first}{more}") from None
 
 
-def _sentence(error: ValidationError) -> str:
-    first, *others = error.errors(include_url=False, include_context=False, include_input=False)
-    field = ".".join(str(part) for part in first["loc"])
-    reason = first["msg"].removeprefix("Value error, ")
-    more = f" (and {len(others)} more)" if others else ""
-    return f"Invalid job data: '{field}': {reason[:1].lower()}{reason[1:]}{more}"
+def complaints(model: type[BaseModel], data: Any) -> list[str]:
+    """What is wrong with a payload: one sentence for each field, none for a good one."""
+    if not isinstance(data, dict):
+        return [_NO_OBJECT]
+    try:
+        model.model_validate(data)
+    except ValidationError as error:
+        return _complaints(error)
+    return []
+
+
+_NO_OBJECT = "The job's data is not an object: send a JSON object"
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    return [_sentence(detail["loc"], detail["msg"]) for detail in details]
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    field = ".".join(str(part) for part in location)
+    reason = message.removeprefix("Value error, ")
+    return f"'{field}': {reason[:1].lower()}{reason[1:]}"

@@ -76,15 +76,38 @@ class JobViews:
             *answers, fields = await pipe.execute()
         return _view(job_id, place_of(answers), fields) if "name" in fields else None
 
-    async def ids(self, state: str, limit: int) -> list[str]:
-        """Up to `limit` jobs of a state: the ended newest first, others as they will be taken."""
+    async def ids(self, state: str, limit: int, *, name: str | None = None) -> list[str]:
+        """Up to `limit` jobs of a state: the ended newest first, others as they will be taken.
+
+        With `name` only those of this name.
+        """
+        if name is None:
+            return await self._page(state, 0, limit)
+        found: list[str] = []
+        skip = 0
+        while len(found) < limit:
+            page = await self._page(state, skip, _PAGE)
+            found += await self._named(page, name)
+            skip += len(page)
+            if len(page) < _PAGE:
+                break
+        return found[:limit]
+
+    async def _page(self, state: str, skip: int, limit: int) -> list[str]:
         place = STATES[state]
         key = self._queue.key(place)
         if place in _LISTS:
             # Jobs enter on the left and leave on the right.
-            return list(reversed(await self._redis.lrange(key, -limit, -1)))
+            return list(reversed(await self._redis.lrange(key, -skip - limit, -skip - 1)))
         is_ended = place in {"completed", "failed"}
-        return await self._redis.zrange(key, 0, limit - 1, desc=is_ended)
+        return await self._redis.zrange(key, skip, skip + limit - 1, desc=is_ended)
+
+    async def _named(self, job_ids: Sequence[str], name: str) -> list[str]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hget(self._queue.key(job_id), "name")
+            names = await pipe.execute()
+        return [job_id for job_id, found in zip(job_ids, names, strict=True) if found == name]
 
     async def timeline(self, job_id: str) -> list[Happening]:
         """What the queue's events of the last while say of the job, oldest first."""

@@ -15,6 +15,7 @@ from config.settings import Settings
 from core.errors import LockLost
 from core.follow_ups import FollowUp
 from runtime.lease import Lease
+from runtime.new_job import new_job
 from runtime.scripts import Hold, QueueScripts
 
 
@@ -79,12 +80,7 @@ class JobLink:
         """Add jobs; one that is finished under the same id makes room, an open one stays."""
         await self._lease.check()
         await self._remove_finished([job.job_id for job in follow_ups])
-        await self._queue.addBulk(
-            [
-                {"name": job.name, "data": dict(job.data), "opts": self._options(job)}
-                for job in follow_ups
-            ]
-        )
+        await self._queue.addBulk([new_job(one, self._settings) for one in follow_ups])
 
     async def _remove_finished(self, job_ids: list[str]) -> None:
         async with self._queue.client.pipeline(transaction=False) as pipe:
@@ -94,22 +90,3 @@ class JobLink:
         for job_id, when in zip(job_ids, finished, strict=True):
             if when:
                 await self._queue.remove(job_id)
-
-    def _options(self, follow_up: FollowUp) -> dict[str, Any]:
-        """The app's own defaults where the follow-up names none."""
-        settings = self._settings
-        return {
-            "jobId": follow_up.job_id,
-            "priority": follow_up.priority,
-            "attempts": follow_up.attempts or settings.queue_max_retries,
-            "backoff": {
-                "type": "exponential",
-                "delay": _first_set(follow_up.backoff_ms, settings.queue_retry_delay_ms),
-            },
-            "removeOnComplete": _first_set(follow_up.remove_on_complete, 50),
-            "removeOnFail": _first_set(follow_up.remove_on_fail, 20),
-        }
-
-
-def _first_set(value: int | None, default: int) -> int:
-    return default if value is None else value

@@ -81,15 +81,24 @@ def connect(settings: Settings) -> Redis:
     )
 
 
+def connect_briefly(settings: Settings) -> Redis:
+    """A client that says within 5 s that Redis is away: for a question, not for a worker."""
+    return Redis.from_url(
+        settings.redis_address(),
+        decode_responses=True,
+        socket_timeout=5,
+        socket_connect_timeout=5,
+        retry=None,
+    )
+
+
 async def check(settings: Settings) -> None:
     """PING once, with a client that does not retry. Raises RedisUnreachable."""
-    client = Redis.from_url(
-        settings.redis_address(), socket_timeout=5, socket_connect_timeout=5, retry=None
-    )
+    client = connect_briefly(settings)
     try:
         await client.ping()
     except (RedisError, OSError) as error:
-        raise _explain(settings, error) from error
+        raise explain(settings, error) from error
     finally:
         await client.aclose()
 
@@ -100,7 +109,8 @@ def address(settings: Settings) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _explain(settings: Settings, error: Exception) -> RedisUnreachable:
+def explain(settings: Settings, error: Exception) -> RedisUnreachable:
+    """What went wrong for people, of an error that a client of this Redis raised."""
     where = address(settings)
     reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
     if isinstance(error, AuthenticationError) or "NOAUTH" in reason:

@@ -1,0 +1,1 @@
+"""The command line: one module a command, which is imported when it is asked for."""

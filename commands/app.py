@@ -1,0 +1,109 @@
+"""The commands by name, and how a command line is read."""
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+_NAMES = ("run", "check", "stats", "jobs", "job", "retry", "enqueue", "demo")
+_OF_THE_PROGRAM = frozenset({"--help", "--version"})
+# Options that may stand before a command and take the next word as their value.
+_WITH_VALUE = frozenset({"--env-file", "--concurrency"})
+
+_HELP = """Python worker for VidFab's BullMQ queue. Without a command it runs the worker.
+
+\b
+Examples:
+  python worker.py                           take jobs until Ctrl-C or SIGTERM
+  python worker.py check --live              before the first start: is all set up?
+  python worker.py stats                     what waits, what runs, what failed
+  python worker.py jobs --state failed       which ones, and why
+  python worker.py retry --all-failed        try them again
+  python worker.py COMMAND --help            more of each
+
+\b
+Settings come from the process environment, then .env.local, then .env:
+  BULLMQ_REDIS_URL       the queue's Redis (or UPSTASH_REDIS_URL, REDIS_URL, REDIS_HOST …)
+  QUEUE_PREFIX           the queue's name
+  SUPABASE_URL           the project; SUPABASE_SERVICE_KEY its service key
+  .env.example lists all of them, `python worker.py check` shows those in force.
+
+\b
+Exit codes:
+  0   done; the worker was told to stop and handed everything back
+  1   wrong settings, Redis or Supabase away, or nothing to do as asked
+  2   a command line that cannot be read
+  70  the worker was stuck: start it again
+  75  the worker was told to stop while Redis was away: its jobs come back by themselves
+"""
+
+
+class _Modules(Mapping[str, Any]):
+    """Commands by name. `python worker.py` loads that of `run` and no other."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in _NAMES:
+            raise KeyError(name)
+        return get_command(importlib.import_module(f"commands.{name}").app)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_NAMES)
+
+    def __len__(self) -> int:
+        return len(_NAMES)
+
+
+class _Commands(TyperGroup):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands: Any = _Modules()
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """All options are those of the command, even if they stand before its name."""
+        return super().parse_args(ctx, command_first(args))
+
+
+def command_first(words: Sequence[str]) -> list[str]:
+    """`--env-file x stats` as `stats --env-file x`; without a command it is `run`."""
+    if _OF_THE_PROGRAM & set(words[:1]):
+        return list(words)
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        at += 2 if words[at] in _WITH_VALUE else 1
+    if at >= len(words):
+        return ["run", *words]
+    return [words[at], *words[:at], *words[at + 1 :]]
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=_HELP,
+)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        from config.version import VERSION
+
+        python = ".".join(map(str, sys.version_info[:3]))
+        typer.echo(f"vidfab-worker {VERSION} (Python {python}, bullmq {version('bullmq')})")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_say_version, is_eager=True),
+    ] = False,
+) -> None:
+    """The program itself; its help stands above."""

@@ -1,0 +1,114 @@
+"""What all commands for operators have in common: their options, their Redis, their complaints."""
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import typer
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from commands.options import AsJson, EnvFile
+from commands.output import Output
+from config.errors import ConfigError
+from config.settings import Settings, load_settings
+from runtime.redis_client import connect_briefly, explain
+
+Command = Callable[..., Coroutine[Any, Any, None]]
+
+
+class Refused(Exception):
+    """The command does not do what was asked; each of the sentences says why."""
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__(*sentences)
+        self.sentences = sentences
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a command."""
+
+    settings: Settings
+    redis: Redis
+    out: Output
+
+    @property
+    def queue_name(self) -> str:
+        """The queue that the settings name."""
+        return self.settings.queue_name
+
+
+def operator(command: Command) -> Callable[..., None]:
+    """Make a function for typer of `command(call, …)`.
+
+    It gets the options --env-file and --json beside its own. What goes wrong as foreseen is said in
+    one sentence, with exit code 1.
+    """
+
+    @wraps(command)
+    def called(env_file: Path | None, as_json: bool, **own: Any) -> None:
+        out = Output(as_json=as_json)
+        keep_logs_apart()
+        try:
+            asyncio.run(_with_redis(command, env_file, out, own))
+        except ConfigError as error:
+            raise refuse(out, *error.problems) from None
+        except Refused as error:
+            raise refuse(out, *error.sentences) from None
+
+    return with_options(called, command, skip=1)
+
+
+def with_options(called: Any, command: Callable[..., Any], *, skip: int) -> Callable[..., None]:
+    """Show typer the parameters of `command` but for the first ones, and the shared options."""
+    hints = inspect.get_annotations(command, eval_str=True)
+    own = list(inspect.signature(command).parameters.values())[skip:]
+    shared = {"env_file": (EnvFile, None), "as_json": (AsJson, False)}
+    named = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        *(one.replace(kind=named, annotation=hints[one.name]) for one in own),
+        *(
+            inspect.Parameter(name, named, default=default, annotation=annotation)
+            for name, (annotation, default) in shared.items()
+        ),
+    ]
+    called.__signature__ = inspect.Signature(parameters)
+    called.__annotations__ = {one.name: one.annotation for one in parameters}
+    return called
+
+
+def keep_logs_apart() -> None:
+    """Log lines of the worker's modules go to stderr, and only if they warn."""
+    from loguru import logger
+
+    logger.remove()
+    logger.add(sys.stderr, level="WARNING", format="{level}: {message}")
+
+
+def refuse(out: Output, *sentences: str) -> typer.Exit:
+    """Say why; the exit code is 1."""
+    if out.as_json:
+        out.document({"error": "; ".join(sentences)})
+    else:
+        for sentence in sentences:
+            typer.echo(f"✗ {sentence}", err=True)
+    return typer.Exit(1)
+
+
+async def _with_redis(
+    command: Command, env_file: Path | None, out: Output, own: Mapping[str, Any]
+) -> None:
+    settings = load_settings(env_file)
+    redis = connect_briefly(settings)
+    try:
+        await command(Call(settings, redis, out), **own)
+    except (RedisError, OSError) as error:
+        raise Refused(str(explain(settings, error))) from error
+    finally:
+        await redis.aclose()

@@ -1,0 +1,99 @@
+"""worker.py jobs: the jobs of one state."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import typer
+
+from commands.call import Call, operator
+from commands.discreet import discreet
+from commands.options import new_app
+from commands.output import age
+from runtime.job_view import JobView, JobViews
+from runtime.queue_view import Counts, QueueView
+
+app = new_app()
+
+State = Annotated[
+    Literal["waiting", "prioritized", "active", "delayed", "paused", "completed", "failed"],
+    typer.Option("--state", help="Jobs with a priority, as all of the app's, are `prioritized`."),
+]
+Name = Annotated[str | None, typer.Option("--name", help="Only jobs of this name.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many.")]
+
+
+@app.command()
+@operator
+async def jobs(call: Call, state: State = "failed", name: Name = None, limit: Limit = 20) -> None:
+    """List the jobs of one state: those that ended newest first, others as they will be taken.
+
+    \b
+    Examples:
+      python worker.py jobs
+      python worker.py jobs --state prioritized --limit 100
+      python worker.py jobs --state failed --name va_compose_video --json
+
+    \b
+    --json: {queue, state, jobs: [{id, name, created_at, finished_at, attempts_made, attempts,
+    priority, failed_reason, progress}]}
+    """
+    views = JobViews(call.redis, call.queue_name)
+    show = discreet(call.settings, full=False)
+    found = [await views.get(job_id) for job_id in await views.ids(state, limit, name=name)]
+    listed = [one for one in found if one is not None]
+    if call.out.as_json:
+        rows = [show(_document(one)) for one in listed]
+        call.out.document({"queue": call.queue_name, "state": state, "jobs": rows})
+    elif listed:
+        column = {"failed": "reason", "active": "progress"}.get(state, "")
+        names = ("id", "name", "age", "attempts", column)
+        call.out.table(names, ([*_cells(one), show(_last(one))] for one in listed))
+    else:
+        counts = await QueueView(call.redis, call.queue_name).counts()
+        call.out.line(_none(state, name, counts))
+
+
+def _document(job: JobView) -> dict[str, Any]:
+    return {
+        "id": job.job_id,
+        "name": job.name,
+        "created_at": job.created_at,
+        "finished_at": job.finished_at,
+        "attempts_made": job.attempts_made,
+        "attempts": job.attempts,
+        "priority": job.priority,
+        "failed_reason": job.failed_reason,
+        "progress": job.progress,
+    }
+
+
+def _cells(job: JobView) -> Sequence[str]:
+    since = job.finished_at or job.created_at
+    return (job.job_id, job.name, age(since), f"{job.attempts_made} of {job.attempts}")
+
+
+def _last(job: JobView) -> str:
+    match job:
+        case JobView(state="failed", failed_reason=str(reason)):
+            return " ".join(reason.split())
+        case JobView(state="active", progress={"percent": percent, "message": message}):
+            return f"{percent}% {message}"
+        case _:
+            return ""
+
+
+def _none(state: str, name: str | None, counts: Counts) -> str:
+    """That there is none, and where the others are."""
+    called = f" called {name}" if name else ""
+    numbers = {
+        "waiting": counts.waiting,
+        "prioritized": counts.prioritized,
+        "active": counts.active,
+        "delayed": counts.delayed,
+        "paused": counts.paused,
+        "completed": counts.completed,
+        "failed": counts.failed,
+    }
+    others = [f"{count} {word}" for word, count in numbers.items() if count and word != state]
+    rest = f"; the queue holds {', '.join(others)}" if others else "; the queue holds no other"
+    return f"No job{called} is {state}{rest}."
