@@ -17,26 +17,27 @@ def _problem(detail: Any, model: type[BaseModel], seen: Environment) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if not detail["loc"]:
         return message
-    field = _field_of(str(detail["loc"][0]), model)
+    field = field_of(str(detail["loc"][0]), model)
     info = model.model_fields[field]
-    names = list(_names(field, model))
-    used = next((name for name in names if name in seen.values), None)
+    variables = list(names(field, model))
+    used = next((name for name in variables if name in seen.values), None)
     if used is None:
-        return f"{' or '.join(names)}: missing, wants {info.description}"
+        return f"{' or '.join(variables)}: missing, wants {info.description}"
     is_secret = "SecretStr" in str(info.annotation)
     got = "a value that is kept secret" if is_secret else repr(seen.values[used][:100])
     reason = f" ({message})" if detail["type"] == "value_error" else ""
     return f"{used}: got {got}, wants {info.description}{reason}"
 
 
-def _field_of(location: str, model: type[BaseModel]) -> str:
+def field_of(location: str, model: type[BaseModel]) -> str:
+    """The field that a variable sets, of an error's location."""
     for name in model.model_fields:
-        if location == name or location in _names(name, model):
+        if location == name or location in names(name, model):
             return name
     raise KeyError(location)
 
 
-def _names(field: str, model: type[BaseModel]) -> Iterator[str]:
+def names(field: str, model: type[BaseModel]) -> Iterator[str]:
     """The variables that set a field, the first that is set wins."""
     alias = model.model_fields[field].validation_alias
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias]

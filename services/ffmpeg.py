@@ -33,6 +33,7 @@ _DECODER = ("-max_pixels", str(MAX_PIXELS), "-threads", "2")
 
 _SOURCE = re.compile(r"\[[^\[\]]* @ 0x[0-9a-f]+\] ?")
 _PATH = re.compile(r"(?:file:)?(?<![\w.])/[^\s:,'\"]+")
+_VERSION = re.compile(r"^ffmpeg version (\S+)", re.MULTILINE)
 _DISK_FULL = "No space left on device"
 
 
@@ -61,6 +62,14 @@ class Ffmpeg:
 
     def __init__(self) -> None:
         self._program: str | None = None
+
+    async def version(self) -> str:
+        """As it says itself. Raises PermanentError when there is none."""
+        ended = await run_untrusted([await self._found()], _PROBE)
+        found = _VERSION.search(ended.said)
+        if found is None:
+            raise PermanentError("ffmpeg does not run as it should: it tells no version")
+        return found[1]
 
     async def probe(self, file: Path) -> Probed:
         """What the video holds. Raises PermanentError when it cannot be decoded."""

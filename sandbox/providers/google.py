@@ -57,6 +57,16 @@ async def generate(request: Request) -> Response:
     return JSONResponse({"candidates": [candidate], "usageMetadata": usage, "modelVersion": model})
 
 
+async def model(request: Request) -> Response:
+    """`GET models/{model}`: what it is, for who has a key."""
+    check_key(request)
+    name: str = request.path_params["model"]
+    if not name.startswith(_MODELS):
+        raise google_error(404, f"models/{name} is not found for API version v1beta")
+    methods = ["generateContent", "countTokens"]
+    return JSONResponse({"name": f"models/{name}", "supportedGenerationMethods": methods})
+
+
 async def operation(request: Request) -> Response:
     """`GET models/{model}/operations/{id}`, as Veo's videos are waited for."""
     check_key(request)
@@ -90,6 +100,7 @@ ROUTES = [
     for version in ("v1", "v1beta")
     for route in (
         Route(f"/google/{version}/models/{{model}}:generateContent", generate, methods=["POST"]),
+        Route(f"/google/{version}/models/{{model}}", model, methods=["GET"]),
         Route(f"/google/{version}/models/{{model}}/operations/{{id}}", operation, methods=["GET"]),
     )
 ]

@@ -1,0 +1,147 @@
+"""worker.py check: is all there that the worker needs?"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import groupby
+from typing import Annotated
+
+import typer
+
+from commands.call import keep_logs_apart, refuse
+from commands.checks import machine, project, queue_redis, vendors
+from commands.checks.finding import Finding, Mark, failed, warning
+from commands.options import AsJson, EnvFile, new_app
+from commands.output import Output
+from config.errors import ConfigError
+from config.reading import Reading, read_settings
+from config.settings import Settings
+from services.key_probe import VENDORS
+
+app = new_app()
+
+_AREA = "Settings"
+_SIGNS = {Mark.OK: "✓", Mark.WARNING: "!", Mark.FAILED: "✗"}
+# Each request of a check has 5 s; some make two.
+_LIMIT_S = 12
+_REDIS_FIELDS = frozenset({"redis_url", "redis_host", "redis_port", "redis_db", "redis_password"})
+_SUPABASE_FIELDS = frozenset({"supabase_url", "supabase_key"})
+
+Live = Annotated[
+    bool, typer.Option("--live", help="Ask the providers if they accept the keys; costs nothing.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """`needs` are the settings without which it would say nothing of use."""
+
+    area: str
+    run: Callable[[], Awaitable[list[Finding]]]
+    needs: frozenset[str] = frozenset()
+
+
+@app.command()
+def check(env_file: EnvFile = None, as_json: AsJson = False, live: Live = False) -> None:
+    """Check the settings and all that the worker needs: Redis, Supabase, providers, this machine.
+
+    Nothing is written. Each line begins with ✓, with ! for what works less well, or with ✗ for
+    what does not work, and ends with what to do about it. Secrets are shown by their length alone.
+
+    \b
+    Examples:
+      python worker.py check
+      python worker.py check --live --env-file .env.product
+      python worker.py check --json | jq '.checks[] | select(.mark != "ok")'
+
+    \b
+    --json: {ok, settings: [{name, value, origin}], checks: [{mark, area, text, remedy}]}
+    Exit code 1 if there is a ✗.
+    """
+    out = Output(as_json=as_json)
+    keep_logs_apart()
+    # A network that is down is told within seconds: by itself the resolver would try for half a
+    # minute, and cannot be interrupted.
+    os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
+    try:
+        reading = read_settings(env_file)
+    except ConfigError as error:
+        raise refuse(out, *error.problems) from None
+    found = [*_of_settings(reading), *asyncio.run(_all(_checks(reading.settings, live), reading))]
+    is_ok = all(one.mark is not Mark.FAILED for one in found)
+    if as_json:
+        settings = [asdict(one) for one in reading.shown()]
+        out.document({"ok": is_ok, "settings": settings, "checks": [asdict(one) for one in found]})
+    else:
+        _show(out, reading, found)
+    raise typer.Exit(0 if is_ok else 1)
+
+
+def _of_settings(reading: Reading) -> list[Finding]:
+    return [failed(_AREA, problem) for problem in reading.problems]
+
+
+def _checks(settings: Settings, live: bool) -> list[_Check]:
+    async def choice() -> list[Finding]:
+        return vendors.check_choice(settings)
+
+    return [
+        _Check(queue_redis.AREA, partial(queue_redis.check, settings), _REDIS_FIELDS),
+        _Check(project.AREA, partial(project.check, settings), _SUPABASE_FIELDS),
+        _Check(vendors.AREA, choice, frozenset({"byteplus_key", "google_key"})),
+        *(
+            _Check(
+                vendors.AREA,
+                partial(vendors.check_key, settings, vendor, live=live),
+                frozenset({vendor.key_field}),
+            )
+            for vendor in VENDORS
+        ),
+        _Check(machine.AREA, machine.check_ffmpeg),
+        _Check(machine.AREA, machine.check_folder),
+        _Check(machine.AREA, partial(machine.check_port, settings), frozenset({"health_port"})),
+        _Check(machine.AREA, partial(machine.check_telling, settings)),
+    ]
+
+
+async def _all(checks: Sequence[_Check], reading: Reading) -> list[Finding]:
+    """Side by side, in the order of the list."""
+    found = await asyncio.gather(*(_one(check, reading) for check in checks))
+    return [finding for findings in found for finding in findings]
+
+
+async def _one(check: _Check, reading: Reading) -> list[Finding]:
+    if check.needs & reading.wrong:
+        return [warning(check.area, "Not looked at", "Mend its settings first, see above")]
+    try:
+        async with asyncio.timeout(_LIMIT_S):
+            return await check.run()
+    except TimeoutError:
+        text = f"No answer within {_LIMIT_S} s"
+        return [failed(check.area, text, "Check the network between this machine and it")]
+    except Exception as error:  # the other checks are worth having all the same
+        text = f"The check itself failed: {type(error).__name__}: {error}"
+        return [failed(check.area, text, "Please report this")]
+
+
+def _show(out: Output, reading: Reading, found: Sequence[Finding]) -> None:
+    rows = ((one.name, one.origin, one.value) for one in reading.shown())
+    out.table(("setting", "from", "value"), rows)
+    for area, findings in groupby(found, key=lambda one: one.area):
+        out.line()
+        out.line(area)
+        for one in findings:
+            remedy = f". {one.remedy}" if one.remedy else ""
+            out.line(f"  {_SIGNS[one.mark]} {one.text}{remedy}")
+    out.line()
+    out.line(_verdict(found))
+
+
+def _verdict(found: Sequence[Finding]) -> str:
+    bad = sum(one.mark is Mark.FAILED for one in found)
+    warned = sum(one.mark is Mark.WARNING for one in found)
+    if bad:
+        return f"✗ {bad} to mend" + (f", {warned} to look at" if warned else "")
+    return f"✓ Ready: python worker.py{f' ({warned} to look at)' if warned else ''}"

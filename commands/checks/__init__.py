@@ -1,0 +1,1 @@
+"""What `check` looks at: one module an area. A check returns what it found."""

@@ -1,0 +1,87 @@
+"""This machine: ffmpeg, the folder for work files, the port, and who is told of failures."""
+
+import asyncio
+import shutil
+import socket
+import tempfile
+from importlib.util import find_spec
+
+from commands.checks.finding import Finding, failed, ok, warning
+from config.settings import Settings
+from core.errors import PermanentError, RetryableError
+from services.ffmpeg import Ffmpeg
+from services.temp_files import PREFIX
+
+AREA = "Machine"
+_GIB = 1024**3
+# Videos of three jobs at a time, of some hundred MB each, and their parts for a film.
+_COMFORTABLE_BYTES = 4 * _GIB
+_LEAST_BYTES = _GIB // 4
+
+
+async def check_ffmpeg() -> list[Finding]:
+    """Thumbnails, lengths and films need it."""
+    try:
+        return [ok(AREA, f"ffmpeg {await Ffmpeg().version()}")]
+    except (PermanentError, RetryableError) as error:
+        remedy = "Install ffmpeg: thumbnails, lengths of videos and local films need it"
+        return [failed(AREA, str(error), remedy)]
+
+
+async def check_folder() -> list[Finding]:
+    """Files are downloaded to the temporary folder before they are stored."""
+    return [await asyncio.to_thread(_folder)]
+
+
+def _folder() -> Finding:
+    folder = tempfile.gettempdir()
+    try:
+        with tempfile.TemporaryDirectory(prefix=PREFIX), tempfile.TemporaryFile() as file:
+            file.write(b"0")
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        text = f"{folder} cannot be written to ({error.strerror})"
+        return failed(AREA, text, "Make it writable, or set TMPDIR to a folder that is")
+    text = f"{free / _GIB:.1f} GiB free in {folder}"
+    remedy = "Make room, or set TMPDIR to a larger disk: videos pass through this folder"
+    if free < _LEAST_BYTES:
+        return failed(AREA, text, remedy)
+    return warning(AREA, text, remedy) if free < _COMFORTABLE_BYTES else ok(AREA, text)
+
+
+async def check_port(settings: Settings) -> list[Finding]:
+    """The HTTP endpoints' port, if there are to be any."""
+    if settings.health_port is None:
+        return [ok(AREA, "HEALTH_PORT is not set: no HTTP endpoints")]
+    where = f"{settings.health_host}:{settings.health_port}"
+    try:
+        await asyncio.to_thread(_bind, settings.health_host, settings.health_port)
+    except OSError as error:
+        remedy = "Fine if a worker runs here already; else choose another HEALTH_PORT"
+        return [warning(AREA, f"{where} cannot be listened on ({error.strerror})", remedy)]
+    return [ok(AREA, f"{where} is free for the HTTP endpoints")]
+
+
+def _bind(host: str, port: int) -> None:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    with socket.socket(family, kind, protocol) as probe:
+        # As servers do: what an ended one left behind is no hindrance.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+
+
+async def check_telling(settings: Settings) -> list[Finding]:
+    """Who is told of failures; nobody is called."""
+    variables = {
+        "Slack": settings.slack_webhook,
+        "Discord": settings.discord_webhook,
+        "Sentry": settings.sentry_dsn,
+    }
+    told = [name for name, value in variables.items() if value is not None]
+    found = [ok(AREA, f"Failures are told to {', '.join(told) or 'the log alone'}")]
+    if settings.sentry_dsn is not None and find_spec("sentry_sdk") is None:
+        text = "SENTRY_DSN is set, but the package sentry-sdk is not installed"
+        found.append(warning(AREA, text, "Install it: pip install sentry-sdk"))
+    return found

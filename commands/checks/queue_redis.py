@@ -1,0 +1,143 @@
+"""The queue's Redis: that it answers, keeps what it is given, and lets the worker do its work."""
+
+import asyncio
+import ipaddress
+import socket
+import time
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+from urllib.parse import urlsplit
+
+from redis.exceptions import RedisError, ResponseError
+
+from commands.checks.finding import Finding, failed, ok, warning
+from config.settings import Settings
+from runtime.redis_client import address, connect_briefly, explain
+
+AREA = "Redis"
+_PINGS = 5
+# The worker and its scripts use LPOS and ZRANGE BYSCORE.
+_OLDEST_VERSION = (6, 2)
+# Each job takes some ten round trips: from here on they are felt.
+_SLOW_MS = 50
+_MIB = 1024 * 1024
+
+
+async def check(settings: Settings) -> list[Finding]:
+    """What can be asked of it, each on its own."""
+    redis: Any = connect_briefly(settings)
+    try:
+        await redis.ping()
+        info = await _info(redis)
+        return [
+            _version(settings, info),
+            _policy(info),
+            _memory(info),
+            *_role(info),
+            await _scripts(redis, settings),
+            await _latency(redis),
+            await _privacy(settings),
+        ]
+    except (RedisError, OSError) as error:
+        return [failed(AREA, str(explain(settings, error)))]
+    finally:
+        await redis.aclose()
+
+
+async def _info(redis: Any) -> Mapping[str, Any]:
+    """What INFO says; nothing where a host does not allow it."""
+    try:
+        return await redis.info()
+    except ResponseError:  # NOPERM is one, too
+        return {}
+
+
+def _version(settings: Settings, info: Mapping[str, Any]) -> Finding:
+    where = address(settings)
+    version = str(info.get("redis_version", ""))
+    if not version:
+        return ok(AREA, f"PONG from {where}, which does not tell its version")
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    if numbers < _OLDEST_VERSION:
+        return failed(AREA, f"{where} is Redis {version}", "Use Redis 6.2 or newer")
+    return ok(AREA, f"PONG from {where}, Redis {version}")
+
+
+def _policy(info: Mapping[str, Any]) -> Finding:
+    policy = info.get("maxmemory_policy")
+    if policy is None:
+        return warning(
+            AREA,
+            "maxmemory-policy unknown: this host does not tell",
+            "See to it in the host's console that eviction is off (noeviction)",
+        )
+    if policy != "noeviction":
+        return failed(
+            AREA,
+            f"maxmemory-policy is {policy}: a full Redis would throw jobs away",
+            "Set it to noeviction (CONFIG SET maxmemory-policy noeviction, and in redis.conf)",
+        )
+    return ok(AREA, "maxmemory-policy noeviction")
+
+
+def _memory(info: Mapping[str, Any]) -> Finding:
+    used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    if not used:
+        return ok(AREA, "Memory in use is not told")
+    if not most:
+        return ok(AREA, f"{used / _MIB:.0f} MiB in use, no limit")
+    text = f"{used / _MIB:.0f} of {most / _MIB:.0f} MiB in use"
+    if used > 0.9 * most:
+        return warning(AREA, text, "Give it more memory: when it is full no job can be added")
+    return ok(AREA, text)
+
+
+def _role(info: Mapping[str, Any]) -> list[Finding]:
+    if info.get("role") != "slave":
+        return []
+    return [failed(AREA, "It is a read-only replica", "Take the address of its primary")]
+
+
+async def _scripts(redis: Any, settings: Settings) -> Finding:
+    key = f"bull:{settings.queue_name}:meta"
+    try:
+        await redis.eval("return redis.call('EXISTS', KEYS[1])", 1, key)
+    except ResponseError as error:
+        return failed(
+            AREA,
+            f"Scripts on the queue's keys are refused ({error})",
+            f"Give the user EVAL, EVALSHA and SCRIPT, and the keys bull:{settings.queue_name}:*",
+        )
+    return ok(AREA, "Scripts on the queue's keys are allowed")
+
+
+async def _latency(redis: Any) -> Finding:
+    times: list[float] = []
+    for _ in range(_PINGS):
+        began = time.perf_counter()
+        await redis.ping()
+        times.append((time.perf_counter() - began) * 1000)
+    text = f"Answers within {median(times):.1f} ms (median of {_PINGS})"
+    if median(times) > _SLOW_MS:
+        return warning(AREA, text, "Run the worker in the region of its Redis")
+    return ok(AREA, text)
+
+
+async def _privacy(settings: Settings) -> Finding:
+    parts = urlsplit(settings.redis_address())
+    if parts.scheme != "redis":
+        return ok(AREA, "Over TLS" if parts.scheme == "rediss" else "Over a socket of this machine")
+    if await _is_private(parts.hostname or "localhost"):
+        return ok(AREA, "Without TLS, on a private address")
+    return warning(
+        AREA,
+        "Without TLS over a public network: the password and all jobs can be read on the way",
+        "Use the rediss:// address of this Redis",
+    )
+
+
+async def _is_private(host: str) -> bool:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return all(ipaddress.ip_address(entry[4][0]).is_private for entry in found)

@@ -1,0 +1,50 @@
+"""The providers that pictures, clips and films are bought from."""
+
+from commands.checks.finding import Finding, failed, ok, warning
+from config.settings import Settings
+from services.key_probe import Accepted, Answer, Vendor, ask
+
+AREA = "Providers"
+
+
+def check_choice(settings: Settings) -> list[Finding]:
+    """Whether there is anybody to make pictures and films."""
+    composer = "Shotstack"
+    if settings.shotstack_key is None or settings.video_composer == "ffmpeg":
+        composer = "ffmpeg on this machine"
+    found = [ok(AREA, f"Final videos are made by {composer}")]
+    if settings.byteplus_key is None and settings.google_key is None:
+        text = "No image provider: every storyboard job would fail"
+        return [failed(AREA, text, "Set BYTEPLUS_API_KEY or GOOGLE_AI_API_KEY"), *found]
+    return found
+
+
+async def check_key(settings: Settings, vendor: Vendor, *, live: bool) -> list[Finding]:
+    """Whether the key is set and, if the vendor is to be asked, accepted."""
+    key = vendor.key(settings)
+    if key is None:
+        return [_absent(vendor)]
+    if not live:
+        return [
+            ok(AREA, f"{vendor.name}: {vendor.variable} is set (--live asks if it is accepted)")
+        ]
+    return [_finding(vendor, await ask(vendor, settings, key))]
+
+
+def _absent(vendor: Vendor) -> Finding:
+    text = f"{vendor.name}: no key"
+    if vendor.name == "Shotstack":  # ffmpeg takes its place
+        return ok(AREA, text)
+    return warning(AREA, text, f"Set {vendor.variable} if the app uses {vendor.serves}")
+
+
+def _finding(vendor: Vendor, answer: Answer) -> Finding:
+    match answer.accepted:
+        case Accepted.YES:
+            return ok(AREA, f"{vendor.name} accepts the key")
+        case Accepted.NO:
+            text = f"{vendor.name} refuses the key ({answer.said})"
+            return failed(AREA, text, f"Set {vendor.variable} to a key that is valid there")
+        case Accepted.UNKNOWN:
+            text = f"{vendor.name} could not be asked ({answer.said})"
+            return failed(AREA, text, "Try again later, and check its address and the network")

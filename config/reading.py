@@ -1,0 +1,85 @@
+"""Settings read as far as they can be: for who wants to know all that is wrong at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr, ValidationError
+
+from config.environment import Environment, read_environment
+from config.problems import field_of, names, problems
+from config.settings import Settings
+
+# Stand in for what has no default; nothing is asked at this address.
+_STAND_INS = {"supabase_url": "http://unset.invalid", "supabase_key": "unset"}
+# What choices of these name needs a key that is not there.
+_CHOICES = ("image_provider", "video_composer")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A setting as it may be shown. `origin` is where its value was taken from."""
+
+    name: str
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """`problems` holds one line for each wrong variable; the `wrong` fields are not the user's."""
+
+    settings: Settings
+    seen: Environment
+    problems: list[str]
+    wrong: frozenset[str]
+
+    def shown(self) -> list[Shown]:
+        """All settings in force, secrets by their length alone."""
+        fields = (field for field in Settings.model_fields if field not in self.wrong)
+        return [self._shown(field) for field in fields]
+
+    def _shown(self, field: str) -> Shown:
+        variables = list(names(field, Settings))
+        used = next((name for name in variables if name in self.seen.values), None)
+        value = getattr(self.settings, field)
+        if isinstance(value, SecretStr):
+            text = f"set ({len(value.get_secret_value())} characters)"
+        elif used is not None:
+            text = self.seen.values[used]
+        else:
+            text = "not set" if value is None else str(value)
+        origin = "default" if used is None else self.seen.origins.get(used, "")
+        return Shown(used or variables[0], text, origin)
+
+
+def read_settings(env_file: Path | None) -> Reading:
+    """Read all that is right; a wrong variable counts as not set. Raises ConfigError for a file."""
+    seen = read_environment(env_file)
+    values = dict(seen.values)
+    found: list[str] = []
+    wrong: set[str] = set()
+    while True:
+        try:
+            settings = Settings(**values)  # pyright: ignore[reportArgumentType]
+        except ValidationError as error:
+            found += problems(error, Settings, seen)
+            fields = _fields(error)
+            _leave_out(values, fields)
+            wrong |= fields
+        else:
+            return Reading(settings, seen, found, frozenset(wrong))
+
+
+def _fields(error: ValidationError) -> set[str]:
+    """The fields that an error is about; one about the whole is about a choice without its key."""
+    locations = [detail["loc"] for detail in error.errors()]
+    named = {field_of(str(location[0]), Settings) for location in locations if location}
+    return named or set(_CHOICES)
+
+
+def _leave_out(values: dict[str, str], fields: set[str]) -> None:
+    for field in fields:
+        for name in names(field, Settings):
+            values.pop(name, None)
+        if field in _STAND_INS:
+            values[next(names(field, Settings))] = _STAND_INS[field]
