@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -10,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from loguru import logger
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from commands.options import AsJson, EnvFile
 from commands.output import Output
 from config.errors import ConfigError
 from config.settings import Settings, load_settings
-from runtime.redis_client import connect_briefly, explain
+from runtime.redis_client import address, connect_briefly, explain
 
 Command = Callable[..., Coroutine[Any, Any, None]]
 
@@ -54,7 +56,7 @@ def operator(command: Command) -> Callable[..., None]:
     @wraps(command)
     def called(env_file: Path | None, as_json: bool, **own: Any) -> None:
         out = Output(as_json=as_json)
-        keep_logs_apart()
+        prepare()
         try:
             asyncio.run(_with_redis(command, env_file, out, own))
         except ConfigError as error:
@@ -62,13 +64,13 @@ def operator(command: Command) -> Callable[..., None]:
         except Refused as error:
             raise refuse(out, *error.sentences) from None
 
-    return with_options(called, command, skip=1)
+    return _with_options(called, command)
 
 
-def with_options(called: Any, command: Callable[..., Any], *, skip: int) -> Callable[..., None]:
-    """Show typer the parameters of `command` but for the first ones, and the shared options."""
+def _with_options(called: Any, command: Command) -> Callable[..., None]:
+    """Show typer the parameters of `command` after its call, and the shared options."""
     hints = inspect.get_annotations(command, eval_str=True)
-    own = list(inspect.signature(command).parameters.values())[skip:]
+    own = list(inspect.signature(command).parameters.values())[1:]
     shared = {"env_file": (EnvFile, None), "as_json": (AsJson, False)}
     named = inspect.Parameter.KEYWORD_ONLY
     parameters = [
@@ -83,12 +85,13 @@ def with_options(called: Any, command: Callable[..., Any], *, skip: int) -> Call
     return called
 
 
-def keep_logs_apart() -> None:
-    """Log lines of the worker's modules go to stderr, and only if they warn."""
-    from loguru import logger
-
+def prepare() -> None:
+    """Make a command of this process: quiet, and not patient with a network that is down."""
+    # Log lines of the worker's modules go to stderr, and only if they warn.
     logger.remove()
     logger.add(sys.stderr, level="WARNING", format="{level}: {message}")
+    # By itself the resolver tries for half a minute, and cannot be interrupted.
+    os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
 
 
 def refuse(out: Output, *sentences: str) -> typer.Exit:
@@ -109,6 +112,16 @@ async def _with_redis(
     try:
         await command(Call(settings, redis, out), **own)
     except (RedisError, OSError) as error:
-        raise Refused(str(explain(settings, error))) from error
+        raise Refused(_why(settings, error)) from error
     finally:
         await redis.aclose()
+
+
+def _why(settings: Settings, error: RedisError | OSError) -> str:
+    """Redis away, or one that answers and does not want to."""
+    if not isinstance(error, ResponseError) or "NOAUTH" in str(error):
+        return str(explain(settings, error))
+    return (
+        f"Redis at {address(settings)} refused the command ({error}); check the rights of its "
+        "user, that its memory is not full, and that it is no read-only replica"
+    )

@@ -1,7 +1,6 @@
 """worker.py check: is all there that the worker needs?"""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from commands.call import keep_logs_apart, refuse
+from commands.call import prepare, refuse
 from commands.checks import machine, project, queue_redis, vendors
 from commands.checks.finding import Finding, Mark, failed, warning
 from commands.options import AsJson, EnvFile, new_app
@@ -61,10 +60,7 @@ def check(env_file: EnvFile = None, as_json: AsJson = False, live: Live = False)
     Exit code 1 if there is a ✗.
     """
     out = Output(as_json=as_json)
-    keep_logs_apart()
-    # A network that is down is told within seconds: by itself the resolver would try for half a
-    # minute, and cannot be interrupted.
-    os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
+    prepare()
     try:
         reading = read_settings(env_file)
     except ConfigError as error:
@@ -84,13 +80,14 @@ def _of_settings(reading: Reading) -> list[Finding]:
 
 
 def _checks(settings: Settings, live: bool) -> list[_Check]:
-    async def choice() -> list[Finding]:
-        return vendors.check_choice(settings)
-
     return [
         _Check(queue_redis.AREA, partial(queue_redis.check, settings), _REDIS_FIELDS),
         _Check(project.AREA, partial(project.check, settings), _SUPABASE_FIELDS),
-        _Check(vendors.AREA, choice, frozenset({"byteplus_key", "google_key"})),
+        _Check(
+            vendors.AREA,
+            partial(vendors.check_choice, settings),
+            frozenset({"byteplus_key", "google_key"}),
+        ),
         *(
             _Check(
                 vendors.AREA,

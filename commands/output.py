@@ -33,17 +33,21 @@ class Output:
         typer.echo(printable(text))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Cells that are too long for the terminal are cut in the last column only."""
+        """The first column stands there whole; if need be the last one is cut before the others."""
         from rich.box import SIMPLE_HEAD
+        from rich.cells import cell_len
         from rich.table import Table
         from rich.text import Text
 
+        cells = [[printable(str(cell)) for cell in row] for row in rows]
+        widest = max((cell_len(row[0]) for row in cells), default=0)
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for number, column in enumerate(columns, start=1):
-            is_last = number == len(columns)
-            table.add_column(column, no_wrap=True, overflow="ellipsis" if is_last else "fold")
-        for row in rows:
-            table.add_row(*(Text(printable(str(cell))) for cell in row))
+        table.add_column(columns[0], no_wrap=True, min_width=widest)
+        for column in columns[1:-1]:
+            table.add_column(column, no_wrap=True)
+        table.add_column(columns[-1])
+        for row in cells:
+            table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
         self._console().print(table)
 
     def fields(self, pairs: Iterable[tuple[str, object]]) -> None:

@@ -69,7 +69,9 @@ async def _all_failed(call: Call, name: str | None, *, yes: bool) -> list[str]:
     if found and not yes:
         if not sys.stdin.isatty():
             raise Refused(f"{_jobs(len(found))} would be retried: add --yes to do it unasked")
-        typer.confirm(f"Retry {_jobs(len(found))} of the queue {call.queue_name}?", abort=True)
+        typer.confirm(
+            f"Retry {_jobs(len(found))} of the queue {call.queue_name}?", abort=True, err=True
+        )
     # The oldest failure first, as they came.
     return found[::-1]
 

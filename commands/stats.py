@@ -12,9 +12,10 @@ from runtime.queue_view import ConnectedWorker, Counts, QueueView, WaitingJob
 
 app = new_app()
 
-_STATES = ("waiting", "prioritized", "active", "delayed", "paused", "completed", "failed")
-# `waiting-children` is for flows, which the app has none of.
-_PLACES = ("wait", *_STATES[1:])
+_SAME_WORD = ("prioritized", "active", "delayed", "paused", "completed", "failed")
+# The states that have a column, by the word that counts by name have for them. There is none for
+# `waiting-children`: the app has no flows.
+_STATES = {"waiting": "wait", **{word: word for word in _SAME_WORD}}
 
 
 @app.command()
@@ -82,11 +83,13 @@ def _show_counts(call: Call, counts: Counts, names: Mapping[str, Mapping[str, in
         return
     call.out.line(f"Queue {call.queue_name}.{paused}")
     call.out.line()
+    states = {state: place for state, place in _STATES.items() if numbers[state]}
     rows: list[Sequence[object]] = [
-        (name, *(found.get(place, 0) for place in _PLACES)) for name, found in sorted(names.items())
+        (name, *(found.get(place, 0) for place in states.values()))
+        for name, found in sorted(names.items())
     ]
-    rows.append(("all jobs", *(numbers[state] for state in _STATES)))
-    call.out.table(("", *_STATES), rows)
+    rows.append(("all jobs", *(numbers[state] for state in states)))
+    call.out.table(("", *states), rows)
     call.out.line()
 
 

@@ -34,7 +34,7 @@ def run_watched(arguments: Sequence[str], env_file: Path | None) -> int:
         return 1
     stop = threading.Event()
     worker = _Worker(arguments, stop)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, worker.on_signal)
     changes = watchfiles.watch(
         *_folders(env_file),
@@ -99,7 +99,8 @@ def _follow(worker: _Worker, changes: Iterable[Sequence[str]]) -> int:
         elif code is not None and not is_waiting:
             is_waiting = True
             _say(f"The worker ended with code {code}; the next change starts it anew")
-    return 0 if is_waiting else worker.stop()
+    # One that was stopped before it could listen ended by the signal itself.
+    return 0 if is_waiting else max(worker.stop(), 0)
 
 
 def _short(paths: Sequence[str]) -> str:

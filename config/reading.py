@@ -11,7 +11,7 @@ from config.settings import Settings
 
 # Stand in for what has no default; nothing is asked at this address.
 _STAND_INS = {"supabase_url": "http://unset.invalid", "supabase_key": "unset"}
-# What choices of these name needs a key that is not there.
+# Choices that name a vendor: left out when its key is missing.
 _CHOICES = ("image_provider", "video_composer")
 
 

@@ -1,6 +1,6 @@
 """Takes jobs from the queue and gives their outcomes back.
 
-With safe_worker.py the only module that knows bullmq.
+With safe_worker.py and queue_edit.py all that knows bullmq.
 """
 
 # bullmq ships no types.

@@ -31,7 +31,7 @@ class Accepted(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`said` is the vendor's own reason, when it is not a yes."""
+    """`said` is the vendor's own reason for a no, and a sentence for an unknown."""
 
     accepted: Accepted
     said: str = ""
@@ -118,5 +118,5 @@ def _judged(vendor: Vendor, response: httpx.Response) -> Answer:
     if status in {401, 403} or (status == 400 and _WRONG_KEY in said.lower()):
         return Answer(Accepted.NO, said)
     if status >= 500:
-        return Answer(Accepted.UNKNOWN, said)
+        return Answer(Accepted.UNKNOWN, f"{vendor.name} answered {status}: {said}")
     return Answer(Accepted.YES)

@@ -16,6 +16,8 @@ from services.http import new_client, service_error, transport_error
 _SERVICE = "Supabase"
 _TIMEOUT = httpx.Timeout(5)
 _NO_COLUMN = re.compile(r"column \S*?(\w+) does not exist")
+# PostgREST's code, and the database's own.
+_NO_TABLE = frozenset({"PGRST205", "42P01"})
 # What the API answers when it does not let the key in, and when the database does not.
 _KEY_REFUSED = frozenset({401, 403})
 
@@ -61,9 +63,10 @@ def kind_of_key(key: str) -> KeyKind:
 
 
 def _claimed_role(key: str) -> str:
-    part = key.split(".")[1:2]
+    _, _, rest = key.partition(".")
+    payload, _, _ = rest.partition(".")
     try:
-        padded = "".join(part) + "=" * (-len("".join(part)) % 4)
+        padded = payload + "=" * (-len(payload) % 4)
         return _Claims.model_validate_json(base64.urlsafe_b64decode(padded)).role
     except (binascii.Error, ValidationError, ValueError):
         return ""
@@ -114,9 +117,10 @@ class SupabaseProbe:
         params = {"select": ",".join(columns), "limit": "0"}
         response = await self._get(operation, f"/rest/v1/{table}", params)
         if response.is_success:
-            return _none_if_rows(operation, response)
+            _check_rows(operation, response)
+            return None
         error = _refusal(operation, response)
-        if error.code == "PGRST205" or error.code == "42P01":
+        if error.code in _NO_TABLE:
             raise NoTable(table)
         named = _NO_COLUMN.search(str(error)) if error.code == "42703" else None
         if named and named[1] in columns:
@@ -135,7 +139,7 @@ class SupabaseProbe:
         return response
 
 
-def _none_if_rows(operation: str, response: httpx.Response) -> None:
+def _check_rows(operation: str, response: httpx.Response) -> None:
     """An answer without rows, as asked for; a page of somebody else's server is none."""
     try:
         TypeAdapter(list[Any]).validate_json(response.content)

@@ -26,11 +26,12 @@ _WANTED_BYTES = {
 
 
 async def check(settings: Settings) -> list[Finding]:
-    """Tables and buckets side by side; a key that is refused is said once."""
+    """Tables and buckets; a key that is refused is said once."""
     key_finding = _key(settings)
     probe = SupabaseProbe(settings)
     try:
-        tables, buckets = await asyncio.gather(_tables(probe), _buckets(probe))
+        # The tables first: they say better than the storage what is wrong with a key.
+        found = [*await _tables(probe), *await _buckets(probe)]
     except KeyRefused as error:
         text = f"{settings.supabase_url} refuses the key ({error})"
         return [key_finding or failed(AREA, text, _SERVICE_KEY)]
@@ -40,7 +41,7 @@ async def check(settings: Settings) -> list[Finding]:
     finally:
         await probe.aclose()
     accepted = key_finding or ok(AREA, f"{settings.supabase_url} accepts the key")
-    return [accepted, *tables, *buckets]
+    return [accepted, *found]
 
 
 def _key(settings: Settings) -> Finding | None:

@@ -7,7 +7,7 @@ from services.key_probe import Accepted, Answer, Vendor, ask
 AREA = "Providers"
 
 
-def check_choice(settings: Settings) -> list[Finding]:
+async def check_choice(settings: Settings) -> list[Finding]:
     """Whether there is anybody to make pictures and films."""
     composer = "Shotstack"
     if settings.shotstack_key is None or settings.video_composer == "ffmpeg":
@@ -46,5 +46,4 @@ def _finding(vendor: Vendor, answer: Answer) -> Finding:
             text = f"{vendor.name} refuses the key ({answer.said})"
             return failed(AREA, text, f"Set {vendor.variable} to a key that is valid there")
         case Accepted.UNKNOWN:
-            text = f"{vendor.name} could not be asked ({answer.said})"
-            return failed(AREA, text, "Try again later, and check its address and the network")
+            return failed(AREA, answer.said, "Try again later; check its address and the network")

@@ -68,7 +68,7 @@ async def test_live_tells_a_wrong_key_of_each_vendor(vidfab: VidFab) -> None:
     assert await failures(wrong) == []  # without --live nobody is asked
     away = f"http://{LOOPBACK}:{free_port()}"
     [asked] = await failures(everything(vidfab, SHOTSTACK_API_URL=away), "--live")
-    assert "Shotstack could not be asked" in asked
+    assert "Shotstack could not be reached" in asked
 
 
 async def test_a_redis_that_evicts_or_refuses(vidfab: VidFab) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from redis.asyncio import Redis
 
 from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
 from sandbox.processes import LOOPBACK, free_port
+from sandbox.redis import RedisServer
 from sandbox.vidfab import VidFab
 from tests.support.cli import Answer, command
 from tests.support.site import Site
@@ -246,6 +248,16 @@ async def test_a_redis_that_falls_silent_is_not_waited_for(vidfab: VidFab) -> No
         answer = await command(vidfab.settings("q", BULLMQ_REDIS_URL=url), "stats")
     assert (answer.code, answer.out) == (1, "")
     assert f"✗ Redis at {url} does not answer" in answer.err
+
+
+async def test_a_redis_that_refuses_is_not_said_to_be_away(vidfab: VidFab) -> None:
+    async with RedisServer() as redis, Redis.from_url(redis.url) as client:
+        await client.execute_command("REPLICAOF", LOOPBACK, str(free_port()))
+        settings = vidfab.settings("q", BULLMQ_REDIS_URL=redis.url)
+        answer = await command(settings, "enqueue", "va_compose_video", "--data", GOOD)
+    assert (answer.code, answer.out) == (1, "")
+    assert "refused the command" in answer.err
+    assert "read-only replica" in answer.err
 
 
 async def test_wrong_settings_are_a_line_each(tmp_path: Path) -> None:
