@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # Without a terminal nobody knows how wide it is: wide enough for one line a job.
 _WIDTH_UNKNOWN = 160
+# Between two columns, and what of the last one is worth a column.
+_GAP = 3
+_LEAST_OF_THE_LAST = 10
 
 
 class Output:
@@ -33,22 +36,27 @@ class Output:
         typer.echo(printable(text))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """The first column stands there whole; if need be the last one is cut before the others."""
+        """The last column is cut to the terminal's width; on a narrow one it is a line below."""
         from rich.box import SIMPLE_HEAD
         from rich.cells import cell_len
         from rich.table import Table
         from rich.text import Text
 
+        console = self._console()
         cells = [[printable(str(cell)) for cell in row] for row in rows]
-        widest = max((cell_len(row[0]) for row in cells), default=0)
+        *whole, _ = (max(map(cell_len, column)) for column in zip(columns, *cells, strict=True))
+        if sum(whole) + _GAP * len(whole) + _LEAST_OF_THE_LAST > console.width:
+            for *first, last in cells:
+                console.print(Text("  ".join(first)), soft_wrap=True)
+                console.print(Text(f"    {last}"), no_wrap=True, overflow="ellipsis")
+            return
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        table.add_column(columns[0], no_wrap=True, min_width=widest)
-        for column in columns[1:-1]:
+        for column in columns[:-1]:
             table.add_column(column, no_wrap=True)
         table.add_column(columns[-1])
         for row in cells:
             table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
-        self._console().print(table)
+        console.print(table)
 
     def fields(self, pairs: Iterable[tuple[str, object]]) -> None:
         """Names and values below each other; a value may take several lines."""

@@ -159,7 +159,8 @@ def _attempts(options: Any) -> int:
     """The job's own limit, as the worker reads it."""
     if not isinstance(options, dict):
         return 1
-    return safe_options(cast("dict[str, Any]", options))["attempts"]
+    # Node writes 0 where the producer named none.
+    return max(safe_options(cast("dict[str, Any]", options))["attempts"], 1)
 
 
 def _waits(fields: Mapping[str, str]) -> dict[str, int]:

@@ -181,6 +181,8 @@ async def test_a_job_without_a_priority_is_not_put_where_a_resume_loses_it(site:
     await site.app.add("va_compose_video", COMPOSE, {"jobId": "plain", "removeOnFail": 20})
     await site.finished("plain")
     await worker.stop()
+    [listed] = (await asked(site, "jobs", "--json")).document["jobs"]
+    assert (listed["attempts_made"], listed["attempts"]) == (1, 1)
     await site.app.pause()
     refused = await asked(site, "retry", "plain")
     assert refused.code == 1
@@ -242,12 +244,17 @@ async def test_without_redis_each_says_where_it_looked(arguments: tuple[str, ...
 
 
 async def test_a_redis_that_falls_silent_is_not_waited_for(vidfab: VidFab) -> None:
-    async with await asyncio.start_server(lambda *_: asyncio.sleep(60), LOOPBACK, 0) as server:
+    async with await asyncio.start_server(_say_nothing, LOOPBACK, 0) as server:
         port = server.sockets[0].getsockname()[1]
         url = f"redis://{LOOPBACK}:{port}/0"
         answer = await command(vidfab.settings("q", BULLMQ_REDIS_URL=url), "stats")
     assert (answer.code, answer.out) == (1, "")
     assert f"✗ Redis at {url} does not answer" in answer.err
+
+
+async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()  # until the other side gives up
+    writer.close()
 
 
 async def test_a_redis_that_refuses_is_not_said_to_be_away(vidfab: VidFab) -> None:
