@@ -4,13 +4,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from config.redaction import redactor
 from config.settings import Settings
 
 _SECRET_NAME = re.compile(r"api[-_]?key|authorization|password|secret|token", re.IGNORECASE)
 _LOGIN = re.compile(r"(\w+://)[^\s/@\"']+@")
 _QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
-# Shorter ones would hide ordinary words.
-_MIN_SECRET = 6
 
 Discreet = Callable[[Any], Any]
 
@@ -21,27 +20,24 @@ def discreet(settings: Settings, *, full: bool) -> Discreet:
     Secrets of the settings by their value, fields that are called like one, logins in addresses;
     and the query of an address, where signatures stand, unless `full`.
     """
-    secrets = sorted((one for one in settings.secrets() if len(one) >= _MIN_SECRET), key=len)
+    redact = redactor(settings.secrets())
 
     def of_text(text: str) -> str:
-        for secret in reversed(secrets):  # one may be part of another
-            text = text.replace(secret, "***")
-        text = _LOGIN.sub(r"\1***@", text)
+        text = _LOGIN.sub(r"\1***@", redact(text))
         return text if full else _QUERY.sub(r"\1?…", text)
+
+    def of_field(name: str, value: Any) -> Any:
+        return "***" if isinstance(value, str) and _SECRET_NAME.search(name) else of(value)
 
     def of(value: Any) -> Any:
         match value:
             case str():
                 return of_text(value)
             case Mapping():
-                return {str(key): _hidden(key) or of(one) for key, one in value.items()}  # pyright: ignore
+                return {str(key): of_field(str(key), one) for key, one in value.items()}  # pyright: ignore
             case list() | tuple():
                 return [of(one) for one in value]  # pyright: ignore
             case _:
                 return value
 
     return of
-
-
-def _hidden(key: object) -> str | None:
-    return "***" if _SECRET_NAME.search(str(key)) else None

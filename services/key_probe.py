@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from services.google import API_HOST, KEY_HEADER
-from services.http import new_client, one_line, service_error, transport_error
+from services.http import new_client, service_error, transport_error
 
 _TIMEOUT = httpx.Timeout(5)
 _NOBODYS = "00000000-0000-4000-8000-000000000000"
@@ -113,7 +113,7 @@ async def ask(vendor: Vendor, settings: Settings, key: SecretStr) -> Answer:
 def _judged(vendor: Vendor, response: httpx.Response) -> Answer:
     if response.is_success:
         return Answer(Accepted.YES)
-    said = one_line(str(service_error(vendor.name, "look at the key", response)))
+    said = str(service_error(vendor.name, "look at the key", response))
     status = response.status_code
     if status in {401, 403} or (status == 400 and _WRONG_KEY in said.lower()):
         return Answer(Accepted.NO, said)

@@ -61,11 +61,13 @@ def test_secrets_and_signatures_are_left_out() -> None:
     data = {
         "note": "with sb_secret_abc in it",
         "apiKey": "anything",
+        "tokens": 7,
         "urls": ["https://h.test/a.mp4?X-Sig=1", "https://user:pw@h.test/b", 7, None],
     }
     assert discreet(settings, full=False)(data) == {
         "note": "with *** in it",
         "apiKey": "***",
+        "tokens": 7,
         "urls": ["https://h.test/a.mp4?…", "https://***@h.test/b", 7, None],
     }
     assert discreet(settings, full=True)(data["urls"])[0] == "https://h.test/a.mp4?X-Sig=1"
