@@ -47,6 +47,7 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _PATHS = ("/livez", "/readyz", "/metrics", "/stats", "/jobs/{id}")
 _AWAY = "Redis does not answer"
 
+
 class _Json(JSONResponse):
     """Escaped, so that any text can be sent: half of a surrogate pair too."""
 
@@ -167,7 +168,7 @@ class _Endpoints:
             "concurrency": self._settings.queue_concurrency,
             "processing": len(work.attempts),
             "startedAt": when(self._vitals.started_at),
-            "processedTotal": work.ended.total(),
+            "processedTotal": work.ended["completed"] + work.ended["failed"],
             "failedTotal": work.ended["failed"],
             "jobs": [
                 {
