@@ -53,12 +53,13 @@ def _listen(host: str, port: int) -> socket.socket:
         [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
         raise CannotListen(f"HEALTH_HOST: got '{host}', wants an address to listen on") from None
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
+        # As it was told: the lookup takes numbers modulo 65536.
+        listening.bind((address[0], port, *address[2:]))
         listening.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
         listening.close()

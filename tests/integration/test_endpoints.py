@@ -19,6 +19,7 @@ from runtime.at_work import AtWork
 from runtime.delivery import Delivery
 from runtime.endpoints import new_app
 from runtime.liveness import Signs
+from runtime.redis_client import TRAFFIC, connect_to_ask
 from runtime.server import CannotListen, served
 from runtime.vitals import Phase, Vitals
 from sandbox.processes import LOOPBACK, free_port
@@ -258,3 +259,16 @@ async def test_each_instance_of_pm2_has_a_port_of_its_own(
             async with httpx.AsyncClient() as client:
                 await client.get(f"http://{LOOPBACK}:{port + 2}/livez")
     assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
+
+
+async def test_redis_commands_are_counted_as_redis_counts_them(endpoints: Endpoints) -> None:
+    async with connect_to_ask(endpoints.settings()) as redis:
+        await redis.ping()
+        before = TRAFFIC.commands, await commands(endpoints)
+        await redis.set("a", 1)
+        for transaction in (True, False):
+            async with redis.pipeline(transaction=transaction) as pipe:
+                await pipe.get("a").incr("a").execute()
+        await redis.eval("return 1", 0)
+        after = TRAFFIC.commands, await commands(endpoints)
+    assert (after[0] - before[0], after[1] - before[1]) == (8, 8)
