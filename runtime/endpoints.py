@@ -142,8 +142,8 @@ class _Endpoints:
         return Response(self._metrics.text(await self._queue.counts()), media_type=_TEXT)
 
     async def stats(self, _: Request) -> Response:
-        status, counts = await self._status(), await self._queue.counts()
-        return _Json({"queue": _queue(counts), "worker": self._worker(status)})
+        status, counts = await asyncio.gather(self._status(), self._queue.counts())
+        return _Json({"queue": _as_asked(counts), "worker": self._worker(status)})
 
     async def job(self, request: Request) -> Response:
         job_id: str = request.path_params["id"]
@@ -183,8 +183,8 @@ class _Endpoints:
         }
 
 
-def _queue(counts: Counts | None) -> dict[str, int] | None:
-    """As people ask: `waiting` are all jobs that the next free worker takes."""
+def _as_asked(counts: Counts | None) -> dict[str, int] | None:
+    """`waiting` are all jobs that the next free worker takes, `prioritized` those among them."""
     if counts is None:
         return None
     return {
