@@ -243,6 +243,9 @@ async def commands(endpoints: Endpoints) -> int:
 async def test_each_instance_of_pm2_has_a_port_of_its_own(
     endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    # uvicorn silences its access log for the whole process: not for the tests that come after.
+    access_log = logging.getLogger("uvicorn.access")
+    monkeypatch.setattr(access_log, "propagate", access_log.propagate)
     port = free_port()
     settings = endpoints.settings(HEALTH_PORT=str(port))
     async with served(settings, endpoints.vitals):
