@@ -19,12 +19,14 @@ from runtime import redis_client
 from runtime.alerts import Alerts, open_alerts
 from runtime.consumer import Consumer
 from runtime.dispatch import Dispatcher
-from runtime.liveness import until_starved
+from runtime.liveness import LastSigns, until_starved
 from runtime.loop_watch import LoopWatch
 from runtime.queue_state import QueueState
 from runtime.redis_wait import until_redis_answers
+from runtime.server import CannotListen, served
 from runtime.signals import stop_on_signal
 from runtime.supervisor import say_ready
+from runtime.vitals import Phase, Vitals
 from runtime.watchdog import Watchdog
 from runtime.work_folders import WorkFolder, remove_abandoned
 from services.bundle import Services
@@ -48,18 +50,26 @@ async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
     logger.info("Environment: {}", settings.environment)
     stop = asyncio.Event()
     stop_on_signal(stop)
-    async with open_alerts(settings) as alerts:
-        began = time.monotonic()
-        try:
-            if not await _redis_answers(settings, stop, wait_for_redis, alerts):
-                logger.info("✅ Worker stopped gracefully")
-                return EXIT_OK
-        except redis_client.RedisUnreachable as error:
-            logger.error("❌ Worker startup failed: {}", error)
-            return EXIT_STARTUP_FAILED
-        after_outage = time.monotonic() - began > _AT_ONCE_S
-        async with _services(settings) as services:
-            return await _consume(settings, services, stop, alerts, after_outage)
+    vitals = Vitals()
+    try:
+        async with open_alerts(settings) as alerts, served(settings, vitals):
+            return await _work(settings, vitals, stop, alerts, wait_for_redis)
+    except (redis_client.RedisUnreachable, CannotListen) as error:
+        logger.error("❌ Worker startup failed: {}", error)
+        return EXIT_STARTUP_FAILED
+
+
+async def _work(
+    settings: Settings, vitals: Vitals, stop: asyncio.Event, alerts: Alerts, wait: bool
+) -> int:
+    """As `run`. Raises RedisUnreachable."""
+    began = time.monotonic()
+    if not await _redis_answers(settings, stop, wait, alerts):
+        logger.info("✅ Worker stopped gracefully")
+        return EXIT_OK
+    after_outage = time.monotonic() - began > _AT_ONCE_S
+    async with _services(settings) as services:
+        return await _consume(settings, services, vitals, stop, alerts, after_outage)
 
 
 async def _redis_answers(
@@ -91,6 +101,7 @@ async def _services(settings: Settings) -> AsyncGenerator[Services]:
 async def _consume(
     settings: Settings,
     services: Services,
+    vitals: Vitals,
     stop: asyncio.Event,
     alerts: Alerts,
     after_outage: bool,
@@ -98,13 +109,16 @@ async def _consume(
     redis = redis_client.connect(settings)
     work_folder = WorkFolder()
     dispatcher = Dispatcher(discover(), services, work_folder.path, alerts.tell)
-    consumer = Consumer(settings, redis, dispatcher)
+    consumer = Consumer(settings, redis, dispatcher, vitals.at_work)
     loop = await consumer.start(after_outage=after_outage)
+    vitals.phase = Phase.RUNNING
     _announce(settings)
     say_ready()
-    with LoopWatch(lambda: os._exit(EXIT_STUCK)):
+    with LoopWatch(lambda: os._exit(EXIT_STUCK)) as loop_watch:
+        vitals.lag = loop_watch.largest_lag
         with _in_background(*_chores(settings, redis, services, alerts)):
-            why = await _until_over(settings, consumer, loop, stop)
+            why = await _until_over(settings, consumer, vitals.last_signs, loop, stop)
+        vitals.phase = Phase.STOPPING
         if why is not None:
             logger.critical("{}", why)
             alerts.tell(Alert("stuck", f"🛑 The worker gives up: {why}", "fatal"))
@@ -146,11 +160,15 @@ def _in_background(*coroutines: Coroutine[Any, Any, None]) -> Generator[None]:
 
 
 async def _until_over(
-    settings: Settings, consumer: Consumer, loop: asyncio.Task[None], stop: asyncio.Event
+    settings: Settings,
+    consumer: Consumer,
+    last_signs: LastSigns,
+    loop: asyncio.Task[None],
+    stop: asyncio.Event,
 ) -> str | None:
     """Until a stop signal, or until a new worker should take over: then the reason."""
     ping = partial(redis_client.check, settings)
-    starved = asyncio.create_task(until_starved(consumer, ping), name="liveness")
+    starved = asyncio.create_task(until_starved(consumer, ping, last_signs), name="liveness")
     stopped = asyncio.create_task(stop.wait())
     ends: set[asyncio.Task[Any]] = {loop, starved, stopped}
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -25,13 +25,14 @@ from redis.exceptions import RedisError
 
 from config.settings import Settings
 from core.errors import LockLost
-from runtime.delivery import PUT_OFFS, SETTLE_WAITS, delivery_of
+from runtime.at_work import AtWork, end_of
+from runtime.delivery import PUT_OFFS, SETTLE_WAITS, Delivery, delivery_of
 from runtime.dispatch import Dispatcher, Done
 from runtime.lasting import PATIENCE_S
 from runtime.lease import Lease
 from runtime.link import JobLink
 from runtime.outcome import FailLater, Outcome, Retry, Return
-from runtime.redis_client import BLOCK_S
+from runtime.redis_client import BLOCK_S, connect_to_wait
 from runtime.safe_worker import DeliveryKey, SafeWorker
 from runtime.scripts import LOCK_MS, Hold, QueueScripts
 
@@ -41,6 +42,13 @@ _UNWIND_S = 0.8
 _CLOSE_S = 3
 # A worker that stops does not wait long for a Redis that is away.
 _STOPPING_PATIENCE_S = 2.0
+# Node's getMetrics() then shows two weeks, its MetricsTime.TWO_WEEKS: 40 to 80 KB of Redis for each
+# of completed and failed. They are counted in the script that ends a job anyway; the first end
+# after two idle weeks keeps Redis busy for 20 ms, after an idle night for one.
+_METRICS_MINUTES = 14 * 24 * 60
+
+WORKER_NAME = f"vidfab-{socket.gethostname()}-{os.getpid()}"
+"""Under which the queue knows this worker."""
 
 
 class AttemptFailed(Exception):
@@ -50,8 +58,11 @@ class AttemptFailed(Exception):
 class Consumer:
     """Runs jobs of one queue until it is told to stop."""
 
-    def __init__(self, settings: Settings, redis: Redis, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self, settings: Settings, redis: Redis, dispatcher: Dispatcher, at_work: AtWork
+    ) -> None:
         self._settings = settings
+        self._at_work = at_work
         self._dispatcher = dispatcher
         self._stopping = asyncio.Event()
         self._grace_over = asyncio.Event()
@@ -64,6 +75,7 @@ class Consumer:
             self._process,
             _worker_options(settings, redis, self._unknown_backoff),
             scripts=self._scripts,
+            waiting=connect_to_wait(settings, redis, _client_name(settings)),
             frees_id=dispatcher.frees_id,
             settle_deferred=self._settle_deferred,
         )
@@ -79,11 +91,6 @@ class Consumer:
         """
         # Without the version the library rounds short waits up to a second: late delayed jobs.
         await self._worker.blockingRedisConnection.getRedisVersion()
-        # Node's getWorkers() finds a worker by its connections' name, in which it writes the
-        # queue's in base64; the Python port does not.
-        queue = base64.b64encode(self._settings.queue_name.encode()).decode()
-        self._worker.clientName = f"bull:{queue}:w:{self._worker.workerName}"
-        await self._worker.backend.setName(self._worker.clientName)
         if not after_outage:
             await self._worker.runStalledJobsCheck()
         return asyncio.create_task(self._worker.run(), name="consumer")
@@ -120,9 +127,10 @@ class Consumer:
             raise DelayedError
         lease = self._lease(job, token)
         link = self._link(job, lease)
-        work = self._dispatcher.run(delivery_of(job), link, self._stopping)
+        delivery = delivery_of(job)
+        work = self._dispatcher.run(delivery, link, self._stopping)
         try:
-            outcome = await self._attempt(job, token, work)
+            outcome = await self._attempt(delivery, link, token, work)
             if not isinstance(outcome, Done):
                 await self._keep_checkpoint(link)
             if lease.is_lost:
@@ -133,14 +141,22 @@ class Consumer:
             del self._worker.leases[str(job.id), token]
 
     async def _attempt(
-        self, job: Job, token: str, work: Coroutine[Any, Any, Done | Outcome]
+        self,
+        delivery: Delivery,
+        link: JobLink,
+        token: str,
+        work: Coroutine[Any, Any, Done | Outcome],
     ) -> Done | Outcome:
-        attempt = asyncio.create_task(work, name=f"job {job.id}")
-        self._running[str(job.id), token] = attempt
+        attempt = asyncio.create_task(work, name=f"job {delivery.job_id}")
+        self._running[delivery.job_id, token] = attempt
         try:
-            return await self._outcome(attempt)
+            with self._at_work.attempt(delivery, link) as noted:
+                outcome = await self._outcome(attempt)
+                if not link.fence.is_lost:
+                    noted.end = end_of(None if isinstance(outcome, Done) else outcome)
+            return outcome
         finally:
-            del self._running[str(job.id), token]
+            del self._running[delivery.job_id, token]
 
     async def _keep_checkpoint(self, link: JobLink) -> None:
         """The next delivery goes on from it: one that waits for Redis holds up the job's end."""
@@ -191,9 +207,10 @@ class Consumer:
         """Settle the rows of a job that is to fail; False when it went back to wait for that."""
         lease = self._lease(job, token)
         link = self._link(job, lease)
-        work = self._dispatcher.settle(delivery_of(job), link, str(job.deferredFailure))
+        delivery = delivery_of(job)
+        work = self._dispatcher.settle(delivery, link, str(job.deferredFailure))
         try:
-            outcome = await self._attempt(job, token, work)
+            outcome = await self._attempt(delivery, link, token, work)
             if lease.is_lost:
                 return False
             if isinstance(outcome, Return | FailLater):
@@ -278,7 +295,7 @@ def _worker_options(settings: Settings, redis: Redis, backoff: Any) -> dict[str,
     """As the Node worker's, with one long wait for jobs."""
     return {
         "connection": redis,
-        "name": f"vidfab-{socket.gethostname()}-{os.getpid()}",
+        "name": WORKER_NAME,
         "autorun": False,
         "concurrency": settings.queue_concurrency,
         "lockDuration": LOCK_MS,
@@ -286,8 +303,15 @@ def _worker_options(settings: Settings, redis: Redis, backoff: Any) -> dict[str,
         "maxStalledCount": 1,
         "drainDelay": BLOCK_S,
         "runRetryDelay": 2_000,
+        "metrics": {"maxDataPoints": _METRICS_MINUTES},
         "settings": {"backoffStrategy": backoff},
     }
+
+
+def _client_name(settings: Settings) -> str:
+    """As Node writes it; the Python port leaves the queue's name as it is, and is not found."""
+    queue = base64.b64encode(settings.queue_name.encode()).decode()
+    return f"bull:{queue}:w:{WORKER_NAME}"
 
 
 def _ms(duration: timedelta) -> int:

@@ -18,7 +18,8 @@ class Delivery:
     """One attempt at one job. `attempts` is the job's own limit.
 
     Over all attempts: `put_offs` is how often it went back with a delay, `settle_waits` how often
-    it waited for its rows to be reached.
+    it waited for its rows to be reached. `ready_at` is when a job that no worker had before could
+    first be taken, in seconds since the epoch by its producer's clock.
     """
 
     job_id: str
@@ -29,6 +30,7 @@ class Delivery:
     checkpoint: dict[str, Any] = field(default_factory=dict[str, Any])
     put_offs: int = 0
     settle_waits: int = 0
+    ready_at: float | None = None
 
     @property
     def is_last_attempt(self) -> bool:
@@ -48,6 +50,7 @@ def delivery_of(job: Any) -> Delivery:
         checkpoint=read_checkpoint(own_fields.get("checkpoint")),
         put_offs=_count(own_fields.get(PUT_OFFS)),
         settle_waits=_count(own_fields.get(SETTLE_WAITS)),
+        ready_at=_ready_at(job),
     )
 
 
@@ -73,6 +76,15 @@ def readable(raw: dict[str, str]) -> dict[str, str]:
     """A job's hash without the parts that could not be decoded; it can still be failed."""
     kept = {key: value for key, value in raw.items() if key not in {"progress", "returnvalue"}}
     return {**kept, "data": "null", "opts": "{}", "stacktrace": "[]"}
+
+
+def _ready_at(job: Any) -> float | None:
+    delay_ms = job.opts.get("delay", 0)
+    if job.attemptsStarted > 1 or not isinstance(delay_ms, int | float):
+        return None
+    if not math.isfinite(delay_ms):
+        return None
+    return (job.timestamp + max(delay_ms, 0)) / 1000
 
 
 def _count(text: str | None) -> int:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from runtime.delivery import PUT_OFFS, SETTLE_WAITS, read_checkpoint, safe_options
 from runtime.queue_state import QueueState, moment, place_of
@@ -73,7 +74,10 @@ class JobViews:
         async with self._redis.pipeline(transaction=True) as pipe:
             self._queue.ask_place(pipe, job_id)
             pipe.hgetall(self._queue.key(job_id))
-            *answers, fields = await pipe.execute()
+            try:
+                *answers, fields = await pipe.execute()
+            except ResponseError:
+                return None  # a key of another kind, such as `events`, or one with a job's parts
         return _view(job_id, place_of(answers), fields) if "name" in fields else None
 
     async def ids(self, state: str, limit: int, *, name: str | None = None) -> list[str]:

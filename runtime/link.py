@@ -20,7 +20,7 @@ from runtime.scripts import Hold, QueueScripts
 
 
 class JobLink:
-    """The `QueueLink` of one delivery."""
+    """The `QueueLink` of one delivery. `progress` is what was last to be sent."""
 
     def __init__(
         self, queue: Any, job: Any, lease: Lease, settings: Settings, scripts: QueueScripts
@@ -33,6 +33,7 @@ class JobLink:
         self._saved: str = getattr(job, "own_fields", {}).get("checkpoint", "")
         self._unsaved: str | None = None
         self._saving = asyncio.Lock()
+        self.progress: Mapping[str, Any] = {}
 
     @property
     def fence(self) -> Lease:
@@ -41,6 +42,7 @@ class JobLink:
 
     async def send_progress(self, progress: Mapping[str, Any]) -> None:
         """Publish a progress object; a queue that is away costs the event, not the job."""
+        self.progress = progress
         try:
             await self.flush()
             await self._job.updateProgress(dict(progress))

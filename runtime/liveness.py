@@ -16,6 +16,8 @@ from runtime.redis_client import BLOCK_S, RedisUnreachable
 from runtime.repeated_error import RepeatedError
 
 LIMIT = timedelta(minutes=5)
+# From when on the worker says so to who asks: whoever stops it in order keeps it from ending hard.
+ALARM = timedelta(minutes=2)
 
 _CHECK_S = 5
 # A well worker fetches at least once in BLOCK_S. Asked only after that, PING costs nothing on a
@@ -57,20 +59,32 @@ def is_starved(signs: Signs, now: float, limit: timedelta = LIMIT) -> bool:
     return now - max(signs.fetch, signs.full, signs.silence) >= limit.total_seconds()
 
 
+class LastSigns:
+    """The last signs that were seen."""
+
+    def __init__(self) -> None:
+        now = time.monotonic()
+        self.signs = Signs(now, now, now)
+
+    def is_stuck(self) -> bool:
+        """Whether it is time to say that the worker gets at no jobs."""
+        return is_starved(self.signs, time.monotonic(), ALARM)
+
+
 async def until_starved(
     consumer: Fetching,
     ping: Callable[[], Awaitable[None]],
+    last: LastSigns,
     *,
     limit: timedelta = LIMIT,
     check_s: float = _CHECK_S,
 ) -> None:
     """Return once the worker is starved. `ping` raises RedisUnreachable."""
     outage = RepeatedError("No job can be fetched")
-    began = time.monotonic()
-    signs = Signs(began, began, began)
-    while not is_starved(signs, time.monotonic(), limit):
+    last.signs = LastSigns().signs
+    while not is_starved(last.signs, time.monotonic(), limit):
         await asyncio.sleep(check_s)
-        signs = await _look(consumer, signs, ping, outage)
+        last.signs = await _look(consumer, last.signs, ping, outage)
 
 
 async def _look(

@@ -28,7 +28,10 @@ _PRIORITIES_SEEN = 50
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Jobs by state, in BullMQ's words. `paused` are jobs without a priority that a pause holds."""
+    """Jobs by state, in BullMQ's words. `paused` are jobs without a priority that a pause holds.
+
+    The totals are of all jobs that ever ended, removed ones too, by workers with metrics on.
+    """
 
     waiting: int
     prioritized: int
@@ -39,6 +42,8 @@ class Counts:
     completed: int
     failed: int
     is_paused: bool
+    completed_total: int = 0
+    failed_total: int = 0
 
     @property
     def ready(self) -> int:
@@ -90,7 +95,9 @@ class QueueView:
             for name in ("prioritized", "delayed", "waiting-children", "completed", "failed"):
                 pipe.zcard(self._key(name))
             pipe.hexists(self._key("meta"), "paused")
-            wait, active, paused, *sets, is_paused = await pipe.execute()
+            for end in ("completed", "failed"):
+                pipe.hget(self._key(f"metrics:{end}"), "count")
+            wait, active, paused, *sets, is_paused, ended, broke = await pipe.execute()
         prioritized, delayed, children, completed, failed = sets
         return Counts(
             waiting=wait,
@@ -102,6 +109,8 @@ class QueueView:
             completed=completed,
             failed=failed,
             is_paused=bool(is_paused),
+            completed_total=int(ended or 0),
+            failed_total=int(broke or 0),
         )
 
     async def counts_by_name(self) -> Mapping[str, Mapping[str, int]]:

@@ -1,13 +1,16 @@
-"""The one Redis client of a worker, with the time-outs and retries that blocking commands need."""
+"""A worker's Redis clients: for its work, for the wait for jobs, and for who asks how it is."""
 
 # redis-py types its keyword arguments only in part.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import ssl
+import time
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
@@ -44,8 +47,59 @@ class RedisUnreachable(Exception):
         self.is_final = is_final
 
 
+@dataclass(slots=True)
+class Traffic:
+    """What went over all clients of this process.
+
+    `commands` counts answers that were no errors, those within a transaction too; a script is one.
+    `answered_at` is when Redis last answered, on the monotonic clock in seconds.
+    """
+
+    commands: int = 0
+    answered_at: float = float("-inf")
+
+    def answered(self) -> None:
+        """Redis answered a command."""
+        self.commands += 1
+        self.answered_at = time.monotonic()
+
+
+TRAFFIC = Traffic()
+
+
+class _CountedPipeline(Pipeline):
+    async def parse_response(
+        self, connection: Connection, command_name: str | bytes, **options: Any
+    ) -> Any:
+        answer = await super().parse_response(connection, command_name, **options)
+        TRAFFIC.answered()
+        return answer
+
+
 class _Client(Redis):
-    """Gives the blocking wait more time for its answer than other commands get."""
+    """Counts its commands."""
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
+        """As the library's, counted."""
+        pool, callbacks = self.connection_pool, self.response_callbacks
+        return _CountedPipeline(pool, callbacks, transaction, shard_hint)
+
+    async def parse_response(
+        self, connection: Connection, command_name: str | bytes, **options: Any
+    ) -> Any:
+        """As the library does."""
+        answer = await super().parse_response(connection, command_name, **options)
+        TRAFFIC.answered()
+        return answer
+
+
+class _WaitingClient(_Client):
+    """Gives the blocking wait more time for its answer than other commands get.
+
+    `worker` is the client whose idle connections are as old as the one that waits.
+    """
+
+    worker: Redis
 
     async def parse_response(
         self, connection: Connection, command_name: str | bytes, **options: Any
@@ -61,33 +115,36 @@ class _Client(Redis):
             return await super().parse_response(connection, command_name, **options)
         except RedisTimeoutError:
             # Half-open: the peer went without a word. Idle connections are most likely so too.
-            await self.connection_pool.disconnect(inuse_connections=False)
+            await self.worker.connection_pool.disconnect(inuse_connections=False)
             return None
         finally:
             connection.socket_timeout = _SOCKET_TIMEOUT_S
 
 
 def connect(settings: Settings) -> Redis:
-    """A pooled client: a blocking wait then has a connection of its own. No I/O yet."""
+    """A pooled client for the work: it bridges outages. No I/O yet."""
+    return _Client.from_url(settings.redis_address(), **_patient())
+
+
+def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
+    """A client for the blocking wait for jobs, beside the `worker`'s. No I/O yet.
+
+    By `name` Node's `getWorkers()` finds it, and the worker once: it waits once at a time, and so
+    over one connection, which tells its name whenever it is made anew.
+    """
+    client = _WaitingClient.from_url(settings.redis_address(), client_name=name, **_patient())
+    assert isinstance(client, _WaitingClient)
+    client.worker = worker
+    return client
+
+
+def connect_briefly(settings: Settings, timeout_s: float = 5.0) -> Redis:
+    """A client that says soon that Redis is away: for a question, not for work. No I/O yet."""
     return _Client.from_url(
         settings.redis_address(),
         decode_responses=True,
-        socket_timeout=_SOCKET_TIMEOUT_S,
-        socket_connect_timeout=5,
-        socket_keepalive=True,
-        health_check_interval=0,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.1, cap=2.0), _RETRIES),
-        retry_on_error=[BusyLoadingError],
-    )
-
-
-def connect_briefly(settings: Settings) -> Redis:
-    """A client that says within 5 s that Redis is away: for a question, not for a worker."""
-    return Redis.from_url(
-        settings.redis_address(),
-        decode_responses=True,
-        socket_timeout=5,
-        socket_connect_timeout=5,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
         retry=None,
     )
 
@@ -101,6 +158,18 @@ async def check(settings: Settings) -> None:
         raise explain(settings, error) from error
     finally:
         await client.aclose()
+
+
+def _patient() -> dict[str, Any]:
+    return {
+        "decode_responses": True,
+        "socket_timeout": _SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 0,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.1, cap=2.0), _RETRIES),
+        "retry_on_error": [BusyLoadingError],
+    }
 
 
 def address(settings: Settings) -> str:

@@ -13,6 +13,7 @@
 
 # bullmq ships no types.
 # pyright: basic, reportMissingTypeStubs=false, reportArgumentType=false
+# pyright: reportOptionalMemberAccess=false
 
 import asyncio
 import time
@@ -22,6 +23,7 @@ from typing import Any
 from bullmq import Job, Worker
 from bullmq.custom_errors import DelayedError
 from loguru import logger
+from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from runtime.delivery import readable, safe_options
@@ -46,6 +48,7 @@ class SafeWorker(Worker):
 
     `frees_id` says of a job's name whether a finished one is removed at once. `settle_deferred`
     settles the rows of a job that is to fail; False means that the job went back to the queue.
+    `waiting` is the client for the wait for jobs, which tells the worker's name itself.
     `last_fetch` is when Redis last answered a fetch, in seconds on the monotonic clock.
     """
 
@@ -56,10 +59,14 @@ class SafeWorker(Worker):
         options: dict[str, Any],
         *,
         scripts: QueueScripts,
+        waiting: Redis,
         frees_id: Callable[[str], bool],
         settle_deferred: Callable[[Job, str], Awaitable[bool]],
     ) -> None:
         super().__init__(queue, process, options)
+        self.blockingRedisConnection.conn = self.bclient = waiting
+        # Else the library would name every connection of the worker's client.
+        self._client_name_set = True
         self.leases: dict[DeliveryKey, Lease] = {}
         self.last_fetch = 0.0
         self.repeated_error = RepeatedError("BullMQ reports")

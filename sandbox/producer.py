@@ -173,6 +173,10 @@ class NodeApp:
     ) -> dict[str, Any]:
         return await self._ask("metrics", queue, type=kind)
 
+    async def board(self, status: str, *, queue: str | None = None) -> dict[str, Any]:
+        """What bull-board shows of the queue, with the jobs of one status (`latest`: of all)."""
+        return await self._ask("board", queue, status=status)
+
     async def remove(self, job_id: str, *, queue: str | None = None) -> bool:
         """False when a worker holds it; true too when there is no such job."""
         return await self._ask("remove", queue, jobId=job_id)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from config.settings import Settings
 from core.characters import MAX_REFERENCES
 from core.errors import ContentRejected, PermanentError, ServiceError
+from core.meter import bill
 from services.circuit import Circuit
 from services.http import new_client, one_line, service_error, transport_error, with_retries
 from services.images import ImageRequest, ImageUrl
@@ -65,6 +66,7 @@ class Seedream:
         self._attempts = settings.byteplus_image_max_retries + 1
         self._client = new_client(
             settings,
+            service=_SERVICE,
             base_url=settings.byteplus_url,
             headers={"Authorization": f"Bearer {key.get_secret_value()}"},
             timeout=httpx.Timeout(settings.byteplus_image_timeout_ms / 1000, connect=10),
@@ -76,9 +78,10 @@ class Seedream:
         Raises ContentRejected, PermanentError for a wrong request, or ServiceError.
         """
         body = self._body(request)
-        return await with_retries(
-            lambda: self._ask(body), attempts=self._attempts, circuit=self._circuit
-        )
+        with bill(_SERVICE, "picture"):
+            return await with_retries(
+                lambda: self._ask(body), attempts=self._attempts, circuit=self._circuit
+            )
 
     async def aclose(self) -> None:
         """Close the connections."""

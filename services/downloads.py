@@ -80,6 +80,7 @@ class Downloads:
         self._google_key = settings.google_key
         self._client = new_client(
             settings,
+            service="downloads",
             timeout=_TIMEOUT,
             headers=_HEADERS,
             transport=_pinned_transport(settings, resolve),

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from config.settings import Settings
 from core.characters import MAX_REFERENCES
 from core.errors import ContentRejected, ServiceError
+from core.meter import bill
 from services.circuit import Circuit
 from services.content import Kind, sniff
 from services.downloads import Downloads
@@ -41,7 +42,7 @@ class GeminiImages:
         self._circuit = Circuit(_SERVICE)
         self._model = settings.gemini_image_model
         self._downloads = downloads
-        self._google = Google(settings, key, _TIMEOUT)
+        self._google = Google(settings, key, _TIMEOUT, _SERVICE)
 
     async def generate(self, request: ImageRequest) -> ImageBytes:
         """Buy one picture.
@@ -51,9 +52,12 @@ class GeminiImages:
         client = await self._google.client()
         contents = await self._contents(request)
         config = _config(request.aspect_ratio)
-        return await with_retries(
-            lambda: self._ask(client, contents, config), attempts=_ATTEMPTS, circuit=self._circuit
-        )
+        with bill(_SERVICE, "picture"):
+            return await with_retries(
+                lambda: self._ask(client, contents, config),
+                attempts=_ATTEMPTS,
+                circuit=self._circuit,
+            )
 
     async def aclose(self) -> None:
         """Close the connections."""

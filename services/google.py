@@ -22,13 +22,20 @@ KEY_HEADER = "x-goog-api-key"
 
 
 class Google:
-    """One client, made when first asked for; `timeout` bounds each of its requests."""
+    """One client, made when first asked for; `timeout` bounds each of its requests.
 
-    def __init__(self, settings: Settings, key: SecretStr, timeout: timedelta) -> None:
+    `service` is under which name these are counted.
+    """
+
+    def __init__(
+        self, settings: Settings, key: SecretStr, timeout: timedelta, service: str
+    ) -> None:
         self._base_url = settings.google_url
         self._key = key
         self._timeout = timeout
-        self._http = new_client(settings, timeout=httpx.Timeout(timeout.total_seconds()))
+        self._http = new_client(
+            settings, service=service, timeout=httpx.Timeout(timeout.total_seconds())
+        )
         self._connecting = asyncio.Lock()
         self._client: Client | None = None
 

@@ -22,6 +22,7 @@ from core import fence
 from core.errors import ServiceError
 from core.text import one_line
 from services.circuit import Circuit
+from services.metered import MeteredTransport
 
 Answer = TypeVar("Answer")
 
@@ -50,6 +51,7 @@ class _ErrorBody(_ErrorDetail):
 def new_client(
     settings: Settings,
     *,
+    service: str,
     timeout: httpx.Timeout,
     base_url: str = "",
     headers: Mapping[str, str] | None = None,
@@ -59,17 +61,18 @@ def new_client(
 
     HTTP/2 was measured four times slower for uploads and breaks long-lived connections. Requests
     that change something are sent only while the running job is ours: others raise LockLost.
+    `service` is under which name its requests are counted.
     """
+    tls = tls_context(settings.ca_file)
+    transport = transport or httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
     return httpx.AsyncClient(
         base_url=base_url,
         headers=dict(headers or {}),
         # One job's answer must not colour the next job's request.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         timeout=timeout,
-        verify=tls_context(settings.ca_file),
-        http2=False,
         trust_env=False,
-        transport=transport,
+        transport=MeteredTransport(service, transport),
         event_hooks={"request": [_check_fence]},
     )
 

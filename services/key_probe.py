@@ -101,7 +101,9 @@ VENDORS = (
 async def ask(vendor: Vendor, settings: Settings, key: SecretStr) -> Answer:
     """One request to the vendor."""
     headers = vendor.headers(key.get_secret_value())
-    async with new_client(settings, headers=headers, timeout=_TIMEOUT) as client:
+    async with new_client(
+        settings, service=vendor.name, headers=headers, timeout=_TIMEOUT
+    ) as client:
         try:
             response = await client.get(vendor.url(settings))
         except httpx.HTTPError as error:

@@ -17,7 +17,7 @@ from core.paths import Bucket
 from services.circuit import Circuit
 from services.http import new_client, one_line, transport_error, with_retries
 from services.spool import Spool
-from services.supabase import ATTEMPTS, refusal
+from services.supabase import ATTEMPTS, STORAGE, refusal
 
 # Supabase's advice: above it a broken connection costs too much.
 RESUMABLE_ABOVE_BYTES = 6 * 1024 * 1024
@@ -61,7 +61,7 @@ def new_storage_client(settings: Settings) -> httpx.AsyncClient:
     key = settings.supabase_key.get_secret_value()
     headers = {"apikey": key, "authorization": f"Bearer {key}"}
     url = f"{settings.supabase_url}/storage/v1"
-    return new_client(settings, timeout=_TIMEOUT, base_url=url, headers=headers)
+    return new_client(settings, service=STORAGE, timeout=_TIMEOUT, base_url=url, headers=headers)
 
 
 async def send_whole(client: httpx.AsyncClient, upload: Upload, circuit: Circuit) -> None:

@@ -48,6 +48,7 @@ class Seedance:
         self._circuit = Circuit(_SERVICE)
         self._client = new_client(
             settings,
+            service=_SERVICE,
             base_url=settings.byteplus_url,
             headers={"Authorization": f"Bearer {key.get_secret_value()}"},
             timeout=httpx.Timeout(TIMEOUT_S, connect=10),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
 from core.errors import NotFound, ServiceError
+from core.meter import bill
 from services.circuit import Circuit
 from services.http import new_client, one_line, service_error, transport_error, with_retries
 
@@ -90,6 +91,7 @@ class Shotstack:
         self._circuit = Circuit(_SERVICE)
         self._client = new_client(
             settings,
+            service=_SERVICE,
             base_url=settings.shotstack_url,
             headers={"x-api-key": key.get_secret_value()},
             timeout=_TIMEOUT,
@@ -97,9 +99,10 @@ class Shotstack:
 
     async def submit(self, edit: Mapping[str, Any]) -> str:
         """Order a render; returns its id. Raises ServiceError: `billed` if the answer was lost."""
-        return await with_retries(
-            lambda: self._submit_once(edit), attempts=_ATTEMPTS, circuit=self._circuit
-        )
+        with bill(_SERVICE, "render"):
+            return await with_retries(
+                lambda: self._submit_once(edit), attempts=_ATTEMPTS, circuit=self._circuit
+            )
 
     async def state(self, render_id: str) -> State:
         """How far the render is. Raises UnknownRender or ServiceError."""

@@ -40,6 +40,7 @@ _ROW_TIMEOUT = httpx.Timeout(15, connect=10)
 _FILE_TIMEOUT = httpx.Timeout(120, connect=10)
 # Four tries over about 4 s bridge a restart of the gateway; longer outages are the job's retries.
 ATTEMPTS = 4
+STORAGE = "Supabase storage"
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -61,11 +62,11 @@ class Supabase:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._row_http = new_client(settings, timeout=_ROW_TIMEOUT)
-        self._file_http = new_client(settings, timeout=_FILE_TIMEOUT)
+        self._row_http = new_client(settings, service="Supabase", timeout=_ROW_TIMEOUT)
+        self._file_http = new_client(settings, service=STORAGE, timeout=_FILE_TIMEOUT)
         self._clients: _Clients | None = None
         self._row_circuit = Circuit("Supabase")
-        self.file_circuit = Circuit("Supabase storage")
+        self.file_circuit = Circuit(STORAGE)
         self._connecting = asyncio.Lock()
 
     async def query(self, operation: str, build: Callable[[Any], Awaitable[Any]]) -> list[Row]:

@@ -79,6 +79,7 @@ class SupabaseProbe:
         key = settings.supabase_key.get_secret_value()
         self._client = new_client(
             settings,
+            service="Supabase",
             base_url=settings.supabase_url,
             headers={"apikey": key, "Authorization": f"Bearer {key}"},
             timeout=_TIMEOUT,

@@ -52,6 +52,7 @@ class WavespeedVeo:
         self._circuit = Circuit(_WAVESPEED)
         self._client = new_client(
             settings,
+            service=_WAVESPEED,
             base_url=settings.wavespeed_url,
             headers={"Authorization": f"Bearer {key.get_secret_value()}"},
             timeout=httpx.Timeout(TIMEOUT_S, connect=10),
@@ -79,7 +80,7 @@ class GoogleVeo:
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
         self._circuit = Circuit(_GOOGLE)
-        self._google = Google(settings, key, timedelta(seconds=TIMEOUT_S))
+        self._google = Google(settings, key, timedelta(seconds=TIMEOUT_S), _GOOGLE)
 
     async def status(self, clip_id: str) -> ClipOutcome:
         """How the operation is getting along. Raises ServiceError."""

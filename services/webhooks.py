@@ -44,7 +44,7 @@ class HttpChannel:
 
     @cached_property
     def _client(self) -> httpx.AsyncClient:
-        return new_client(self._settings, timeout=_TIMEOUT)
+        return new_client(self._settings, service="alerts", timeout=_TIMEOUT)
 
     async def post(self, address: str, **request: Any) -> None:
         """Raises ServiceError, which never holds the address, unless it was taken."""

@@ -1,7 +1,7 @@
 // The packages live below the working directory, not beside this file: see sandbox/node.py.
 import { createRequire } from "node:module";
 
-const load = createRequire(`${process.cwd()}/`);
+export const load = createRequire(`${process.cwd()}/`);
 const Redis = load("ioredis");
 
 /** `name` is bullmq, bullmq-5-81 or bullmq-6. */

@@ -96,6 +96,10 @@ const commands = {
   removeGlobalRateLimit: (queue) => queue.removeGlobalRateLimit(),
   workers: (queue) => queue.getWorkers(),
   metrics: (queue, { type }) => queue.getMetrics(type),
+  board: async (queue, { status }) => {
+    const { boardOf } = await import("./board.mjs"); // tests alone need it
+    return boardOf(queue)(status);
+  },
   remove: async (queue, { jobId }) => (await queue.remove(jobId)) === 1,
   retry: async (queue, { jobId, state }) => (await found(queue, jobId)).retry(state),
   promote: async (queue, { jobId }) => (await found(queue, jobId)).promote(),

@@ -1,15 +1,18 @@
 """The worker under the real PM2, by the `ecosystem.config.js` that is deployed."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
+from sandbox.processes import LOOPBACK, free_port
 from sandbox.redis import RedisServer
 from sandbox.vidfab import VidFab
 from sandbox.worker_process import READY
@@ -22,8 +25,32 @@ JOBS = 6  # two workers' worth, so that a third worker finds room for what the o
 
 @pytest.fixture
 async def pm2(site: Site, tmp_path: Path) -> AsyncIterator[Pm2]:
-    async with Pm2(site.vidfab.settings(site.queue, SHUTDOWN_GRACE_S="1"), tmp_path) as pm2:
+    settings = {"SHUTDOWN_GRACE_S": "1", "HEALTH_PORT": str(_ports(3))}
+    async with Pm2(site.vidfab.settings(site.queue, **settings), tmp_path) as pm2:
         yield pm2
+
+
+def _ports(count: int) -> int:
+    """The first of so many free ports in a row."""
+    while True:
+        first = free_port()
+        try:
+            with ExitStack() as stack:
+                for port in range(first, first + count):
+                    probe = stack.enter_context(closing(socket.socket()))
+                    probe.bind((LOOPBACK, port))
+        except OSError:
+            continue
+        return first
+
+
+async def _ready(first_port: int) -> list[str]:
+    """Which workers say on their own ports that they are ready."""
+    async with httpx.AsyncClient() as client:
+        asked = [f"http://{LOOPBACK}:{first_port + number}" for number in range(3)]
+        ready = [(await client.get(f"{one}/readyz")).json()["status"] == "ready" for one in asked]
+        assert all(ready)
+        return [(await client.get(f"{one}/stats")).json()["worker"]["id"] for one in asked]
 
 
 async def _enqueue(site: Site, jobs: int) -> list[str]:
@@ -71,6 +98,8 @@ async def test_jobs_survive_start_scale_reload_stop_and_delete(site: Site, pm2: 
         await site.app.wait_for(job_id, "active")
     before = await pm2.workers()
     assert [one.status for one in before] == ["online"] * 3
+    ids = await _ready(pm2.health_port)
+    assert [int(one.rpartition("-")[2]) for one in ids] == [one.pid for one in before]
 
     await pm2.run("reload", APP)
     for job_id in job_ids:

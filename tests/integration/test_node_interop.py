@@ -1,9 +1,11 @@
 """The worker between the real Node BullMQ of three versions as producer and observer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
 from sandbox.producer import Package
@@ -144,9 +146,38 @@ async def test_a_delayed_job_runs_when_it_is_due(site: Site) -> None:
     assert 700 <= job.processed_on - job.timestamp < 5000
 
 
-async def test_node_lists_the_worker_by_name(site: Site) -> None:
+async def test_node_and_bull_board_watch_the_worker(any_site: Site) -> None:
+    site, vidfab = any_site, any_site.vidfab
+    await vidfab.providers.control.delay("/ark/*", 1.5)
     process = await site.worker()
-    names = [worker["rawname"] for worker in await site.app.workers()]
-    assert names
-    assert all(":w:vidfab-" in name for name in names), names
-    assert process.running
+    user = await create_user(vidfab.supabase)
+    project = await create_project(vidfab.supabase, user, [Shot(1, "A door")])
+    job_id = await enqueue_storyboards(site.app, vidfab.supabase, project)
+    await site.app.wait_until(lambda: len(site.progress(job_id)) > 2)
+
+    [before] = await site.app.workers()
+    assert before["rawname"].endswith(f"-{process.pid}")
+    shown = await site.app.board("active")
+    assert shown["hasWorkers"] is True
+    [job] = shown["jobs"]
+    assert (job["id"], job["progress"]) == (job_id, site.progress(job_id)[-1])
+    async with Redis.from_url(site.redis.url) as redis:
+        await redis.client_kill_filter(_id=before["id"])
+    async with asyncio.timeout(5):
+        while [one["id"] for one in await site.app.workers()] in ([], [before["id"]]):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    [after] = await site.app.workers()
+    assert after["rawname"] == before["rawname"]
+
+    bad = await site.app.add("no_such_job", {}, {"priority": 1, "removeOnFail": 20})
+    await site.finished(bad)
+    await site.finished(job_id)
+    shown = await site.app.board("failed")
+    assert shown["counts"]["failed"] == 1
+    [job] = shown["jobs"]
+    assert (job["id"], job["isFailed"]) == (bad, True)
+    assert job["failedReason"].startswith("Unknown job name 'no_such_job'")
+    [job] = [one for one in (await site.app.board("completed"))["jobs"] if one["id"] == job_id]
+    assert job["returnValue"]["success"] is True
+    assert (await site.app.metrics("failed"))["meta"]["count"] == 1
+    assert (await site.app.metrics("completed"))["meta"]["count"] >= 1

@@ -67,6 +67,11 @@ class Pm2:
         finally:
             await asyncio.to_thread(self._end_what_is_left)
 
+    @property
+    def health_port(self) -> int:
+        """Of the first instance."""
+        return int(self._settings["HEALTH_PORT"])
+
     async def start(self) -> None:
         """`pm2 start`, from another folder than the deployed one."""
         await self.run("start", str(self.deployment / ECOSYSTEM))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.liveness import LIMIT, Signs, is_quiet, is_starved, until_starved
+from runtime.liveness import LIMIT, LastSigns, Signs, is_quiet, is_starved, until_starved
 from runtime.redis_client import BLOCK_S, RedisUnreachable
 
 LIMIT_S = LIMIT.total_seconds()
@@ -67,7 +67,7 @@ async def pong() -> None:
 async def test_a_stuck_worker_is_found() -> None:
     consumer = Stuck(time.monotonic())
     async with asyncio.timeout(5):
-        await until_starved(consumer, pong, limit=timedelta(seconds=0.2), check_s=0.01)
+        await until_starved(consumer, pong, LastSigns(), limit=timedelta(seconds=0.2), check_s=0.01)
     assert time.monotonic() - consumer.last_fetch >= 0.2
 
 
@@ -82,7 +82,7 @@ async def test_an_outage_is_told_and_then_counts_for_nothing(lines: list[str]) -
             raise RedisUnreachable("Redis at x does not answer", reason="x", is_final=False)
 
     watch = asyncio.create_task(
-        until_starved(consumer, ping, limit=timedelta(seconds=0.1), check_s=0.01)
+        until_starved(consumer, ping, LastSigns(), limit=timedelta(seconds=0.1), check_s=0.01)
     )
     async with asyncio.timeout(5):
         await told.wait()
@@ -102,7 +102,7 @@ async def test_a_worker_that_fetches_never_asks() -> None:
     consumer = Stuck(time.monotonic())
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
-            await until_starved(consumer, ping, check_s=0.001)
+            await until_starved(consumer, ping, LastSigns(), check_s=0.001)
 
 
 @pytest.mark.usefixtures("quickly")
@@ -110,4 +110,6 @@ async def test_a_full_worker_may_take_its_time() -> None:
     consumer = Stuck(time.monotonic(), is_full=True)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.4):
-            await until_starved(consumer, pong, limit=timedelta(seconds=0.1), check_s=0.01)
+            await until_starved(
+                consumer, pong, LastSigns(), limit=timedelta(seconds=0.1), check_s=0.01
+            )

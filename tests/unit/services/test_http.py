@@ -118,7 +118,9 @@ async def test_a_key_that_cannot_be_sent_is_not_quoted(
     settings: MakeSettings, provider: Any
 ) -> None:
     headers = {"Authorization": "Bearer key-1234\n"}
-    async with new_client(settings(), timeout=httpx.Timeout(5), headers=headers) as client:
+    async with new_client(
+        settings(), service="x", timeout=httpx.Timeout(5), headers=headers
+    ) as client:
         with pytest.raises(httpx.LocalProtocolError, match="key-1234") as raised:
             await client.get(provider.url("/"))
     error = transport_error("Seedream", "generate a picture", raised.value)
@@ -136,7 +138,9 @@ async def test_the_client_keeps_no_cookies_and_reads_no_proxy(
         seen.append(request)
         return httpx.Response(200, headers={"set-cookie": "a=b; Path=/"})
 
-    client = new_client(settings(), timeout=httpx.Timeout(5), transport=httpx.MockTransport(answer))
+    client = new_client(
+        settings(), service="x", timeout=httpx.Timeout(5), transport=httpx.MockTransport(answer)
+    )
     async with client:
         await client.get("https://api.example.com/1")
         await client.get("https://api.example.com/2")

@@ -1,0 +1,84 @@
+"""What is counted while the worker works. Nothing is, until somebody installs a meter.
+
+The port lies here so that services can count without knowing what for.
+"""
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Literal, Protocol
+
+from core.errors import ServiceError
+
+End = Literal["completed", "retried", "failed", "handed_back", "lost"]
+"""What became of an attempt. `lost`: another worker has the job."""
+
+Direction = Literal["sent", "received"]
+Result = Literal["delivered", "uncertain"]
+
+
+class Meter(Protocol):
+    """Counts. Each call costs microseconds, and none raises."""
+
+    def job_taken(self, name: str, waited_s: float | None) -> None:
+        """An attempt began. `waited_s`: since it could first be taken; None when it was before."""
+        ...
+
+    def job_ended(self, name: str, end: End, seconds: float) -> None:
+        """An attempt ended, `seconds` after it began."""
+        ...
+
+    def asked(self, service: str, method: str, outcome: str, seconds: float) -> None:
+        """A service was asked by HTTP. `seconds` until its answer's head, or until none came."""
+        ...
+
+    def moved(self, service: str, direction: Direction, size_bytes: int) -> None:
+        """A part of a body went to a service, or came from it."""
+        ...
+
+    def paid(self, service: str, kind: str, result: Result) -> None:
+        """A provider made something that it bills, or may have."""
+        ...
+
+
+class _Off:
+    """Counts nothing."""
+
+    def job_taken(self, name: str, waited_s: float | None) -> None: ...
+
+    def job_ended(self, name: str, end: End, seconds: float) -> None: ...
+
+    def asked(self, service: str, method: str, outcome: str, seconds: float) -> None: ...
+
+    def moved(self, service: str, direction: Direction, size_bytes: int) -> None: ...
+
+    def paid(self, service: str, kind: str, result: Result) -> None: ...
+
+
+_installed: Meter = _Off()
+
+
+def install(meter: Meter) -> None:
+    """Count with `meter` from now on."""
+    global _installed
+    _installed = meter
+
+
+def meter() -> Meter:
+    """The meter in use."""
+    return _installed
+
+
+@contextmanager
+def bill(service: str, kind: str) -> Generator[None]:
+    """Around one purchase, with all its tries: they end with the first that may be billed."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        _installed.paid(service, kind, "uncertain")
+        raise
+    except ServiceError as error:
+        if error.billed:
+            _installed.paid(service, kind, "uncertain")
+        raise
+    _installed.paid(service, kind, "delivered")

@@ -1,0 +1,252 @@
+"""The HTTP endpoints. Imported only where they are on.
+
+    /livez    200, or 503 when a new worker would do better
+    /readyz   200 while jobs are taken: 503 at start, from the stop signal on, while Redis is away
+    /metrics  for Prometheus            /stats     the queue and this worker, as JSON
+    /jobs/ID  one job, as JSON          /          this list
+
+All but the first two want `Authorization: Bearer HEALTH_TOKEN` where that is set. Redis is asked
+for nothing unless somebody asks here.
+"""
+
+import asyncio
+import hmac
+import json
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from config.redaction import Redact, redactor
+from config.settings import Settings
+from core.meter import install
+from core.registry import discover
+from runtime.consumer import WORKER_NAME
+from runtime.job_view import JobViews
+from runtime.metrics import Metrics
+from runtime.public_job import public_job, when
+from runtime.queue_view import Counts, QueueView
+from runtime.redis_client import connect_briefly
+from runtime.vitals import Phase, Pulse, Vitals
+
+# What the counts of a queue cost, at most so often.
+_COUNTS_LIVE_S = 5.0
+# Whoever asks gets an answer within 3 s.
+_PATIENCE_S = 2.5
+_REDIS_TIMEOUT_S = 1.5
+# BullMQ's own ids are numbers, the app's a hundred characters at most.
+_LONGEST_ID = 256
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_PATHS = ("/livez", "/readyz", "/metrics", "/stats", "/jobs/{id}")
+_AWAY = "Redis does not answer"
+
+
+class _Json(JSONResponse):
+    """Escaped, so that any text can be sent: half of a surrogate pair too."""
+
+    def render(self, content: Any) -> bytes:
+        """As bytes."""
+        return json.dumps(content).encode()
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@asynccontextmanager
+async def new_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[Starlette]:
+    """The application, with a Redis client of its own. What the worker counts is counted here."""
+    async with connect_briefly(settings, _REDIS_TIMEOUT_S) as redis:
+        metrics = Metrics(
+            vitals,
+            names=discover(),
+            queue_name=settings.queue_name,
+            concurrency=settings.queue_concurrency,
+        )
+        install(metrics.meter)
+        queue = _Queue(QueueView(redis, settings.queue_name))
+        jobs = JobViews(redis, settings.queue_name)
+        endpoints = _Endpoints(settings, vitals, Pulse(redis), queue, jobs, metrics)
+        yield _application(settings, endpoints)
+
+
+class _Queue:
+    """The queue's counts, which live for some seconds; one question at a time."""
+
+    def __init__(self, view: QueueView) -> None:
+        self._view = view
+        self._asking = asyncio.Lock()
+        self._asked_at = float("-inf")
+        self._counts: Counts | None = None
+
+    async def counts(self) -> Counts | None:
+        """None while Redis is away."""
+        async with self._asking:
+            if time.monotonic() - self._asked_at > _COUNTS_LIVE_S:
+                self._counts = await self._ask()
+                self._asked_at = time.monotonic()
+        return self._counts
+
+    async def _ask(self) -> Counts | None:
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await self._view.counts()
+        except (RedisError, OSError):
+            return None
+
+
+class _Endpoints:
+    def __init__(
+        self,
+        settings: Settings,
+        vitals: Vitals,
+        pulse: Pulse,
+        queue: _Queue,
+        jobs: JobViews,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._vitals = vitals
+        self._pulse = pulse
+        self._queue = queue
+        self._jobs = jobs
+        self._metrics = metrics
+        self._redact: Redact = redactor(settings.secrets())
+
+    async def index(self, _: Request) -> Response:
+        return _Json({"endpoints": _PATHS})
+
+    async def livez(self, _: Request) -> Response:
+        if self._vitals.is_stuck:
+            return _trouble("no job was fetched for two minutes although Redis answers")
+        return _Json({"status": "alive"})
+
+    async def readyz(self, _: Request) -> Response:
+        status = await self._status()
+        why = {
+            "starting": "the consumer is not started yet",
+            "stopping": "the worker was told to stop",
+            "redis-away": _AWAY,
+        }
+        if status in why:
+            return _trouble(why[status], status=status)
+        return _Json({"status": "ready"})
+
+    async def metrics(self, _: Request) -> Response:
+        return Response(self._metrics.text(await self._queue.counts()), media_type=_TEXT)
+
+    async def stats(self, _: Request) -> Response:
+        status, counts = await asyncio.gather(self._status(), self._queue.counts())
+        return _Json({"queue": _as_asked(counts), "worker": self._worker(status)})
+
+    async def job(self, request: Request) -> Response:
+        job_id: str = request.path_params["id"]
+        async with asyncio.timeout(_PATIENCE_S):
+            job = await self._jobs.get(job_id) if len(job_id) <= _LONGEST_ID else None
+        if job is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "the queue does not hold this job")
+        return _Json(public_job(job, self._redact))
+
+    async def _status(self) -> str:
+        """`starting`, `running`, `stopping` or `redis-away`."""
+        phase = self._vitals.phase
+        if phase is not Phase.STOPPING and not await self._pulse.beats():
+            return "redis-away"
+        return phase.value
+
+    def _worker(self, status: str) -> dict[str, Any]:
+        work = self._vitals.at_work
+        return {
+            "id": WORKER_NAME,
+            "status": status,
+            "concurrency": self._settings.queue_concurrency,
+            "processing": len(work.attempts),
+            "startedAt": when(self._vitals.started_at),
+            "processedTotal": work.ended["completed"] + work.ended["failed"],
+            "failedTotal": work.ended["failed"],
+            "jobs": [
+                {
+                    "jobId": attempt.delivery.job_id,
+                    "name": attempt.delivery.name,
+                    "startedAt": when(attempt.began_at),
+                    "percent": attempt.percent,
+                    "message": self._redact(attempt.message),
+                }
+                for attempt in work.attempts
+            ],
+        }
+
+
+def _as_asked(counts: Counts | None) -> dict[str, int] | None:
+    """`waiting` are all jobs that the next free worker takes, `prioritized` those among them."""
+    if counts is None:
+        return None
+    return {
+        "waiting": counts.ready,
+        "prioritized": counts.prioritized,
+        "active": counts.active,
+        "completed": counts.completed,
+        "failed": counts.failed,
+        "delayed": counts.delayed,
+        "paused": counts.paused,
+    }
+
+
+def _application(settings: Settings, endpoints: _Endpoints) -> Starlette:
+    token = settings.health_token.get_secret_value() if settings.health_token else None
+    guarded = {
+        "/": endpoints.index,
+        "/metrics": endpoints.metrics,
+        "/stats": endpoints.stats,
+        "/jobs/{id}": endpoints.job,
+    }
+    routes = [Route(path, _guarded(endpoint, token)) for path, endpoint in guarded.items()]
+    routes += [Route("/livez", endpoints.livez), Route("/readyz", endpoints.readyz)]
+    handlers: dict[Any, Any] = {
+        HTTPException: _refused,
+        **dict.fromkeys((RedisError, OSError), _redis_away),
+        Exception: _broken,
+    }
+    return Starlette(routes=routes, exception_handlers=handlers)
+
+
+def _guarded(endpoint: Endpoint, token: str | None) -> Endpoint:
+    """For those who show the token."""
+    if token is None:
+        return endpoint
+    wanted = f"Bearer {token}".encode()
+
+    async def guarded(request: Request) -> Response:
+        shown = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(shown, wanted):
+            headers = {"www-authenticate": "Bearer"}
+            raise HTTPException(
+                HTTPStatus.UNAUTHORIZED, "wants 'Authorization: Bearer HEALTH_TOKEN'", headers
+            )
+        return await endpoint(request)
+
+    return guarded
+
+
+def _trouble(reason: str, *, status: str = "stuck") -> Response:
+    answer = {"status": status, "reason": reason}
+    return _Json(answer, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+async def _refused(_: Request, error: HTTPException) -> Response:
+    return _Json({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _redis_away(_: Request, __: Exception) -> Response:
+    return _Json({"error": _AWAY}, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+async def _broken(_: Request, __: Exception) -> Response:
+    return _Json({"error": "see the worker's log"}, HTTPStatus.INTERNAL_SERVER_ERROR)

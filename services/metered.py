@@ -1,0 +1,57 @@
+"""Counts what goes over a service's HTTP client: requests, their ends and the bytes of bodies."""
+
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+
+from core.meter import Direction, meter
+
+
+class MeteredTransport(httpx.AsyncBaseTransport):
+    """Passes everything on to `transport`. Redirects and retries are requests of their own."""
+
+    def __init__(self, service: str, transport: httpx.AsyncBaseTransport) -> None:
+        self._service = service
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Count one request until the head of its answer is there, and its bodies as they flow."""
+        if isinstance(request.stream, httpx.AsyncByteStream):
+            request.stream = _Metered(self._service, "sent", request.stream)
+        began, outcome = time.monotonic(), "cancelled"
+        try:
+            response = await self._transport.handle_async_request(request)
+            outcome = _of_status(response.status_code)
+        except httpx.HTTPError as error:
+            outcome = "timeout" if isinstance(error, httpx.TimeoutException) else "connection"
+            raise
+        finally:
+            meter().asked(self._service, request.method, outcome, time.monotonic() - began)
+        if isinstance(response.stream, httpx.AsyncByteStream):
+            response.stream = _Metered(self._service, "received", response.stream)
+        return response
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
+
+
+class _Metered(httpx.AsyncByteStream):
+    def __init__(self, service: str, direction: Direction, stream: httpx.AsyncByteStream) -> None:
+        self._service = service
+        self._direction: Direction = direction
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream:
+            meter().moved(self._service, self._direction, len(chunk))
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _of_status(status: int) -> str:
+    """The class, but for the answer that asks for slower requests."""
+    return "429" if status == httpx.codes.TOO_MANY_REQUESTS.value else f"{status // 100}xx"
