@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from commands.call import Call, Refused, operator
-from commands.discreet import Discreet, discreet
 from commands.options import new_app
 from commands.output import Output, length
+from runtime.discreet import Discreet, discreet
 from runtime.job_view import Happening, JobView, JobViews
 
 app = new_app()

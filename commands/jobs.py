@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from commands.call import Call, operator
-from commands.discreet import discreet
 from commands.options import new_app
 from commands.output import age
+from runtime.discreet import discreet
 from runtime.job_view import JobView, JobViews
 from runtime.queue_view import Counts, QueueView
 

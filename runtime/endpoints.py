@@ -25,11 +25,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from config.redaction import Redact, redactor
 from config.settings import Settings
 from core.meter import install
 from core.registry import discover
 from runtime.consumer import WORKER_NAME
+from runtime.discreet import discreet
 from runtime.job_view import JobViews
 from runtime.metrics import Metrics
 from runtime.public_job import public_job, when
@@ -39,9 +39,9 @@ from runtime.vitals import Phase, Pulse, Vitals
 
 # What the counts of a queue cost, at most so often.
 _COUNTS_LIVE_S = 5.0
-# Whoever asks gets an answer within 3 s.
-_PATIENCE_S = 2.5
+# Whoever asks gets an answer within 3 s, of a Redis that is away too.
 _REDIS_TIMEOUT_S = 1.5
+_PATIENCE_S = 2.5
 # BullMQ's own ids are numbers, the app's a hundred characters at most.
 _LONGEST_ID = 256
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -118,7 +118,7 @@ class _Endpoints:
         self._queue = queue
         self._jobs = jobs
         self._metrics = metrics
-        self._redact: Redact = redactor(settings.secrets())
+        self._show = discreet(settings, full=False)
 
     async def index(self, _: Request) -> Response:
         return _Json({"endpoints": _PATHS})
@@ -152,7 +152,7 @@ class _Endpoints:
             job = await self._jobs.get(job_id) if len(job_id) <= _LONGEST_ID else None
         if job is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "the queue does not hold this job")
-        return _Json(public_job(job, self._redact))
+        return _Json(public_job(job, self._show))
 
     async def _status(self) -> str:
         """`starting`, `running`, `stopping` or `redis-away`."""
@@ -177,7 +177,7 @@ class _Endpoints:
                     "name": attempt.delivery.name,
                     "startedAt": when(attempt.began_at),
                     "percent": attempt.percent,
-                    "message": self._redact(attempt.message),
+                    "message": self._show(attempt.message),
                 }
                 for attempt in work.attempts
             ],

@@ -1,24 +1,17 @@
 """One job as it may be shown to whoever may watch the worker.
 
-Without what people gave for it (`data`), where it failed in the code, and its checkpoint. Addresses
-lose their query: a signature there opens what it signs.
+Without what people gave for it (`data`), where it failed in the code, and its checkpoint.
 """
 
-import math
-import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
-from config.redaction import Redact
 from core.envelope import iso
+from runtime.discreet import Discreet
 from runtime.job_view import JobView
 
-# Up to what may end an address in a text.
-_QUERY = re.compile(r"(\bhttps?://[^\s\"'<>?#]*)[?#][^\s\"'<>]*", re.IGNORECASE)
 
-
-def public_job(job: JobView, redact: Redact) -> dict[str, Any]:
+def public_job(job: JobView, show: Discreet) -> dict[str, Any]:
     """What goes into JSON."""
     shown = {
         "jobId": job.job_id,
@@ -38,7 +31,7 @@ def public_job(job: JobView, redact: Redact) -> dict[str, Any]:
         "startedAt": _moment(job.started_at),
         "finishedAt": _moment(job.finished_at),
     }
-    return _cleaned(shown, redact)
+    return show(shown)
 
 
 def when(seconds: float) -> str:
@@ -48,18 +41,3 @@ def when(seconds: float) -> str:
 
 def _moment(at: datetime | None) -> str | None:
     return None if at is None else iso(at)
-
-
-def _cleaned(value: Any, redact: Redact) -> Any:
-    match value:
-        case str():
-            return _QUERY.sub(r"\1?***", redact(value))
-        case Mapping():
-            fields = cast("Mapping[Any, Any]", value)
-            return {str(key): _cleaned(one, redact) for key, one in fields.items()}
-        case list():
-            return [_cleaned(one, redact) for one in cast("list[Any]", value)]
-        case float() if not math.isfinite(value):
-            return None
-        case _:
-            return value

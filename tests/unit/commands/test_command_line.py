@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from commands.app import command_first
-from commands.discreet import discreet
 from commands.output import length, printable
 from commands.watch import run_watched
 from config.environment import Environment
 from config.settings import load_settings
 from config.version import VERSION
+from runtime.discreet import discreet
 
 ROOT = Path(__file__).parents[3]
 

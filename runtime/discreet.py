@@ -1,5 +1,6 @@
 """What of a job may be shown: no secret, and no signed address unless it is asked for."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from config.settings import Settings
 
 _SECRET_NAME = re.compile(r"api[-_]?key|authorization|password|secret|token", re.IGNORECASE)
 _LOGIN = re.compile(r"(\w+://)[^\s/@\"']+@")
-_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
+_QUERY = re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]+", re.IGNORECASE)
 
 Discreet = Callable[[Any], Any]
 
@@ -18,7 +19,8 @@ def discreet(settings: Settings, *, full: bool) -> Discreet:
     """A function that takes JSON or text and leaves out what must not be shown.
 
     Secrets of the settings by their value, fields that are called like one, logins in addresses;
-    and the query of an address, where signatures stand, unless `full`.
+    and the query of an address, where signatures stand, unless `full`. NaN, which is no JSON, is
+    nothing.
     """
     redact = redactor(settings.secrets())
 
@@ -37,6 +39,8 @@ def discreet(settings: Settings, *, full: bool) -> Discreet:
                 return {str(key): of_field(str(key), one) for key, one in value.items()}  # pyright: ignore
             case list() | tuple():
                 return [of(one) for one in value]  # pyright: ignore
+            case float() if not math.isfinite(value):
+                return None
             case _:
                 return value
 
