@@ -14,8 +14,13 @@ READY = "Waiting for jobs..."
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
-def new_worker(settings: Mapping[str, str], folder: Path, *arguments: str) -> Process:
-    """A worker that reads exactly `settings`, by `--env-file`; its log goes to `folder`."""
+def new_worker(
+    settings: Mapping[str, str], folder: Path, *arguments: str, root: Path = ROOT
+) -> Process:
+    """A worker that reads exactly `settings`, by `--env-file`; its log goes to `folder`.
+
+    `root` is where its code lies.
+    """
     number, name = tempfile.mkstemp(prefix="worker-", suffix=".env", dir=folder)
     with os.fdopen(number, "w", encoding="utf-8") as file:
         file.writelines(f'{name}="{value}"\n' for name, value in settings.items())
@@ -23,11 +28,13 @@ def new_worker(settings: Mapping[str, str], folder: Path, *arguments: str) -> Pr
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     command = [sys.executable, "worker.py", "run", "--env-file", str(env_file), *arguments]
     log = env_file.with_suffix(".log")
-    return Process(command, log, name="worker", cwd=ROOT, env={**environment, "PYTHONUTF8": "1"})
+    return Process(command, log, name="worker", cwd=root, env={**environment, "PYTHONUTF8": "1"})
 
 
-async def start_worker(settings: Mapping[str, str], folder: Path, *arguments: str) -> Process:
+async def start_worker(
+    settings: Mapping[str, str], folder: Path, *arguments: str, root: Path = ROOT
+) -> Process:
     """The same, waiting for jobs. Raises SandboxError when it refuses to start."""
-    process = new_worker(settings, folder, *arguments)
+    process = new_worker(settings, folder, *arguments, root=root)
     await process.start(logged(process.log, READY))
     return process
