@@ -16,7 +16,12 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from runtime.queue_state import QueueState, moment
+from runtime.scripts import own_script
 
+# The keys that counts.lua reads, in its order.
+_LISTS = ("wait", "active", "paused")
+_SETS = ("prioritized", "delayed", "waiting-children", "completed", "failed")
+_COUNTED = (*_LISTS, *_SETS, "meta", "metrics:completed", "metrics:failed")
 # Of each state so many jobs are looked at for their names: 100 round trips at most.
 _NAMES_SEEN = 10_000
 _PAGE = 500
@@ -85,20 +90,14 @@ class QueueView:
         # redis-py's types allow for bytes, which `decode_responses` rules out.
         self._redis: Any = redis
         self._queue_name = queue_name
+        self._counts = own_script(redis, "counts.lua")
         self._key = QueueState(redis, queue_name).key
 
     async def counts(self) -> Counts:
         """All at the same moment."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            for name in ("wait", "active", "paused"):
-                pipe.llen(self._key(name))
-            for name in ("prioritized", "delayed", "waiting-children", "completed", "failed"):
-                pipe.zcard(self._key(name))
-            pipe.hexists(self._key("meta"), "paused")
-            for end in ("completed", "failed"):
-                pipe.hget(self._key(f"metrics:{end}"), "count")
-            wait, active, paused, *sets, is_paused, ended, broke = await pipe.execute()
-        prioritized, delayed, children, completed, failed = sets
+        found: list[int] = await self._counts(keys=[*map(self._key, _COUNTED)])
+        wait, active, paused, prioritized, delayed, children, completed, failed, *rest = found
+        is_paused, completed_total, failed_total = rest
         return Counts(
             waiting=wait,
             prioritized=prioritized,
@@ -109,8 +108,8 @@ class QueueView:
             completed=completed,
             failed=failed,
             is_paused=bool(is_paused),
-            completed_total=int(ended or 0),
-            failed_total=int(broke or 0),
+            completed_total=completed_total,
+            failed_total=failed_total,
         )
 
     async def counts_by_name(self) -> Mapping[str, Mapping[str, int]]:

@@ -29,10 +29,10 @@ class QueueScripts:
     def __init__(self, redis: Redis, queue: str) -> None:
         self._redis = redis
         self._prefix = f"bull:{queue}:"
-        self._check_hold = _script(redis, "check_hold.lua")
-        self._checkpoint = _script(redis, "checkpoint.lua")
-        self._hand_back = _script(redis, "hand_back.lua")
-        self._put_off = _script(redis, "put_off.lua")
+        self._check_hold = own_script(redis, "hold.lua", "check_hold.lua")
+        self._checkpoint = own_script(redis, "hold.lua", "checkpoint.lua")
+        self._hand_back = own_script(redis, "hold.lua", "hand_back.lua")
+        self._put_off = own_script(redis, "hold.lua", "put_off.lua")
 
     async def hold(self, job_id: str, token: str) -> Hold:
         """Renew the lock, or take it again if it ran out and nobody else has the job."""
@@ -74,7 +74,9 @@ class QueueScripts:
         return Hold(int(await script(keys=keys, args=[job_id, token, LOCK_MS, *more])))
 
 
-def _script(redis: Redis, name: str) -> AsyncScript:
+def own_script(redis: Redis, *files: str) -> AsyncScript:
+    """A script of this folder, in several files that belong behind each other."""
     folder = resources.files("runtime")
-    parts = (folder.joinpath(part).read_text("utf-8") for part in ("hold.lua", name))
-    return redis.register_script("\n".join(parts))
+    return redis.register_script(
+        "\n".join(folder.joinpath(file).read_text("utf-8") for file in files)
+    )
