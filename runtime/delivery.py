@@ -48,8 +48,8 @@ def delivery_of(job: Any) -> Delivery:
         attempts_made=job.attemptsMade,
         attempts=job.opts["attempts"],
         checkpoint=read_checkpoint(own_fields.get("checkpoint")),
-        put_offs=_count(own_fields.get(PUT_OFFS)),
-        settle_waits=_count(own_fields.get(SETTLE_WAITS)),
+        put_offs=whole_number(own_fields.get(PUT_OFFS)),
+        settle_waits=whole_number(own_fields.get(SETTLE_WAITS)),
         ready_at=_ready_at(job),
     )
 
@@ -58,7 +58,7 @@ def read_checkpoint(text: str | None) -> dict[str, Any]:
     """What a handler saved; anything else counts as nothing."""
     try:
         value = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
@@ -87,8 +87,9 @@ def _ready_at(job: Any) -> float | None:
     return (job.timestamp + max(delay_ms, 0)) / 1000
 
 
-def _count(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() else 0
+def whole_number(text: str | None) -> int:
+    """Of a field of a job's hash, 0 for what is none. Python reads no number of 4300 digits."""
+    return int(text) if text and text.isdecimal() and len(text) < 20 else 0
 
 
 def _attempts(value: Any) -> int:

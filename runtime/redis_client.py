@@ -19,6 +19,7 @@ from redis.exceptions import (
     BusyLoadingError,
     NoPermissionError,
     RedisError,
+    ResponseError,
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -139,10 +140,14 @@ def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
 
 
 def connect_briefly(settings: Settings, timeout_s: float = 5.0) -> Redis:
-    """A client that says soon that Redis is away: for a question, not for work. No I/O yet."""
+    """A client that says soon that Redis is away: for a question, not for work. No I/O yet.
+
+    Bytes that are no UTF-8 show as �: one such job must not hide the others.
+    """
     return _Client.from_url(
         settings.redis_address(),
         decode_responses=True,
+        encoding_errors="replace",
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=None,
@@ -182,14 +187,29 @@ def explain(settings: Settings, error: Exception) -> RedisUnreachable:
     """What went wrong for people, of an error that a client of this Redis raised."""
     where = address(settings)
     reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    address_set, password_set = _set_by(settings)
     if isinstance(error, AuthenticationError) or "NOAUTH" in reason:
-        message = f"Redis at {where} refused the password; check it in BULLMQ_REDIS_URL"
+        message = f"Redis at {where} refused the password; check it in {password_set}"
         return RedisUnreachable(message, reason=reason, is_final=True)
-    message = (
-        f"Redis at {where} does not answer ({reason}); check that it runs, that the address in "
-        "BULLMQ_REDIS_URL is right (rediss:// for TLS), and that no firewall is in between"
-    )
+    if isinstance(error, ResponseError):
+        message = (
+            f"Redis at {where} refuses the worker ({reason}); check the user's rights and the "
+            f"number of the database in {address_set}"
+        )
+    else:
+        message = (
+            f"Redis at {where} does not answer ({reason}); check that it runs, that the address "
+            f"in {address_set} is right (rediss:// for TLS), and that no firewall is in between"
+        )
     return RedisUnreachable(message, reason=reason, is_final=_is_final(error))
+
+
+def _set_by(settings: Settings) -> tuple[str, str]:
+    """The variables of the address and of the password."""
+    in_parts = {"redis_host", "redis_port", "redis_db", "redis_password"}
+    if settings.redis_url is None and in_parts & settings.model_fields_set:
+        return "REDIS_HOST, REDIS_PORT and REDIS_DB", "REDIS_PASSWORD"
+    return "BULLMQ_REDIS_URL", "BULLMQ_REDIS_URL"
 
 
 def _is_final(error: Exception) -> bool:
