@@ -1,6 +1,7 @@
 """The HTTP endpoints, where HEALTH_PORT is set: listening, serving, and what comes of trouble."""
 
 import asyncio
+import errno
 import ipaddress
 import os
 import socket
@@ -17,10 +18,30 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 _BACKLOG = 64
+# The variable that is wrong, and what to do about it.
+_ADVICE = {
+    errno.EADDRINUSE: (
+        "HEALTH_PORT",
+        "give each worker of a machine a port of its own, or none (PM2's instances count up from "
+        "HEALTH_PORT)",
+    ),
+    errno.EACCES: ("HEALTH_PORT", "choose a port above 1023, which needs no rights"),
+    errno.EADDRNOTAVAIL: (
+        "HEALTH_HOST",
+        "name an address of this machine: 127.0.0.1 for itself, 0.0.0.0 for others too",
+    ),
+}
 
 
 class CannotListen(Exception):
-    """The endpoints have no port; the message says why and what to do."""
+    """The endpoints have no port; the message says why and what to do.
+
+    `is_taken`: somebody else listens there, be it another worker.
+    """
+
+    def __init__(self, message: str, *, is_taken: bool = False) -> None:
+        super().__init__(message)
+        self.is_taken = is_taken
 
 
 @asynccontextmanager
@@ -29,7 +50,7 @@ async def served(settings: Settings, vitals: Vitals) -> AsyncGenerator[None]:
     if settings.health_port is None:
         yield
         return
-    listening = _listen(settings.health_host, _port(settings.health_port))
+    listening = listen(settings.health_host, _port(settings.health_port))
     _announce(settings, listening)
     serving = asyncio.create_task(_serve(settings, vitals, listening), name="endpoints")
     try:
@@ -46,9 +67,11 @@ def _port(port: int) -> int:
     return port + int(instance) if instance.isdecimal() and len(instance) < 4 else port
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, so that a port that is taken is known before the first job."""
-    where = f"{host}:{port}"
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, so that a port that is taken is known before the first job.
+
+    Raises CannotListen.
+    """
     try:
         [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -63,16 +86,17 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
         listening.close()
-        raise CannotListen(
-            f"HEALTH_PORT: cannot listen on {where} ({_reason(error)}); give each worker of a "
-            "machine a port of its own, or none (PM2's instances count up from HEALTH_PORT)"
-        ) from None
+        raise _refusal(host, port, error) from None
     listening.setblocking(False)
     return listening
 
 
-def _reason(error: Exception) -> str:
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+def _refusal(host: str, port: int, error: Exception) -> CannotListen:
+    number = error.errno if isinstance(error, OSError) else None
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    name, advice = _ADVICE.get(number or 0, ("HEALTH_PORT", "choose another port"))
+    message = f"{name}: cannot listen on {host}:{port} ({reason}); {advice}"
+    return CannotListen(message, is_taken=number == errno.EADDRINUSE)
 
 
 def _announce(settings: Settings, listening: socket.socket) -> None:
