@@ -1,7 +1,6 @@
 """What a command prints: tables and sentences for people, or one JSON object."""
 
 import json
-import math
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -158,7 +157,5 @@ def _plain(value: Any) -> Any:
             return [_plain(one) for one in value]  # pyright: ignore
         case datetime():
             return iso(value)
-        case float() if not math.isfinite(value):
-            return None  # which Python reads in job data, and JSON has no word for
         case _:
             return value

@@ -56,8 +56,8 @@ def test_a_cell_makes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_json_steers_no_terminal_and_is_readable(capsys: pytest.CaptureFixture[str]) -> None:
     text = "红\x1b[31m \x9b2J \u202etxt \ud800 \U000e0001"
-    Output(as_json=True).document({"text": text, "numbers": [float("nan"), float("inf"), 1.5]})
+    Output(as_json=True).document({"text": text})
     out = capsys.readouterr().out
     assert "红" in out
     assert out.replace("\n", "").isprintable()
-    assert json.loads(out) == {"text": text, "numbers": [None, None, 1.5]}
+    assert json.loads(out) == {"text": text}
