@@ -56,7 +56,9 @@ def _files(env_file: Path | None) -> Sequence[Path]:
     if env_file is None:
         return [path for path in DEFAULT_FILES if path.is_file()]
     if not env_file.is_file():
-        raise ConfigError([f"--env-file: {env_file} is not a file; name an existing .env file"])
+        raise ConfigError(
+            [f"--env-file: {env_file.absolute()} is not a file; name an existing .env file"]
+        )
     return [env_file]
 
 
