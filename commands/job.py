@@ -12,7 +12,7 @@ from commands.call import Call, Refused, operator
 from commands.options import new_app
 from commands.output import Output, length
 from runtime.discreet import Discreet, discreet
-from runtime.job_view import Happening, JobView, JobViews
+from runtime.job_view import Happening, JobView, JobViews, read_json
 from runtime.queue_state import moment
 
 app = new_app()
@@ -91,15 +91,8 @@ def _document(job: JobView, *, full: bool) -> dict[str, Any]:
 def _event(happening: Happening) -> dict[str, Any]:
     details: dict[str, Any] = dict(happening.details)
     if happening.event == "progress":
-        details["data"] = _readable(details.get("data"))
+        details["data"] = read_json(details.get("data"))
     return {"at": happening.at, "event": happening.event, "details": details}
-
-
-def _readable(text: Any) -> Any:
-    try:
-        return json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        return text
 
 
 def _show(out: Output, job: JobView, shown: dict[str, Any], *, full: bool) -> None:

@@ -151,13 +151,13 @@ def _view(job_id: str, place: str | None, fields: Mapping[str, str]) -> JobView:
         job_id=job_id,
         name=fields["name"],
         state=state,
-        data=_json(fields.get("data")),
-        progress=_json(fields.get("progress")),
-        returnvalue=_json(fields.get("returnvalue")),
+        data=read_json(fields.get("data")),
+        progress=read_json(fields.get("progress")),
+        returnvalue=read_json(fields.get("returnvalue")),
         failed_reason=fields.get("failedReason"),
-        stacktrace=_strings(_json(fields.get("stacktrace"))),
+        stacktrace=_strings(read_json(fields.get("stacktrace"))),
         attempts_made=whole_number(fields.get("atm") or fields.get("attemptsMade")),
-        attempts=_attempts(_json(fields.get("opts"))),
+        attempts=_attempts(read_json(fields.get("opts"))),
         stalled=whole_number(fields.get("stc")),
         priority=whole_number(fields.get("priority")),
         delay_ms=whole_number(fields.get("delay")),
@@ -183,7 +183,7 @@ def _waits(fields: Mapping[str, str]) -> dict[str, int]:
     return {word: whole_number(fields.get(name)) for word, name in counters.items()}
 
 
-def _json(text: str | None) -> Any:
+def read_json(text: str | None) -> Any:
     """What cannot be read is shown as it stands; what is nested without end is not."""
     try:
         value = None if text is None else json.loads(text)

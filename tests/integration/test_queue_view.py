@@ -87,16 +87,17 @@ async def test_no_job_hides_the_others_however_it_was_written(site: Site) -> Non
     await site.app.add("one", {}, {"priority": 3, "jobId": "good"})
     prefix = f"bull:{site.queue}"
     settings = site.vidfab.settings(site.queue)
+    deep = "[" * 500 + "]" * 500
     async with Redis.from_url(site.redis.url) as raw:
         for at, text in enumerate(ODD_TIMES):
             fields = {"name": "odd", "timestamp": text, "delay": "9" * 5000, "opts": "[" * 9000}
-            deep = "[" * 500 + "]" * 500
             await raw.hset(f"{prefix}:odd{at}", mapping={**fields, "data": deep})
             await raw.zadd(f"{prefix}:failed", {f"odd{at}": at})
             await raw.rpush(f"{prefix}:wait", f"odd{at}")
         await raw.hset(f"{prefix}:bytes", mapping={"name": b"\xff", "data": b'"\xfe"'})
         # No job at all: the name of the queue's stream of events, and bytes.
         await raw.zadd(f"{prefix}:failed", {"bytes": 7, "events": 8, b"\xff": 9})
+        await raw.xadd(f"{prefix}:events", {"event": "progress", "jobId": "odd0", "data": deep})
         await raw.xadd(f"{prefix}:events", {"event": "delayed", "jobId": "odd0", "delay": "9" * 30})
     stats = await command(settings, "stats", "--json")
     assert stats.document["jobs"]["odd"] == {"wait": 6, "failed": 6}
