@@ -33,8 +33,9 @@ from runtime.lease import Lease
 from runtime.link import JobLink
 from runtime.outcome import FailLater, Outcome, Retry, Return
 from runtime.redis_client import BLOCK_S, connect_to_wait
-from runtime.safe_worker import DeliveryKey, SafeWorker
+from runtime.safe_worker import SafeWorker
 from runtime.scripts import LOCK_MS, Hold, QueueScripts
+from runtime.strays import DeliveryKey
 
 # A cancelled handler gets this long to unwind before its job is handed back without it.
 _UNWIND_S = 0.8
@@ -102,8 +103,7 @@ class Consumer:
         away, and what the library left behind would keep the event loop from ending.
         """
         self._stopping.set()
-        # close() would end lock renewal while jobs still run; pause() does not.
-        await self._worker.pause(do_not_wait_active=True)
+        await self._worker.stop_taking()
         if self._running:
             await asyncio.wait(self._running.values(), timeout=grace.total_seconds())
         self._grace_over.set()
@@ -116,6 +116,12 @@ class Consumer:
 
     async def _close(self) -> None:
         await self._worker.until_idle()
+        self._worker.strays.rest()
+        try:
+            await self._worker.strays.hand_back()
+        except (RedisError, OSError) as error:
+            logger.warning("Could not look for jobs that are left: {}", error)
+            self._is_all_handed_back = False
         await self._worker.close()
 
     # -- one job ----------------------------------------------------------------------------

@@ -5,7 +5,8 @@
 - An attempt's end is written when Redis is back, however long that takes within reason.
 - A job that BullMQ fails by itself, because it stalled too often, has its rows settled first.
 - A job that comes back to this worker while it still runs here is run once.
-- A job that arrives while the worker stops goes back at once.
+- A job that arrives while the worker stops goes back at once, and so does one whose arrival was
+  lost on the way.
 - A queue that is held back by a limit is asked again when that has passed.
 - An idle worker asks for jobs once, not once for each free place, and waits long for one.
 - The script that ends a job brings the next one.
@@ -31,6 +32,7 @@ from runtime.lasting import LastingWrites
 from runtime.lease import Lease
 from runtime.repeated_error import RepeatedError
 from runtime.scripts import Hold, QueueScripts
+from runtime.strays import DeliveryKey, Strays
 
 # A stalled check that waited longer than this for an answer waited for Redis to come back.
 _PROMPT_S = 5
@@ -38,9 +40,6 @@ _PROMPT_S = 5
 _PAUSE_S = 1.0
 # The library's scripts that end an attempt, and at which place they take the lock's token.
 _ENDS = {"moveToCompleted": 3, "moveToFailed": 3, "moveToDelayed": 3, "retryJob": 2}
-
-DeliveryKey = tuple[str, str]
-"""Job id and token: the library gives jobs that it fetches at the same time one token."""
 
 
 class SafeWorker(Worker):
@@ -75,7 +74,11 @@ class SafeWorker(Worker):
         self._frees_id = frees_id
         self._settle_deferred = settle_deferred
         self._deliveries: dict[str, asyncio.Event] = {}
-        self._job_count = 0
+        # A job is in the one from its arrival until it is begun, then in the other.
+        self._arrived: set[DeliveryKey] = set()
+        self._at_work: set[DeliveryKey] = set()
+        self._returning: set[asyncio.Task[None]] = set()
+        self.strays = Strays(options["connection"], scripts, self.id, self._has)
         self._redis_was_away = False
         self._asking = asyncio.Lock()
         self._next: dict[DeliveryKey, Job] = {}
@@ -96,12 +99,28 @@ class SafeWorker(Worker):
     @property
     def job_count(self) -> int:
         """How many jobs this worker has: at work, or at their end."""
-        return self._job_count
+        return len(self._at_work)
+
+    def _has(self, key: DeliveryKey) -> bool:
+        return key in self._arrived or key in self._at_work
+
+    async def stop_taking(self) -> None:
+        """Take no more jobs; what has arrived and is not begun goes back."""
+        # close() would end lock renewal while jobs still run; pause() does not.
+        await self.pause(do_not_wait_active=True)
+        # The main loop sleeps while paused: it would begin with them at close(), and not wait.
+        for job_id, token in self._arrived:
+            returning = asyncio.create_task(self._return(job_id, token))
+            self._returning.add(returning)
+            returning.add_done_callback(self._returning.discard)
+        self._arrived.clear()
 
     async def until_idle(self) -> None:
         """Wait until no job is left here."""
         while self._deliveries:
             await next(iter(self._deliveries.values())).wait()
+        if self._returning:
+            await asyncio.wait(self._returning)
 
     # -- taking jobs ------------------------------------------------------------------------
 
@@ -115,7 +134,8 @@ class SafeWorker(Worker):
     async def moveToActive(self, token: str) -> Job | None:
         """Also note that Redis answered; what arrives while the worker stops goes back."""
         asked_at = time.monotonic()
-        job = await self._answered(super().moveToActive(token))
+        with self.strays.question(token):
+            job = await self._answered(super().moveToActive(token))
         self.repeated_error.worked()
         return await self._taken(job, token, asked_at)
 
@@ -123,14 +143,18 @@ class SafeWorker(Worker):
         if job is None:
             return None
         if self.paused or self.closing:
-            try:
-                await self._own_scripts.hand_back(str(job.id), token)
-            except (RedisError, OSError) as error:
-                # Its lock runs out, and the stalled check of any worker brings it back.
-                logger.warning("Could not hand back job {}: {}", job.id, error)
+            await self._return(str(job.id), token)
             return None
+        self._arrived.add((str(job.id), token))
         job.locked_at = asked_at  # pyright: ignore
         return job
+
+    async def _return(self, job_id: str, token: str) -> None:
+        try:
+            await self._own_scripts.hand_back(job_id, token)
+        except (RedisError, OSError) as error:
+            # The worker looks for it once more at its end.
+            logger.warning("Could not hand back job {}: {}", job_id, error)
 
     def _fetching_next(self, complete: Callable[..., Awaitable[Any]]) -> Any:
         """The library's script, told to bring the next job."""
@@ -138,16 +162,18 @@ class SafeWorker(Worker):
         async def and_fetch(job: Job, value: Any, remove: Any, token: str, **_: Any) -> Any:
             asked_at = time.monotonic()
             wants_more = not (self.paused or self.closing)
-            answer = await complete(job, value, remove, token, fetch_next=wants_more)
-            self.last_fetch = time.monotonic()
-            if wants_more and answer["result"]:
-                fields, job_id, limit_until, delay_until = answer["result"]
-                found = await self.nextJobFromJobData(
-                    fields, job_id, limit_until or 0, delay_until or 0, token
-                )
-                following = await self._taken(found, token, asked_at)
-                if following is not None:
-                    self._next[str(job.id), token] = following
+            found: Job | None = None
+            with self.strays.question(token):
+                answer = await complete(job, value, remove, token, fetch_next=wants_more)
+                self.last_fetch = time.monotonic()
+                if wants_more and answer["result"]:
+                    fields, job_id, limit_until, delay_until = answer["result"]
+                    found = await self.nextJobFromJobData(
+                        fields, job_id, limit_until or 0, delay_until or 0, token
+                    )
+            following = await self._taken(found, token, asked_at)
+            if following is not None:
+                self._next[str(job.id), token] = following
             return answer
 
         return and_fetch
@@ -210,9 +236,12 @@ class SafeWorker(Worker):
     async def processJob(self, job: Job, token: str) -> Job | None:
         """Run the job, after an older delivery of it here has ended; returns the next one."""
         job_id = str(job.id)
+        if (job_id, token) not in self._arrived:
+            return None  # it went back, the worker stops
+        self._arrived.remove((job_id, token))
+        self._at_work.add((job_id, token))
         older, over = self._deliveries.get(job_id), asyncio.Event()
         self._deliveries[job_id] = over
-        self._job_count += 1
         try:
             self.lockManager.track_job(job_id, token, _now_ms())
             if older is not None:
@@ -226,7 +255,7 @@ class SafeWorker(Worker):
                 self.emit("active", following, "waiting")
             return following
         finally:
-            self._job_count -= 1
+            self._at_work.discard((job_id, token))
             over.set()
             if self._deliveries.get(job_id) is over:
                 del self._deliveries[job_id]

@@ -34,6 +34,10 @@ class QueueScripts:
         self._hand_back = _script(redis, "hand_back.lua")
         self._put_off = _script(redis, "put_off.lua")
 
+    def key(self, name: str) -> str:
+        """A key of the queue."""
+        return self._prefix + name
+
     async def hold(self, job_id: str, token: str) -> Hold:
         """Renew the lock, or take it again if it ran out and nobody else has the job."""
         return await self._run(self._check_hold, job_id, token)
@@ -60,7 +64,7 @@ class QueueScripts:
 
     async def forget(self, job_id: str, *fields: str) -> None:
         """Remove fields of ours from the job's hash."""
-        await self._redis.hdel(self._prefix + job_id, *fields)
+        await self._redis.hdel(self.key(job_id), *fields)
 
     async def _run(
         self,
@@ -70,7 +74,7 @@ class QueueScripts:
         *more: str | int,
         places: tuple[str, ...] = (),
     ) -> Hold:
-        keys = [self._prefix + name for name in (job_id, "active", "stalled", *places)]
+        keys = [self.key(name) for name in (job_id, "active", "stalled", *places)]
         return Hold(int(await script(keys=keys, args=[job_id, token, LOCK_MS, *more])))
 
 
