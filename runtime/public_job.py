@@ -14,8 +14,9 @@ from config.redaction import Redact
 from core.envelope import iso
 from runtime.job_view import JobView
 
-# Up to what may end an address in a text.
-_QUERY = re.compile(r"(\bhttps?://[^\s\"'<>?#]*)[?#][^\s\"'<>]*", re.IGNORECASE)
+# Up to what may end an address in a text. Without a query it is found too, and passed over: else
+# the search would begin anew within it.
+_ADDRESS = re.compile(r"(\bhttps?://[^\s\"'<>?#]*)([?#][^\s\"'<>]*)?", re.IGNORECASE)
 
 
 def public_job(job: JobView, redact: Redact) -> dict[str, Any]:
@@ -46,6 +47,11 @@ def when(seconds: float) -> str:
     return iso(datetime.fromtimestamp(seconds, UTC))
 
 
+def without_queries(text: str) -> str:
+    """The text with `?***` for the query and fragment of each address."""
+    return _ADDRESS.sub(lambda one: f"{one[1]}?***" if one[2] else one[0], text)
+
+
 def _moment(at: datetime | None) -> str | None:
     return None if at is None else iso(at)
 
@@ -53,7 +59,7 @@ def _moment(at: datetime | None) -> str | None:
 def _cleaned(value: Any, redact: Redact) -> Any:
     match value:
         case str():
-            return _QUERY.sub(r"\1?***", redact(value))
+            return without_queries(redact(value))
         case Mapping():
             fields = cast("Mapping[Any, Any]", value)
             return {str(key): _cleaned(one, redact) for key, one in fields.items()}
