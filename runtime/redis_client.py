@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -165,13 +165,16 @@ def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
 
 
 def connect_briefly(settings: Settings, timeout_s: float = 5.0) -> Redis:
-    """A client that says soon that Redis is away: for a question, not for work. No I/O yet."""
+    """A client that says soon that Redis is away: for a question, not for work. No I/O yet.
+
+    A connection that broke while it was idle is made anew: Redis may close those, and restart.
+    """
     return _Client.from_url(
         settings.redis_address(),
         decode_responses=True,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
-        retry=None,
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
 
 

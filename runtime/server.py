@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 _BACKLOG = 64
+# Who connects asks by then. Connections that are forgotten would use up the worker's descriptors.
+_SILENT_S = 10.0
 
 
 class CannotListen(Exception):
@@ -101,6 +103,19 @@ async def _serve(settings: Settings, vitals: Vitals, listening: socket.socket) -
 
 async def _run(app: "Starlette", listening: socket.socket) -> None:
     import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Connection(H11Protocol):
+        """Is closed when nothing is asked in time: uvicorn looks only at what comes later."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self.loop.call_later(_SILENT_S, self._close_if_silent)
+
+        def _close_if_silent(self) -> None:
+            # There is none until a request has come, whatever its type says.
+            if getattr(self, "cycle", None) is None:
+                self.transport.abort()
 
     class Server(uvicorn.Server):
         """Leaves signals to the worker, and does not wake ten times a second to count requests."""
@@ -118,7 +133,7 @@ async def _run(app: "Starlette", listening: socket.socket) -> None:
 
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=Connection,
         ws="none",
         loop="none",
         lifespan="off",
