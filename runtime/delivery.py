@@ -5,6 +5,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+DeliveryKey = tuple[str, str]
+"""Job id and token: the library gives jobs that it fetches at the same time one token."""
+
 # Counters of ours in the job's hash.
 PUT_OFFS = "putOffs"
 SETTLE_WAITS = "settleWaits"

@@ -19,6 +19,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from bullmq import Job, Worker
@@ -27,12 +28,14 @@ from loguru import logger
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from runtime.delivery import readable, safe_options
+from runtime.arrivals import Arrivals
+from runtime.delivery import DeliveryKey, readable, safe_options
 from runtime.lasting import LastingWrites
 from runtime.lease import Lease
+from runtime.leases import Leases
 from runtime.repeated_error import RepeatedError
-from runtime.scripts import Hold, QueueScripts
-from runtime.strays import DeliveryKey, Strays
+from runtime.scripts import QueueScripts
+from runtime.strays import Strays
 
 # A stalled check that waited longer than this for an answer waited for Redis to come back.
 _PROMPT_S = 5
@@ -66,7 +69,6 @@ class SafeWorker(Worker):
         self.blockingRedisConnection.conn = self.bclient = waiting
         # Else the library would name every connection of the worker's client.
         self._client_name_set = True
-        self.leases: dict[DeliveryKey, Lease] = {}
         self.last_fetch = 0.0
         self.repeated_error = RepeatedError("BullMQ reports")
         self.writes = LastingWrites(scripts, self.repeated_error)
@@ -74,16 +76,13 @@ class SafeWorker(Worker):
         self._frees_id = frees_id
         self._settle_deferred = settle_deferred
         self._deliveries: dict[str, asyncio.Event] = {}
-        # A job is in the one from its arrival until it is begun, then in the other.
-        self._arrived: set[DeliveryKey] = set()
-        self._at_work: set[DeliveryKey] = set()
-        self._returning: set[asyncio.Task[None]] = set()
-        self.strays = Strays(options["connection"], scripts, self.id, self._has)
+        self._arrivals = Arrivals(scripts)
+        self.strays = Strays(options["connection"], scripts, self.id, self._arrivals)
         self._redis_was_away = False
         self._asking = asyncio.Lock()
         self._next: dict[DeliveryKey, Job] = {}
-        self._extend_locks = self.backend.extendLocks
-        self.backend.extendLocks = self._renew
+        self.leases = Leases(scripts, self.backend.extendLocks)
+        self.backend.extendLocks = self.leases.renew
         for name, token_place in _ENDS.items():
             setattr(self.backend, name, self._lasting(getattr(self.backend, name), token_place))
         self.backend.moveToCompleted = self._fetching_next(self.backend.moveToCompleted)
@@ -99,28 +98,20 @@ class SafeWorker(Worker):
     @property
     def job_count(self) -> int:
         """How many jobs this worker has: at work, or at their end."""
-        return len(self._at_work)
-
-    def _has(self, key: DeliveryKey) -> bool:
-        return key in self._arrived or key in self._at_work
+        return self._arrivals.at_work
 
     async def stop_taking(self) -> None:
         """Take no more jobs; what has arrived and is not begun goes back."""
         # close() would end lock renewal while jobs still run; pause() does not.
         await self.pause(do_not_wait_active=True)
         # The main loop sleeps while paused: it would begin with them at close(), and not wait.
-        for job_id, token in self._arrived:
-            returning = asyncio.create_task(self._return(job_id, token))
-            self._returning.add(returning)
-            returning.add_done_callback(self._returning.discard)
-        self._arrived.clear()
+        self._arrivals.hand_back_all()
 
     async def until_idle(self) -> None:
         """Wait until no job is left here."""
         while self._deliveries:
             await next(iter(self._deliveries.values())).wait()
-        if self._returning:
-            await asyncio.wait(self._returning)
+        await self._arrivals.until_returned()
 
     # -- taking jobs ------------------------------------------------------------------------
 
@@ -142,19 +133,13 @@ class SafeWorker(Worker):
     async def _taken(self, job: Job | None, token: str, asked_at: float) -> Job | None:
         if job is None:
             return None
+        key = str(job.id), token
         if self.paused or self.closing:
-            await self._return(str(job.id), token)
+            await self._arrivals.hand_back(key)
             return None
-        self._arrived.add((str(job.id), token))
+        self._arrivals.add(key)
         job.locked_at = asked_at  # pyright: ignore
         return job
-
-    async def _return(self, job_id: str, token: str) -> None:
-        try:
-            await self._own_scripts.hand_back(job_id, token)
-        except (RedisError, OSError) as error:
-            # The worker looks for it once more at its end.
-            logger.warning("Could not hand back job {}: {}", job_id, error)
 
     def _fetching_next(self, complete: Callable[..., Awaitable[Any]]) -> Any:
         """The library's script, told to bring the next job."""
@@ -225,21 +210,18 @@ class SafeWorker(Worker):
 
     # -- one job ----------------------------------------------------------------------------
 
-    def lease(self, job: Job, token: str, on_loss: Callable[[], None]) -> Lease:
-        """The hold on a job that was just taken, renewed while it is in `leases`."""
-        job_id = str(job.id)
+    def hold(
+        self, job: Job, token: str, on_loss: Callable[[], None]
+    ) -> AbstractContextManager[Lease]:
+        """The hold on a job that was taken, renewed meanwhile."""
         locked_at: float = getattr(job, "locked_at", time.monotonic())
-        lease = Lease(job_id, lambda: self._own_scripts.hold(job_id, token), on_loss, locked_at)
-        self.leases[job_id, token] = lease
-        return lease
+        return self.leases.held((str(job.id), token), locked_at, on_loss)
 
     async def processJob(self, job: Job, token: str) -> Job | None:
         """Run the job, after an older delivery of it here has ended; returns the next one."""
         job_id = str(job.id)
-        if (job_id, token) not in self._arrived:
-            return None  # it went back, the worker stops
-        self._arrived.remove((job_id, token))
-        self._at_work.add((job_id, token))
+        if not self._arrivals.begin((job_id, token)):
+            return None
         older, over = self._deliveries.get(job_id), asyncio.Event()
         self._deliveries[job_id] = over
         try:
@@ -255,7 +237,7 @@ class SafeWorker(Worker):
                 self.emit("active", following, "waiting")
             return following
         finally:
-            self._at_work.discard((job_id, token))
+            self._arrivals.end((job_id, token))
             over.set()
             if self._deliveries.get(job_id) is over:
                 del self._deliveries[job_id]
@@ -263,7 +245,7 @@ class SafeWorker(Worker):
 
     async def _end_older(self, job: Job, older: asyncio.Event) -> None:
         """End the delivery that runs; what it could still pay for is in the newer's checkpoint."""
-        leases = [lease for lease in self.leases.values() if lease.job_id == job.id]
+        leases = self.leases.of({str(job.id)})
         for lease in leases:
             lease.lose()
         await older.wait()
@@ -293,21 +275,10 @@ class SafeWorker(Worker):
     async def _renew_all(self) -> None:
         held = {job_id: one["token"] for job_id, one in self.lockManager.tracked_jobs.items()}
         if held:
-            lost = await self._renew([*held], [*held.values()], self.opts["lockDuration"])
+            ids, tokens = [*held], [*held.values()]
+            lost = await self.leases.renew(ids, tokens, self.opts["lockDuration"])
             if lost:
                 self.emit("lockRenewalFailed", lost)
-
-    async def _renew(self, job_ids: list[str], tokens: list[str], duration: int) -> list[str]:
-        """Renew locks, or take them again; returns the ids of the jobs that others have."""
-        asked_at = time.monotonic()
-        failed = set(await self._extend_locks(job_ids, tokens, duration))
-        lost: list[str] = []
-        for job_id, token in zip(job_ids, tokens, strict=True):
-            if job_id in failed and await self._own_scripts.hold(job_id, token) is not Hold.OURS:
-                lost.append(job_id)
-            elif (job_id, token) in self.leases:
-                self.leases[job_id, token].confirm(asked_at)
-        return lost
 
     # -- the end of an attempt --------------------------------------------------------------
 

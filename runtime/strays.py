@@ -6,7 +6,7 @@ answer, and is given another job; the first one would wait for two stalled check
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Container, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from loguru import logger
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from runtime.delivery import DeliveryKey
 from runtime.redis_client import TRAFFIC
 from runtime.scripts import Hold, QueueScripts
 
@@ -21,25 +22,22 @@ from runtime.scripts import Hold, QueueScripts
 # frozen after what was sent over the next one.
 _LOOKS_S = (0.0, 5.0)
 
-DeliveryKey = tuple[str, str]
-"""Job id and token: the library gives jobs that it fetches at the same time one token."""
-
 
 class Strays:
-    """Of one worker, whose tokens begin with `worker_id`. `has` says whether it knows of a job."""
+    """Of one worker, whose tokens begin with `worker_id`. `known` holds what it knows of."""
 
     def __init__(
         self,
         redis: Redis,
         scripts: QueueScripts,
         worker_id: str,
-        has: Callable[[DeliveryKey], bool],
+        known: Container[DeliveryKey],
     ) -> None:
         # redis-py's types allow for bytes, which `decode_responses` rules out.
         self._redis: Any = redis
         self._scripts = scripts
         self._tokens = f"{worker_id}:"
-        self._has = has
+        self._known = known
         self._asked: Counter[str] = Counter()
         self._is_suspected = False
         self._looking: asyncio.Task[None] | None = None
@@ -61,7 +59,7 @@ class Strays:
     async def hand_back(self) -> None:
         """Give back all that there are now. Raises RedisError or OSError."""
         for job_id, token in await self._ours():
-            if self._asked[token] or self._has((job_id, token)):
+            if self._asked[token] or (job_id, token) in self._known:
                 continue
             if await self._scripts.hand_back(job_id, token) is Hold.OURS:
                 logger.warning("The answer that brought job {} was lost: handed back", job_id)

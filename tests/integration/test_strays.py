@@ -31,7 +31,7 @@ async def lay(redis: Redis, scripts: QueueScripts, job_id: str, token: str | Non
 async def test_only_what_is_ours_and_unknown_goes_back(redis: Redis) -> None:
     scripts = QueueScripts(redis, f"q-{uuid4().hex}")
     known: set[DeliveryKey] = {("at-work", "w1:2")}
-    strays = Strays(redis, scripts, "w1", known.__contains__)
+    strays = Strays(redis, scripts, "w1", known)
     locks = {
         "stray": "w1:1",
         "at-work": "w1:2",
