@@ -29,7 +29,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from runtime.arrivals import Arrivals
-from runtime.delivery import DeliveryKey, readable, safe_options
+from runtime.delivery import DeliveryKey, readable, safe_options, with_whole_numbers
 from runtime.lasting import LastingWrites
 from runtime.lease import Lease
 from runtime.leases import Leases
@@ -183,6 +183,8 @@ class SafeWorker(Worker):
         self, job_data: dict[str, str] | None = None, *args: Any, **kwargs: Any
     ) -> Job | None:
         """Also read our own fields, and make options safe that would strand the job later."""
+        if job_data is not None:
+            job_data = with_whole_numbers(job_data)
         try:
             job = await super().nextJobFromJobData(job_data, *args, **kwargs)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
