@@ -4,21 +4,15 @@ import asyncio
 import ipaddress
 import os
 import socket
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from loguru import logger
 
 from config.settings import Settings
 from runtime.vitals import Vitals
 
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-
 _BACKLOG = 64
-# Who connects asks by then. Connections that are forgotten would use up the worker's descriptors.
-_SILENT_S = 10.0
 
 
 class CannotListen(Exception):
@@ -92,55 +86,11 @@ async def _serve(settings: Settings, vitals: Vitals, listening: socket.socket) -
     """Serve until cancelled. Should the server break, jobs go on, and who asks is refused."""
     try:
         from runtime.endpoints import new_app
+        from runtime.http_server import serve
 
         async with new_app(settings, vitals) as app:
-            await _run(app, listening)
+            await serve(app, listening)
     except Exception:
         logger.exception("The endpoints broke: they are away until the worker is started anew")
     finally:
         listening.close()
-
-
-async def _run(app: "Starlette", listening: socket.socket) -> None:
-    import uvicorn
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-
-    class Connection(H11Protocol):
-        """Is closed when nothing is asked in time: uvicorn looks only at what comes later."""
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self.loop.call_later(_SILENT_S, self._close_if_silent)
-
-        def _close_if_silent(self) -> None:
-            # There is none until a request has come, whatever its type says.
-            if getattr(self, "cycle", None) is None:
-                self.transport.abort()
-
-    class Server(uvicorn.Server):
-        """Leaves signals to the worker, and does not wake ten times a second to count requests."""
-
-        @contextmanager
-        def capture_signals(self) -> Generator[None]:
-            yield
-
-        async def main_loop(self) -> None:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                for server in self.servers:
-                    server.close()
-
-    config = uvicorn.Config(
-        app,
-        http=Connection,
-        ws="none",
-        loop="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-    )
-    await Server(config).serve([listening])

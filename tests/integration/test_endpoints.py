@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from config.environment import Environment
 from config.settings import Settings, load_settings
 from core import meter
-from runtime import server
+from runtime import http_server
 from runtime.at_work import AtWork
 from runtime.delivery import Delivery
 from runtime.endpoints import new_app
@@ -268,7 +268,7 @@ async def test_each_instance_of_pm2_has_a_port_of_its_own(
 async def test_connections_that_ask_nothing_are_closed(
     endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_SILENT_S", 0.3)
+    monkeypatch.setattr(http_server, "SILENT_S", 0.3)
     port = free_port()
     async with (
         served(endpoints.settings(HEALTH_PORT=str(port)), endpoints.vitals),
