@@ -53,13 +53,13 @@ async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
     vitals = Vitals()
     try:
         async with open_alerts(settings) as alerts, served(settings, vitals):
-            return await _Life(settings, vitals, alerts, stop).live(wait_for_redis)
+            return await Life(settings, vitals, alerts, stop).live(wait_for_redis)
     except (redis_client.RedisUnreachable, CannotListen) as error:
         logger.error("❌ Worker startup failed: {}", error)
         return EXIT_STARTUP_FAILED
 
 
-class _Life:
+class Life:
     """One worker's, from the wait for Redis to the exit code. `stop` is set by a signal."""
 
     def __init__(

@@ -118,6 +118,8 @@ class Consumer:
         self._worker.strays.rest()
         try:
             await self._worker.strays.hand_back()
+            # The wait that was cancelled may have taken the marker of a job with it.
+            await self._scripts.wake()
         except (RedisError, OSError) as error:
             logger.warning("Could not look for jobs that are left: {}", error)
             self._is_all_handed_back = False

@@ -62,6 +62,10 @@ class QueueScripts:
         """Count a way back with a delay; with `failure` the next delivery only fails the job."""
         return await self._run(self._put_off, job_id, token, counter, failure or "")
 
+    async def wake(self) -> None:
+        """Have one of the workers that wait for jobs look for one."""
+        await self._redis.zadd(self.key("marker"), {"0": 0})
+
     async def forget(self, job_id: str, *fields: str) -> None:
         """Remove fields of ours from the job's hash."""
         await self._redis.hdel(self.key(job_id), *fields)

@@ -205,3 +205,6 @@ async def test_a_job_whose_delivery_was_lost_runs_soon(
     log = worker.log.read_text("utf-8")
     assert log.count("The answer that brought job") == 2
     assert log.count("✅ Completed") == 6
+    async with Redis.from_url(redis.url) as client:
+        marker = await client.zscore(f"bull:{QUEUE}:marker", "0")
+    assert marker == 0, "another worker looks for the job that this one may have been woken for"

@@ -241,12 +241,19 @@ async def commands(endpoints: Endpoints) -> int:
     return sum(of["calls"] for name, of in stats.items() if not name.startswith(own))
 
 
+@pytest.fixture
+def access_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uvicorn silences it for the whole process: not for the tests that come after."""
+    log = logging.getLogger("uvicorn.access")
+    monkeypatch.setattr(log, "propagate", log.propagate)
+
+
 async def test_each_instance_of_pm2_has_a_port_of_its_own(
-    endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    endpoints: Endpoints,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    access_log: None,
 ) -> None:
-    # uvicorn silences its access log for the whole process: not for the tests that come after.
-    access_log = logging.getLogger("uvicorn.access")
-    monkeypatch.setattr(access_log, "propagate", access_log.propagate)
     port = free_port()
     settings = endpoints.settings(HEALTH_PORT=str(port))
     async with served(settings, endpoints.vitals):
@@ -266,7 +273,7 @@ async def test_each_instance_of_pm2_has_a_port_of_its_own(
 
 
 async def test_connections_that_ask_nothing_are_closed(
-    endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
+    endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch, access_log: None
 ) -> None:
     monkeypatch.setattr(http_server, "SILENT_S", 0.3)
     port = free_port()
