@@ -3,8 +3,10 @@
 # redis-py types its keyword arguments only in part.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
+import asyncio
 import ssl
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +15,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -21,6 +23,7 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.settings import Settings
@@ -34,6 +37,8 @@ _WAIT_TIMEOUT_S = BLOCK_S + 5
 _SOCKET_TIMEOUT_S = 10
 # 45 tries, at most 2 s apart, bridge an outage of about 80 s without losing a result.
 _RETRIES = 45
+# After a wait for jobs that broke off: a Redis that ends each of them is not asked all the time.
+_PAUSE_S = 0.5
 
 
 class RedisUnreachable(Exception):
@@ -53,11 +58,13 @@ class Traffic:
     """What went over all clients of this process.
 
     `commands` counts answers that were no errors, those within a transaction too; a script is one.
-    `answered_at` is when Redis last answered, on the monotonic clock in seconds.
+    `answered_at` is when Redis last answered, on the monotonic clock in seconds. `broken` counts
+    the tries that ended without an answer: whether Redis did what it was told is not known then.
     """
 
     commands: int = 0
     answered_at: float = float("-inf")
+    broken: int = 0
 
     def answered(self) -> None:
         """Redis answered a command."""
@@ -66,6 +73,21 @@ class Traffic:
 
 
 TRAFFIC = Traffic()
+
+
+class _CountedRetry(Retry):
+    """Counts the tries that broke. Only Redis's patient clients try again."""
+
+    async def call_with_retry(
+        self, do: Callable[[], Awaitable[Any]], fail: Callable[..., Any], *args: Any, **options: Any
+    ) -> Any:
+        """As the library does."""
+
+        def counted(*what: Any) -> Any:
+            TRAFFIC.broken += 1
+            return fail(*what)
+
+        return await super().call_with_retry(do, counted, *args, **options)
 
 
 class _CountedPipeline(Pipeline):
@@ -105,7 +127,7 @@ class _WaitingClient(_Client):
     async def parse_response(
         self, connection: Connection, command_name: str | bytes, **options: Any
     ) -> Any:
-        """As the library does. An overdue wait counts as one that brought nothing.
+        """As the library does. A wait that is overdue or breaks off brought nothing.
 
         It is not repeated, as the library would: what it waited for may be there by now.
         """
@@ -117,6 +139,10 @@ class _WaitingClient(_Client):
         except RedisTimeoutError:
             # Half-open: the peer went without a word. Idle connections are most likely so too.
             await self.worker.connection_pool.disconnect(inuse_connections=False)
+            return None
+        except RedisConnectionError:
+            # The marker that it waited for may be gone with its answer.
+            await asyncio.sleep(_PAUSE_S)
             return None
         finally:
             connection.socket_timeout = _SOCKET_TIMEOUT_S
@@ -143,6 +169,7 @@ def connect_briefly(settings: Settings, timeout_s: float = 5.0) -> Redis:
     """A client that says soon that Redis is away: for a question, not for work. No I/O yet.
 
     Bytes that are no UTF-8 show as �: one such job must not hide the others.
+    A connection that broke while it was idle is made anew: Redis may close those, and restart.
     """
     return _Client.from_url(
         settings.redis_address(),
@@ -150,7 +177,7 @@ def connect_briefly(settings: Settings, timeout_s: float = 5.0) -> Redis:
         encoding_errors="replace",
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
-        retry=None,
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
 
 
@@ -172,7 +199,7 @@ def _patient() -> dict[str, Any]:
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 0,
-        "retry": Retry(ExponentialWithJitterBackoff(base=0.1, cap=2.0), _RETRIES),
+        "retry": _CountedRetry(ExponentialWithJitterBackoff(base=0.1, cap=2.0), _RETRIES),
         "retry_on_error": [BusyLoadingError],
     }
 

@@ -5,17 +5,13 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from loguru import logger
 
 from config.settings import Settings
 from runtime.vitals import Vitals
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
 
 _BACKLOG = 64
 # The variable that is wrong, and what to do about it.
@@ -114,42 +110,11 @@ async def _serve(settings: Settings, vitals: Vitals, listening: socket.socket) -
     """Serve until cancelled. Should the server break, jobs go on, and who asks is refused."""
     try:
         from runtime.endpoints import new_app
+        from runtime.http_server import serve
 
         async with new_app(settings, vitals) as app:
-            await _run(app, listening)
+            await serve(app, listening)
     except Exception:
         logger.exception("The endpoints broke: they are away until the worker is started anew")
     finally:
         listening.close()
-
-
-async def _run(app: "Starlette", listening: socket.socket) -> None:
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        """Leaves signals to the worker, and does not wake ten times a second to count requests."""
-
-        @contextmanager
-        def capture_signals(self) -> Generator[None]:
-            yield
-
-        async def main_loop(self) -> None:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                for server in self.servers:
-                    server.close()
-
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        loop="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-    )
-    await Server(config).serve([listening])
