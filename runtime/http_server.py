@@ -16,7 +16,7 @@ SILENT_S = 10.0
 class _Connection(H11Protocol):
     """Is closed when nothing is asked in time: uvicorn looks only at what comes later."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self.loop.call_later(SILENT_S, self._close_if_silent)
 

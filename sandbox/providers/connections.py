@@ -25,7 +25,7 @@ class Connections:
         connections = self._open
 
         class Tracked(H11Protocol):
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            def connection_made(self, transport: asyncio.Transport) -> None:
                 super().connection_made(transport)
                 connections[self.client, self.server] = transport
 

@@ -167,7 +167,7 @@ async def test_a_young_project_is_left_alone(site: Site) -> None:
 
 @pytest.mark.parametrize("status", ["completed", "failed", None])
 async def test_a_settled_project_is_left_alone(site: Site, status: str | None) -> None:
-    before = await lay(site, status)  # type: ignore[arg-type]
+    before = await lay(site, status)
     await work_a_round(site)
     assert await project_row(site.vidfab) == before
 

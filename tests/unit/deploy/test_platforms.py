@@ -28,7 +28,7 @@ def _yaml(file: str) -> Any:
 
 def _unit() -> configparser.ConfigParser:
     unit = configparser.ConfigParser(interpolation=None, strict=True)
-    unit.optionxform = str  # type: ignore[assignment]
+    unit.optionxform = str
     unit.read_string(_text("deploy/systemd/vidfab-worker.service"))
     return unit
 
@@ -101,7 +101,7 @@ def test_every_variable_is_one_that_is_read(file: str) -> None:
 def test_set_values_are_accepted(file: str) -> None:
     required = {"SUPABASE_URL": "https://a.example", "SUPABASE_SERVICE_KEY": "sb_secret_a"}
     given = {name: value for name, value in _environments()[file].items() if value}
-    Settings(**required | given)  # type: ignore[arg-type]
+    Settings(**required | given)
 
 
 def _stop_timeouts_s() -> dict[str, float]:

@@ -41,7 +41,7 @@ async def watched(
     clock, link, transfer = Clock(), RecordingLink(), SimpleNamespace(percent=0)
     monkeypatch.setattr(display, "time", clock)
     ctx = context(link, services=SimpleNamespace(videos=row))
-    watching = display._Display(ctx, VIDEO, transfer)  # type: ignore[arg-type]
+    watching = display._Display(ctx, VIDEO, transfer)
     for percent in percents:
         transfer.percent = percent
         await watching._look()

@@ -168,7 +168,7 @@ async def test_a_stopping_worker_hands_back_and_keeps_the_render() -> None:
     link, vendor = RecordingLink(), Vendor()
     ctx = job(link, Downloads(), "r-7")
     ctx.stopping.set()
-    render = Render(ctx, vendor, poll=timedelta(minutes=1))  # type: ignore[arg-type]
+    render = Render(ctx, vendor, poll=timedelta(minutes=1))
     with pytest.raises(HandBack):
         await render.film(TIMELINE)
     assert vendor.calls == ["r-7"]

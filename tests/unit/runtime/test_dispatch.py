@@ -46,7 +46,7 @@ async def run(
 ) -> tuple[Done | Outcome, RecordingLink]:
     link = RecordingLink()
     specs = {job_spec.name: job_spec}
-    dispatcher = Dispatcher(specs, services=None, tell=tell)  # type: ignore[arg-type]
+    dispatcher = Dispatcher(specs, services=None, tell=tell)
     delivery = Delivery("j1", name, data, attempts_made, attempts=3, settle_waits=settle_waits)
     return await dispatcher.run(delivery, link, asyncio.Event()), link
 
@@ -219,7 +219,7 @@ async def test_an_error_that_nobody_foresaw_is_told_with_its_trace() -> None:
 
 async def test_jobs_that_bullmq_fails_by_itself_are_told() -> None:
     alerts: list[Alert] = []
-    dispatcher = Dispatcher({"double": spec()}, services=None, tell=alerts.append)  # type: ignore[arg-type]
+    dispatcher = Dispatcher({"double": spec()}, services=None, tell=alerts.append)
     delivery = Delivery("j1", "double", {"userId": "u"}, 1, attempts=3)
     await dispatcher.settle(delivery, RecordingLink(), "job stalled too often")
     assert [alert.text for alert in alerts] == [
