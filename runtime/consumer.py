@@ -8,9 +8,6 @@ With safe_worker.py and queue_edit.py all that knows bullmq.
 # pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
 
 import asyncio
-import base64
-import os
-import socket
 import time
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager, suppress
@@ -32,9 +29,10 @@ from runtime.lasting import PATIENCE_S
 from runtime.lease import Lease
 from runtime.link import JobLink
 from runtime.outcome import FailLater, Outcome, Retry, Return
-from runtime.redis_client import BLOCK_S, connect_to_wait
+from runtime.redis_client import connect_to_wait
 from runtime.safe_worker import SafeWorker
-from runtime.scripts import LOCK_MS, Hold, QueueScripts
+from runtime.scripts import Hold, QueueScripts
+from runtime.worker_options import client_name, worker_options
 
 # A cancelled handler gets this long to unwind before its job is handed back without it.
 _UNWIND_S = 0.8
@@ -42,13 +40,6 @@ _UNWIND_S = 0.8
 _CLOSE_S = 3
 # A worker that stops does not wait long for a Redis that is away.
 _STOPPING_PATIENCE_S = 2.0
-# Node's getMetrics() then shows two weeks, its MetricsTime.TWO_WEEKS: 40 to 80 KB of Redis for each
-# of completed and failed. They are counted in the script that ends a job anyway; the first end
-# after two idle weeks keeps Redis busy for 20 ms, after an idle night for one.
-_METRICS_MINUTES = 14 * 24 * 60
-
-WORKER_NAME = f"vidfab-{socket.gethostname()}-{os.getpid()}"
-"""Under which the queue knows this worker."""
 
 
 class AttemptFailed(Exception):
@@ -73,9 +64,9 @@ class Consumer:
         self._worker = SafeWorker(
             settings.queue_name,
             self._process,
-            _worker_options(settings, redis, self._unknown_backoff),
+            worker_options(settings, redis, self._unknown_backoff),
             scripts=self._scripts,
-            waiting=connect_to_wait(settings, redis, _client_name(settings)),
+            waiting=connect_to_wait(settings, redis, client_name(settings)),
             frees_id=dispatcher.frees_id,
             settle_deferred=self._settle_deferred,
         )
@@ -287,29 +278,6 @@ class Consumer:
     def is_full(self) -> bool:
         """Whether as many jobs run as may."""
         return self._worker.job_count >= self._settings.queue_concurrency
-
-
-def _worker_options(settings: Settings, redis: Redis, backoff: Any) -> dict[str, Any]:
-    """As the Node worker's, with one long wait for jobs."""
-    return {
-        "connection": redis,
-        "name": WORKER_NAME,
-        "autorun": False,
-        "concurrency": settings.queue_concurrency,
-        "lockDuration": LOCK_MS,
-        "stalledInterval": 30_000,
-        "maxStalledCount": 1,
-        "drainDelay": BLOCK_S,
-        "runRetryDelay": 2_000,
-        "metrics": {"maxDataPoints": _METRICS_MINUTES},
-        "settings": {"backoffStrategy": backoff},
-    }
-
-
-def _client_name(settings: Settings) -> str:
-    """As Node writes it; the Python port leaves the queue's name as it is, and is not found."""
-    queue = base64.b64encode(settings.queue_name.encode()).decode()
-    return f"bull:{queue}:w:{WORKER_NAME}"
 
 
 def _ms(duration: timedelta) -> int:

@@ -28,7 +28,6 @@ from starlette.routing import Route
 from config.settings import Settings
 from core.meter import install
 from core.registry import discover
-from runtime.consumer import WORKER_NAME
 from runtime.discreet import discreet
 from runtime.job_view import JobViews
 from runtime.metrics import Metrics
@@ -36,6 +35,7 @@ from runtime.public_job import public_job, when
 from runtime.queue_view import Counts, QueueView
 from runtime.redis_client import connect_briefly
 from runtime.vitals import Phase, Pulse, Vitals
+from runtime.worker_options import WORKER_NAME
 
 # What the counts of a queue cost, at most so often.
 _COUNTS_LIVE_S = 5.0
