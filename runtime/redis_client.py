@@ -127,6 +127,12 @@ class _WorkingClient(_Client):
             await self._line.close()
         await super().aclose(close_connection_pool)
 
+    async def begin_anew(self) -> None:
+        """Leave the connections there are; what is under way is asked again over a new line."""
+        if self._line is not None:
+            await self._line.close()
+        await self.connection_pool.disconnect(inuse_connections=False)
+
     async def _ask(self, command: tuple[Any, ...]) -> Any:
         line = self._line
         if line is None or not line.is_open:
@@ -162,10 +168,10 @@ async def _go_on(error: Exception) -> None:
 class _WaitingClient(_Client):
     """Gives the blocking wait more time for its answer than other commands get.
 
-    `worker` is the client whose idle connections are as old as the one that waits.
+    `worker` is the client whose connections are as old as the one that waits.
     """
 
-    worker: Redis
+    worker: _WorkingClient
 
     async def parse_response(
         self, connection: Connection, command_name: str | bytes, **options: Any
@@ -180,8 +186,8 @@ class _WaitingClient(_Client):
         try:
             return await super().parse_response(connection, command_name, **options)
         except RedisTimeoutError:
-            # Half-open: the peer went without a word. Idle connections are most likely so too.
-            await self.worker.connection_pool.disconnect(inuse_connections=False)
+            # Half-open: the peer went without a word. Other connections are most likely so too.
+            await self.worker.begin_anew()
             return None
         finally:
             connection.socket_timeout = _SOCKET_TIMEOUT_S
@@ -200,6 +206,7 @@ def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
     """
     client = _WaitingClient.from_url(settings.redis_address(), client_name=name, **_patient())
     assert isinstance(client, _WaitingClient)
+    assert isinstance(worker, _WorkingClient)
     client.worker = worker
     return client
 

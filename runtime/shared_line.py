@@ -6,6 +6,7 @@ event loop goes out in one packet, which halves the time that a small job takes.
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -15,7 +16,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 Reply = asyncio.Future[Any]
 
@@ -78,8 +80,12 @@ class SharedLine:
     async def _run(self, part: Callable[[], Awaitable[None]]) -> None:
         try:
             await part()
-        except Exception as error:  # whatever it is, those who wait for an answer must hear of it
+        except TimeoutError:
+            await self.close(RedisTimeoutError("Redis did not answer in time"))
+        except RedisError as error:
             await self.close(error)
+        except Exception as error:  # whatever it is, those who wait for an answer must hear of it
+            await self.close(RedisConnectionError(f"{type(error).__name__}: {error}"))
 
     async def _write(self) -> None:
         while True:
@@ -97,7 +103,9 @@ class SharedLine:
 
     async def _read_one(self) -> None:
         try:
-            answer = await self._connection.read_response(timeout=self._answer_timeout_s)
+            # With a time-out of its own redis-py gives an overdue answer as None.
+            async with asyncio.timeout(self._answer_timeout_s):
+                answer = await self._connection.read_response(timeout=math.inf)
         except ResponseError as error:
             reply = self._awaited.popleft()
             if not reply.done():  # or nobody waits for it any more

@@ -5,12 +5,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.connection import Connection
 from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.environment import Environment
 from config.settings import load_settings
 from runtime.redis_client import TRAFFIC, connect
+from runtime.shared_line import SharedLine
+from sandbox.processes import LOOPBACK
 from sandbox.redis import RedisServer
+from tests.support.proxy import Proxy
 
 OTHERS = {"SUPABASE_URL": "http://127.0.0.1:1", "SUPABASE_SERVICE_KEY": "sb_secret_12345678"}
 
@@ -78,6 +83,20 @@ async def test_a_broken_line_is_made_anew_and_nothing_hangs(redis: Redis, watche
         await asyncio.sleep(0.01)
     async with asyncio.timeout(20):
         assert set(await asyncio.gather(*asked)) == {"0"}
+
+
+async def test_an_answer_that_does_not_come_ends_the_line(server: RedisServer) -> None:
+    async with Proxy(server.port) as proxy:
+        connection = Connection(host=LOOPBACK, port=proxy.port, decode_responses=True)
+        line = SharedLine(connection, 0.5, lambda: None)
+        await line.open()
+        assert await line.ask(["ECHO", "x"]) == "x"
+        proxy.freeze()
+        asked = [asyncio.create_task(line.ask(["ECHO", str(number)])) for number in range(3)]
+        for one in asked:
+            with pytest.raises(RedisTimeoutError):
+                await one
+        assert not line.is_open
 
 
 async def test_scripts_and_pipelines_work_beside_it(redis: Redis) -> None:
