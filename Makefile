@@ -26,8 +26,10 @@ run: setup ## Run the worker with .env.local and .env
 demo: setup ## Play a whole project on this machine, without account or key
 	@$(BIN)/python worker.py demo
 
+# Two at a time: they wait more than they compute. Those with bounds in seconds run alone.
 test: setup ## Run all tests: unit, integration, acceptance
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 tests/unit tests/integration
+	@$(BIN)/python -m pytest tests/acceptance
 
 image-test: setup ## Build the image and try it (root, podman, debootstrap; some minutes)
 	@scripts/try-image.sh

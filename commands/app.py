@@ -10,7 +10,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 _NAMES = ("run", "check", "stats", "jobs", "job", "retry", "enqueue", "demo")
-_OF_THE_PROGRAM = frozenset({"--help", "--version"})
+_HELP_OPTIONS = ("--help", "-h")
+_OF_THE_PROGRAM = frozenset({*_HELP_OPTIONS, "--version"})
 # Options that may stand before a command and take the next word as their value.
 _WITH_VALUE = frozenset({"--env-file", "--concurrency"})
 
@@ -48,7 +49,9 @@ class _Modules(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in _NAMES:
             raise KeyError(name)
-        return get_command(importlib.import_module(f"commands.{name}").app)
+        command = get_command(importlib.import_module(f"commands.{name}").app)
+        command.context_settings["help_option_names"] = list(_HELP_OPTIONS)
+        return command
 
     def __iter__(self) -> Iterator[str]:
         return iter(_NAMES)
@@ -84,6 +87,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": list(_HELP_OPTIONS)},
     help=_HELP,
 )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from socket import gaierror
 from typing import Any
 
 import typer
@@ -99,8 +100,7 @@ def refuse(out: Output, *sentences: str) -> typer.Exit:
     if out.as_json:
         out.document({"error": "; ".join(sentences)})
     else:
-        for sentence in sentences:
-            typer.echo(f"✗ {sentence}", err=True)
+        out.complain(sentences)
     return typer.Exit(1)
 
 
@@ -111,8 +111,14 @@ async def _with_redis(
     redis = connect_briefly(settings)
     try:
         await command(Call(settings, redis, out), **own)
-    except (RedisError, OSError) as error:
+    except BrokenPipeError:
+        raise  # who reads our output has seen enough
+    except (RedisError, ConnectionError, TimeoutError, gaierror) as error:
         raise Refused(_why(settings, error)) from error
+    except OSError as error:
+        raise Refused(
+            f"The answer cannot be written ({error.strerror}); look at the disk"
+        ) from error
     finally:
         await redis.aclose()
 

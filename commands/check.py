@@ -42,7 +42,7 @@ class _Check:
     needs: frozenset[str] = frozenset()
 
 
-@app.command()
+@app.command(short_help="Is all there that the worker needs?")
 def check(env_file: EnvFile = None, as_json: AsJson = False, live: Live = False) -> None:
     """Check the settings and all that the worker needs: Redis, Supabase, providers, this machine.
 

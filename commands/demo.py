@@ -10,7 +10,7 @@ from commands.options import new_app
 app = new_app()
 
 
-@app.command()
+@app.command(short_help="A whole project on this machine, without account or key.")
 def demo() -> None:
     """Play a whole project on this machine: no account, no key, ends by itself."""
     try:

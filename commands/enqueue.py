@@ -14,6 +14,7 @@ import typer
 
 from commands.call import Call, Refused, operator
 from commands.options import new_app
+from commands.output import length
 from core.envelope import iso
 from core.follow_ups import FollowUp
 from core.job_data import complaints
@@ -24,6 +25,8 @@ app = new_app()
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+# Longer is a slip of units; BullMQ's own limit is that of a number, in 2039.
+_LONGEST_DELAY = timedelta(days=365)
 # BullMQ's own limit of a priority.
 _MAX_PRIORITY = 2**21
 
@@ -32,10 +35,15 @@ def _duration(text: str) -> timedelta:
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise typer.BadParameter("give a number with ms, s, m, h or d, such as 5s")
-    return timedelta(seconds=float(found[1]) * _UNIT_S[found[2] or "s"])
+    seconds = float(found[1]) * _UNIT_S[found[2] or "s"]
+    if seconds > _LONGEST_DELAY.total_seconds():
+        raise typer.BadParameter("a job can wait for a year at most")
+    return timedelta(seconds=seconds)
 
 
-Name = Annotated[str, typer.Argument(help="The job's name, such as va_compose_video.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="The job's name, such as va_compose_video.")
+]
 Data = Annotated[
     str, typer.Option("--data", help="The payload: JSON, @file, or - for standard input.")
 ]
@@ -56,7 +64,7 @@ Delay = Annotated[
 ]
 
 
-@app.command()
+@app.command(short_help="Add a job as the app does.")
 @operator
 async def enqueue(
     call: Call,
@@ -121,6 +129,7 @@ def _checked_id(job_id: str) -> str:
 def _payload(given: str, spec: JobSpec) -> Mapping[str, Any]:
     try:
         data = json.loads(_text(given))
+        json.dumps(data, allow_nan=False)  # Python reads NaN and 1e999, and nobody else does
     except (ValueError, RecursionError) as error:
         raise Refused(f"--data is not JSON: {error}") from None
     wrong = complaints(spec.data, data)
@@ -153,5 +162,5 @@ def _report(call: Call, job: FollowUp) -> None:
             "data": dict(job.data),
         })  # fmt: skip
         return
-    when = f", ready in {job.delay_ms / 1000:g} s" if job.delay_ms else ""
+    when = f", ready in {length(timedelta(milliseconds=job.delay_ms))}" if job.delay_ms else ""
     call.out.line(f"Added {job.name} as {job.job_id} to the queue {call.queue_name}{when}.")

@@ -1,8 +1,9 @@
 """worker.py job: one job and what happened to it."""
 
 import json
+import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,15 +12,22 @@ from commands.call import Call, Refused, operator
 from commands.options import new_app
 from commands.output import Output, length
 from runtime.discreet import Discreet, discreet
-from runtime.job_view import Happening, JobView, JobViews
+from runtime.job_view import Happening, JobView, JobViews, read_json
+from runtime.queue_state import moment
 
 app = new_app()
 
-JobId = Annotated[str, typer.Argument(help="The job's id, as the log and `jobs` show it.")]
-Full = Annotated[bool, typer.Option("--full", help="Whole addresses, and the stack traces.")]
+JobId = Annotated[
+    str, typer.Argument(metavar="ID", help="The job's id, as the log and `jobs` show it.")
+]
+Full = Annotated[
+    bool, typer.Option("--full", help="Whole values and addresses, and the stack traces.")
+]
+# Some screens; the data of a storyboard of 30 shots take 10,000.
+_LONGEST_VALUE = 20_000
 
 
-@app.command()
+@app.command(short_help="One job and what happened to it.")
 @operator
 async def job(call: Call, job_id: JobId, full: Full = False) -> None:
     """Show one job: its state, its attempts, why it failed, and what happened when.
@@ -52,7 +60,7 @@ async def job(call: Call, job_id: JobId, full: Full = False) -> None:
     if call.out.as_json:
         call.out.document({**show(document), "timeline": show(happened)})
     else:
-        _show(call.out, found, show(document))
+        _show(call.out, found, show(document), full=full)
         _show_timeline(call.out, happened, show)
 
 
@@ -83,18 +91,11 @@ def _document(job: JobView, *, full: bool) -> dict[str, Any]:
 def _event(happening: Happening) -> dict[str, Any]:
     details: dict[str, Any] = dict(happening.details)
     if happening.event == "progress":
-        details["data"] = _readable(details.get("data"))
+        details["data"] = read_json(details.get("data"))
     return {"at": happening.at, "event": happening.event, "details": details}
 
 
-def _readable(text: Any) -> Any:
-    try:
-        return json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        return text
-
-
-def _show(out: Output, job: JobView, shown: dict[str, Any]) -> None:
+def _show(out: Output, job: JobView, shown: dict[str, Any], *, full: bool) -> None:
     pairs: list[tuple[str, object]] = [
         ("id", shown["id"]),
         ("name", shown["name"]),
@@ -110,7 +111,13 @@ def _show(out: Output, job: JobView, shown: dict[str, Any]) -> None:
         *((name, _pretty(shown[name])) for name in ("data", "checkpoint", "returnvalue")),
         ("stack trace", "\n".join(shown.get("stacktrace", []))),
     ]
-    out.fields((name, value) for name, value in pairs if value != "")
+    longest = sys.maxsize if full else _LONGEST_VALUE
+    out.fields((name, _cut(str(value), longest)) for name, value in pairs if value != "")
+
+
+def _cut(text: str, longest: int) -> str:
+    more = len(text) - longest
+    return text if more <= 0 else f"{text[:longest]}… and {more} more characters: --full"
 
 
 def _state(job: JobView) -> str:
@@ -191,7 +198,7 @@ def _words(event: str, details: dict[str, Any]) -> str:
             return f"back from {prev}"
         case "added", {"name": name}:
             return name
-        case "delayed", {"delay": until} if str(until).isdecimal():
-            return f"until {_moment(datetime.fromtimestamp(int(until) / 1000, UTC))}"
+        case "delayed", {"delay": until} if moment(until):
+            return f"until {_moment(moment(until))}"
         case _:
             return ""

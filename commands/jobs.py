@@ -7,7 +7,7 @@ import typer
 
 from commands.call import Call, operator
 from commands.options import new_app
-from commands.output import age
+from commands.output import age, short_name
 from runtime.discreet import discreet
 from runtime.job_view import JobView, JobViews
 from runtime.queue_view import Counts, QueueView
@@ -22,7 +22,7 @@ Name = Annotated[str | None, typer.Option("--name", help="Only jobs of this name
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many.")]
 
 
-@app.command()
+@app.command(short_help="The jobs of one state.")
 @operator
 async def jobs(call: Call, state: State = "failed", name: Name = None, limit: Limit = 20) -> None:
     """List the jobs of one state: those that ended newest first, others as they will be taken.
@@ -69,7 +69,7 @@ def _document(job: JobView) -> dict[str, Any]:
 
 def _cells(job: JobView) -> Sequence[str]:
     since = job.finished_at or job.created_at
-    return (job.job_id, job.name, age(since), f"{job.attempts_made} of {job.attempts}")
+    return (job.job_id, short_name(job.name), age(since), f"{job.attempts_made} of {job.attempts}")
 
 
 def _last(job: JobView) -> str:

@@ -19,6 +19,8 @@ _WIDTH_UNKNOWN = 160
 # Between two columns, and what of the last one is worth a column.
 _GAP = 3
 _LEAST_OF_THE_LAST = 10
+# The app's longest job name has 21 characters; a stranger's must not push the others aside.
+_LONGEST_NAME = 40
 
 
 class Output:
@@ -29,26 +31,36 @@ class Output:
 
     def document(self, document: Mapping[str, Any]) -> None:
         """The whole answer of `--json`."""
-        typer.echo(json.dumps(_plain(document), ensure_ascii=False, indent=2))
+        text = json.dumps(_plain(document), ensure_ascii=False, indent=2)
+        typer.echo("".join(map(_shown_in_json, text)))
 
     def line(self, text: str = "") -> None:
-        """A sentence, as it stands."""
-        typer.echo(printable(text))
+        """A sentence."""
+        typer.echo(printable_line(text))
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """The last column is cut to the terminal's width; on a narrow one it is a line below."""
+    def complain(self, sentences: Iterable[str]) -> None:
+        """Why something was not done, on standard error; `--json` says it in its document."""
+        for sentence in sentences:
+            typer.echo(f"✗ {printable_line(sentence)}", err=True)
+
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: bool = False
+    ) -> None:
+        """The last column is cut to the terminal's width; on a narrow one it is a line below.
+
+        With `numbers` it is all cells but the first, each with its column's name.
+        """
         from rich.box import SIMPLE_HEAD
         from rich.cells import cell_len
         from rich.table import Table
         from rich.text import Text
 
         console = self._console()
-        cells = [[printable(str(cell)) for cell in row] for row in rows]
+        cells = [[printable_line(str(cell)) for cell in row] for row in rows]
         *whole, _ = (max(map(cell_len, column)) for column in zip(columns, *cells, strict=True))
         if sum(whole) + _GAP * len(whole) + _LEAST_OF_THE_LAST > console.width:
-            for *first, last in cells:
-                console.print(Text("  ".join(first)), soft_wrap=True)
-                console.print(Text(f"    {last}"), no_wrap=True, overflow="ellipsis")
+            lines = (_in_two_lines(columns, row, numbers=numbers) for row in cells)
+            self._pairs(console, lines, whole=numbers)
             return
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for column in columns[:-1]:
@@ -57,6 +69,14 @@ class Output:
         for row in cells:
             table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
         console.print(table)
+
+    def _pairs(self, console: "Console", lines: Iterable[tuple[str, str]], *, whole: bool) -> None:
+        """Each first line whole; the one below cut to the terminal's width, unless `whole`."""
+        overflow = "ignore" if whole else "ellipsis"
+        for first, below in lines:
+            console.print(first, soft_wrap=True)
+            if below:
+                console.print(f"    {below}", no_wrap=True, overflow=overflow, crop=not whole)
 
     def fields(self, pairs: Iterable[tuple[str, object]]) -> None:
         """Names and values below each other; a value may take several lines."""
@@ -79,9 +99,31 @@ class Output:
         )
 
 
+def _in_two_lines(columns: Sequence[str], row: Sequence[str], *, numbers: bool) -> tuple[str, str]:
+    if numbers:
+        named = zip(row[1:], columns[1:], strict=True)
+        return row[0], ", ".join(f"{cell} {column}" for cell, column in named if cell != "0")
+    return "  ".join(row[:-1]), row[-1]
+
+
 def printable(text: str) -> str:
     """Foreign text without what would steer the terminal; line breaks stay."""
-    return "".join(char if char.isprintable() or char == "\n" else "·" for char in text)
+    return "\n".join(map(printable_line, text.split("\n")))
+
+
+def printable_line(text: str) -> str:
+    """The same, where a line break would begin a line that is not ours."""
+    return "".join(char if char.isprintable() else "·" for char in text)
+
+
+def short_name(name: str) -> str:
+    """A job's name, cut."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+def _shown_in_json(char: str) -> str:
+    """JSON itself allows for a few characters that steer a terminal, such as U+009B and U+202E."""
+    return char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1]
 
 
 def age(since: datetime | None, now: datetime | None = None) -> str:

@@ -16,7 +16,7 @@ app = new_app()
 # All that a queue can keep; each is one round trip.
 _ALL = 1_000_000
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Failed jobs.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Failed jobs.")]
 AllFailed = Annotated[bool, typer.Option("--all-failed", help="Every failed job.")]
 Name = Annotated[
     str | None, typer.Option("--name", help="With --all-failed: only jobs of this name.")
@@ -24,7 +24,7 @@ Name = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
-@app.command()
+@app.command(short_help="Failed jobs back to the queue.")
 @operator
 async def retry(
     call: Call, ids: Ids = None, all_failed: AllFailed = False, name: Name = None, yes: Yes = False
@@ -86,8 +86,7 @@ def _report(call: Call, retried: Sequence[str], refused: Sequence[dict[str, str]
     if not refused:
         return
     if not call.out.as_json:
-        for one in refused:
-            typer.echo(f"✗ {one['reason']}", err=True)
+        call.out.complain(one["reason"] for one in refused)
     raise typer.Exit(1)
 
 

@@ -26,7 +26,7 @@ Watch = Annotated[
 ]
 
 
-@app.command()
+@app.command(short_help="Take jobs until Ctrl-C or SIGTERM.")
 def run(
     env_file: EnvFile = None,
     concurrency: Concurrency = None,

@@ -7,7 +7,7 @@ from typing import Any
 
 from commands.call import Call, operator
 from commands.options import new_app
-from commands.output import Output, age, length
+from commands.output import Output, age, length, short_name
 from runtime.queue_view import ConnectedWorker, Counts, QueueView, WaitingJob
 
 app = new_app()
@@ -18,7 +18,7 @@ _SAME_WORD = ("prioritized", "active", "delayed", "paused", "completed", "failed
 _STATES = {"waiting": "wait", **{word: word for word in _SAME_WORD}}
 
 
-@app.command()
+@app.command(short_help="What waits, runs and failed, and who works.")
 @operator
 async def stats(call: Call) -> None:
     """Show what waits, what runs, what failed, and which workers are connected.
@@ -85,18 +85,20 @@ def _show_counts(call: Call, counts: Counts, names: Mapping[str, Mapping[str, in
     call.out.line()
     states = {state: place for state, place in _STATES.items() if numbers[state]}
     rows: list[Sequence[object]] = [
-        (name, *(found.get(place, 0) for place in states.values()))
+        (short_name(name), *(found.get(place, 0) for place in states.values()))
         for name, found in sorted(names.items())
     ]
     rows.append(("all jobs", *(numbers[state] for state in states)))
-    call.out.table(("", *states), rows)
+    call.out.table(("", *states), rows, numbers=True)
     call.out.line()
 
 
 def _show_oldest(out: Output, oldest: WaitingJob | None) -> None:
     if oldest is not None:
         since = age(oldest.since, datetime.now(UTC))
-        out.line(f"The oldest that waits is {oldest.job_id} ({oldest.name}), for {since}.")
+        out.line(
+            f"The oldest that waits is {oldest.job_id} ({short_name(oldest.name)}), for {since}."
+        )
 
 
 def _show_workers(out: Output, workers: Sequence[ConnectedWorker] | None) -> None:

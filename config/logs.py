@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from loguru import logger
 
 from config.log_sources import take_in_libraries
-from config.redaction import redactor
+from config.redaction import Redact, redactor
 from config.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,14 +37,18 @@ def set_up_logs(settings: Settings, stream: TextIO = sys.stdout) -> None:
     """Send every log line, those of the libraries too, to `stream` in the configured form."""
     redact = redactor(settings.secrets())
     is_json = settings.log_format == "json"
-    form = _flat_json if is_json else partial(_pretty, in_colour=stream.isatty())
+    form = (
+        partial(_flat_json, redact=redact)
+        if is_json
+        else partial(_pretty, redact=redact, in_colour=stream.isatty())
+    )
 
     def write_line(record: "Record") -> str:
         """Loguru's template for the record, which gets its line here, before any lock is taken.
 
         Were it made in the sink, an object that logs as it is freed there would meet the lock.
         """
-        cast("dict[str, Any]", record)["line"] = redact(form(record))
+        cast("dict[str, Any]", record)["line"] = form(record)
         return "{line}\n"
 
     logger.remove()
@@ -72,7 +76,7 @@ def _writer(stream: TextIO) -> Callable[[str], None]:
     return write
 
 
-def _pretty(record: "Record", *, in_colour: bool) -> str:
+def _pretty(record: "Record", *, redact: Redact, in_colour: bool) -> str:
     """`time level message`; a traceback stands below, indented so that it can pass for no line."""
     level = f"{record['level'].name: <8}"
     if in_colour:
@@ -82,10 +86,10 @@ def _pretty(record: "Record", *, in_colour: bool) -> str:
     if record["exception"] is not None:
         trace = _trace(record["exception"])
         lines += [f"    {_escaped(line)}" for line in trace.rstrip("\n").split("\n")]
-    return "\n".join(lines)
+    return redact("\n".join(lines))
 
 
-def _flat_json(record: "Record") -> str:
+def _flat_json(record: "Record", *, redact: Redact) -> str:
     """One object: time (ISO), level, message, what was bound, and the exception if there is one."""
     line: dict[str, Any] = {
         "time": record["time"].isoformat(),
@@ -95,13 +99,27 @@ def _flat_json(record: "Record") -> str:
     line = {**line, **record["extra"], **line}  # nothing that is bound can stand in for these
     if record["exception"] is not None:
         line["exception"] = _trace(record["exception"])
-    return _escaped(_dumped(line))
+    whole = _escaped(_dumped(line))
+    redacted = redact(whole)
+    if redacted == whole or _is_json(redacted):
+        return redacted
+    # A secret of digits stood in a number, or one with quotes reached out of a text.
+    texts = {redact(name): redact(_text(value)) for name, value in line.items()}
+    return _escaped(json.dumps(texts, ensure_ascii=False))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _dumped(line: dict[str, Any]) -> str:
     try:
-        return json.dumps(line, ensure_ascii=False, default=_text, skipkeys=True)
-    except (ValueError, RecursionError):  # something bound holds itself
+        return json.dumps(line, ensure_ascii=False, default=_text, skipkeys=True, allow_nan=False)
+    except (ValueError, RecursionError):  # something bound holds itself, or is no number in JSON
         texts = {name: _text(value) for name, value in line.items()}
         return json.dumps(texts, ensure_ascii=False)
 

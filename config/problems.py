@@ -22,7 +22,8 @@ def _problem(detail: Any, model: type[BaseModel], seen: Environment) -> str:
     variables = list(names(field, model))
     used = next((name for name in variables if name in seen.values), None)
     if used is None:
-        return f"{' or '.join(variables)}: missing, wants {info.description}"
+        looked_in = f" ({seen.looked_in})" if seen.looked_in else ""
+        return f"{' or '.join(variables)}: missing{looked_in}, wants {info.description}"
     is_secret = "SecretStr" in str(info.annotation)
     got = "a value that is kept secret" if is_secret else repr(seen.values[used][:100])
     reason = f" ({message})" if detail["type"] == "value_error" else ""

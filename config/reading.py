@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
+from config.allowed_hosts import AllowedHosts
 from config.environment import Environment, read_environment
 from config.problems import field_of, names, problems
 from config.settings import Settings
@@ -47,9 +48,20 @@ class Reading:
         elif used is not None:
             text = self.seen.values[used]
         else:
-            text = "not set" if value is None else str(value)
+            text = _default(value)
         origin = "default" if used is None else self.seen.origins.get(used, "")
         return Shown(used or variables[0], text, origin)
+
+
+def _default(value: object) -> str:
+    """As one would write it in an .env file."""
+    match value:
+        case None | AllowedHosts():
+            return "not set"
+        case bool():
+            return str(value).lower()
+        case _:
+            return str(value)
 
 
 def read_settings(env_file: Path | None) -> Reading:

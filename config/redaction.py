@@ -10,6 +10,10 @@ Redact = Callable[[str], str]
 _MASK = "***"
 # Shorter values would redact ordinary words.
 _MIN_SECRET = 6
+# Of longer ones the first half is enough: a text may end within a secret, where it was cut.
+_MIN_CUT = 16
+# What may be left of the other half.
+_CUT = r"[^\s\"'<>\\]*"
 # RFC 3986: what no URL encoding touches, and neither does any other.
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._~-]")
 _URL_SAFE = str.maketrans("+/", "-_")
@@ -19,7 +23,8 @@ def redactor(secrets: Iterable[str]) -> Redact:
     """What replaces each of `secrets` of six characters or more.
 
     Found are the value itself, and what JSON, repr, HTML and URLs make of it, also one in another;
-    and the value within something in base64, such as the header of Basic authentication.
+    and the value within something in base64, such as the header of Basic authentication. Of 16
+    characters and more also what is left of one that was cut in its second half.
     """
     # Longest first: a secret may be part of another, as a password is of its URL.
     found = sorted({one for one in secrets if len(one) >= _MIN_SECRET}, key=len, reverse=True)
@@ -35,9 +40,17 @@ def _any_of(values: Iterable[str]) -> str:
     """
     by_first: dict[str, list[str]] = {}
     for value in values:
-        by_first.setdefault(_spelled(value[0]), []).append(_spelled(value[1:]))
+        by_first.setdefault(_spelled_first(value[0]), []).append(_rest(value))
     nothing = "(?!)"
     return "|".join(f"{one}(?:{'|'.join(rest)})" for one, rest in by_first.items()) or nothing
+
+
+def _rest(secret: str) -> str:
+    """All but the first character: the whole in any spelling before a part of it in another."""
+    whole = _spelled(secret[1:])
+    if len(secret) < _MIN_CUT:
+        return whole
+    return f"(?:{whole}|{_spelled(secret[1 : len(secret) // 2])}{_CUT})"
 
 
 def _spelled(secret: str) -> str:
@@ -46,15 +59,19 @@ def _spelled(secret: str) -> str:
     )
 
 
-def _any_form(char: str) -> str:
+def _spelled_first(char: str) -> str:
+    """A match begins at the first of many backslashes: to try at each would take N * N steps."""
+    return _any_form(char, r"(?<!\\)") if _NOT_PLAIN.match(char) else re.escape(char)
+
+
+def _any_form(char: str, before_escape: str = "") -> str:
     """The character itself, escaped as in JSON or Python any number of times, or encoded."""
+    escapes = r"\\+" if char == "\\" else rf"\\*{re.escape(char)}"
+    number = rf"\\+[uxU]0*(?i:{ord(char):x})"
     percent = "".join(rf"%(?:25)*(?i:{byte:02x})" for byte in char.encode())
-    number = rf"\\+(?:u|x|U0*)(?i:0*{ord(char):x})"
-    forms = [rf"\\*{re.escape(char)}", percent, number, re.escape(escape(char))]
+    forms = [before_escape + escapes, percent, before_escape + number, re.escape(escape(char))]
     if char == " ":
         forms.append(r"\+")
-    if char == "\\":
-        forms[0] = r"\\+"
     return f"(?:{'|'.join(dict.fromkeys(forms))})"
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from loguru import logger
 from redis.asyncio import Redis
@@ -19,7 +19,7 @@ from runtime import redis_client
 from runtime.alerts import Alerts, open_alerts
 from runtime.consumer import Consumer
 from runtime.dispatch import Dispatcher
-from runtime.liveness import LastSigns, until_starved
+from runtime.liveness import until_starved
 from runtime.loop_watch import LoopWatch
 from runtime.queue_state import QueueState
 from runtime.redis_wait import until_redis_answers
@@ -53,40 +53,109 @@ async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
     vitals = Vitals()
     try:
         async with open_alerts(settings) as alerts, served(settings, vitals):
-            return await _work(settings, vitals, stop, alerts, wait_for_redis)
+            return await Life(settings, vitals, alerts, stop).live(wait_for_redis)
     except (redis_client.RedisUnreachable, CannotListen) as error:
         logger.error("❌ Worker startup failed: {}", error)
         return EXIT_STARTUP_FAILED
 
 
-async def _work(
-    settings: Settings, vitals: Vitals, stop: asyncio.Event, alerts: Alerts, wait: bool
-) -> int:
-    """As `run`. Raises RedisUnreachable."""
-    began = time.monotonic()
-    if not await _redis_answers(settings, stop, wait, alerts):
+class Life:
+    """One worker's, from the wait for Redis to the exit code. `stop` is set by a signal."""
+
+    def __init__(
+        self, settings: Settings, vitals: Vitals, alerts: Alerts, stop: asyncio.Event
+    ) -> None:
+        self._settings = settings
+        self._vitals = vitals
+        self._alerts = alerts
+        self._stop = stop
+
+    async def live(self, wait_for_redis: bool) -> int:
+        """As `run`. Raises RedisUnreachable."""
+        began = time.monotonic()
+        if not await self._redis_answers(wait_for_redis):
+            logger.info("✅ Worker stopped gracefully")
+            return EXIT_OK
+        after_outage = time.monotonic() - began > _AT_ONCE_S
+        async with _services(self._settings) as services:
+            return await self._consume(services, after_outage)
+
+    async def _redis_answers(self, wait: bool) -> bool:
+        """False when told to stop before it did. Raises RedisUnreachable."""
+        if not wait:
+            await redis_client.check(self._settings)
+            return True
+        where = redis_client.address(self._settings)
+        line = f"⏳ The worker waits for Redis since its start, 5 minutes ago: {where}"
+        alert = Alert("waiting for Redis", line, "warning")
+        late = asyncio.get_running_loop().call_later(_LONG_AWAY_S, self._alerts.tell, alert)
+        try:
+            return await until_redis_answers(self._settings, self._stop)
+        finally:
+            late.cancel()
+
+    async def _consume(self, services: Services, after_outage: bool) -> int:
+        redis = redis_client.connect(self._settings)
+        work_folder = WorkFolder()
+        dispatcher = Dispatcher(discover(), services, work_folder.path, self._alerts.tell)
+        consumer = Consumer(self._settings, redis, dispatcher, self._vitals.at_work)
+        loop = await consumer.start(after_outage=after_outage)
+        self._vitals.phase = Phase.RUNNING
+        _announce(self._settings)
+        say_ready()
+        with LoopWatch(lambda: os._exit(EXIT_STUCK)) as loop_watch:
+            self._vitals.lag = loop_watch.largest_lag
+            with _in_background(*self._chores(redis, services)):
+                why = await self._until_over(consumer, loop)
+            self._say_over(why)
+            grace = timedelta(0) if loop.done() else self._settings.shutdown_grace
+            is_clean = await consumer.stop(loop, grace)
+        await asyncio.to_thread(work_folder.remove)
+        if not is_clean:
+            await self._end_hard(EXIT_UNCLEAN if why is None else EXIT_STUCK)
+        await redis.aclose()
         logger.info("✅ Worker stopped gracefully")
-        return EXIT_OK
-    after_outage = time.monotonic() - began > _AT_ONCE_S
-    async with _services(settings) as services:
-        return await _consume(settings, services, vitals, stop, alerts, after_outage)
+        return EXIT_OK if why is None else EXIT_STUCK
 
+    def _chores(self, redis: Redis, services: Services) -> tuple[Coroutine[Any, Any, None], ...]:
+        """What goes on beside the jobs."""
+        queue = QueueState(redis, self._settings.queue_name)
+        return (
+            _warm_up(services),
+            Watchdog(redis, queue, services, tell=self._alerts.tell).run(),
+            asyncio.to_thread(remove_abandoned),
+        )
 
-async def _redis_answers(
-    settings: Settings, stop: asyncio.Event, wait: bool, alerts: Alerts
-) -> bool:
-    """False when told to stop before it did. Raises RedisUnreachable."""
-    if not wait:
-        await redis_client.check(settings)
-        return True
-    where = redis_client.address(settings)
-    line = f"⏳ The worker waits for Redis since its start, 5 minutes ago: {where}"
-    alert = Alert("waiting for Redis", line, "warning")
-    late = asyncio.get_running_loop().call_later(_LONG_AWAY_S, alerts.tell, alert)
-    try:
-        return await until_redis_answers(settings, stop)
-    finally:
-        late.cancel()
+    async def _until_over(self, consumer: Consumer, loop: asyncio.Task[None]) -> str | None:
+        """Until a stop signal, or until a new worker should take over: then the reason."""
+        ping = partial(redis_client.check, self._settings)
+        watching = until_starved(consumer, ping, self._vitals.last_signs)
+        starved = asyncio.create_task(watching, name="liveness")
+        stopped = asyncio.create_task(self._stop.wait())
+        ends: set[asyncio.Task[Any]] = {loop, starved, stopped}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        starved.cancel()
+        stopped.cancel()
+        if self._stop.is_set():
+            return None
+        if loop.done():
+            return f"The consumer ended by itself: {_why(loop)}"
+        if error := starved.exception():
+            return f"The watch over the consumer broke: {error!r}"
+        return "The consumer fetched nothing for five minutes although Redis answers"
+
+    def _say_over(self, why: str | None) -> None:
+        self._vitals.phase = Phase.STOPPING
+        if why is not None:
+            logger.critical("{}", why)
+            self._alerts.tell(Alert("stuck", f"🛑 The worker gives up: {why}", "fatal"))
+        logger.info("🛑 Shutting down worker...")
+
+    async def _end_hard(self, code: int) -> NoReturn:
+        """What the library left pending swallows every cancellation: asyncio could not end."""
+        logger.error("Redis did not answer as it should: jobs come back by the stalled check")
+        await self._alerts.drain(_LAST_WORDS_WITHOUT_REDIS)
+        os._exit(code)
 
 
 @asynccontextmanager
@@ -98,56 +167,6 @@ async def _services(settings: Settings) -> AsyncGenerator[Services]:
         await services.aclose()
 
 
-async def _consume(
-    settings: Settings,
-    services: Services,
-    vitals: Vitals,
-    stop: asyncio.Event,
-    alerts: Alerts,
-    after_outage: bool,
-) -> int:
-    redis = redis_client.connect(settings)
-    work_folder = WorkFolder()
-    dispatcher = Dispatcher(discover(), services, work_folder.path, alerts.tell)
-    consumer = Consumer(settings, redis, dispatcher, vitals.at_work)
-    loop = await consumer.start(after_outage=after_outage)
-    vitals.phase = Phase.RUNNING
-    _announce(settings)
-    say_ready()
-    with LoopWatch(lambda: os._exit(EXIT_STUCK)) as loop_watch:
-        vitals.lag = loop_watch.largest_lag
-        with _in_background(*_chores(settings, redis, services, alerts)):
-            why = await _until_over(settings, consumer, vitals.last_signs, loop, stop)
-        vitals.phase = Phase.STOPPING
-        if why is not None:
-            logger.critical("{}", why)
-            alerts.tell(Alert("stuck", f"🛑 The worker gives up: {why}", "fatal"))
-        logger.info("🛑 Shutting down worker...")
-        grace = timedelta(0) if loop.done() else settings.shutdown_grace
-        is_clean = await consumer.stop(loop, grace)
-    await asyncio.to_thread(work_folder.remove)
-    if not is_clean:
-        logger.error("Redis did not answer as it should: jobs come back by the stalled check")
-        await alerts.drain(_LAST_WORDS_WITHOUT_REDIS)
-        # What the library left pending swallows every cancellation: asyncio could not end.
-        os._exit(EXIT_UNCLEAN if why is None else EXIT_STUCK)
-    await redis.aclose()
-    logger.info("✅ Worker stopped gracefully")
-    return EXIT_OK if why is None else EXIT_STUCK
-
-
-def _chores(
-    settings: Settings, redis: Redis, services: Services, alerts: Alerts
-) -> tuple[Coroutine[Any, Any, None], ...]:
-    """What goes on beside the jobs."""
-    queue = QueueState(redis, settings.queue_name)
-    return (
-        _warm_up(services),
-        Watchdog(redis, queue, services, tell=alerts.tell).run(),
-        asyncio.to_thread(remove_abandoned),
-    )
-
-
 @contextmanager
 def _in_background(*coroutines: Coroutine[Any, Any, None]) -> Generator[None]:
     """Run them meanwhile; what is not done in the end is cancelled."""
@@ -157,28 +176,6 @@ def _in_background(*coroutines: Coroutine[Any, Any, None]) -> Generator[None]:
     finally:
         for task in tasks:
             task.cancel()
-
-
-async def _until_over(
-    settings: Settings,
-    consumer: Consumer,
-    last_signs: LastSigns,
-    loop: asyncio.Task[None],
-    stop: asyncio.Event,
-) -> str | None:
-    """Until a stop signal, or until a new worker should take over: then the reason."""
-    ping = partial(redis_client.check, settings)
-    starved = asyncio.create_task(until_starved(consumer, ping, last_signs), name="liveness")
-    stopped = asyncio.create_task(stop.wait())
-    ends: set[asyncio.Task[Any]] = {loop, starved, stopped}
-    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    starved.cancel()
-    stopped.cancel()
-    if stop.is_set():
-        return None
-    if loop.done():
-        return f"The consumer ended by itself: {_why(loop)}"
-    return "The consumer fetched nothing for five minutes although Redis answers"
 
 
 def _why(loop: asyncio.Task[None]) -> str:

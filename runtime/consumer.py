@@ -13,7 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Coroutine
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -26,14 +26,14 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from core.errors import LockLost
 from runtime.at_work import AtWork, end_of
-from runtime.delivery import PUT_OFFS, SETTLE_WAITS, Delivery, delivery_of
+from runtime.delivery import PUT_OFFS, SETTLE_WAITS, Delivery, DeliveryKey, delivery_of
 from runtime.dispatch import Dispatcher, Done
 from runtime.lasting import PATIENCE_S
 from runtime.lease import Lease
 from runtime.link import JobLink
 from runtime.outcome import FailLater, Outcome, Retry, Return
 from runtime.redis_client import BLOCK_S, connect_to_wait
-from runtime.safe_worker import DeliveryKey, SafeWorker
+from runtime.safe_worker import SafeWorker
 from runtime.scripts import LOCK_MS, Hold, QueueScripts
 
 # A cancelled handler gets this long to unwind before its job is handed back without it.
@@ -102,8 +102,7 @@ class Consumer:
         away, and what the library left behind would keep the event loop from ending.
         """
         self._stopping.set()
-        # close() would end lock renewal while jobs still run; pause() does not.
-        await self._worker.pause(do_not_wait_active=True)
+        await self._worker.stop_taking()
         if self._running:
             await asyncio.wait(self._running.values(), timeout=grace.total_seconds())
         self._grace_over.set()
@@ -116,6 +115,14 @@ class Consumer:
 
     async def _close(self) -> None:
         await self._worker.until_idle()
+        self._worker.strays.rest()
+        try:
+            await self._worker.strays.hand_back()
+            # The wait that was cancelled may have taken the marker of a job with it.
+            await self._scripts.wake()
+        except (RedisError, OSError) as error:
+            logger.warning("Could not look for jobs that are left: {}", error)
+            self._is_all_handed_back = False
         await self._worker.close()
 
     # -- one job ----------------------------------------------------------------------------
@@ -125,20 +132,16 @@ class Consumer:
         if self._stopping.is_set():
             await self._hand_back(job, token, Return(timedelta(0)))
             raise DelayedError
-        lease = self._lease(job, token)
-        link = self._link(job, lease)
         delivery = delivery_of(job)
-        work = self._dispatcher.run(delivery, link, self._stopping)
-        try:
+        with self._hold(job, token) as lease:
+            link = self._link(job, lease)
+            work = self._dispatcher.run(delivery, link, self._stopping)
             outcome = await self._attempt(delivery, link, token, work)
             if not isinstance(outcome, Done):
                 await self._keep_checkpoint(link)
             if lease.is_lost:
                 raise DelayedError  # whoever holds the lock now decides about the job
             return await self._apply(outcome, job, token)
-        finally:
-            lease.end()
-            del self._worker.leases[str(job.id), token]
 
     async def _attempt(
         self,
@@ -205,11 +208,10 @@ class Consumer:
 
     async def _settle_deferred(self, job: Job, token: str) -> bool:
         """Settle the rows of a job that is to fail; False when it went back to wait for that."""
-        lease = self._lease(job, token)
-        link = self._link(job, lease)
         delivery = delivery_of(job)
-        work = self._dispatcher.settle(delivery, link, str(job.deferredFailure))
-        try:
+        with self._hold(job, token) as lease:
+            link = self._link(job, lease)
+            work = self._dispatcher.settle(delivery, link, str(job.deferredFailure))
             outcome = await self._attempt(delivery, link, token, work)
             if lease.is_lost:
                 return False
@@ -218,9 +220,6 @@ class Consumer:
                 return False
             await self._forget_counts(job)
             return True
-        finally:
-            lease.end()
-            del self._worker.leases[str(job.id), token]
 
     async def _hand_back(self, job: Job, token: str, outcome: Return | FailLater) -> None:
         """Return the job to the queue, no attempt burnt."""
@@ -251,8 +250,8 @@ class Consumer:
             await job.moveToDelayed(_now_ms() + _ms(outcome.delay), token)
         return held
 
-    def _lease(self, job: Job, token: str) -> Lease:
-        return self._worker.lease(job, token, lambda: self._stop_attempt(job, token))
+    def _hold(self, job: Job, token: str) -> AbstractContextManager[Lease]:
+        return self._worker.hold(job, token, lambda: self._stop_attempt(job, token))
 
     def _link(self, job: Job, lease: Lease) -> JobLink:
         return JobLink(self._queue, job, lease, self._settings, self._scripts)
@@ -262,9 +261,8 @@ class Consumer:
         return self._settings.queue_retry_delay_ms
 
     def _locks_lost(self, job_ids: list[str]) -> None:
-        for lease in [*self._worker.leases.values()]:
-            if lease.job_id in job_ids:
-                lease.lose()
+        for lease in self._worker.leases.of(job_ids):
+            lease.lose()
 
     def _stop_attempt(self, job: Job, token: str) -> None:
         """Stop the work on a job that another worker may have by now, or that was removed."""

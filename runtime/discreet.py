@@ -7,10 +7,9 @@ from typing import Any
 
 from config.redaction import redactor
 from config.settings import Settings
+from core.text import without_logins, without_queries
 
 _SECRET_NAME = re.compile(r"api[-_]?key|authorization|password|secret|token", re.IGNORECASE)
-_LOGIN = re.compile(r"(\w+://)[^\s/@\"']+@")
-_QUERY = re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]+", re.IGNORECASE)
 
 Discreet = Callable[[Any], Any]
 
@@ -25,8 +24,8 @@ def discreet(settings: Settings, *, full: bool) -> Discreet:
     redact = redactor(settings.secrets())
 
     def of_text(text: str) -> str:
-        text = _LOGIN.sub(r"\1***@", redact(text))
-        return text if full else _QUERY.sub(r"\1?…", text)
+        text = without_logins(redact(text))
+        return text if full else without_queries(text)
 
     def of_field(name: str, value: Any) -> Any:
         return "***" if isinstance(value, str) and _SECRET_NAME.search(name) else of(value)

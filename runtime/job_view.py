@@ -9,12 +9,21 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from runtime.delivery import PUT_OFFS, SETTLE_WAITS, read_checkpoint, safe_options
+from runtime.delivery import (
+    PUT_OFFS,
+    SETTLE_WAITS,
+    read_checkpoint,
+    safe_options,
+    whole_number,
+)
 from runtime.queue_state import QueueState, moment, place_of
 
 # BullMQ keeps about 10,000 events of a queue.
 _EVENTS_SEEN = 10_000
 _PAGE = 1_000
+# The app's own data has four levels. Whoever reads a job goes down them by calls of functions.
+_DEEPEST = 100
+_TOO_DEEP = f"(JSON of more than {_DEEPEST} levels)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,9 @@ class JobViews:
             pipe.hgetall(self._queue.key(job_id))
             try:
                 *answers, fields = await pipe.execute()
-            except ResponseError:
+            except ResponseError as error:
+                if "WRONGTYPE" not in str(error):
+                    raise
                 return None  # a key of another kind, such as `events`, or one with a job's parts
         return _view(job_id, place_of(answers), fields) if "name" in fields else None
 
@@ -110,7 +121,7 @@ class JobViews:
         async with self._redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.hget(self._queue.key(job_id), "name")
-            names = await pipe.execute()
+            names = await pipe.execute(raise_on_error=False)
         return [job_id for job_id, found in zip(job_ids, names, strict=True) if found == name]
 
     async def timeline(self, job_id: str) -> list[Happening]:
@@ -131,7 +142,7 @@ def _happening(entry_id: str, fields: Mapping[str, str]) -> Happening:
     at = moment(entry_id.partition("-")[0])
     assert at is not None
     details = {key: value for key, value in fields.items() if key not in {"event", "jobId"}}
-    return Happening(at, fields["event"], details)
+    return Happening(at, fields.get("event", ""), details)
 
 
 def _view(job_id: str, place: str | None, fields: Mapping[str, str]) -> JobView:
@@ -140,16 +151,16 @@ def _view(job_id: str, place: str | None, fields: Mapping[str, str]) -> JobView:
         job_id=job_id,
         name=fields["name"],
         state=state,
-        data=_json(fields.get("data")),
-        progress=_json(fields.get("progress")),
-        returnvalue=_json(fields.get("returnvalue")),
+        data=read_json(fields.get("data")),
+        progress=read_json(fields.get("progress")),
+        returnvalue=read_json(fields.get("returnvalue")),
         failed_reason=fields.get("failedReason"),
-        stacktrace=_strings(_json(fields.get("stacktrace"))),
-        attempts_made=_number(fields.get("atm") or fields.get("attemptsMade")),
-        attempts=_attempts(_json(fields.get("opts"))),
-        stalled=_number(fields.get("stc")),
-        priority=_number(fields.get("priority")),
-        delay_ms=_number(fields.get("delay")),
+        stacktrace=_strings(read_json(fields.get("stacktrace"))),
+        attempts_made=whole_number(fields.get("atm") or fields.get("attemptsMade")),
+        attempts=_attempts(read_json(fields.get("opts"))),
+        stalled=whole_number(fields.get("stc")),
+        priority=whole_number(fields.get("priority")),
+        delay_ms=whole_number(fields.get("delay")),
         worker=fields.get("pb"),
         created_at=moment(fields.get("timestamp")),
         started_at=moment(fields.get("processedOn")),
@@ -169,22 +180,30 @@ def _attempts(options: Any) -> int:
 
 def _waits(fields: Mapping[str, str]) -> dict[str, int]:
     counters = {"stops": "handBacks", "providers": PUT_OFFS, "rows": SETTLE_WAITS}
-    return {word: _number(fields.get(name)) for word, name in counters.items()}
+    return {word: whole_number(fields.get(name)) for word, name in counters.items()}
 
 
-def _json(text: str | None) -> Any:
-    """What cannot be read is shown as it stands."""
-    if text is None:
-        return None
+def read_json(text: str | None) -> Any:
+    """What cannot be read is shown as it stands; what is nested without end is not."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        value = None if text is None else json.loads(text)
+    except RecursionError:
+        return _TOO_DEEP
+    except ValueError:
         return text
+    return value if _is_shallow(value, _DEEPEST) else _TOO_DEEP
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    match value:
+        case dict():
+            inner = cast("dict[str, Any]", value).values()
+        case list():
+            inner = cast("list[Any]", value)
+        case _:
+            return True
+    return levels > 0 and all(_is_shallow(one, levels - 1) for one in inner)
 
 
 def _strings(value: Any) -> list[str]:
     return [str(one) for one in value] if isinstance(value, list) else []  # pyright: ignore
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() else 0

@@ -29,7 +29,12 @@ class QueueEdit:
         self._view = QueueView(redis, settings.queue_name)
 
     async def add(self, job: FollowUp) -> None:
-        """Add a job. Raises NotChanged when its id is taken: BullMQ would drop it in silence."""
+        """Add a job. Raises NotChanged when its id is taken.
+
+        BullMQ would drop it in silence, and write over the queue's own keys, such as `meta`.
+        """
+        if job.job_id in self._queue.keys:
+            raise NotChanged(f"The queue keeps what it needs under {job.job_id}: take another --id")
         there = await self._jobs.get(job.job_id)
         if there is not None:
             raise NotChanged(

@@ -110,5 +110,8 @@ def place_of(answers: Sequence[Any]) -> str | None:
 
 
 def moment(epoch_ms: str | float | None) -> datetime | None:
-    """The moment that a field or score of BullMQ's holds."""
-    return None if epoch_ms is None else datetime.fromtimestamp(float(epoch_ms) / 1000, UTC)
+    """The moment that a field or score of BullMQ's holds; None for what is no moment."""
+    try:
+        return None if epoch_ms is None else datetime.fromtimestamp(float(epoch_ms) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):  # a producer may name any number as its time
+        return None

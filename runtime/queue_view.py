@@ -138,13 +138,13 @@ class QueueView:
         """The job that waits longest of those which a free worker would take."""
         ids = [*await self._firsts(), *await self._redis.lrange(self._key("wait"), -1, -1)]
         since = await self._fields(ids, "timestamp")
-        waiting = [(int(at), job_id) for job_id, at in zip(ids, since, strict=True) if at]
+        moments = zip(ids, map(moment, since), strict=True)
+        waiting = [(at, job_id) for job_id, at in moments if at is not None]
         if not waiting:
             return None
         at, job_id = min(waiting)
         [name] = await self._fields([job_id], "name")
-        found = moment(at)
-        return WaitingJob(job_id, name or "", found) if found else None
+        return WaitingJob(job_id, name or "", at)
 
     async def _firsts(self) -> list[str]:
         """The first job of each priority."""
@@ -171,7 +171,9 @@ class QueueView:
         async with self._redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.hget(self._key(job_id), field)
-            return await pipe.execute()
+            found = await pipe.execute(raise_on_error=False)
+        # An id such as `events` is the name of a key that is no job.
+        return [one if isinstance(one, str) else None for one in found]
 
     async def workers(self) -> list[ConnectedWorker] | None:
         """Those connected now, by name; None where Redis does not tell (`CLIENT LIST`)."""

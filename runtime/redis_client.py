@@ -6,6 +6,7 @@
 import asyncio
 import ssl
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,14 +15,16 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     NoPermissionError,
     RedisError,
+    ResponseError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.settings import Settings
@@ -36,6 +39,8 @@ _WAIT_TIMEOUT_S = BLOCK_S + 5
 _SOCKET_TIMEOUT_S = 10
 # 45 tries, at most 2 s apart, bridge an outage of about 80 s without losing a result.
 _RETRIES = 45
+# After a wait for jobs that broke off: a Redis that ends each of them is not asked all the time.
+_PAUSE_S = 0.5
 
 
 class RedisUnreachable(Exception):
@@ -55,11 +60,13 @@ class Traffic:
     """What went over all clients of this process.
 
     `commands` counts answers that were no errors, those within a transaction too; a script is one.
-    `answered_at` is when Redis last answered, on the monotonic clock in seconds.
+    `answered_at` is when Redis last answered, on the monotonic clock in seconds. `broken` counts
+    the tries that ended without an answer: whether Redis did what it was told is not known then.
     """
 
     commands: int = 0
     answered_at: float = float("-inf")
+    broken: int = 0
 
     def answered(self) -> None:
         """Redis answered a command."""
@@ -68,6 +75,21 @@ class Traffic:
 
 
 TRAFFIC = Traffic()
+
+
+class _CountedRetry(Retry):
+    """Counts the tries that broke. Only Redis's patient clients try again."""
+
+    async def call_with_retry(
+        self, do: Callable[[], Awaitable[Any]], fail: Callable[..., Any], *args: Any, **options: Any
+    ) -> Any:
+        """As the library does."""
+
+        def counted(*what: Any) -> Any:
+            TRAFFIC.broken += 1
+            return fail(*what)
+
+        return await super().call_with_retry(do, counted, *args, **options)
 
 
 class _CountedPipeline(Pipeline):
@@ -176,7 +198,7 @@ class _WaitingClient(_Client):
     async def parse_response(
         self, connection: Connection, command_name: str | bytes, **options: Any
     ) -> Any:
-        """As the library does. An overdue wait counts as one that brought nothing.
+        """As the library does. A wait that is overdue or breaks off brought nothing.
 
         It is not repeated, as the library would: what it waited for may be there by now.
         """
@@ -188,6 +210,10 @@ class _WaitingClient(_Client):
         except RedisTimeoutError:
             # Half-open: the peer went without a word. Other connections are most likely so too.
             await self.worker.begin_anew()
+            return None
+        except RedisConnectionError:
+            # The marker that it waited for may be gone with its answer.
+            await asyncio.sleep(_PAUSE_S)
             return None
         finally:
             connection.socket_timeout = _SOCKET_TIMEOUT_S
@@ -212,17 +238,22 @@ def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
 
 
 def _patience() -> Retry:
-    return Retry(ExponentialWithJitterBackoff(base=0.1, cap=2.0), _RETRIES)
+    return _CountedRetry(ExponentialWithJitterBackoff(base=0.1, cap=2.0), _RETRIES)
 
 
 def connect_briefly(settings: Settings, timeout_s: float = 5.0) -> Redis:
-    """A client that says soon that Redis is away: for a question, not for work. No I/O yet."""
+    """A client that says soon that Redis is away: for a question, not for work. No I/O yet.
+
+    Bytes that are no UTF-8 show as �: one such job must not hide the others.
+    A connection that broke while it was idle is made anew: Redis may close those, and restart.
+    """
     return _Client.from_url(
         settings.redis_address(),
         decode_responses=True,
+        encoding_errors="replace",
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
-        retry=None,
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
 
 
@@ -259,14 +290,29 @@ def explain(settings: Settings, error: Exception) -> RedisUnreachable:
     """What went wrong for people, of an error that a client of this Redis raised."""
     where = address(settings)
     reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    address_set, password_set = _set_by(settings)
     if isinstance(error, AuthenticationError) or "NOAUTH" in reason:
-        message = f"Redis at {where} refused the password; check it in BULLMQ_REDIS_URL"
+        message = f"Redis at {where} refused the password; check it in {password_set}"
         return RedisUnreachable(message, reason=reason, is_final=True)
-    message = (
-        f"Redis at {where} does not answer ({reason}); check that it runs, that the address in "
-        "BULLMQ_REDIS_URL is right (rediss:// for TLS), and that no firewall is in between"
-    )
+    if isinstance(error, ResponseError):
+        message = (
+            f"Redis at {where} refuses the worker ({reason}); check the user's rights and the "
+            f"number of the database in {address_set}"
+        )
+    else:
+        message = (
+            f"Redis at {where} does not answer ({reason}); check that it runs, that the address "
+            f"in {address_set} is right (rediss:// for TLS), and that no firewall is in between"
+        )
     return RedisUnreachable(message, reason=reason, is_final=_is_final(error))
+
+
+def _set_by(settings: Settings) -> tuple[str, str]:
+    """The variables of the address and of the password."""
+    in_parts = {"redis_host", "redis_port", "redis_db", "redis_password"}
+    if settings.redis_url is None and in_parts & settings.model_fields_set:
+        return "REDIS_HOST, REDIS_PORT and REDIS_DB", "REDIS_PASSWORD"
+    return "BULLMQ_REDIS_URL", "BULLMQ_REDIS_URL"
 
 
 def _is_final(error: Exception) -> bool:

@@ -5,7 +5,8 @@
 - An attempt's end is written when Redis is back, however long that takes within reason.
 - A job that BullMQ fails by itself, because it stalled too often, has its rows settled first.
 - A job that comes back to this worker while it still runs here is run once.
-- A job that arrives while the worker stops goes back at once.
+- A job that arrives while the worker stops goes back at once, and so does one whose arrival was
+  lost on the way.
 - A queue that is held back by a limit is asked again when that has passed.
 - An idle worker asks for jobs once, not once for each free place, and waits long for one.
 - The script that ends a job brings the next one.
@@ -18,6 +19,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from bullmq import Job, Worker
@@ -26,11 +28,14 @@ from loguru import logger
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from runtime.delivery import readable, safe_options
+from runtime.arrivals import Arrivals
+from runtime.delivery import DeliveryKey, readable, safe_options, with_whole_numbers
 from runtime.lasting import LastingWrites
 from runtime.lease import Lease
+from runtime.leases import Leases
 from runtime.repeated_error import RepeatedError
-from runtime.scripts import Hold, QueueScripts
+from runtime.scripts import QueueScripts
+from runtime.strays import Strays
 
 # A stalled check that waited longer than this for an answer waited for Redis to come back.
 _PROMPT_S = 5
@@ -38,9 +43,6 @@ _PROMPT_S = 5
 _PAUSE_S = 1.0
 # The library's scripts that end an attempt, and at which place they take the lock's token.
 _ENDS = {"moveToCompleted": 3, "moveToFailed": 3, "moveToDelayed": 3, "retryJob": 2}
-
-DeliveryKey = tuple[str, str]
-"""Job id and token: the library gives jobs that it fetches at the same time one token."""
 
 
 class SafeWorker(Worker):
@@ -67,7 +69,6 @@ class SafeWorker(Worker):
         self.blockingRedisConnection.conn = self.bclient = waiting
         # Else the library would name every connection of the worker's client.
         self._client_name_set = True
-        self.leases: dict[DeliveryKey, Lease] = {}
         self.last_fetch = 0.0
         self.repeated_error = RepeatedError("BullMQ reports")
         self.writes = LastingWrites(scripts, self.repeated_error)
@@ -75,12 +76,13 @@ class SafeWorker(Worker):
         self._frees_id = frees_id
         self._settle_deferred = settle_deferred
         self._deliveries: dict[str, asyncio.Event] = {}
-        self._job_count = 0
+        self._arrivals = Arrivals(scripts)
+        self.strays = Strays(options["connection"], scripts, self.id, self._arrivals)
         self._redis_was_away = False
         self._asking = asyncio.Lock()
         self._next: dict[DeliveryKey, Job] = {}
-        self._extend_locks = self.backend.extendLocks
-        self.backend.extendLocks = self._renew
+        self.leases = Leases(scripts, self.backend.extendLocks)
+        self.backend.extendLocks = self.leases.renew
         for name, token_place in _ENDS.items():
             setattr(self.backend, name, self._lasting(getattr(self.backend, name), token_place))
         self.backend.moveToCompleted = self._fetching_next(self.backend.moveToCompleted)
@@ -96,12 +98,20 @@ class SafeWorker(Worker):
     @property
     def job_count(self) -> int:
         """How many jobs this worker has: at work, or at their end."""
-        return self._job_count
+        return self._arrivals.at_work
+
+    async def stop_taking(self) -> None:
+        """Take no more jobs; what has arrived and is not begun goes back."""
+        # close() would end lock renewal while jobs still run; pause() does not.
+        await self.pause(do_not_wait_active=True)
+        # The main loop sleeps while paused: it would begin with them at close(), and not wait.
+        self._arrivals.hand_back_all()
 
     async def until_idle(self) -> None:
         """Wait until no job is left here."""
         while self._deliveries:
             await next(iter(self._deliveries.values())).wait()
+        await self._arrivals.until_returned()
 
     # -- taking jobs ------------------------------------------------------------------------
 
@@ -115,20 +125,19 @@ class SafeWorker(Worker):
     async def moveToActive(self, token: str) -> Job | None:
         """Also note that Redis answered; what arrives while the worker stops goes back."""
         asked_at = time.monotonic()
-        job = await self._answered(super().moveToActive(token))
+        with self.strays.question(token):
+            job = await self._answered(super().moveToActive(token))
         self.repeated_error.worked()
         return await self._taken(job, token, asked_at)
 
     async def _taken(self, job: Job | None, token: str, asked_at: float) -> Job | None:
         if job is None:
             return None
+        key = str(job.id), token
         if self.paused or self.closing:
-            try:
-                await self._own_scripts.hand_back(str(job.id), token)
-            except (RedisError, OSError) as error:
-                # Its lock runs out, and the stalled check of any worker brings it back.
-                logger.warning("Could not hand back job {}: {}", job.id, error)
+            await self._arrivals.hand_back(key)
             return None
+        self._arrivals.add(key)
         job.locked_at = asked_at  # pyright: ignore
         return job
 
@@ -138,16 +147,18 @@ class SafeWorker(Worker):
         async def and_fetch(job: Job, value: Any, remove: Any, token: str, **_: Any) -> Any:
             asked_at = time.monotonic()
             wants_more = not (self.paused or self.closing)
-            answer = await complete(job, value, remove, token, fetch_next=wants_more)
-            self.last_fetch = time.monotonic()
-            if wants_more and answer["result"]:
-                fields, job_id, limit_until, delay_until = answer["result"]
-                found = await self.nextJobFromJobData(
-                    fields, job_id, limit_until or 0, delay_until or 0, token
-                )
-                following = await self._taken(found, token, asked_at)
-                if following is not None:
-                    self._next[str(job.id), token] = following
+            found: Job | None = None
+            with self.strays.question(token):
+                answer = await complete(job, value, remove, token, fetch_next=wants_more)
+                self.last_fetch = time.monotonic()
+                if wants_more and answer["result"]:
+                    fields, job_id, limit_until, delay_until = answer["result"]
+                    found = await self.nextJobFromJobData(
+                        fields, job_id, limit_until or 0, delay_until or 0, token
+                    )
+            following = await self._taken(found, token, asked_at)
+            if following is not None:
+                self._next[str(job.id), token] = following
             return answer
 
         return and_fetch
@@ -172,6 +183,8 @@ class SafeWorker(Worker):
         self, job_data: dict[str, str] | None = None, *args: Any, **kwargs: Any
     ) -> Job | None:
         """Also read our own fields, and make options safe that would strand the job later."""
+        if job_data is not None:
+            job_data = with_whole_numbers(job_data)
         try:
             job = await super().nextJobFromJobData(job_data, *args, **kwargs)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -199,20 +212,20 @@ class SafeWorker(Worker):
 
     # -- one job ----------------------------------------------------------------------------
 
-    def lease(self, job: Job, token: str, on_loss: Callable[[], None]) -> Lease:
-        """The hold on a job that was just taken, renewed while it is in `leases`."""
-        job_id = str(job.id)
+    def hold(
+        self, job: Job, token: str, on_loss: Callable[[], None]
+    ) -> AbstractContextManager[Lease]:
+        """The hold on a job that was taken, renewed meanwhile."""
         locked_at: float = getattr(job, "locked_at", time.monotonic())
-        lease = Lease(job_id, lambda: self._own_scripts.hold(job_id, token), on_loss, locked_at)
-        self.leases[job_id, token] = lease
-        return lease
+        return self.leases.held((str(job.id), token), locked_at, on_loss)
 
     async def processJob(self, job: Job, token: str) -> Job | None:
         """Run the job, after an older delivery of it here has ended; returns the next one."""
         job_id = str(job.id)
+        if not self._arrivals.begin((job_id, token)):
+            return None
         older, over = self._deliveries.get(job_id), asyncio.Event()
         self._deliveries[job_id] = over
-        self._job_count += 1
         try:
             self.lockManager.track_job(job_id, token, _now_ms())
             if older is not None:
@@ -226,7 +239,7 @@ class SafeWorker(Worker):
                 self.emit("active", following, "waiting")
             return following
         finally:
-            self._job_count -= 1
+            self._arrivals.end((job_id, token))
             over.set()
             if self._deliveries.get(job_id) is over:
                 del self._deliveries[job_id]
@@ -234,7 +247,7 @@ class SafeWorker(Worker):
 
     async def _end_older(self, job: Job, older: asyncio.Event) -> None:
         """End the delivery that runs; what it could still pay for is in the newer's checkpoint."""
-        leases = [lease for lease in self.leases.values() if lease.job_id == job.id]
+        leases = self.leases.of({str(job.id)})
         for lease in leases:
             lease.lose()
         await older.wait()
@@ -264,21 +277,10 @@ class SafeWorker(Worker):
     async def _renew_all(self) -> None:
         held = {job_id: one["token"] for job_id, one in self.lockManager.tracked_jobs.items()}
         if held:
-            lost = await self._renew([*held], [*held.values()], self.opts["lockDuration"])
+            ids, tokens = [*held], [*held.values()]
+            lost = await self.leases.renew(ids, tokens, self.opts["lockDuration"])
             if lost:
                 self.emit("lockRenewalFailed", lost)
-
-    async def _renew(self, job_ids: list[str], tokens: list[str], duration: int) -> list[str]:
-        """Renew locks, or take them again; returns the ids of the jobs that others have."""
-        asked_at = time.monotonic()
-        failed = set(await self._extend_locks(job_ids, tokens, duration))
-        lost: list[str] = []
-        for job_id, token in zip(job_ids, tokens, strict=True):
-            if job_id in failed and await self._own_scripts.hold(job_id, token) is not Hold.OURS:
-                lost.append(job_id)
-            elif (job_id, token) in self.leases:
-                self.leases[job_id, token].confirm(asked_at)
-        return lost
 
     # -- the end of an attempt --------------------------------------------------------------
 

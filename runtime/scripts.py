@@ -34,6 +34,10 @@ class QueueScripts:
         self._hand_back = own_script(redis, "hold.lua", "hand_back.lua")
         self._put_off = own_script(redis, "hold.lua", "put_off.lua")
 
+    def key(self, name: str) -> str:
+        """A key of the queue."""
+        return self._prefix + name
+
     async def hold(self, job_id: str, token: str) -> Hold:
         """Renew the lock, or take it again if it ran out and nobody else has the job."""
         return await self._run(self._check_hold, job_id, token)
@@ -58,9 +62,13 @@ class QueueScripts:
         """Count a way back with a delay; with `failure` the next delivery only fails the job."""
         return await self._run(self._put_off, job_id, token, counter, failure or "")
 
+    async def wake(self) -> None:
+        """Have one of the workers that wait for jobs look for one."""
+        await self._redis.zadd(self.key("marker"), {"0": 0})
+
     async def forget(self, job_id: str, *fields: str) -> None:
         """Remove fields of ours from the job's hash."""
-        await self._redis.hdel(self._prefix + job_id, *fields)
+        await self._redis.hdel(self.key(job_id), *fields)
 
     async def _run(
         self,
@@ -70,7 +78,7 @@ class QueueScripts:
         *more: str | int,
         places: tuple[str, ...] = (),
     ) -> Hold:
-        keys = [self._prefix + name for name in (job_id, "active", "stalled", *places)]
+        keys = [self.key(name) for name in (job_id, "active", "stalled", *places)]
         return Hold(int(await script(keys=keys, args=[job_id, token, LOCK_MS, *more])))
 
 

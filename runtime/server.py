@@ -1,26 +1,43 @@
 """The HTTP endpoints, where HEALTH_PORT is set: listening, serving, and what comes of trouble."""
 
 import asyncio
+import errno
 import ipaddress
 import os
 import socket
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from loguru import logger
 
 from config.settings import Settings
 from runtime.vitals import Vitals
 
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-
 _BACKLOG = 64
+# The variable that is wrong, and what to do about it.
+_ADVICE = {
+    errno.EADDRINUSE: (
+        "HEALTH_PORT",
+        "give each worker of a machine a port of its own, or none (PM2's instances count up from "
+        "HEALTH_PORT)",
+    ),
+    errno.EACCES: ("HEALTH_PORT", "choose a port above 1023, which needs no rights"),
+    errno.EADDRNOTAVAIL: (
+        "HEALTH_HOST",
+        "name an address of this machine: 127.0.0.1 for itself, 0.0.0.0 for others too",
+    ),
+}
 
 
 class CannotListen(Exception):
-    """The endpoints have no port; the message says why and what to do."""
+    """The endpoints have no port; the message says why and what to do.
+
+    `is_taken`: somebody else listens there, be it another worker.
+    """
+
+    def __init__(self, message: str, *, is_taken: bool = False) -> None:
+        super().__init__(message)
+        self.is_taken = is_taken
 
 
 @asynccontextmanager
@@ -29,7 +46,7 @@ async def served(settings: Settings, vitals: Vitals) -> AsyncGenerator[None]:
     if settings.health_port is None:
         yield
         return
-    listening = _listen(settings.health_host, _port(settings.health_port))
+    listening = listen(settings.health_host, _port(settings.health_port))
     _announce(settings, listening)
     serving = asyncio.create_task(_serve(settings, vitals, listening), name="endpoints")
     try:
@@ -46,9 +63,11 @@ def _port(port: int) -> int:
     return port + int(instance) if instance.isdecimal() and len(instance) < 4 else port
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, so that a port that is taken is known before the first job."""
-    where = f"{host}:{port}"
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, so that a port that is taken is known before the first job.
+
+    Raises CannotListen.
+    """
     try:
         [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -63,16 +82,17 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
         listening.close()
-        raise CannotListen(
-            f"HEALTH_PORT: cannot listen on {where} ({_reason(error)}); give each worker of a "
-            "machine a port of its own, or none (PM2's instances count up from HEALTH_PORT)"
-        ) from None
+        raise _refusal(host, port, error) from None
     listening.setblocking(False)
     return listening
 
 
-def _reason(error: Exception) -> str:
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+def _refusal(host: str, port: int, error: Exception) -> CannotListen:
+    number = error.errno if isinstance(error, OSError) else None
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    name, advice = _ADVICE.get(number or 0, ("HEALTH_PORT", "choose another port"))
+    message = f"{name}: cannot listen on {host}:{port} ({reason}); {advice}"
+    return CannotListen(message, is_taken=number == errno.EADDRINUSE)
 
 
 def _announce(settings: Settings, listening: socket.socket) -> None:
@@ -90,42 +110,11 @@ async def _serve(settings: Settings, vitals: Vitals, listening: socket.socket) -
     """Serve until cancelled. Should the server break, jobs go on, and who asks is refused."""
     try:
         from runtime.endpoints import new_app
+        from runtime.http_server import serve
 
         async with new_app(settings, vitals) as app:
-            await _run(app, listening)
+            await serve(app, listening)
     except Exception:
         logger.exception("The endpoints broke: they are away until the worker is started anew")
     finally:
         listening.close()
-
-
-async def _run(app: "Starlette", listening: socket.socket) -> None:
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        """Leaves signals to the worker, and does not wake ten times a second to count requests."""
-
-        @contextmanager
-        def capture_signals(self) -> Generator[None]:
-            yield
-
-        async def main_loop(self) -> None:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                for server in self.servers:
-                    server.close()
-
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        loop="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-    )
-    await Server(config).serve([listening])

@@ -6,9 +6,10 @@
 #   scripts/start-worker.sh [--no-check] [options of worker.py]      such as --env-file .env.product
 #   PYTHON=python3.12 scripts/start-worker.sh
 #
-# Values to set: those of .env.example, in the environment, .env.local or .env.
+# Values to set: those of .env.example, in the environment, .env.local or .env. Paths are those of
+# the checkout, from wherever it is called.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
 readonly LOCK=requirements/worker.txt
 # `make setup` installs all.txt, which holds worker.txt, and leaves the first of these.
@@ -50,6 +51,10 @@ check=yes
 if [[ ${1-} == --no-check ]]; then
     check=no
     shift
+fi
+if [[ ! -f worker.py || ! -f $LOCK ]]; then
+    echo "❌ $PWD is no checkout of the worker: worker.py or $LOCK is missing; clone it anew" >&2
+    exit 1
 fi
 is_installed || install_packages
 # What is wrong stands in its output; it ends with 1 then, and so does this.

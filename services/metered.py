@@ -17,7 +17,10 @@ class MeteredTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Count one request until the head of its answer is there, and its bodies as they flow."""
-        if isinstance(request.stream, httpx.AsyncByteStream):
+        # A redirect that keeps its body brings the stream of the request before it.
+        if isinstance(request.stream, httpx.AsyncByteStream) and not isinstance(
+            request.stream, _Metered
+        ):
             request.stream = _Metered(self._service, "sent", request.stream)
         began, outcome = time.monotonic(), "cancelled"
         try:

@@ -1,14 +1,16 @@
 """This machine: ffmpeg, the folder for work files, the port, and who is told of failures."""
 
 import asyncio
+import os
 import shutil
-import socket
 import tempfile
 from importlib.util import find_spec
+from pathlib import Path
 
 from commands.checks.finding import Finding, failed, ok, warning
 from config.settings import Settings
 from core.errors import PermanentError, RetryableError
+from runtime.server import CannotListen, listen
 from services.ffmpeg import Ffmpeg
 from services.temp_files import PREFIX
 
@@ -34,7 +36,14 @@ async def check_folder() -> list[Finding]:
 
 
 def _folder() -> Finding:
-    folder = tempfile.gettempdir()
+    try:
+        folder = tempfile.gettempdir()
+    except OSError as error:
+        return failed(AREA, str(error), "Make one of them writable, or set TMPDIR to a folder")
+    wanted = os.environ.get("TMPDIR")
+    if wanted and Path(wanted).resolve() != Path(folder).resolve():
+        text = f"TMPDIR={wanted} cannot be written to, so that files go to {folder}"
+        return failed(AREA, text, "Make it writable, or set TMPDIR to a folder that is")
     try:
         with tempfile.TemporaryDirectory(prefix=PREFIX), tempfile.TemporaryFile() as file:
             file.write(b"0")
@@ -55,21 +64,13 @@ async def check_port(settings: Settings) -> list[Finding]:
         return [ok(AREA, "HEALTH_PORT is not set: no HTTP endpoints")]
     where = f"{settings.health_host}:{settings.health_port}"
     try:
-        await asyncio.to_thread(_bind, settings.health_host, settings.health_port)
-    except OSError as error:
-        remedy = "Fine if a worker runs here already; else choose another HEALTH_PORT"
-        return [warning(AREA, f"{where} cannot be listened on ({error.strerror})", remedy)]
+        (await asyncio.to_thread(listen, settings.health_host, settings.health_port)).close()
+    except CannotListen as error:
+        if error.is_taken:
+            remedy = "Fine if a worker runs here already; else choose another HEALTH_PORT"
+            return [warning(AREA, f"{where} is taken", remedy)]
+        return [failed(AREA, str(error))]
     return [ok(AREA, f"{where} is free for the HTTP endpoints")]
-
-
-def _bind(host: str, port: int) -> None:
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    with socket.socket(family, kind, protocol) as probe:
-        # As servers do: what an ended one left behind is no hindrance.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address)
 
 
 async def check_telling(settings: Settings) -> list[Finding]:

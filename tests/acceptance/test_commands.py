@@ -49,7 +49,12 @@ async def test_standard_output_holds_the_answer_alone(site: Site, tmp_path: Path
     assert "\x1b" not in shown  # no colours but on a terminal
     assert json.loads(document.stdout.read())["data"] == {"say": "开始生成分镜图"}
     assert json.loads(checked.stdout.read())["ok"]
-    for process in (table, document, checked):
+    unread = pipes(tmp_path, "--env-file", settings, "stats")
+    await unread.start()
+    unread.stdout.close()  # as `head` does
+    assert await unread.wait(30) == 1
+    assert unread.log.read_text("utf-8") == ""
+    for process in (table, document, checked, unread):
         await process.kill()
 
 

@@ -169,3 +169,42 @@ async def test_half_open_connections_are_noticed(
         await completed(app, 60)
         await completed(app)
         await worker.stop()
+
+
+# In what Redis is sent for a fetch and for an end that fetches: how many keys they name.
+FETCH, END, WAIT = b"\r\n$2\r\n11\r\n", b"\r\n$2\r\n14\r\n", b"BZPOPMIN"
+
+
+async def test_a_job_whose_delivery_was_lost_runs_soon(
+    redis: RedisServer, app: NodeApp, tmp_path: Path
+) -> None:
+    """It is active and nobody's: the stalled check would bring it back after 30 to 60 s."""
+    async with Proxy(redis.port) as proxy:
+        url = f"redis://{LOOPBACK}:{proxy.port}/0"
+        worker = await start_worker({**settings(url), "QUEUE_CONCURRENCY": "1"}, tmp_path)
+        try:
+            await completed(app)  # Redis knows the scripts from now on
+            proxy.lose_answer(FETCH)
+            await completed(app, 10)
+            assert proxy.lost == 1
+
+            await app.pause()
+            both = [await add(app), await add(app)]
+            proxy.lose_answer(END)
+            await app.resume()
+            for job_id in both:
+                await app.wait_for(job_id, "completed", 10)
+            assert proxy.lost == 2
+
+            proxy.lose_answer(WAIT)
+            await completed(app)
+            await completed(app, 10)  # the marker was taken by the answer that is lost
+            assert proxy.lost == 3
+        finally:
+            assert await worker.stop() == 0
+    log = worker.log.read_text("utf-8")
+    assert log.count("The answer that brought job") == 2
+    assert log.count("✅ Completed") == 6
+    async with Redis.from_url(redis.url) as client:
+        marker = await client.zscore(f"bull:{QUEUE}:marker", "0")
+    assert marker == 0, "another worker looks for the job that this one may have been woken for"

@@ -82,11 +82,23 @@ def test_installs_once_checks_and_becomes_the_worker(stub: Path) -> None:
 def test_too_old_a_python_is_told(stub: Path, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
-    for tool in ("bash", "dirname", "env"):
+    for tool in ("bash", "dirname", "env", "readlink"):
         (tools / tool).symlink_to(str(shutil.which(tool)))
     code, said = _run(stub, PATH=str(tools), PYTHON="/bin/false")
     assert (code, said.count("\n")) == (1, 1)
     assert "Python 3.11 or newer is needed" in said
+    assert not (stub / ".venv").exists()
+
+
+def test_a_link_to_it_leads_to_its_checkout(stub: Path, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/start").symlink_to(stub / "scripts/start-worker.sh")
+    (stub / "requirements/worker.txt").unlink()
+    done = subprocess.run(
+        [tmp_path / "bin/start"], cwd="/", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"❌ {stub} is no checkout of the worker")
     assert not (stub / ".venv").exists()
 
 

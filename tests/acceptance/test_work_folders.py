@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
+from tests.support.recordings import USER
 from tests.support.site import Site
+
+
+def _video_without_row(site: Site, number: int) -> dict[str, str]:
+    url = f"{site.vidfab.providers.media_url}/img/{number}.jpg"
+    return {"userId": USER, "videoId": f"temp-{number}", "originalUrl": url}
 
 
 async def test_the_next_worker_removes_what_a_killed_one_left(
@@ -14,13 +19,11 @@ async def test_the_next_worker_removes_what_a_killed_one_left(
     temp = tmp_path / "temp"
     temp.mkdir()
     monkeypatch.setenv("TMPDIR", str(temp))  # the workers inherit it
-    await site.vidfab.providers.control.delay("/ark/*", 30)
+    await site.vidfab.providers.control.delay("/img/*", 30)
     killed, alive = [await site.worker(QUEUE_CONCURRENCY="1") for _ in range(2)]
-    for _ in range(2):
-        supabase = site.vidfab.supabase
-        project = await create_project(supabase, await create_user(supabase), [Shot(1, "A door")])
-        job_id = await enqueue_storyboards(site.app, supabase, project)
-        await site.app.wait_for(job_id, "progress", count=2)
+    for number in range(2):
+        await site.app.add("download_video", _video_without_row(site, number), {"priority": 3})
+    await site.wait_for_requests("/img/*", 2)
     folders = set(temp.iterdir())
     [of_killed] = [one for one in folders if one.name.startswith(f"vidfab-{killed.pid}-")]
     [of_alive] = folders - {of_killed}

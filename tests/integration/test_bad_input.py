@@ -109,7 +109,12 @@ async def test_a_stranger_changes_nothing(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("field", "text"),
-    [("data", "{not json"), ("data", "[" * 100_000 + "]" * 100_000), ("opts", "null")],
+    [
+        ("data", "{not json"),
+        ("data", "[" * 100_000 + "]" * 100_000),
+        ("opts", "null"),
+        ("stc", "once"),
+    ],
 )
 async def test_a_job_that_cannot_be_decoded_fails(site: Site, field: str, text: str) -> None:
     job_id = await site.app.add("no_such_job", {}, {"priority": 2})
@@ -121,6 +126,15 @@ async def test_a_job_that_cannot_be_decoded_fails(site: Site, field: str, text: 
     assert event.name == "failed"
     after = await site.app.add("no_such_job", {}, {"priority": 2})
     assert (await site.finished(after)).state == "failed"
+
+
+async def test_a_job_with_parts_of_a_millisecond_runs(site: Site) -> None:
+    """As Node takes them from `performance.now()`; the library reads whole numbers only."""
+    await site.worker()
+    data = {"userId": USER, "operation": "add"}
+    options = {"priority": 4, "timestamp": 1_700_000_000_000.25, "delay": 1.5}
+    job = await site.ended(await site.app.add("update_quota", data, options))
+    assert (job.state, job.attempts_made) == ("completed", 1)
 
 
 @pytest.mark.parametrize("backoff", [{"type": "fixed", "delay": "20"}, {"type": "own"}, 20])

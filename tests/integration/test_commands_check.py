@@ -1,6 +1,7 @@
 """check: what it finds when all is well, and what it says of each thing that is not."""
 
 import socket
+import tempfile
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -152,8 +153,18 @@ async def test_a_port_in_use_is_pointed_out(vidfab: VidFab) -> None:
     port = str(vidfab.redis.port)
     code, found = await marks(everything(vidfab, HEALTH_PORT=port))
     assert code == 0
-    assert [one["text"].split(" (")[0] for one in found] == [
-        f"{LOOPBACK}:{port} cannot be listened on"
+    assert [one["text"] for one in found] == [f"{LOOPBACK}:{port} is taken"]
+
+
+async def test_a_folder_or_address_that_is_not_used(
+    vidfab: VidFab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/proc")
+    monkeypatch.setattr(tempfile, "tempdir", None)  # forget what was found before
+    found = await failures(everything(vidfab, HEALTH_PORT="9100", HEALTH_HOST="192.0.2.1"))
+    assert [one.split(" (")[0].split(", ")[0] for one in found] == [
+        "Machine: TMPDIR=/proc cannot be written to",
+        "Machine: HEALTH_HOST: cannot listen on 192.0.2.1:9100",
     ]
 
 

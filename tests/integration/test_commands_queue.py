@@ -73,7 +73,7 @@ async def test_an_added_job_may_wait_and_have_its_own_attempts(site: Site, tmp_p
     options = ("--priority", "1", "--attempts", "7", "--delay", "10m")
     added = await asked(site, "enqueue", "va_compose_video", "--data", f"@{file}", *options)
     assert added.code == 0
-    assert "ready in 600 s" in added.out
+    assert "ready in 10 min 0 s" in added.out
     [job] = await site.app.jobs("delayed")
     assert job.id.startswith("va_compose_video_")
     assert (job.priority, job.opts["attempts"], job.delay) == (1, 7, 600_000)
@@ -89,6 +89,8 @@ REFUSALS = (
     (("va_compose_video", "--data", "@/no/such"), "/no/such cannot be read"),
     (("va_compose_video", "--data", GOOD, "--id", "a:b"), "with a colon"),
     (("va_compose_video", "--data", GOOD, "--id", "17"), "that is a number"),
+    (("va_compose_video", "--data", GOOD, "--id", "meta"), "keeps what it needs under meta"),
+    (("va_compose_video", "--data", '{"x": 1e999}'), "--data is not JSON"),
 )
 
 
@@ -98,7 +100,9 @@ async def test_what_the_queue_must_not_hold_is_not_added(site: Site) -> None:
         assert (answer.code, answer.out) == (1, "")
         assert said in answer.err
         assert all(line.startswith("✗ ") for line in answer.err.splitlines())
-    for arguments in (("--priority", "0"), ("--attempts", "x"), ("--delay", "soon")):
+    for arguments in (
+        ("--priority", "0"), ("--attempts", "x"), ("--delay", "soon"), ("--delay", "9" * 20 + "d"),
+    ):  # fmt: skip
         answer = await asked(site, "enqueue", "va_compose_video", "--data", GOOD, *arguments)
         assert answer.code == 2
     assert sum((await site.app.counts()).values()) == 0

@@ -5,7 +5,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 
 import httpx
@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from config.environment import Environment
 from config.settings import Settings, load_settings
 from core import meter
+from runtime import http_server
 from runtime.at_work import AtWork
 from runtime.delivery import Delivery
 from runtime.endpoints import new_app
@@ -240,12 +241,19 @@ async def commands(endpoints: Endpoints) -> int:
     return sum(of["calls"] for name, of in stats.items() if not name.startswith(own))
 
 
+@pytest.fixture
+def access_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uvicorn silences it for the whole process: not for the tests that come after."""
+    log = logging.getLogger("uvicorn.access")
+    monkeypatch.setattr(log, "propagate", log.propagate)
+
+
 async def test_each_instance_of_pm2_has_a_port_of_its_own(
-    endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    endpoints: Endpoints,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    access_log: None,
 ) -> None:
-    # uvicorn silences its access log for the whole process: not for the tests that come after.
-    access_log = logging.getLogger("uvicorn.access")
-    monkeypatch.setattr(access_log, "propagate", access_log.propagate)
     port = free_port()
     settings = endpoints.settings(HEALTH_PORT=str(port))
     async with served(settings, endpoints.vitals):
@@ -262,6 +270,37 @@ async def test_each_instance_of_pm2_has_a_port_of_its_own(
             async with httpx.AsyncClient() as client:
                 await client.get(f"http://{LOOPBACK}:{port + 2}/livez")
     assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
+
+
+async def test_connections_that_ask_nothing_are_closed(
+    endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch, access_log: None
+) -> None:
+    monkeypatch.setattr(http_server, "SILENT_S", 0.3)
+    port = free_port()
+    async with (
+        served(endpoints.settings(HEALTH_PORT=str(port)), endpoints.vitals),
+        httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}") as client,
+    ):
+        assert (await client.get("/livez")).status_code == 200
+        for said in (b"", b"GET /livez HTTP/1.1\r\n"):
+            reader, writer = await asyncio.open_connection(LOOPBACK, port)
+            writer.write(said)
+            async with asyncio.timeout(5):
+                with suppress(ConnectionResetError):
+                    assert await reader.read() == b""
+            writer.close()
+        assert (await client.get("/livez")).status_code == 200
+
+
+async def test_a_connection_that_redis_closed_is_no_outage(endpoints: Endpoints) -> None:
+    """As it does with idle ones where `timeout` is set, and when it is started anew."""
+    client = await endpoints.client()
+    await client.get("/stats")
+    async with Redis.from_url(endpoints.redis.url) as redis:
+        for path in ("/readyz", "/jobs/j1", "/readyz", "/jobs/j1"):
+            await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            TRAFFIC.answered_at = float("-inf")
+            assert (await client.get(path)).status_code in (200, 404), path
 
 
 async def test_redis_commands_are_counted_as_redis_counts_them(endpoints: Endpoints) -> None:

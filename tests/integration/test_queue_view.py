@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 
 from runtime.job_view import JobViews
 from runtime.queue_view import Counts, QueueView
+from tests.support.cli import command
 from tests.support.site import Site
 
 BAD = {"userId": "u1", "projectId": "no uuid"}
@@ -76,3 +77,46 @@ async def test_a_failed_job_tells_its_story(site: Site) -> None:
         workers = await view.workers()
         assert workers is not None
         assert [one.name.startswith("vidfab-") for one in workers] == [True]
+
+
+ODD_TIMES = ("1e300", "nan", "-5", "abc", "12.5", "9" * 5000)
+
+
+async def test_no_job_hides_the_others_however_it_was_written(site: Site) -> None:
+    """Anybody with the address of Redis writes what he likes: all is shown, or counts as none."""
+    await site.app.add("one", {}, {"priority": 3, "jobId": "good"})
+    prefix = f"bull:{site.queue}"
+    settings = site.vidfab.settings(site.queue)
+    deep = "[" * 500 + "]" * 500
+    async with Redis.from_url(site.redis.url) as raw:
+        for at, text in enumerate(ODD_TIMES):
+            fields = {"name": "odd", "timestamp": text, "delay": "9" * 5000, "opts": "[" * 9000}
+            await raw.hset(f"{prefix}:odd{at}", mapping={**fields, "data": deep})
+            await raw.zadd(f"{prefix}:failed", {f"odd{at}": at})
+            await raw.rpush(f"{prefix}:wait", f"odd{at}")
+        await raw.hset(f"{prefix}:bytes", mapping={"name": b"\xff", "data": b'"\xfe"'})
+        # No job at all: the name of the queue's stream of events, and bytes.
+        await raw.zadd(f"{prefix}:failed", {"bytes": 7, "events": 8, b"\xff": 9})
+        await raw.xadd(f"{prefix}:events", {"event": "progress", "jobId": "odd0", "data": deep})
+        await raw.xadd(f"{prefix}:events", {"event": "delayed", "jobId": "odd0", "delay": "9" * 30})
+    stats = await command(settings, "stats", "--json")
+    assert stats.document["jobs"]["odd"] == {"wait": 6, "failed": 6}
+    assert stats.document["oldest_waiting"]["job_id"] == "good"
+    listed = await command(settings, "jobs", "--json")
+    assert len(listed.document["jobs"]) == 7
+    assert (await command(settings, "jobs")).code == 0
+    for arguments in (("odd0",), ("odd0", "--json", "--full")):
+        shown = await command(settings, "job", *arguments)
+        assert (shown.code, "more than 100 levels" in shown.out) == (0, True)
+
+
+async def test_a_long_value_is_cut_unless_it_is_wanted(site: Site) -> None:
+    await site.app.add("one", {"text": "x" * 2**20}, {"priority": 3, "jobId": "long"})
+    settings = site.vidfab.settings(site.queue)
+    shown = await command(settings, "job", "long")
+    assert "more characters: --full" in shown.out
+    assert len(shown.out) < 25_000
+    whole = await command(settings, "job", "long", "--full")
+    assert "x" * 2**20 in whole.out
+    document = (await command(settings, "job", "long", "--json")).document
+    assert document["data"] == {"text": "x" * 2**20}

@@ -1,16 +1,22 @@
-"""A TCP proxy on loopback whose connections can be made half-open."""
+"""A TCP proxy on loopback whose connections can be made half-open, or lose an answer."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Self
 
 from sandbox.processes import LOOPBACK
 
 
 class Proxy:
-    """Forwards to one port. `freeze` is felt by the connections of that moment only."""
+    """Forwards to one port. `freeze` is felt by the connections of that moment only.
+
+    `lost` counts the answers that `lose_answer` held back.
+    """
 
     def __init__(self, port: int) -> None:
         self.port = 0
+        self.lost = 0
+        self._losing: bytes | None = None
         self._target = port
         self._flows: asyncio.Event = _open_flow()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -31,20 +37,39 @@ class Proxy:
         self._flows.clear()
         self._flows = _open_flow()
 
+    def lose_answer(self, request: bytes) -> None:
+        """Of the next request that holds these bytes; its connection breaks."""
+        self._losing = request
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(LOOPBACK, self._target)
         flows = self._flows
-        for source, target in ((reader, back), (there, writer)):
-            task = asyncio.create_task(_forward(source, target, flows))
+        is_lost = asyncio.Event()
+
+        def asked(data: bytes) -> bool:
+            if self._losing is not None and self._losing in data:
+                self._losing = None
+                is_lost.set()
+            return True
+
+        def answered(_: bytes) -> bool:
+            self.lost += is_lost.is_set()
+            return not is_lost.is_set()
+
+        for source, target, may_pass in ((reader, back, asked), (there, writer, answered)):
+            task = asyncio.create_task(_forward(source, target, flows, may_pass))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
 
 async def _forward(
-    source: asyncio.StreamReader, target: asyncio.StreamWriter, flows: asyncio.Event
+    source: asyncio.StreamReader,
+    target: asyncio.StreamWriter,
+    flows: asyncio.Event,
+    may_pass: Callable[[bytes], bool],
 ) -> None:
     try:
-        while data := await source.read(65536):
+        while (data := await source.read(65536)) and may_pass(data):
             await flows.wait()
             target.write(data)
         await flows.wait()

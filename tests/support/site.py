@@ -95,9 +95,13 @@ class Site:
 
     async def wait_for_purchase(self, count: int = 1, timeout_s: float = 15) -> None:
         """Until an image provider was asked for so many pictures."""
+        await self.wait_for_requests("/ark/*", count, timeout_s)
+
+    async def wait_for_requests(self, path: str, count: int, timeout_s: float = 15) -> None:
+        """Until the providers were asked so many times for what a glob matches."""
         asked = self.vidfab.providers.control.requests
         async with asyncio.timeout(timeout_s):
-            while len(await asked("/ark/*")) < count:  # noqa: ASYNC110 (another process)
+            while len(await asked(path)) < count:  # noqa: ASYNC110 (another process)
                 await asyncio.sleep(0.02)
 
     async def wait_for_line(self, process: Process, text: str, timeout_s: float = 10) -> None:

@@ -35,6 +35,16 @@ def test_json_lines_are_flat() -> None:
     assert (line["level"], line["message"], line["job_id"]) == ("INFO", "⏳ 正在生成", "j1")
 
 
+@pytest.mark.parametrize("secret", ["202611", '202611"', "message", '": "x'])
+def test_json_lines_stay_json_whatever_a_secret_is(secret: str) -> None:
+    """One of digits may stand in a number, one with quotes reach out of its text."""
+    with worker_log(LOG_FORMAT="json", REDIS_PASSWORD=secret) as stream:
+        logger.bind(duration_ms=1202611, share=float("nan"), x="y").info("of 202611")
+    line = json.loads(stream.getvalue(), parse_constant=pytest.fail)
+    assert not [value for value in line.values() if secret in str(value)]
+    assert line["x"] == "y"
+
+
 def test_a_jobs_lines_name_it_alike() -> None:
     data = {"userId": "u1", "projectId": "p1", "videoId": "v1", "shotNumber": 3, "prompt": "x"}
     delivery = Delivery("j1", "double", data, attempts_made=1, attempts=3)

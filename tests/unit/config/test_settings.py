@@ -188,3 +188,20 @@ def test_allowed_hosts_are_read_and_checked() -> None:
     assert allowed.address_of("CDN.x", 9000) == "::1"
     [line] = problems(**SUPABASE, DOWNLOAD_ALLOWED_HOSTS="a=1.2.3.4,b=nonsense")
     assert "cannot read the entry 'b=nonsense'" in line
+
+
+def test_what_is_missing_says_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_environment(process={}).looked_in == f"there is no .env.local or .env in {tmp_path}"
+    Path(".env").write_text("A=1\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"SUPABASE_URL: missing \(not in .env\), wants the"):
+        load_settings(environment=read_environment(process={}))
+
+
+def test_a_file_in_another_encoding_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "product.env"
+    file.write_text("SUPABASE_URL=https://x.supabase.co\n", "utf-16")
+    with pytest.raises(ConfigError, match=r"product\.env: not a text in UTF-8; save it as one"):
+        read_environment(file, {})

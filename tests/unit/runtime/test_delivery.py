@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.delivery import read_checkpoint, safe_options
+from runtime.delivery import read_checkpoint, safe_options, with_whole_numbers
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -57,3 +57,12 @@ def test_a_checkpoint_that_is_none(text: str | None) -> None:
 
 def test_a_checkpoint() -> None:
     assert read_checkpoint('{"render": "r1"}') == {"render": "r1"}
+
+
+def test_numbers_that_are_none_count_as_not_given() -> None:
+    raw = {"name": "x", "ats": "2", "timestamp": "1700000000000.75", "delay": "-1.5"}
+    odd = {"stc": "once", "atm": "", "priority": "1e999", "processedOn": "nan"}
+    odd["finishedOn"] = "9" * 5000
+    found = with_whole_numbers({**raw, **odd})
+    assert found == {"name": "x", "ats": "2", "timestamp": "1700000000000", "delay": "-1"}
+    assert with_whole_numbers({"name": "x", "ats": "2"}) == {"name": "x", "ats": "2"}

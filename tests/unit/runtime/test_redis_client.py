@@ -1,10 +1,11 @@
 """What people are told of Redis never holds its password."""
 
 import pytest
+from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError, ResponseError
 
 from config.environment import Environment
 from config.settings import load_settings
-from runtime.redis_client import address
+from runtime.redis_client import address, explain
 
 SUPABASE = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SERVICE_KEY": "sb_secret_1"}
 
@@ -33,3 +34,24 @@ def test_the_password_is_left_out_and_redacted(url: str, shown: str) -> None:
 def test_an_address_in_parts(values: dict[str, str], shown: str) -> None:
     settings = load_settings(environment=Environment({**SUPABASE, **values}, {}))
     assert address(settings) == shown
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "said", "is_final"),
+    [
+        ({}, ConnectionError("refused"), "does not answer (refused)", False),
+        ({}, ConnectionError("refused"), "in BULLMQ_REDIS_URL is right", False),
+        ({"REDIS_HOST": "h"}, ConnectionError("no"), "in REDIS_HOST, REDIS_PORT and", False),
+        ({"REDIS_PASSWORD": "p"}, AuthenticationError("no"), "check it in REDIS_PASSWORD", True),
+        ({"REDIS_URL": "redis://h"}, AuthenticationError("no"), "it in BULLMQ_REDIS_URL", True),
+        ({}, ResponseError("DB index is out of range"), "refuses the worker (DB index", True),
+        ({}, NoPermissionError("no PING"), "check the user's rights", True),
+    ],
+)
+def test_what_is_wrong_and_the_variable_to_look_at(
+    values: dict[str, str], error: Exception, said: str, is_final: bool
+) -> None:
+    settings = load_settings(environment=Environment({**SUPABASE, **values}, {}))
+    found = explain(settings, error)
+    assert said in str(found)
+    assert found.is_final == is_final

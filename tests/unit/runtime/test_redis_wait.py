@@ -9,6 +9,7 @@ from core.alert import Alert
 from runtime import app
 from runtime.alerts import Alerts
 from runtime.redis_wait import delays
+from runtime.vitals import Vitals
 from tests.support.logs import settings_of
 
 
@@ -31,8 +32,8 @@ async def test_a_redis_that_is_long_away_is_told(monkeypatch: pytest.MonkeyPatch
             stop.set()
 
     settings = settings_of(REDIS_URL="redis://:pass-word@127.0.0.1:1/0")
-    answers = app._redis_answers(settings, stop, True, Told([], str, ""))
-    assert not await asyncio.wait_for(answers, 10)
+    life = app.Life(settings, Vitals(), Told([], str, ""), stop)
+    assert await asyncio.wait_for(life.live(wait_for_redis=True), 10) == app.EXIT_OK
     assert [alert.text for alert in told] == [
         "⏳ The worker waits for Redis since its start, 5 minutes ago: redis://127.0.0.1:1/0"
     ]

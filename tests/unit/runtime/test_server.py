@@ -7,7 +7,7 @@ import pytest
 
 from config.environment import Environment
 from config.settings import Settings, load_settings
-from runtime.server import CannotListen, _announce, _listen
+from runtime.server import CannotListen, _announce, listen
 
 
 def settings(**more: str) -> Settings:
@@ -47,9 +47,16 @@ def test_an_open_port_without_a_token_is_warned_of(
 def test_what_is_no_address_is_refused() -> None:
     host = "x" * 64  # longer than a part of a host name may be: no name server is asked
     with pytest.raises(CannotListen, match=f"HEALTH_HOST: got '{host}', wants an address"):
-        _listen(host, 9100)
+        listen(host, 9100)
 
 
 def test_a_port_beyond_the_last_is_refused() -> None:
     with pytest.raises(CannotListen, match=r"HEALTH_PORT: cannot listen on .*:65536"):
-        _listen("127.0.0.1", 65_536)
+        listen("127.0.0.1", 65_536)
+
+
+def test_an_address_of_another_machine_is_no_matter_of_the_port() -> None:
+    with pytest.raises(
+        CannotListen, match=r"^HEALTH_HOST: cannot listen on 192.0.2.1:9100 .*0.0.0"
+    ):
+        listen("192.0.2.1", 9100)

@@ -51,7 +51,8 @@ def test_a_killed_workers_folder_is_removed_but_not_a_living_ones(temp: Path) ->
         assert not folder.exists()
 
 
-@pytest.mark.parametrize("pid", [NOBODY, os.getpid()])  # as pid 1 of a restarted container
+# The second is as pid 1 of a restarted container.
+@pytest.mark.parametrize("pid", [NOBODY, os.getpid()], ids=["nobody", "own"])
 def test_a_recycled_pid_is_another_process(temp: Path, pid: int) -> None:
     folder = a_folder(temp, f"vidfab-{pid}-1-abc_12")
     remove_abandoned()
@@ -72,6 +73,7 @@ def test_a_lock_speaks_for_a_worker_whose_pid_is_not_visible(temp: Path) -> None
 @pytest.mark.parametrize(
     "name",
     ["vidfab-redis-abc", f"vidfab-{NOBODY}", f"vidfab-{NOBODY}-1", f"x-{NOBODY}-1-abc", "vidfab-a"],
+    ids=["word", "pid", "two numbers", "other prefix", "short"],
 )
 def test_what_is_called_otherwise_is_left_alone(temp: Path, name: str) -> None:
     folder = a_folder(temp, name)

@@ -100,6 +100,27 @@ async def test_requests_are_counted_by_their_ends(counted: Counted, settings: Se
     assert ("Vendor", "sent", 4) in counted.moved_
 
 
+class Redirecting(httpx.AsyncBaseTransport):
+    """Sends on what comes to `/there`, with its body."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        assert [chunk async for chunk in request.stream] == [b"1234"]
+        if request.url.path == "/here":
+            return httpx.Response(200)
+        return httpx.Response(307, headers={"location": "/here"})
+
+
+async def test_a_body_that_is_redirected_counts_once_a_request(
+    counted: Counted, settings: Settings
+) -> None:
+    transport = Redirecting()
+    client = new_client(settings, service="Vendor", timeout=httpx.Timeout(5), transport=transport)
+    async with client:
+        await client.post("https://v.example/there", content=b"1234", follow_redirects=True)
+    assert [one for one in counted.moved_ if one[1] == "sent"] == [("Vendor", "sent", 4)] * 2
+
+
 @pytest.mark.parametrize(
     ("error", "result"),
     [

@@ -1,0 +1,28 @@
+"""What is left out of foreign text, and that reading it takes no longer than it is long."""
+
+import time
+
+import pytest
+
+from core.text import without_logins, without_queries
+
+
+def test_signatures_are_left_out_of_every_address() -> None:
+    text = "see https://h.test/a.mp4?X-Sig=1, HTTP://h.test/b#frag and 'https://h.test/c' no? yes"
+    assert without_queries(text) == (
+        "see https://h.test/a.mp4?… HTTP://h.test/b?… and 'https://h.test/c' no? yes"
+    )
+
+
+def test_logins_are_left_out_of_every_address() -> None:
+    text = "redis://:pw@h:1/0, https://user:pw@h.test/b or mail@h.test"
+    assert without_logins(text) == "redis://***@h:1/0, https://***@h.test/b or mail@h.test"
+
+
+@pytest.mark.parametrize("part", ["x", "http://", "https://u", "a://", "x://a", "a.", "://"])
+def test_a_megabyte_made_to_be_slow_is_read_at_once(part: str) -> None:
+    """In quadratic time it would take the best part of an hour, in the worker's own loop."""
+    text = part * (2**20 // len(part))
+    began = time.process_time()
+    assert without_queries(without_logins(text)) == text
+    assert time.process_time() - began < 5
