@@ -16,6 +16,7 @@ from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -27,6 +28,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.settings import Settings
+from runtime.shared_line import SharedLine
 
 # How long one blocking wait for a job lasts. Longer costs fewer commands when idle.
 BLOCK_S = 30
@@ -116,13 +118,82 @@ class _Client(Redis):
         return answer
 
 
+class _WorkingClient(_Client):
+    """Sends its commands over one line, which is made anew when it breaks; pipelines over the pool.
+
+    They are tried again as redis-py does.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._line: SharedLine | None = None
+        self._opening: asyncio.Task[SharedLine] | None = None
+        self._patience = _patience()
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """As the library does."""
+        if NEVER_DECODE in options or EMPTY_RESPONSE in options:  # an answer read in its own way
+            return await super().execute_command(*args, **options)
+        name, *more = args
+        command = (*str(name).split(), *more)  # "CLIENT LIST" is one name
+        answer = await self._patience.call_with_retry(lambda: self._ask(command), _go_on)
+        callback = self.response_callbacks.get(name)
+        options.pop("keys", None)  # for caches
+        return callback(answer, **options) if callback else answer
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Disconnect."""
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._line is not None:
+            await self._line.close()
+        await super().aclose(close_connection_pool)
+
+    async def begin_anew(self) -> None:
+        """Leave the connections there are; what is under way is asked again over a new line."""
+        if self._line is not None:
+            await self._line.close()
+        await self.connection_pool.disconnect(inuse_connections=False)
+
+    async def _ask(self, command: tuple[Any, ...]) -> Any:
+        line = self._line
+        if line is None or not line.is_open:
+            line = await self._opened()
+        return await line.ask(command)
+
+    async def _opened(self) -> SharedLine:
+        """One attempt at a time, for all that wait for it."""
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(_heard)
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> SharedLine:
+        line = SharedLine(
+            self.connection_pool.make_connection(), _SOCKET_TIMEOUT_S, TRAFFIC.answered
+        )
+        await line.open()
+        self._line = line
+        return line
+
+
+def _heard(opening: asyncio.Task[SharedLine]) -> None:
+    """Its error is for those who wait; they may have given up."""
+    if not opening.cancelled():
+        opening.exception()
+
+
+async def _go_on(error: Exception) -> None:
+    """Nothing is to be done for a broken line: who asks next makes a new one."""
+
+
 class _WaitingClient(_Client):
     """Gives the blocking wait more time for its answer than other commands get.
 
-    `worker` is the client whose idle connections are as old as the one that waits.
+    `worker` is the client whose connections are as old as the one that waits.
     """
 
-    worker: Redis
+    worker: _WorkingClient
 
     async def parse_response(
         self, connection: Connection, command_name: str | bytes, **options: Any
@@ -137,8 +208,8 @@ class _WaitingClient(_Client):
         try:
             return await super().parse_response(connection, command_name, **options)
         except RedisTimeoutError:
-            # Half-open: the peer went without a word. Idle connections are most likely so too.
-            await self.worker.connection_pool.disconnect(inuse_connections=False)
+            # Half-open: the peer went without a word. Other connections are most likely so too.
+            await self.worker.begin_anew()
             return None
         except RedisConnectionError:
             # The marker that it waited for may be gone with its answer.
@@ -150,7 +221,7 @@ class _WaitingClient(_Client):
 
 def connect(settings: Settings) -> Redis:
     """A pooled client for the work: it bridges outages. No I/O yet."""
-    return _Client.from_url(settings.redis_address(), **_patient())
+    return _WorkingClient.from_url(settings.redis_address(), **_patient())
 
 
 def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
@@ -161,8 +232,13 @@ def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
     """
     client = _WaitingClient.from_url(settings.redis_address(), client_name=name, **_patient())
     assert isinstance(client, _WaitingClient)
+    assert isinstance(worker, _WorkingClient)
     client.worker = worker
     return client
+
+
+def _patience() -> Retry:
+    return _CountedRetry(ExponentialWithJitterBackoff(base=0.1, cap=2.0), _RETRIES)
 
 
 def connect_briefly(settings: Settings, timeout_s: float = 5.0) -> Redis:
@@ -199,7 +275,7 @@ def _patient() -> dict[str, Any]:
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 0,
-        "retry": _CountedRetry(ExponentialWithJitterBackoff(base=0.1, cap=2.0), _RETRIES),
+        "retry": _patience(),
         "retry_on_error": [BusyLoadingError],
     }
 

@@ -1,0 +1,120 @@
+"""Many commands over one connection to a real Redis, which may break at any time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.connection import Connection
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from config.environment import Environment
+from config.settings import load_settings
+from runtime.redis_client import TRAFFIC, connect
+from runtime.shared_line import SharedLine
+from sandbox.processes import LOOPBACK
+from sandbox.redis import RedisServer
+from tests.support.proxy import Proxy
+
+OTHERS = {"SUPABASE_URL": "http://127.0.0.1:1", "SUPABASE_SERVICE_KEY": "sb_secret_12345678"}
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[RedisServer]:
+    async with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def redis(server: RedisServer) -> AsyncIterator[Redis]:
+    variables = {**OTHERS, "BULLMQ_REDIS_URL": server.url}
+    client = connect(load_settings(environment=Environment(variables, {})))
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def watcher(server: RedisServer) -> AsyncIterator[Redis]:
+    async with Redis.from_url(server.url, decode_responses=True) as client:
+        yield client
+
+
+async def connections(watcher: Redis) -> int:
+    clients = await watcher.client_list()
+    return sum(client["cmd"] != "client|list" for client in clients)
+
+
+async def test_a_thousand_questions_get_their_own_answers_over_one_connection(
+    redis: Redis, watcher: Redis
+) -> None:
+    before, counted = await connections(watcher), TRAFFIC.commands
+    answers = await asyncio.gather(*(redis.echo(f"猫 {number}") for number in range(1000)))
+    assert answers == [f"猫 {number}" for number in range(1000)]
+    assert await connections(watcher) == before + 1
+    assert TRAFFIC.commands - counted == 1000
+
+
+async def test_an_error_is_for_the_one_who_asked(redis: Redis) -> None:
+    await redis.set("text", "x")
+    refused, answer = await asyncio.gather(
+        redis.lpush("text", "y"), redis.get("text"), return_exceptions=True
+    )
+    assert isinstance(refused, ResponseError)
+    assert answer == "x"
+
+
+async def test_who_gives_up_does_not_shift_the_answers(redis: Redis) -> None:
+    given_up = asyncio.create_task(redis.echo("nobody waits"))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(redis.echo(str(number))) for number in range(5)]
+    given_up.cancel()
+    assert await asyncio.gather(*others) == ["0", "1", "2", "3", "4"]
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+
+
+async def test_a_broken_line_is_made_anew_and_nothing_hangs(redis: Redis, watcher: Redis) -> None:
+    await redis.set("count", 0)
+    asked = [asyncio.create_task(redis.get("count")) for _ in range(200)]
+    for _ in range(5):
+        await watcher.client_kill_filter(_type="normal", skipme=True)
+        asked += [asyncio.create_task(redis.get("count")) for _ in range(200)]
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(20):
+        assert set(await asyncio.gather(*asked)) == {"0"}
+
+
+async def test_an_answer_that_does_not_come_ends_the_line(server: RedisServer) -> None:
+    async with Proxy(server.port) as proxy:
+        connection = Connection(host=LOOPBACK, port=proxy.port, decode_responses=True)
+        line = SharedLine(connection, 0.5, lambda: None)
+        await line.open()
+        assert await line.ask(["ECHO", "x"]) == "x"
+        proxy.freeze()
+        asked = [asyncio.create_task(line.ask(["ECHO", str(number)])) for number in range(3)]
+        for one in asked:
+            with pytest.raises(RedisTimeoutError):
+                await one
+        assert not line.is_open
+
+
+async def test_scripts_and_pipelines_work_beside_it(redis: Redis) -> None:
+    script = redis.register_script("return {KEYS[1], ARGV[1]}")
+    assert await script(keys=["k"], args=["v"]) == ["k", "v"]
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.set("p", "1")
+        pipe.get("p")
+        assert await pipe.execute() == [True, "1"]
+    assert (await redis.info("server"))["redis_version"]
+    assert await redis.hgetall("nothing") == {}
+
+
+async def test_a_closed_client_leaves_nobody_waiting(redis: Redis, server: RedisServer) -> None:
+    """The answer that is waited for never comes: only the end of the line does."""
+    await redis.ping()
+    waiting = asyncio.create_task(redis.execute_command("BLPOP", "empty", 5))
+    await asyncio.sleep(0.05)
+    await redis.aclose()
+    async with asyncio.timeout(8):
+        assert await waiting is None  # asked again over a new line, as after every break
