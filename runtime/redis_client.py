@@ -146,13 +146,13 @@ class _WorkingClient(_Client):
         if self._opening is not None:
             self._opening.cancel()
         if self._line is not None:
-            await self._line.close()
+            self._line.close()
         await super().aclose(close_connection_pool)
 
     async def begin_anew(self) -> None:
         """Leave the connections there are; what is under way is asked again over a new line."""
         if self._line is not None:
-            await self._line.close()
+            self._line.close()
         await self.connection_pool.disconnect(inuse_connections=False)
 
     async def _ask(self, command: tuple[Any, ...]) -> Any:

@@ -92,7 +92,7 @@ async def test_an_answer_that_does_not_come_ends_the_line(server: RedisServer) -
         await line.open()
         assert await line.ask(["ECHO", "x"]) == "x"
         proxy.freeze()
-        asked = [asyncio.create_task(line.ask(["ECHO", str(number)])) for number in range(3)]
+        asked = [line.ask(["ECHO", str(number)]) for number in range(3)]
         for one in asked:
             with pytest.raises(RedisTimeoutError):
                 await one
