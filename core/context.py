@@ -23,8 +23,8 @@ class QueueLink(Protocol):
         """The job's lock, as far as writing needs it."""
         ...
 
-    async def send_progress(self, progress: Mapping[str, Any]) -> None:
-        """Publish a progress object. Never raises for a queue that is away."""
+    def report(self, progress: Mapping[str, Any]) -> None:
+        """Publish a progress object, beside the work. Never raises for a queue that is away."""
         ...
 
     async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
@@ -54,7 +54,6 @@ class JobContext(Generic[Services]):
     link: QueueLink
     checkpoint_fields: dict[str, Any] = field(default_factory=dict[str, Any])
     _reported: dict[str, Any] = field(default_factory=dict[str, Any])
-    _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def workdir(self) -> Path:
@@ -70,9 +69,7 @@ class JobContext(Generic[Services]):
         self._reported.clear()
         self._reported.update(progress)
         self.log.info("⏳ Progress: {}% - {}", percent, message)
-        # One after the other: parts of a job report side by side, over several connections.
-        async with self._sending:
-            await self.link.send_progress(progress)
+        self.link.report(progress)
 
     async def checkpoint(self, **fields: Any) -> None:
         """Keep `fields` with the job *before* waiting on what was paid for."""

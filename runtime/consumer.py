@@ -56,7 +56,7 @@ class Consumer:
         self._at_work = at_work
         self._dispatcher = dispatcher
         self._stopping = asyncio.Event()
-        self._grace_over = asyncio.Event()
+        self._grace_over = asyncio.get_running_loop().create_future()
         self._is_all_handed_back = True
         self._running: dict[DeliveryKey, asyncio.Task[Done | Outcome]] = {}
         self._scripts = QueueScripts(redis, settings.queue_name)
@@ -96,7 +96,8 @@ class Consumer:
         await self._worker.stop_taking()
         if self._running:
             await asyncio.wait(self._running.values(), timeout=grace.total_seconds())
-        self._grace_over.set()
+        if not self._grace_over.done():
+            self._grace_over.set_result(None)
         if self._running:
             await asyncio.wait(self._running.values(), timeout=2 * _UNWIND_S)
         # The library's close() waits for what it knew of when it began: some jobs come later.
@@ -132,6 +133,7 @@ class Consumer:
                 await self._keep_checkpoint(link)
             if lease.is_lost:
                 raise DelayedError  # whoever holds the lock now decides about the job
+            await link.events.end()
             return await self._apply(outcome, job, token)
 
     async def _attempt(
@@ -146,7 +148,9 @@ class Consumer:
         try:
             with self._at_work.attempt(delivery, link) as noted:
                 outcome = await self._outcome(attempt)
-                if not link.fence.is_lost:
+                if link.fence.is_lost:
+                    link.events.drop()
+                else:
                     noted.end = end_of(None if isinstance(outcome, Done) else outcome)
             return outcome
         finally:
@@ -182,16 +186,13 @@ class Consumer:
 
     async def _outcome(self, attempt: asyncio.Task[Done | Outcome]) -> Done | Outcome:
         """Wait for the attempt, or until the worker stops and its grace has passed."""
-        out_of_time = asyncio.create_task(self._grace_over.wait())
-        try:
-            # A library whose main loop has ended cancels its jobs, and waits for what they do then.
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({attempt, out_of_time}, return_when=asyncio.FIRST_COMPLETED)
-            if not attempt.done():
-                attempt.cancel()
-                await asyncio.wait({attempt}, timeout=_UNWIND_S)
-        finally:
-            out_of_time.cancel()
+        ends = {attempt, self._grace_over}
+        # A library whose main loop has ended cancels its jobs, and waits for what they do then.
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if not attempt.done():
+            attempt.cancel()
+            await asyncio.wait({attempt}, timeout=_UNWIND_S)
         if not attempt.done() or attempt.cancelled():
             # A CancelledError must never reach the library: it would end its main loop.
             return Return(timedelta(0))

@@ -16,11 +16,12 @@ from core.errors import LockLost
 from core.follow_ups import FollowUp
 from runtime.lease import Lease
 from runtime.new_job import new_job
+from runtime.progress import ProgressStream
 from runtime.scripts import Hold, QueueScripts
 
 
 class JobLink:
-    """The `QueueLink` of one delivery. `progress` is what was last to be sent."""
+    """The `QueueLink` of one delivery. `progress` is what was last reported."""
 
     def __init__(
         self, queue: Any, job: Any, lease: Lease, settings: Settings, scripts: QueueScripts
@@ -34,18 +35,24 @@ class JobLink:
         self._unsaved: str | None = None
         self._saving = asyncio.Lock()
         self.progress: Mapping[str, Any] = {}
+        self.events = ProgressStream(self._publish)
 
     @property
     def fence(self) -> Lease:
         """What is asked before anything is written for the job."""
         return self._lease
 
-    async def send_progress(self, progress: Mapping[str, Any]) -> None:
-        """Publish a progress object; a queue that is away costs the event, not the job."""
+    def report(self, progress: Mapping[str, Any]) -> None:
+        """Publish a progress object soon; a queue that is away costs the event, not the job."""
         self.progress = progress
+        self.events.put(progress)
+
+    async def _publish(self, progress: Mapping[str, Any]) -> None:
         try:
             await self.flush()
             await self._job.updateProgress(dict(progress))
+        except LockLost:
+            return  # the attempt is being stopped
         except (RedisError, OSError, TypeError) as error:  # TypeError: the job was removed
             logger.warning("Progress of job {} was not sent: {}", self._job.id, error)
 

@@ -23,7 +23,7 @@ from config.version import VERSION
 from core.meter import Direction, End, Result
 from runtime.at_work import Attempt
 from runtime.queue_view import Counts
-from runtime.redis_client import TRAFFIC
+from runtime.traffic import TRAFFIC
 from runtime.vitals import Phase, Vitals
 
 _OTHER = "other"

@@ -5,18 +5,13 @@
 
 import asyncio
 import ssl
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
-from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -28,7 +23,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.settings import Settings
-from runtime.shared_line import SharedLine
+from runtime.line_client import LineClient
+from runtime.traffic import CountedClient, CountedRetry
 
 # How long one blocking wait for a job lasts. Longer costs fewer commands when idle.
 BLOCK_S = 30
@@ -55,145 +51,13 @@ class RedisUnreachable(Exception):
         self.is_final = is_final
 
 
-@dataclass(slots=True)
-class Traffic:
-    """What went over all clients of this process.
-
-    `commands` counts answers that were no errors, those within a transaction too; a script is one.
-    `answered_at` is when Redis last answered, on the monotonic clock in seconds. `broken` counts
-    the tries that ended without an answer: whether Redis did what it was told is not known then.
-    """
-
-    commands: int = 0
-    answered_at: float = float("-inf")
-    broken: int = 0
-
-    def answered(self) -> None:
-        """Redis answered a command."""
-        self.commands += 1
-        self.answered_at = time.monotonic()
-
-
-TRAFFIC = Traffic()
-
-
-class _CountedRetry(Retry):
-    """Counts the tries that broke. Only Redis's patient clients try again."""
-
-    async def call_with_retry(
-        self, do: Callable[[], Awaitable[Any]], fail: Callable[..., Any], *args: Any, **options: Any
-    ) -> Any:
-        """As the library does."""
-
-        def counted(*what: Any) -> Any:
-            TRAFFIC.broken += 1
-            return fail(*what)
-
-        return await super().call_with_retry(do, counted, *args, **options)
-
-
-class _CountedPipeline(Pipeline):
-    async def parse_response(
-        self, connection: Connection, command_name: str | bytes, **options: Any
-    ) -> Any:
-        answer = await super().parse_response(connection, command_name, **options)
-        TRAFFIC.answered()
-        return answer
-
-
-class _Client(Redis):
-    """Counts its commands."""
-
-    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
-        """As the library's, counted."""
-        pool, callbacks = self.connection_pool, self.response_callbacks
-        return _CountedPipeline(pool, callbacks, transaction, shard_hint)
-
-    async def parse_response(
-        self, connection: Connection, command_name: str | bytes, **options: Any
-    ) -> Any:
-        """As the library does."""
-        answer = await super().parse_response(connection, command_name, **options)
-        TRAFFIC.answered()
-        return answer
-
-
-class _WorkingClient(_Client):
-    """Sends its commands over one line, which is made anew when it breaks; pipelines over the pool.
-
-    They are tried again as redis-py does.
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._line: SharedLine | None = None
-        self._opening: asyncio.Task[SharedLine] | None = None
-        self._patience = _patience()
-
-    async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """As the library does."""
-        if NEVER_DECODE in options or EMPTY_RESPONSE in options:  # an answer read in its own way
-            return await super().execute_command(*args, **options)
-        name, *more = args
-        command = (*str(name).split(), *more)  # "CLIENT LIST" is one name
-        answer = await self._patience.call_with_retry(lambda: self._ask(command), _go_on)
-        callback = self.response_callbacks.get(name)
-        options.pop("keys", None)  # for caches
-        return callback(answer, **options) if callback else answer
-
-    async def aclose(self, close_connection_pool: bool | None = None) -> None:
-        """Disconnect."""
-        if self._opening is not None:
-            self._opening.cancel()
-        if self._line is not None:
-            self._line.close()
-        await super().aclose(close_connection_pool)
-
-    async def begin_anew(self) -> None:
-        """Leave the connections there are; what is under way is asked again over a new line."""
-        if self._line is not None:
-            self._line.close()
-        await self.connection_pool.disconnect(inuse_connections=False)
-
-    async def _ask(self, command: tuple[Any, ...]) -> Any:
-        line = self._line
-        if line is None or not line.is_open:
-            line = await self._opened()
-        return await line.ask(command)
-
-    async def _opened(self) -> SharedLine:
-        """One attempt at a time, for all that wait for it."""
-        if self._opening is None or self._opening.done():
-            self._opening = asyncio.create_task(self._open())
-            self._opening.add_done_callback(_heard)
-        return await asyncio.shield(self._opening)
-
-    async def _open(self) -> SharedLine:
-        line = SharedLine(
-            self.connection_pool.make_connection(), _SOCKET_TIMEOUT_S, TRAFFIC.answered
-        )
-        await line.open()
-        self._line = line
-        return line
-
-
-def _heard(opening: asyncio.Task[SharedLine]) -> None:
-    """Its error is for those who wait; they may have given up."""
-    if not opening.cancelled():
-        opening.exception()
-
-
-async def _go_on(error: Exception) -> None:
-    """Nothing is to be done for a broken line: who asks next makes a new one."""
-
-
-class _WaitingClient(_Client):
+class _WaitingClient(CountedClient):
     """Gives the blocking wait more time for its answer than other commands get.
 
     `worker` is the client whose connections are as old as the one that waits.
     """
 
-    worker: _WorkingClient
+    worker: LineClient
 
     async def parse_response(
         self, connection: Connection, command_name: str | bytes, **options: Any
@@ -220,8 +84,8 @@ class _WaitingClient(_Client):
 
 
 def connect(settings: Settings) -> Redis:
-    """A pooled client for the work: it bridges outages. No I/O yet."""
-    return _WorkingClient.from_url(settings.redis_address(), **_patient())
+    """A client for the work: it bridges outages. No I/O yet."""
+    return LineClient.from_url(settings.redis_address(), **_patient())
 
 
 def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
@@ -232,13 +96,9 @@ def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
     """
     client = _WaitingClient.from_url(settings.redis_address(), client_name=name, **_patient())
     assert isinstance(client, _WaitingClient)
-    assert isinstance(worker, _WorkingClient)
+    assert isinstance(worker, LineClient)
     client.worker = worker
     return client
-
-
-def _patience() -> Retry:
-    return _CountedRetry(ExponentialWithJitterBackoff(base=0.1, cap=2.0), _RETRIES)
 
 
 def connect_briefly(settings: Settings, timeout_s: float = 5.0) -> Redis:
@@ -247,7 +107,7 @@ def connect_briefly(settings: Settings, timeout_s: float = 5.0) -> Redis:
     Bytes that are no UTF-8 show as �: one such job must not hide the others.
     A connection that broke while it was idle is made anew: Redis may close those, and restart.
     """
-    return _Client.from_url(
+    return CountedClient.from_url(
         settings.redis_address(),
         decode_responses=True,
         encoding_errors="replace",
@@ -275,7 +135,7 @@ def _patient() -> dict[str, Any]:
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 0,
-        "retry": _patience(),
+        "retry": CountedRetry(ExponentialWithJitterBackoff(base=0.1, cap=2.0), _RETRIES),
         "retry_on_error": [BusyLoadingError],
     }
 

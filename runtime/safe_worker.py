@@ -219,7 +219,13 @@ class SafeWorker(Worker):
         locked_at: float = getattr(job, "locked_at", time.monotonic())
         return self.leases.held((str(job.id), token), locked_at, on_loss)
 
-    async def processJob(self, job: Job, token: str) -> Job | None:
+    async def processJob(self, job: Job, token: str) -> None:
+        """Run the job, and each that its predecessor's end brought."""
+        following: Job | None = job
+        while following is not None:
+            following = await self._process_one(following, token)
+
+    async def _process_one(self, job: Job, token: str) -> Job | None:
         """Run the job, after an older delivery of it here has ended; returns the next one."""
         job_id = str(job.id)
         if not self._arrivals.begin((job_id, token)):

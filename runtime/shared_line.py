@@ -28,41 +28,28 @@ _INCOMPLETE = object()
 class SharedLine(asyncio.Protocol):
     """Over a connection of redis-py's that was not used yet: it connects, and is not asked again.
 
-    The line breaks when Redis owes an answer and says nothing for `answer_timeout_s`. `answered` is
-    called for each answer that is no error.
+    It opens by itself after `pause_s`, and takes commands until it is closed. It breaks when Redis
+    owes an answer and says nothing for the connection's `socket_timeout`. `answered` is called for
+    each answer that is no error.
     """
 
     def __init__(
-        self, connection: AbstractConnection, answer_timeout_s: float, answered: Callable[[], None]
+        self, connection: AbstractConnection, answered: Callable[[], None], *, pause_s: float = 0
     ) -> None:
         self._connection: Any = connection
-        self._answer_timeout_s = answer_timeout_s
+        self._answer_timeout_s: float = self._connection.socket_timeout
         self._answered = answered
         self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
         self._unsent: list[bytes] = []
         self._awaited: deque[Reply] = deque()
         self._silent_since = 0.0
         self._clock: asyncio.TimerHandle | None = None
-        self.is_open = False
-
-    async def open(self) -> None:
-        """Connect and log in, once. Raises RedisError or OSError."""
-        self._connection.retry = Retry(NoBackoff(), 0)
-        await self._connection.connect()
-        encoder = self._connection.encoder
-        self._parser = hiredis.Reader(
-            protocolError=InvalidResponse,
-            replyError=self._connection._parser.parse_error,  # the errors of redis-py, by code
-            encoding=encoder.encoding,
-            errors=encoder.encoding_errors,
-            notEnoughData=_INCOMPLETE,
-        )
-        self._transport: asyncio.Transport = self._connection._writer.transport
-        self._transport.set_protocol(self)
-        self.is_open = True
+        self.is_closed = False
+        self._opening = self._loop.create_task(self._open(pause_s))
 
     def ask(self, command: Sequence[Any]) -> Reply:
-        """Send a command over an open line; its answer, or RedisError. Raises DataError."""
+        """Send a command; its answer, or RedisError. Raises DataError."""
         packed = _pack(tuple(command))
         if not self._unsent:
             self._loop.call_soon(self._send)
@@ -75,12 +62,15 @@ class SharedLine(asyncio.Protocol):
 
     def close(self, error: Exception | None = None) -> None:
         """Disconnect. What is not answered fails with `error`, as it does when the line breaks."""
-        if not self.is_open:
+        if self.is_closed:
             return
-        self.is_open = False
+        self.is_closed = True
         if self._clock is not None:
             self._clock.cancel()
-        self._transport.abort()
+        if self._transport is None:
+            self._opening.cancel()
+        else:
+            self._transport.abort()
         self._connection._close()  # without waiting for a stream that is not read any more
         for reply in self._awaited:
             if not reply.done():
@@ -101,12 +91,39 @@ class SharedLine(asyncio.Protocol):
         """Tell all who wait."""
         self.close(RedisConnectionError(str(exc) if exc else "Connection closed by server."))
 
+    async def _open(self, pause_s: float) -> None:
+        """Connect and log in, once."""
+        self._connection.retry = Retry(NoBackoff(), 0)
+        try:
+            await asyncio.sleep(pause_s)
+            await self._connection.connect()
+        except RedisError as error:
+            self.close(error)
+            return
+        except Exception as error:  # whatever it is, those who wait for an answer must hear of it
+            self.close(RedisConnectionError(f"{type(error).__name__}: {error}"))
+            return
+        encoder = self._connection.encoder
+        self._parser = hiredis.Reader(
+            protocolError=InvalidResponse,
+            replyError=self._connection._parser.parse_error,  # the errors of redis-py, by code
+            encoding=encoder.encoding,
+            errors=encoder.encoding_errors,
+            notEnoughData=_INCOMPLETE,
+        )
+        transport: asyncio.Transport = self._connection._writer.transport
+        transport.set_protocol(self)
+        self._transport = transport
+        self._silent_since = self._loop.time()
+        self._send()
+
     def _send(self) -> None:
+        if self._transport is None or self.is_closed or not self._unsent:
+            return
         commands, self._unsent = self._unsent, []
-        if self.is_open:
-            self._transport.write(b"".join(commands))
-            if self._clock is None:
-                self._clock = self._loop.call_later(self._answer_timeout_s, self._look_at_clock)
+        self._transport.write(b"".join(commands))
+        if self._clock is None:
+            self._clock = self._loop.call_later(self._answer_timeout_s, self._look_at_clock)
 
     def _take(self, answer: Any) -> None:
         if isinstance(answer, hiredis.PushNotification) or not self._awaited:

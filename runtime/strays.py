@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from runtime.delivery import DeliveryKey
-from runtime.redis_client import TRAFFIC
 from runtime.scripts import Hold, QueueScripts
+from runtime.traffic import TRAFFIC
 
 # Looked at once, and again: what was sent over the connection that broke may reach a Redis that was
 # frozen after what was sent over the next one.

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from runtime.at_work import AtWork
 from runtime.liveness import LastSigns
-from runtime.redis_client import TRAFFIC
+from runtime.traffic import TRAFFIC
 
 # For how long an answer of Redis stands, to the worker or to a PING.
 _FRESH_S = 3.0

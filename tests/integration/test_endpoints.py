@@ -20,8 +20,9 @@ from runtime.at_work import AtWork
 from runtime.delivery import Delivery
 from runtime.endpoints import new_app
 from runtime.liveness import Signs
-from runtime.redis_client import TRAFFIC, connect_briefly
+from runtime.redis_client import connect_briefly
 from runtime.server import CannotListen, served
+from runtime.traffic import TRAFFIC
 from runtime.vitals import Phase, Vitals
 from sandbox.processes import LOOPBACK, free_port
 from sandbox.redis import RedisServer

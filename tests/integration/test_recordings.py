@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.progress import check_events, check_log
 from tests.support.recordings import PROJECT, Recording, load, row_id
 from tests.support.site import Site
 from tests.support.storyboards import generated, generating, lay_project, step_3_status, storyboards
@@ -97,7 +98,7 @@ async def check_downloads(site: Site, recorded: Recording) -> None:
     """Each follow-up download ran, with the recorded progress and result."""
     for job_id in recorded.did["follow_ups"]:
         await check_end(site, recorded, job_id)
-        assert site.progress(job_id) == recorded.progress(job_id)
+        site.check_progress(job_id, recorded.progress(job_id))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ async def test_generation(site: Site, name: str, shots: int) -> None:
     await site.worker()
 
     await check_end(site, recorded, GENERATION)
-    assert site.progress(GENERATION) == recorded.progress(GENERATION)
+    site.check_progress(GENERATION, recorded.progress(GENERATION))
     await check_downloads(site, recorded)
     await check_follow_ups(site, recorded)
     await check_objects(site, recorded)
@@ -146,10 +147,9 @@ async def test_generation_with_one_shot_refused(site: Site) -> None:
     await check_end(site, recorded, GENERATION)
     found, expected = site.progress(GENERATION), recorded.progress(GENERATION)
     # Which shot ends first is chance, so `processed` on the way is too.
-    assert [(one["percent"], one["message"]) for one in found] == [
-        (one["percent"], one["message"]) for one in expected
-    ]
+    check_events(*([{**one, "processed": 0} for one in some] for some in (found, expected)))
     assert found[-1] == expected[-1]
+    check_log(site.folder, expected)
     await check_downloads(site, recorded)
     await check_follow_ups(site, recorded)
     await check_rows(site, recorded)
@@ -188,7 +188,7 @@ async def test_download(site: Site, name: str) -> None:
     await site.worker()
 
     await check_end(site, recorded, recorded.job_id)
-    assert site.progress(recorded.job_id) == recorded.progress(recorded.job_id)
+    site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
     await check_rows(site, recorded)
     await check_objects(site, recorded)
 
@@ -201,7 +201,7 @@ async def test_download_that_is_done_already(site: Site) -> None:
     await site.worker()
 
     await check_end(site, recorded, recorded.job_id)
-    assert site.progress(recorded.job_id) == recorded.progress(recorded.job_id)
+    site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
     assert await storyboards(site.vidfab) == before
 
 
@@ -228,7 +228,7 @@ async def test_download_that_cannot_succeed(site: Site, name: str, reason: str) 
 
     job = await site.ended(recorded.job_id)
     assert (job.state, job.failed_reason, job.attempts_made) == ("failed", reason, 1)
-    assert site.progress(recorded.job_id) == recorded.progress(recorded.job_id)
+    site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
     await check_rows(site, recorded, but={1: {"error_message": reason}})
 
 
@@ -251,7 +251,7 @@ async def test_batch_download(site: Site) -> None:
 
     await check_end(site, recorded, recorded.job_id)
     await asyncio.gather(*(check_batch_member(site, recorded, number) for number in (1, 2, 5)))
-    assert site.progress(recorded.job_id) == recorded.progress(recorded.job_id)
+    site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
     stored = await storyboards(site.vidfab)
     assert {number: row["storage_status"] for number, row in stored.items()} == {
         1: "completed",

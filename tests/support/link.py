@@ -28,7 +28,7 @@ class RecordingLink:
     checkpoints: list[dict[str, Any]] = field(default_factory=list)
     added: list[FollowUp] = field(default_factory=list)
 
-    async def send_progress(self, progress: Mapping[str, Any]) -> None:
+    def report(self, progress: Mapping[str, Any]) -> None:
         self.progress.append(dict(progress))
 
     async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from sandbox.producer import Event, JobView, NodeApp, Package
 from sandbox.redis import RedisServer
 from sandbox.vidfab import VidFab
 from sandbox.worker_process import start_worker
+from tests.support.progress import check_events, check_log
 
 
 @dataclass(frozen=True)
@@ -112,3 +113,8 @@ class Site:
 
     def progress(self, job_id: str) -> list[dict[str, Any]]:
         return [event.args["data"] for event in self.app.events_of(job_id, "progress")]
+
+    def check_progress(self, job_id: str, reported: list[dict[str, Any]]) -> None:
+        """The job's events are of what it reported, and its log has it all."""
+        check_events(self.progress(job_id), reported)
+        check_log(self.folder, reported)

@@ -1,9 +1,5 @@
 """What a handler's reports become."""
 
-import asyncio
-from collections.abc import Mapping
-from typing import Any
-
 from core.follow_ups import storyboard_download
 from tests.support.link import RecordingLink, context
 
@@ -57,15 +53,3 @@ def test_storyboard_download_is_the_job_the_app_knows() -> None:
         True,
         20,
     )
-
-
-async def test_reports_of_parts_side_by_side_arrive_in_order() -> None:
-    class Slow(RecordingLink):
-        async def send_progress(self, progress: Mapping[str, Any]) -> None:
-            await asyncio.sleep(0.01 if len(self.progress) == 0 else 0)
-            await super().send_progress(progress)
-
-    link = Slow()
-    ctx = context(link)
-    await asyncio.gather(*(ctx.progress(percent, "x") for percent in (10, 20, 30)))
-    assert [one["percent"] for one in link.progress] == [10, 20, 30]

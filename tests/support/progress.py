@@ -1,0 +1,34 @@
+"""What a job shows: each report in the log, and of those the first, the last and four a second."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+Progress = dict[str, Any]
+
+_MARK = "⏳ Progress: "
+_A_SECOND = 4
+
+
+def check_events(found: list[Progress], reported: list[Progress]) -> None:
+    """What was sent of what was reported: in order, the first, the last, and the first four."""
+    assert is_within(found, reported), f"{found} are not among {reported}"
+    assert (found[0], found[-1]) == (reported[0], reported[-1])
+    assert len(found) >= min(len(reported), _A_SECOND)
+
+
+def check_log(folder: Path, reported: list[Progress]) -> None:
+    """Every report stands in the log of a worker that logs into this folder."""
+    logs = [log.read_text("utf-8") for log in folder.glob("worker-*.log")]
+    lines = [f"{one['percent']}% - {one['message']}" for one in reported]
+    assert any(is_within(lines, _reports(log)) for log in logs), f"not in the log: {lines}"
+
+
+def is_within(some: Iterable[Any], of: Iterable[Any]) -> bool:
+    """Whether `some` are `of` with others left out, in the same order."""
+    rest = iter(of)
+    return all(one in rest for one in some)
+
+
+def _reports(log: str) -> list[str]:
+    return [line.partition(_MARK)[2] for line in log.splitlines() if _MARK in line]
