@@ -6,6 +6,8 @@ from typing import Any
 
 from core.job_data import JobResult
 
+_as_json = json.JSONEncoder(allow_nan=False).encode
+
 
 def success(
     result: JobResult, *, duration_ms: int, attempts_made: int, now: datetime | None = None
@@ -18,7 +20,7 @@ def success(
         "retryCount": attempts_made,
         "finishedAt": iso(now or datetime.now(UTC)),
     }
-    json.dumps(envelope, allow_nan=False)
+    _as_json(envelope)
     return envelope
 
 

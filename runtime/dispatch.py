@@ -15,7 +15,7 @@ from core.fence import fenced
 from core.job_data import JobResult, parse
 from core.registry import JobSpec
 from runtime.delivery import Delivery
-from runtime.observe import Observation, job_log
+from runtime.observe import Observation
 from runtime.outcome import Fail, FailLater, Outcome, decide
 from runtime.work_folders import JobFolder
 from services.bundle import Context, Services
@@ -67,7 +67,7 @@ class Dispatcher:
         spec = self._specs.get(delivery.name)
         observation = Observation(delivery, self._tell)
         with fenced(link.fence), JobFolder(self._work_folder) as folder:
-            ctx = self._context(delivery, link, stopping, folder)
+            ctx = self._context(delivery, link, stopping, folder, observation)
             try:
                 return await self._attempt(spec, ctx, delivery, observation)
             except Exception as error:
@@ -78,10 +78,11 @@ class Dispatcher:
     async def settle(self, delivery: Delivery, link: QueueLink, reason: str) -> Fail | FailLater:
         """Put the rows of a job that is to fail into their final state, or say when to."""
         spec = self._specs.get(delivery.name)
+        observation = Observation(delivery, self._tell)
         with fenced(link.fence), JobFolder(self._work_folder) as folder:
-            ctx = self._context(delivery, link, asyncio.Event(), folder)
+            ctx = self._context(delivery, link, asyncio.Event(), folder, observation)
             outcome = await self._failed(spec, ctx, delivery, reason)
-        Observation(delivery, self._tell).ended(outcome, PermanentError(reason))
+        observation.ended(outcome, PermanentError(reason))
         return outcome
 
     async def _after(
@@ -106,14 +107,19 @@ class Dispatcher:
         return FailLater(reason, _SETTLE_WAITS[waits])
 
     def _context(
-        self, delivery: Delivery, link: QueueLink, stopping: asyncio.Event, folder: JobFolder
+        self,
+        delivery: Delivery,
+        link: QueueLink,
+        stopping: asyncio.Event,
+        folder: JobFolder,
+        observation: Observation,
     ) -> Context:
         return JobContext(
             job_id=delivery.job_id,
             name=delivery.name,
             attempt=delivery.attempts_made + 1,
             is_last_attempt=delivery.is_last_attempt,
-            log=job_log(delivery),
+            log=observation.log,
             services=self._services,
             folder=folder.path,
             stopping=stopping,

@@ -3,7 +3,7 @@
 import json
 import time
 from traceback import TracebackException
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from loguru import logger
 
@@ -11,9 +11,6 @@ from core.alert import Alert, Tell, kind_of, shown
 from core.errors import LockLost
 from runtime.delivery import Delivery
 from runtime.outcome import FailLater, Outcome, Retry, Return, is_foreseen
-
-if TYPE_CHECKING:
-    from loguru import Logger
 
 # What of a payload is named, as the lines that people grep for spell it and as JSON fields are.
 _DATA_KEYS = {
@@ -23,16 +20,13 @@ _DATA_KEYS = {
     "shotNumber": "shot_number",
 }
 _THINGS = ("project_id", "video_id", "shot_number")
-
-
-def job_log(delivery: Delivery) -> "Logger":
-    """The log whose JSON lines say which job, attempt and thing they are about."""
-    return logger.bind(**_about(delivery))
+_as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def job_failed(delivery: Delivery, reason: str, error: Exception) -> Alert:
     """That a job failed for good; an error that nobody foresaw brings its traceback."""
-    about = {name: shown(str(value), 200) for name, value in _about(delivery).items()}
+    named = _named(delivery.data)
+    about = {name: shown(str(value), 200) for name, value in _about(delivery, named).items()}
     things = [f"{key.removesuffix('_id')} {about[key]}" for key in _THINGS if key in about]
     where = ", ".join([*things, f"attempt {about['attempt']} of {delivery.attempts}"])
     return Alert(
@@ -45,16 +39,19 @@ def job_failed(delivery: Delivery, reason: str, error: Exception) -> Alert:
 
 
 class Observation:
-    """One attempt at one job, from start to end."""
+    """One attempt at one job, from start to end.
+
+    The JSON lines of its `log` say which job, attempt and thing they are about.
+    """
 
     def __init__(self, delivery: Delivery, tell: Tell) -> None:
         self._name = delivery.name
         self._delivery = delivery
         self._tell = tell
         self._began = time.monotonic()
-        attempt = delivery.attempts_made + 1
-        self._about = {"jobId": delivery.job_id, "attempt": attempt, **_named(delivery.data)}
-        self._log = job_log(delivery)
+        named, attempt = _named(delivery.data), delivery.attempts_made + 1
+        self._about = {"jobId": delivery.job_id, "attempt": attempt, **named}
+        self.log = logger.bind(**_about(delivery, named))
 
     def elapsed_ms(self) -> int:
         """Milliseconds since the attempt was taken up."""
@@ -85,9 +82,11 @@ class Observation:
     ) -> None:
         """Write one line; an error that nobody foresaw brings its traceback."""
         unforeseen = error if error is not None and not is_foreseen(error) else None
-        log = self._log.bind(duration_ms=about["duration"]) if "duration" in about else self._log
-        text = json.dumps(about, ensure_ascii=False, default=str)
-        log.opt(exception=unforeseen).log(level, line, self._name, text)
+        log = self.log.bind(duration_ms=about["duration"]) if "duration" in about else self.log
+        name = self._name
+        log.opt(lazy=True, exception=unforeseen).log(
+            level, line, lambda: name, lambda: _as_json(about)
+        )
 
 
 def _named(data: Any) -> dict[str, Any]:
@@ -99,10 +98,10 @@ def _named(data: Any) -> dict[str, Any]:
     return {key: value for key, value in found if isinstance(value, int | str) and _short(value)}
 
 
-def _about(delivery: Delivery) -> dict[str, int | str]:
-    named = {_DATA_KEYS[key]: value for key, value in _named(delivery.data).items()}
+def _about(delivery: Delivery, named: dict[str, Any]) -> dict[str, int | str]:
+    things = {_DATA_KEYS[key]: value for key, value in named.items()}
     attempt = delivery.attempts_made + 1
-    return {"job_id": delivery.job_id, "job_name": delivery.name, "attempt": attempt, **named}
+    return {"job_id": delivery.job_id, "job_name": delivery.name, "attempt": attempt, **things}
 
 
 def _short(value: int | str) -> bool:
