@@ -3,6 +3,7 @@
 # redis-py types its keyword arguments only in part.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
+import asyncio
 from typing import Any
 
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
@@ -19,13 +20,19 @@ class LineClient(CountedClient):
 
     When the line breaks, what is not answered is asked again over a new one, in the same order: so
     it is as good as sent in that order. How often and with which pauses the client's `retry` says.
+
+    `beside` is a client whose connections are as old as the line: they are left too when it falls
+    silent.
     """
+
+    beside: CountedClient | None = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._line: SharedLine | None = None
         self._breaks = 0
         self._is_closed = False
+        self._leaving: asyncio.Task[None] | None = None
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """As the library does."""
@@ -79,8 +86,12 @@ class LineClient(CountedClient):
         pause_s = self._retry.pause_s(self._breaks) if self._breaks else 0
         self._breaks += 1
         connection = self.connection_pool.make_connection()
-        self._line = SharedLine(connection, self._answered, pause_s=pause_s)
+        self._line = SharedLine(connection, self._answered, self._silent, pause_s=pause_s)
         return self._line
+
+    def _silent(self) -> None:
+        if self.beside is not None:
+            self._leaving = asyncio.create_task(self.beside.connection_pool.disconnect())
 
     def _answered(self) -> None:
         self._breaks = 0

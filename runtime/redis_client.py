@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import asyncio
+import socket
 import ssl
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,12 +28,15 @@ from runtime.line_client import LineClient
 from runtime.traffic import CountedClient, CountedRetry
 
 # How long one blocking wait for a job lasts. Longer costs fewer commands when idle.
-BLOCK_S = 30
+BLOCK_S = 70
 # The answer to that wait comes after up to BLOCK_S: the margin tells slow from dead.
 _WAIT_TIMEOUT_S = BLOCK_S + 5
 # For all other commands: well below the lock of a running job (30 s), so that a lock which is
 # renewed over a dead connection can be renewed again over a new one in time.
 _SOCKET_TIMEOUT_S = 10
+# The kernel asks a silent peer after 30 s and gives it up after 60 s: for a wait that ends nobody
+# else hears of, and so that no firewall forgets an idle connection. Not every system can be told.
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 # 45 tries, at most 2 s apart, bridge an outage of about 80 s without losing a result.
 _RETRIES = 45
 # After a wait for jobs that broke off: a Redis that ends each of them is not asked all the time.
@@ -98,6 +102,7 @@ def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
     assert isinstance(client, _WaitingClient)
     assert isinstance(worker, LineClient)
     client.worker = worker
+    worker.beside = client
     return client
 
 
@@ -134,6 +139,11 @@ def _patient() -> dict[str, Any]:
         "socket_timeout": _SOCKET_TIMEOUT_S,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
+        "socket_keepalive_options": {
+            getattr(socket, name): value
+            for name, value in _KEEPALIVE.items()
+            if hasattr(socket, name)
+        },
         "health_check_interval": 0,
         "retry": CountedRetry(ExponentialWithJitterBackoff(base=0.1, cap=2.0), _RETRIES),
         "retry_on_error": [BusyLoadingError],

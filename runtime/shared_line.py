@@ -29,16 +29,22 @@ class SharedLine(asyncio.Protocol):
     """Over a connection of redis-py's that was not used yet: it connects, and is not asked again.
 
     It opens by itself after `pause_s`, and takes commands until it is closed. It breaks when Redis
-    owes an answer and says nothing for the connection's `socket_timeout`. `answered` is called for
-    each answer that is no error.
+    owes an answer and says nothing for the connection's `socket_timeout`: `silent` is called then,
+    and `answered` for each answer that is no error.
     """
 
     def __init__(
-        self, connection: AbstractConnection, answered: Callable[[], None], *, pause_s: float = 0
+        self,
+        connection: AbstractConnection,
+        answered: Callable[[], None],
+        silent: Callable[[], None],
+        *,
+        pause_s: float = 0,
     ) -> None:
         self._connection: Any = connection
         self._answer_timeout_s: float = self._connection.socket_timeout
         self._answered = answered
+        self._silent = silent
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._unsent: list[bytes] = []
@@ -145,6 +151,7 @@ class SharedLine(asyncio.Protocol):
             return
         left_s = self._silent_since + self._answer_timeout_s - self._loop.time()
         if left_s <= 0:
+            self._silent()
             self.close(RedisTimeoutError("Redis did not answer in time"))
         else:
             self._clock = self._loop.call_later(left_s, self._look_at_clock)

@@ -160,7 +160,10 @@ async def test_a_redis_that_refuses_is_survived(
 async def test_half_open_connections_are_noticed(
     redis: RedisServer, app: NodeApp, tmp_path: Path
 ) -> None:
-    """As when a firewall forgets them: nothing arrives any more, and no end either."""
+    """As when a firewall forgets them: nothing arrives any more, and no end either.
+
+    The next stalled check is the first that waits for an answer, long before the wait for jobs.
+    """
     async with Proxy(redis.port) as proxy:
         worker = await start_worker(settings(f"redis://{LOOPBACK}:{proxy.port}/0"), tmp_path)
         await completed(app)

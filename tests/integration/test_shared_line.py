@@ -92,7 +92,8 @@ async def test_an_answer_that_does_not_come_ends_the_line(server: RedisServer) -
         connection = Connection(
             host=LOOPBACK, port=proxy.port, decode_responses=True, socket_timeout=0.5
         )
-        line = SharedLine(connection, lambda: None)
+        silences: list[bool] = []
+        line = SharedLine(connection, lambda: None, lambda: silences.append(True))
         assert await line.ask(["ECHO", "x"]) == "x"
         proxy.freeze()
         asked: list[Reply] = []
@@ -103,6 +104,7 @@ async def test_an_answer_that_does_not_come_ends_the_line(server: RedisServer) -
             with pytest.raises(RedisTimeoutError):
                 await asyncio.wait_for(one, 0.3)
         assert line.is_closed
+        assert silences == [True]
 
 
 async def test_what_is_asked_again_keeps_its_order(redis: Redis, watcher: Redis) -> None:
