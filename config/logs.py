@@ -81,7 +81,7 @@ def _pretty(record: "Record", *, redact: Redact, in_colour: bool) -> str:
     level = f"{record['level'].name: <8}"
     if in_colour:
         level = f"{_BOLD}{_COLOURS.get(record['level'].name, '')}{level}{_PLAIN}"
-    time = record["time"].strftime("%H:%M:%S.%f")[:-3]
+    time = record["time"].isoformat(timespec="milliseconds")[11:23]
     lines = [f"{time} {level} {_escaped(record['message'])}"]
     if record["exception"] is not None:
         trace = _trace(record["exception"])

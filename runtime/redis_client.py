@@ -136,6 +136,7 @@ async def check(settings: Settings) -> None:
 def _patient() -> dict[str, Any]:
     return {
         "decode_responses": True,
+        "encoding_errors": "replace",  # as Node reads bytes that are no UTF-8
         "socket_timeout": _SOCKET_TIMEOUT_S,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,

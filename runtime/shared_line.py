@@ -86,11 +86,11 @@ class SharedLine(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Give out the answers."""
         self._silent_since = self._loop.time()
+        self._parser.feed(data)
         try:
-            self._parser.feed(data)
-            while (answer := self._parser.gets()) is not _INCOMPLETE:
+            while (answer := self._next_answer()) is not _INCOMPLETE:
                 self._take(answer)
-        except (RedisError, ValueError) as error:  # not of the protocol, or not of the encoding
+        except RedisError as error:  # not of the protocol
             self.close(RedisConnectionError(f"{type(error).__name__}: {error}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -130,6 +130,12 @@ class SharedLine(asyncio.Protocol):
         self._transport.write(b"".join(commands))
         if self._clock is None:
             self._clock = self._loop.call_later(self._answer_timeout_s, self._look_at_clock)
+
+    def _next_answer(self) -> Any:
+        try:
+            return self._parser.gets()
+        except ValueError as error:  # bytes that are not of the encoding: for the one who asked
+            return error
 
     def _take(self, answer: Any) -> None:
         if isinstance(answer, hiredis.PushNotification) or not self._awaited:

@@ -66,6 +66,26 @@ async def test_an_error_is_for_the_one_who_asked(redis: Redis) -> None:
     assert answer == "x"
 
 
+async def test_bytes_that_are_no_text_are_read_as_node_does(redis: Redis, watcher: Redis) -> None:
+    await watcher.set("odd", b"caf\xe9")
+    assert await asyncio.gather(redis.get("odd"), redis.echo("next")) == ["caf\ufffd", "next"]
+
+
+async def test_text_that_cannot_be_decoded_is_an_error_for_the_one_who_asked(
+    server: RedisServer, watcher: Redis
+) -> None:
+    await watcher.set("odd", b"caf\xe9")
+    connection = Connection(
+        host=LOOPBACK, port=server.port, decode_responses=True, socket_timeout=5
+    )
+    line = SharedLine(connection, lambda: None, lambda: None)
+    odd, after = line.ask(["GET", "odd"]), line.ask(["ECHO", "next"])
+    with pytest.raises(UnicodeDecodeError):
+        await odd
+    assert await after == "next"
+    line.close()
+
+
 async def test_who_gives_up_does_not_shift_the_answers(redis: Redis) -> None:
     given_up = asyncio.create_task(redis.echo("nobody waits"))
     await asyncio.sleep(0)
