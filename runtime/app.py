@@ -18,9 +18,9 @@ from core.registry import discover
 from runtime import redis_client
 from runtime.alerts import Alerts, open_alerts
 from runtime.consumer import Consumer
-from runtime.dispatch import Dispatcher
 from runtime.liveness import until_starved
 from runtime.loop_watch import LoopWatch
+from runtime.patient_dispatch import PatientDispatcher
 from runtime.queue_state import QueueState
 from runtime.redis_wait import until_redis_answers
 from runtime.server import CannotListen, served
@@ -69,6 +69,7 @@ class Life:
         self._vitals = vitals
         self._alerts = alerts
         self._stop = stop
+        self._loaded = asyncio.Event()
 
     async def live(self, wait_for_redis: bool) -> int:
         """As `run`. Raises RedisUnreachable."""
@@ -97,7 +98,9 @@ class Life:
     async def _consume(self, services: Services, after_outage: bool) -> int:
         redis = redis_client.connect(self._settings)
         work_folder = WorkFolder()
-        dispatcher = Dispatcher(discover(), services, work_folder.path, self._alerts.tell)
+        dispatcher = PatientDispatcher(
+            discover(), services, work_folder.path, self._alerts.tell, loaded=self._loaded
+        )
         consumer = Consumer(self._settings, redis, dispatcher, self._vitals.at_work)
         loop = await consumer.start(after_outage=after_outage)
         self._vitals.phase = Phase.RUNNING
@@ -154,6 +157,7 @@ class Life:
         except Exception as error:
             what = f"What its jobs need cannot be loaded ({type(error).__name__}: {error})"
             return f"{what}: install requirements/worker.txt anew, and look at SSL_CERT_FILE"
+        self._loaded.set()
         queue = QueueState(redis, self._settings.queue_name)
         return await Watchdog(redis, queue, services, tell=self._alerts.tell).run()
 

@@ -136,7 +136,7 @@ class Services:
 
     async def warm_up(self) -> None:
         """Load what nearly every job needs, so that the first one does not wait for it."""
-        await asyncio.to_thread(_import_http)
+        await asyncio.to_thread(_load_http, self.settings)
         await self.supabase.load()
 
     async def aclose(self) -> None:
@@ -148,10 +148,13 @@ class Services:
                 await service.aclose()
 
 
-def _import_http() -> None:
-    """In a thread, for the event loop's sake. Clients would import httpcore as they are made."""
+def _load_http(settings: Settings) -> None:
+    """What clients would import and read as they are made: in a thread, for the loop's sake."""
     for name in ("services.supabase", "services.downloads"):
         importlib.import_module(name)
+    from services.http import tls_context
+
+    tls_context(settings.ca_file)
 
 
 Context: TypeAlias = JobContext[Services]

@@ -42,7 +42,8 @@ def _imported(log: str) -> set[str]:
 
 
 async def test_a_worker_that_cannot_load_what_jobs_need_ends(site: Site, tmp_path: Path) -> None:
-    """It says so at once: each job would burn its attempts."""
+    """It says so at once, and hands back what it has: each job would burn its attempts."""
+    job_id = await site.app.add("no_such_job", {}, {"priority": 1})
     wrong = tmp_path / "wrong.pem"
     wrong.write_text("no certificate", "utf-8")
     worker = new_worker(site.vidfab.settings(site.queue, SSL_CERT_FILE=str(wrong)), site.folder)
@@ -54,3 +55,6 @@ async def test_a_worker_that_cannot_load_what_jobs_need_ends(site: Site, tmp_pat
     assert said.endswith("install requirements/worker.txt anew, and look at SSL_CERT_FILE")
     assert "✅ Worker stopped gracefully" in log
     assert "Traceback" not in log
+    job = await site.app.job(job_id)
+    assert job is not None
+    assert (job.state, job.attempts_made) == ("prioritized", 0)
