@@ -7,7 +7,7 @@ import signal
 import sys
 from io import TextIOWrapper
 
-from commands.app import app
+from commands.start import plain, start
 
 if __name__ == "__main__":
     # Until the worker listens itself a Ctrl-C just ends it, without a traceback of its imports.
@@ -16,4 +16,8 @@ if __name__ == "__main__":
         # Progress messages are Chinese, whatever the locale of a container is.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if (found := plain(sys.argv[1:])) is not None:
+        sys.exit(start(found.env_file))
+    from commands.app import app
+
     app()

@@ -1,14 +1,12 @@
 """worker.py run: the worker itself."""
 
-import asyncio
-import gc
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from commands.options import EnvFile, new_app
-from config.errors import ConfigError
+from commands.start import start
 
 app = new_app()
 
@@ -48,7 +46,7 @@ def run(
 
         arguments = _arguments(env_file, concurrency, exit_on_no_redis)
         raise typer.Exit(run_watched(arguments, env_file))
-    _run(env_file, concurrency, exit_on_no_redis)
+    raise typer.Exit(start(env_file, concurrency, wait_for_redis=not exit_on_no_redis))
 
 
 def _arguments(env_file: Path | None, concurrency: int | None, exit_on_no_redis: bool) -> list[str]:
@@ -58,32 +56,3 @@ def _arguments(env_file: Path | None, concurrency: int | None, exit_on_no_redis:
         *(["--concurrency", str(concurrency)] if concurrency else []),
         *(["--exit-on-no-redis"] if exit_on_no_redis else []),
     ]
-
-
-def _run(env_file: Path | None, concurrency: int | None, exit_on_no_redis: bool) -> None:
-    from config.log_sources import report_uncaught
-    from config.logs import set_up_logs
-    from config.settings import load_settings
-
-    try:
-        settings = load_settings(env_file)
-    except ConfigError as error:
-        raise _refusal(error) from None
-    if concurrency is not None:
-        settings = settings.model_copy(update={"queue_concurrency": concurrency})
-    set_up_logs(settings)
-    report_uncaught()
-    from runtime.app import run as run_worker
-
-    code = asyncio.run(run_worker(settings, wait_for_redis=not exit_on_no_redis))
-    # What the libraries loaded goes with the process. To look through it for garbage first would
-    # take 0.3 s, and on a busy machine a second, of the time that a stop may take.
-    gc.freeze()
-    raise typer.Exit(code)
-
-
-def _refusal(error: ConfigError) -> typer.Exit:
-    """Say one line for each wrong variable on stderr; exit code 1."""
-    for problem in error.problems:
-        typer.echo(f"❌ Worker startup failed: {problem}", err=True)
-    return typer.Exit(1)

@@ -11,13 +11,14 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from pydantic import (
     AfterValidator,
     AliasChoices,
+    BaseModel,
+    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.addresses import check_dsn, check_webhook, keys_in
 from config.allowed_hosts import AllowedHosts, parse_allowed_hosts
@@ -43,10 +44,10 @@ def _variable(names: str, wants: str, default: Any = ...) -> Any:
     return Field(default, validation_alias=AliasChoices(*names.split()), description=wants)
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The worker's configuration. Secrets never appear in its repr."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     # Redis and the queue
     redis_url: SecretStr | None = _variable(
@@ -187,18 +188,6 @@ class Settings(BaseSettings):
     )
     log_format: Literal["pretty", "json"] = _variable("LOG_FORMAT", "pretty or json", "pretty")
     environment: str = _variable("NODE_ENV", "a word such as production", "development")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read one merged environment only, so that aliases are ranked across all sources."""
-        return (init_settings,)
 
     @field_validator("redis_url")
     @classmethod

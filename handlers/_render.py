@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import (
     HandBack,
@@ -21,15 +21,11 @@ from core.errors import (
 from core.timeline import Timeline
 from services.bundle import Context
 from services.content import Kind
-from services.shotstack import (
-    Rendered,
-    RenderFailed,
-    Rendering,
-    Shotstack,
-    State,
-    UnknownRender,
-)
+from services.renders import Rendered, RenderFailed, Rendering, State, UnknownRender
 from services.transfers import MAX_VIDEO_BYTES
+
+if TYPE_CHECKING:
+    from services.shotstack import Shotstack
 
 # Shotstack takes about 20 s for a minute of video and lets a key ask 300 times a minute.
 _POLL = timedelta(seconds=5)
@@ -62,7 +58,7 @@ class Render:
     """
 
     ctx: Context
-    shotstack: Shotstack
+    shotstack: "Shotstack"
     poll: timedelta = _POLL
     limit: timedelta = _LIMIT
 

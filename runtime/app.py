@@ -18,9 +18,9 @@ from core.registry import discover
 from runtime import redis_client
 from runtime.alerts import Alerts, open_alerts
 from runtime.consumer import Consumer
-from runtime.dispatch import Dispatcher
 from runtime.liveness import until_starved
 from runtime.loop_watch import LoopWatch
+from runtime.patient_dispatch import PatientDispatcher
 from runtime.queue_state import QueueState
 from runtime.redis_wait import until_redis_answers
 from runtime.server import CannotListen, served
@@ -69,6 +69,7 @@ class Life:
         self._vitals = vitals
         self._alerts = alerts
         self._stop = stop
+        self._loaded = asyncio.Event()
 
     async def live(self, wait_for_redis: bool) -> int:
         """As `run`. Raises RedisUnreachable."""
@@ -97,7 +98,9 @@ class Life:
     async def _consume(self, services: Services, after_outage: bool) -> int:
         redis = redis_client.connect(self._settings)
         work_folder = WorkFolder()
-        dispatcher = Dispatcher(discover(), services, work_folder.path, self._alerts.tell)
+        dispatcher = PatientDispatcher(
+            discover(), services, work_folder.path, self._alerts.tell, loaded=self._loaded
+        )
         consumer = Consumer(self._settings, redis, dispatcher, self._vitals.at_work)
         loop = await consumer.start(after_outage=after_outage)
         self._vitals.phase = Phase.RUNNING
@@ -105,44 +108,58 @@ class Life:
         say_ready()
         with LoopWatch(lambda: os._exit(EXIT_STUCK)) as loop_watch:
             self._vitals.lag = loop_watch.largest_lag
-            with _in_background(*self._chores(redis, services)):
-                why = await self._until_over(consumer, loop)
+            with _in_background(asyncio.to_thread(remove_abandoned)):
+                watching = self._until_lacking(redis, services)
+                code, why = await self._until_over(consumer, loop, watching)
             self._say_over(why)
             grace = timedelta(0) if loop.done() else self._settings.shutdown_grace
             is_clean = await consumer.stop(loop, grace)
         await asyncio.to_thread(work_folder.remove)
         if not is_clean:
-            await self._end_hard(EXIT_UNCLEAN if why is None else EXIT_STUCK)
+            await self._end_hard(EXIT_UNCLEAN if why is None else code)
         await redis.aclose()
         logger.info("✅ Worker stopped gracefully")
-        return EXIT_OK if why is None else EXIT_STUCK
+        return code
 
-    def _chores(self, redis: Redis, services: Services) -> tuple[Coroutine[Any, Any, None], ...]:
-        """What goes on beside the jobs."""
-        queue = QueueState(redis, self._settings.queue_name)
-        return (
-            _warm_up(services),
-            Watchdog(redis, queue, services, tell=self._alerts.tell).run(),
-            asyncio.to_thread(remove_abandoned),
-        )
-
-    async def _until_over(self, consumer: Consumer, loop: asyncio.Task[None]) -> str | None:
-        """Until a stop signal, or until a new worker should take over: then the reason."""
+    async def _until_over(
+        self,
+        consumer: Consumer,
+        loop: asyncio.Task[None],
+        until_lacking: Coroutine[Any, Any, str],
+    ) -> tuple[int, str | None]:
+        """Until a stop signal, or until this worker should not go on: the exit code, the reason."""
         ping = partial(redis_client.check, self._settings)
         watching = until_starved(consumer, ping, self._vitals.last_signs)
         starved = asyncio.create_task(watching, name="liveness")
         stopped = asyncio.create_task(self._stop.wait())
-        ends: set[asyncio.Task[Any]] = {loop, starved, stopped}
+        lacking = asyncio.create_task(until_lacking, name="watchdog")
+        ends: set[asyncio.Task[Any]] = {loop, starved, stopped, lacking}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        starved.cancel()
-        stopped.cancel()
+        for task in (starved, stopped, lacking):
+            task.cancel()
         if self._stop.is_set():
-            return None
+            return EXIT_OK, None
+        if lacking.done():
+            return EXIT_STARTUP_FAILED, lacking.result()
         if loop.done():
-            return f"The consumer ended by itself: {_why(loop)}"
+            return EXIT_STUCK, f"The consumer ended by itself: {_why(loop)}"
         if error := starved.exception():
-            return f"The watch over the consumer broke: {error!r}"
-        return "The consumer fetched nothing for five minutes although Redis answers"
+            return EXIT_STUCK, f"The watch over the consumer broke: {error!r}"
+        return EXIT_STUCK, "The consumer fetched nothing for five minutes although Redis answers"
+
+    async def _until_lacking(self, redis: Redis, services: Services) -> str:
+        """Load what nearly every job needs, then watch over projects.
+
+        Ends only when it cannot be loaded: every job would burn its attempts. Says what to do.
+        """
+        try:
+            await services.warm_up()
+        except Exception as error:
+            what = f"What its jobs need cannot be loaded ({type(error).__name__}: {error})"
+            return f"{what}: install requirements/worker.txt anew, and look at SSL_CERT_FILE"
+        self._loaded.set()
+        queue = QueueState(redis, self._settings.queue_name)
+        return await Watchdog(redis, queue, services, tell=self._alerts.tell).run()
 
     def _say_over(self, why: str | None) -> None:
         self._vitals.phase = Phase.STOPPING
@@ -182,13 +199,6 @@ def _why(loop: asyncio.Task[None]) -> str:
     if loop.cancelled():
         return "it was cancelled"
     return str(loop.exception() or "no reason given")
-
-
-async def _warm_up(services: Services) -> None:
-    try:
-        await services.warm_up()
-    except Exception as error:  # the first job will say what is wrong
-        logger.warning("Warming up failed: {}", error)
 
 
 def _announce(settings: Settings) -> None:

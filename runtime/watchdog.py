@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 from loguru import logger
 from redis.asyncio import Redis
@@ -67,7 +68,7 @@ class Watchdog:
         self._now = now
         self._tell = tell
 
-    async def run(self) -> None:
+    async def run(self) -> NoReturn:
         """Work a round every `interval`, the first one now, until cancelled."""
         while True:
             try:

@@ -7,12 +7,15 @@ goes by the download guard.
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import UnsafeUrl
 from core.paths import Bucket, PlainId
 from services.content import HEAD_BYTES, Kind, content_type_of
-from services.downloads import Downloads
-from services.supabase import Supabase
+
+if TYPE_CHECKING:
+    from services.downloads import Downloads
+    from services.supabase import Supabase
 
 # A clip of 15 s in 4K takes some 50 MB.
 MAX_CLIP_BYTES = 500 * 1024 * 1024
@@ -22,7 +25,7 @@ _DEADLINE = timedelta(minutes=5)
 class ClipFiles:
     """Brings clips to this machine."""
 
-    def __init__(self, supabase: Supabase, downloads: Downloads) -> None:
+    def __init__(self, supabase: "Supabase", downloads: "Downloads") -> None:
         self._supabase = supabase
         self._downloads = downloads
 

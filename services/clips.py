@@ -1,11 +1,13 @@
 """Rows of `project_video_clips`: one a shot."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from core.paths import RowId
-from services.supabase import Supabase
+
+if TYPE_CHECKING:
+    from services.supabase import Supabase
 
 _TABLE = "project_video_clips"
 _COLUMNS = (
@@ -51,7 +53,7 @@ class ClipRow(BaseModel):
 class Clips:
     """The clips table."""
 
-    def __init__(self, supabase: Supabase) -> None:
+    def __init__(self, supabase: "Supabase") -> None:
         self._supabase = supabase
 
     async def of_project(self, project_id: RowId) -> list[ClipRow]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import PermanentError, RetryableError
-from services.http import one_line
+from core.text import one_line
 from services.probe import Probed, read_description
 from services.untrusted import Limits, run_untrusted
 

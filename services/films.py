@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.envelope import iso
 from core.errors import RetryableError
 from core.paths import Bucket, final_video
-from services.objects import Upload
 from services.projects import Project
-from services.spool import whole
-from services.supabase import Supabase
-from services.uploads import Uploads
+from services.spool import Upload, whole
+
+if TYPE_CHECKING:
+    from services.supabase import Supabase
+    from services.uploads import Uploads
 
 _TABLE = "video_agent_projects"
 
@@ -56,7 +57,7 @@ class StoredFilm:
 class Films:
     """The final videos of projects."""
 
-    def __init__(self, uploads: Uploads, supabase: Supabase) -> None:
+    def __init__(self, uploads: "Uploads", supabase: "Supabase") -> None:
         self._uploads = uploads
         self._supabase = supabase
 

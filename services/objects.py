@@ -5,7 +5,6 @@ server keeps neither of them before its last byte; what was there under the path
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import httpx
@@ -13,10 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from config.settings import Settings
 from core.errors import ServiceError
-from core.paths import Bucket
 from services.circuit import Circuit
 from services.http import new_client, one_line, transport_error, with_retries
-from services.spool import Spool
+from services.spool import Upload
 from services.supabase import ATTEMPTS, STORAGE, refusal
 
 # Supabase's advice: above it a broken connection costs too much.
@@ -25,26 +23,6 @@ RESUMABLE_ABOVE_BYTES = 6 * 1024 * 1024
 OPERATION = "store the video"
 # A stored object of gigabytes may take minutes to be put together after its last byte.
 _TIMEOUT = httpx.Timeout(60, connect=10, read=300)
-
-
-@dataclass(slots=True)
-class Upload:
-    """One file on its way to `bucket/path`. `sent_bytes` falls when an upload begins anew."""
-
-    spool: Spool
-    bucket: Bucket
-    path: str
-    size_bytes: int
-    content_type: str
-    max_age_s: int = 3600
-    sent_bytes: int = field(default=0, init=False)
-
-    async def body(self, begin: int, end: int) -> AsyncGenerator[bytes]:
-        """The bytes from `begin` to before `end`, counted as sent."""
-        self.sent_bytes = begin
-        async for piece in self.spool.pieces(begin, end):
-            yield piece
-            self.sent_bytes += len(piece)
 
 
 class _Refusal(BaseModel):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from core.envelope import iso
 from core.errors import NotFound, NotOwner
 from core.paths import PlainId, RowId
-from services.supabase import Supabase
+
+if TYPE_CHECKING:
+    from services.supabase import Supabase
 
 _TABLE = "video_agent_projects"
 _COLUMNS = (
@@ -64,7 +66,7 @@ class WaitingProject(BaseModel):
 class Projects:
     """The projects table."""
 
-    def __init__(self, supabase: Supabase) -> None:
+    def __init__(self, supabase: "Supabase") -> None:
         self._supabase = supabase
 
     async def owned(self, project_id: RowId, user_id: PlainId) -> Project:

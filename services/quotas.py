@@ -3,13 +3,15 @@
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from core.errors import NotFound
 from core.paths import RowId
-from services.supabase import Supabase
+
+if TYPE_CHECKING:
+    from services.supabase import Supabase
 
 _VIDEOS = "user_videos"
 _IMAGES = "user_images"
@@ -68,7 +70,7 @@ class Account(BaseModel):
 class Quotas:
     """The quota of a user; of all tables only its own row is written."""
 
-    def __init__(self, supabase: Supabase) -> None:
+    def __init__(self, supabase: "Supabase") -> None:
         self._supabase = supabase
 
     async def account(self, user_id: RowId) -> Account:

@@ -8,17 +8,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
 from services.circuit import Circuit
-from services.clip_status import (
-    ATTEMPTS,
-    TIMEOUT_S,
-    ClipOutcome,
-    Failed,
-    Running,
-    Succeeded,
-    as_segment,
-    ask,
-    unreadable,
-)
+from services.clip_question import ATTEMPTS, TIMEOUT_S, as_segment, ask, unreadable
+from services.clip_status import ClipOutcome, Failed, Running, Succeeded
 from services.http import new_client, one_line, with_retries
 
 _SERVICE = "Seedance"

@@ -1,9 +1,13 @@
 """Rows of `project_shots`: the script's shots."""
 
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ConfigDict
 
 from core.paths import RowId
-from services.supabase import Supabase
+
+if TYPE_CHECKING:
+    from services.supabase import Supabase
 
 
 class _ShotRow(BaseModel):
@@ -16,7 +20,7 @@ class _ShotRow(BaseModel):
 class Shots:
     """The shots table."""
 
-    def __init__(self, supabase: Supabase) -> None:
+    def __init__(self, supabase: "Supabase") -> None:
         self._supabase = supabase
 
     async def seconds(self, project_id: RowId) -> dict[int, int | None]:

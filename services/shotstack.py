@@ -5,7 +5,6 @@ has no size, width or height, and its URL lives 24 h.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -13,10 +12,11 @@ import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
-from core.errors import NotFound, ServiceError
+from core.errors import ServiceError
 from core.meter import bill
 from services.circuit import Circuit
 from services.http import new_client, one_line, service_error, transport_error, with_retries
+from services.renders import Rendered, RenderFailed, Rendering, State, UnknownRender
 
 _SERVICE = "Shotstack"
 _SUBMIT = "render the video"
@@ -25,34 +25,6 @@ _TIMEOUT = httpx.Timeout(30, connect=10)
 _ATTEMPTS = 4
 # A gateway that lost the answer does not stop the render behind it.
 _LOST = frozenset({httpx.codes.BAD_GATEWAY.value, httpx.codes.GATEWAY_TIMEOUT.value})
-
-
-class UnknownRender(NotFound):
-    """Shotstack does not know the render, or no longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """Not ready yet; `stage`: queued, fetching, preprocessing, rendering, saving."""
-
-    stage: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """The film lies at `url`."""
-
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class RenderFailed:
-    """There will be no film."""
-
-    message: str
-
-
-State = Rendering | Rendered | RenderFailed
 
 
 class _Accepted(BaseModel):

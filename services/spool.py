@@ -4,8 +4,11 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+
+from core.paths import Bucket
 
 # Large enough that system calls do not matter, small enough that memory does not either.
 _PIECE_BYTES = 256 * 1024
@@ -66,6 +69,26 @@ class Spool:
         async with self._changed:
             self.received_bytes = received_bytes
             self._changed.notify_all()
+
+
+@dataclass(slots=True)
+class Upload:
+    """One file on its way to `bucket/path`. `sent_bytes` falls when an upload begins anew."""
+
+    spool: Spool
+    bucket: Bucket
+    path: str
+    size_bytes: int
+    content_type: str
+    max_age_s: int = 3600
+    sent_bytes: int = field(default=0, init=False)
+
+    async def body(self, begin: int, end: int) -> AsyncGenerator[bytes]:
+        """The bytes from `begin` to before `end`, counted as sent."""
+        self.sent_bytes = begin
+        async for piece in self.spool.pieces(begin, end):
+            yield piece
+            self.sent_bytes += len(piece)
 
 
 @contextmanager

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from core.envelope import iso
 from core.paths import Bucket, PlainId, RowId, storyboard_image
-from services.supabase import Supabase
+
+if TYPE_CHECKING:
+    from services.supabase import Supabase
 
 _TABLE = "project_storyboards"
 _COLUMNS = "id,project_id,shot_number,is_current,status,storage_status,image_url,image_url_external"
@@ -78,7 +80,7 @@ class StoredPicture:
 class Storyboards:
     """The storyboards table and its folder in the `user-images` bucket."""
 
-    def __init__(self, supabase: Supabase) -> None:
+    def __init__(self, supabase: "Supabase") -> None:
         self._supabase = supabase
 
     async def current(self, project_id: RowId) -> list[StoryboardRow]:

@@ -12,15 +12,16 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.paths import Bucket
 from services.content import Kind, check_video_complete
-from services.downloads import Arriving, Downloads
-from services.objects import Upload
-from services.spool import Spool, spooled
-from services.supabase import Supabase
-from services.uploads import Uploads
+from services.spool import Spool, Upload, spooled
+
+if TYPE_CHECKING:
+    from services.downloads import Arriving, Downloads
+    from services.supabase import Supabase
+    from services.uploads import Uploads
 
 # The limit of the bucket for videos, and of a standard upload.
 MAX_VIDEO_BYTES = 5 * 1024 * 1024 * 1024
@@ -63,7 +64,7 @@ class Transfer:
         done_bytes = self._upload.spool.received_bytes + self._upload.sent_bytes
         return done_bytes * 100 // (2 * self._upload.size_bytes)
 
-    async def upload_of(self, spool: Spool, arriving: Arriving) -> Upload:
+    async def upload_of(self, spool: Spool, arriving: "Arriving") -> Upload:
         """The other half, once the size is known."""
         size = await spool.known_size()
         self._upload = Upload(
@@ -75,7 +76,7 @@ class Transfer:
 class Transfers:
     """Stores videos in the bucket `user-videos`, over what is there."""
 
-    def __init__(self, downloads: Downloads, uploads: Uploads, supabase: Supabase) -> None:
+    def __init__(self, downloads: "Downloads", uploads: "Uploads", supabase: "Supabase") -> None:
         self._downloads = downloads
         self._uploads = uploads
         self._supabase = supabase
@@ -97,11 +98,11 @@ class Transfers:
         url = await self._supabase.public_url(Bucket.VIDEOS, transfer.path)
         return Stored(transfer.spool_file, transfer.path, url, spool.received_bytes)
 
-    async def _send(self, transfer: Transfer, spool: Spool, arriving: Arriving) -> None:
+    async def _send(self, transfer: Transfer, spool: Spool, arriving: "Arriving") -> None:
         await self._uploads.send(await transfer.upload_of(spool, arriving))
 
 
-async def _fill(spool: Spool, arriving: Arriving) -> None:
+async def _fill(spool: Spool, arriving: "Arriving") -> None:
     async for chunk in arriving.chunks:
         await spool.write(chunk)
     await asyncio.to_thread(_check_complete, spool.path, arriving.content_type)
@@ -113,7 +114,7 @@ def _check_complete(file: Path, content_type: str) -> None:
         check_video_complete(stream, content_type)
 
 
-def _type_of(arriving: Arriving) -> str:
+def _type_of(arriving: "Arriving") -> str:
     """As served, if that is a video's type; that the content is a video was seen before."""
     return arriving.served_type if _VIDEO_TYPE.fullmatch(arriving.served_type) else MP4
 

@@ -11,7 +11,8 @@ import httpx
 from core.errors import ServiceError
 from services.circuit import Circuit
 from services.http import with_retries
-from services.objects import OPERATION, RESUMABLE_ABOVE_BYTES, Upload, exchange
+from services.objects import OPERATION, RESUMABLE_ABOVE_BYTES, exchange
+from services.spool import Upload
 from services.supabase import ATTEMPTS
 
 # Supabase takes chunks of exactly this size, but for the last.

@@ -2,7 +2,8 @@
 
 from config.settings import Settings
 from services.circuit import Circuit
-from services.objects import Upload, new_storage_client, send_whole
+from services.objects import new_storage_client, send_whole
+from services.spool import Upload
 from services.tus import Tus
 
 

@@ -11,19 +11,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
 from services.circuit import Circuit
-from services.clip_status import (
-    ATTEMPTS,
-    OPERATION,
-    TIMEOUT_S,
-    ClipOutcome,
-    Failed,
-    Running,
-    Succeeded,
-    as_path,
-    as_segment,
-    ask,
-    unreadable,
-)
+from services.clip_question import ATTEMPTS, TIMEOUT_S, as_path, as_segment, ask, unreadable
+from services.clip_status import OPERATION, ClipOutcome, Failed, Running, Succeeded
 from services.google import Google
 from services.http import new_client, one_line, service_error, transport_error, with_retries
 

@@ -1,13 +1,15 @@
 """Rows of `user_videos`: single videos of a user."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import NotFound, NotOwner
 from core.paths import TEMPORARY, PlainId
-from services.supabase import Supabase
+
+if TYPE_CHECKING:
+    from services.supabase import Supabase
 
 _TABLE = "user_videos"
 _NOT_STORED = "storage_path.is.null,status.in.(generating,downloading,failed)"
@@ -31,7 +33,7 @@ class VideoRow(BaseModel):
 class Videos:
     """The videos table."""
 
-    def __init__(self, supabase: Supabase) -> None:
+    def __init__(self, supabase: "Supabase") -> None:
         self._supabase = supabase
 
     async def owned(self, video_id: PlainId, user_id: PlainId) -> VideoRow | None:

@@ -7,7 +7,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from worker import app
+from commands.app import app
 
 
 def refusal(line: str) -> str:

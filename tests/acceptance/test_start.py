@@ -1,0 +1,60 @@
+"""What a worker loads before it waits for jobs, and what if it cannot load the rest."""
+
+import re
+import sys
+from pathlib import Path
+
+from sandbox.processes import Process, logged
+from sandbox.worker_process import READY, ROOT, new_worker
+from tests.support.site import Site
+
+# Packages that cost some of the start, or would stay in memory for nothing.
+_HEAVY = frozenset(
+    {
+        *("httpx", "httpcore", "h2", "anyio", "stamina"),  # in the background afterwards
+        *("supabase", "postgrest", "storage3", "realtime", "supabase_auth"),
+        *("google", "sentry_sdk", "requests", "urllib3"),
+        *("typer", "click", "rich", "pygments", "pydantic_settings"),
+        *("starlette", "uvicorn", "prometheus_client"),
+    }
+)
+
+
+async def test_nothing_heavy_is_loaded_before_the_worker_waits(site: Site, tmp_path: Path) -> None:
+    settings = tmp_path / "worker.env"
+    # With channels for alerts, which load theirs with the first one.
+    channels = {"SLACK_WEBHOOK_URL": "https://s.example/1", "SENTRY_DSN": "https://k@h.example/4"}
+    lines = site.vidfab.settings(site.queue, **channels).items()
+    settings.write_text("".join(f'{name}="{text}"\n' for name, text in lines), "utf-8")
+    command = [sys.executable, "-X", "importtime", "worker.py", "--env-file", settings]
+    worker = Process(command, tmp_path / "worker.log", cwd=ROOT)
+    await worker.start(logged(worker.log, " postgrest._async.client\n"))
+    assert await worker.stop() == 0
+    before, after = (_imported(part) for part in worker.log.read_text("utf-8").split(READY))
+    assert {"bullmq", "handlers", "services"} <= before
+    assert not before & _HEAVY
+    assert {"httpx", "postgrest"} <= after
+
+
+def _imported(log: str) -> set[str]:
+    """The packages whose modules `-X importtime` names; nested ones are indented."""
+    return set(re.findall(r"\| +([^\s.]+)\S*$", log, re.M))
+
+
+async def test_a_worker_that_cannot_load_what_jobs_need_ends(site: Site, tmp_path: Path) -> None:
+    """It says so at once, and hands back what it has: each job would burn its attempts."""
+    job_id = await site.app.add("no_such_job", {}, {"priority": 1})
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("no certificate", "utf-8")
+    worker = new_worker(site.vidfab.settings(site.queue, SSL_CERT_FILE=str(wrong)), site.folder)
+    await worker.start()
+    assert await worker.wait(10) == 1
+    log = worker.log.read_text("utf-8")
+    [said] = [line for line in log.splitlines() if "CRITICAL" in line]
+    assert "What its jobs need cannot be loaded (SSLError: " in said
+    assert said.endswith("install requirements/worker.txt anew, and look at SSL_CERT_FILE")
+    assert "✅ Worker stopped gracefully" in log
+    assert "Traceback" not in log
+    job = await site.app.job(job_id)
+    assert job is not None
+    assert (job.state, job.attempts_made) == ("prioritized", 0)
