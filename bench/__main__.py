@@ -64,9 +64,10 @@ async def _measured(options: Options) -> list[Figure]:
         async with VidFab(plain=True) as vidfab:
             bench = Bench(vidfab, Path(folder), options.sizes)
             for name in options.sections:
+                _say(f"measuring {name}")
                 began = time.monotonic()
                 figures += await SECTIONS[name](bench)
-                _say(f"{name}: {time.monotonic() - began:.0f} s")
+                _say(f"  took {time.monotonic() - began:.0f} s")
     return figures
 
 

@@ -26,7 +26,7 @@ OPTIONS: Mapping[str, Any] = {
 }
 _POLL_S = 0.1
 # Nothing that is measured keeps the queue as it is for so long.
-_STUCK_S = 120
+_STUCK_S = 300
 _BULK_JOBS = 1_000
 # BullMQ keeps 10,000 events, of which a job writes five.
 _KEPT_EVENTS = 10_000_000
@@ -128,7 +128,7 @@ class Site:
     async def run_alone(self, job: Job) -> None:
         """One job to its end; those that it adds must wait, since the queue is paused."""
         await self.add(job=job)
-        await self._until(lambda left: left.active > 0)
+        await self._until(lambda left: left.waiting == 0)
         await self.app.pause()
         await self._until(lambda left: left.active == 0)
 
@@ -185,7 +185,7 @@ class Site:
         for worker in self.workers:
             if not worker.running:
                 code = worker.returncode
-                raise SandboxError(f"{worker.name} ended with code {code}:\n{worker.log_tail()}")
+                raise SandboxError(f"{worker.name} ended with code {code}:\n{worker.log_tail(10)}")
 
     def _logs(self) -> str:
         """The end of a worker's log, as its file goes with the run."""
