@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.site import Site, first, last
 
 # Long enough that the worker, which learns of the jobs by the resumption, has come to rest.
-_SETTLE_S = 1.0
+_SETTLE_S = 0.5
 
 
 @dataclass(frozen=True)

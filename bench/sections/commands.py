@@ -2,11 +2,11 @@
 
 import asyncio
 import statistics
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import httpx
 
-from bench.commands_sent import counting
+from bench.commands_sent import Count, counting
 from bench.contenders import Contender, python_worker
 from bench.figure import Figure, at_most_of_node, in_turn
 from bench.setup import Bench
@@ -21,56 +21,70 @@ _AFTER_JOB_S = 1.0
 _BETWEEN_VISITS_S = 2 * SETTLE_S
 
 
+@dataclass(frozen=True)
+class Cost:
+    """Commands for one job."""
+
+    alone: float
+    in_burst: float
+
+
 async def measure(bench: Bench) -> list[Figure]:
+    async def python() -> Cost:
+        return await _cost(bench, bench.python)
+
+    async def node() -> Cost:
+        return await _cost(bench, bench.node)
+
+    ours, theirs = await in_turn(bench.rounds, python, node)
     return [
-        await _compared(bench, "commands for a job that comes alone", _alone),
-        await _compared(bench, f"commands a job in {bench.sizes.burst_jobs}", _burst),
+        Figure(
+            "commands for a job that comes alone",
+            "number",
+            [one.alone for one in ours],
+            [one.alone for one in theirs],
+            at_most_of_node(1),
+        ),
+        Figure(
+            f"commands a job in {bench.sizes.burst_jobs}",
+            "number",
+            [one.in_burst for one in ours],
+            [one.in_burst for one in theirs],
+            at_most_of_node(1),
+        ),
         *await _own(bench),
     ]
 
 
-async def _compared(
-    bench: Bench, what: str, cost: Callable[[Bench, Contender], Awaitable[float]]
-) -> Figure:
-    async def python() -> float:
-        return await cost(bench, bench.python)
-
-    async def node() -> float:
-        return await cost(bench, bench.node)
-
-    ours, theirs = await in_turn(bench.rounds, python, node)
-    return Figure(what, "number", ours, theirs, at_most_of_node(1))
-
-
-async def _alone(bench: Bench, contender: Contender) -> float:
-    """The median of some jobs, each added when the worker has come to rest."""
-    found: list[int] = []
+async def _cost(bench: Bench, contender: Contender) -> Cost:
     async with Site(contender) as site, counting(site.redis) as count:
         await site.start_worker()
-        for _ in range(bench.sizes.single_jobs):
-            count.clear()
-            await site.add()
-            await site.drain()
-            await asyncio.sleep(_AFTER_JOB_S)
-            found.append(count.total())
+        alone = await _alone(site, count, bench.sizes.single_jobs)
+        return Cost(alone, await _burst(site, count, bench.sizes.burst_jobs))
+
+
+async def _alone(site: Site, count: Count, jobs: int) -> float:
+    """The median of some jobs, each added when the worker has come to rest."""
+    found: list[int] = []
+    for _ in range(jobs):
+        count.clear()
+        await site.add()
+        await site.drain()
+        await asyncio.sleep(_AFTER_JOB_S)
+        found.append(count.total())
     return statistics.median(found)
 
 
-async def _burst(bench: Bench, contender: Contender) -> float:
+async def _burst(site: Site, count: Count, jobs: int) -> float:
     """Of jobs that wait together."""
-    number = bench.sizes.burst_jobs
-    async with Site(contender) as site, counting(site.redis) as count:
-        await site.start_worker()
-        await site.add()  # loads the scripts, once in a worker's life
-        await site.drain()
-        await site.app.pause()
-        await site.add_many(number)
-        await asyncio.sleep(_AFTER_JOB_S)
-        count.clear()
-        await site.app.resume()
-        await site.drain()
-        await asyncio.sleep(_AFTER_JOB_S)
-        return count.total() / number
+    await site.app.pause()
+    await site.add_many(jobs)
+    await asyncio.sleep(_AFTER_JOB_S)
+    count.clear()
+    await site.app.resume()
+    await site.drain()
+    await asyncio.sleep(_AFTER_JOB_S)
+    return count.total() / jobs
 
 
 async def _own(bench: Bench) -> list[Figure]:
@@ -79,8 +93,8 @@ async def _own(bench: Bench) -> list[Figure]:
     return [
         Figure(storyboards, "number", [await _storyboards(bench)]),
         *[
-            Figure(f"commands for a GET of {path}", "number", [await _visit(bench, path)])
-            for path in _PATHS
+            Figure(f"commands for a GET of {path}", "number", [cost])
+            for path, cost in zip(_PATHS, await _visits(bench), strict=True)
         ],
     ]
 
@@ -98,18 +112,21 @@ async def _storyboards(bench: Bench) -> float:
         return count.total()
 
 
-async def _visit(bench: Bench, path: str) -> float:
+async def _visits(bench: Bench) -> list[float]:
+    """For each path, after a first visit, which also connects and loads what it needs."""
     port = free_port()
     worker = python_worker(bench.vidfab, bench.folder, HEALTH_PORT=str(port))
+    found: list[float] = []
     async with (
         Site(worker) as site,
         counting(site.redis) as count,
         httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", trust_env=False) as client,
     ):
         await site.start_worker()
-        for _ in range(2):  # the first one also connects
+        for path in (one for one in _PATHS for _ in range(2)):
             await asyncio.sleep(_BETWEEN_VISITS_S)
             count.clear()
             (await client.get(path)).raise_for_status()
-        await asyncio.sleep(_AFTER_JOB_S)
-        return count.total()
+            await asyncio.sleep(_AFTER_JOB_S)
+            found.append(count.total())
+    return found[1::2]
