@@ -7,7 +7,8 @@ from typing import Literal, TypeVar
 
 Unit = Literal["s", "ms", "MiB", "jobs/s", "µs", "×", "number"]
 
-_DECIMALS: dict[Unit, int] = {"s": 2, "ms": 1, "number": 1, "×": 2}
+_DECIMALS: dict[Unit, int] = {"s": 2, "ms": 1, "number": 2, "×": 2}
+_RATIO_DECIMALS = 2
 
 T = TypeVar("T")
 
@@ -20,8 +21,10 @@ class Goal:
     at_least: bool = False
     of_node: bool = False
 
-    def reached(self, value: float) -> bool:
-        return value >= self.bound if self.at_least else value <= self.bound
+    def reached(self, value: float, decimals: int) -> bool:
+        """As the table shows the value: to so many decimals."""
+        shown = round(value, decimals)
+        return shown >= self.bound if self.at_least else shown <= self.bound
 
 
 def at_most(bound: float) -> Goal:
@@ -62,7 +65,7 @@ class Figure:
             self.what,
             _samples(self.python, self.unit),
             _samples(self.node, self.unit),
-            "" if self.ratio is None else f"{self.ratio:.2f}",
+            "" if self.ratio is None else f"{self.ratio:.{_RATIO_DECIMALS}f}",
             self._wanted(),
             self._verdict(),
             self.over or counted(len(self.python), "round"),
@@ -82,7 +85,8 @@ class Figure:
         value = self.ratio if self.goal.of_node else statistics.median(self.python)
         if value is None:
             return "not measured"
-        return "reached" if self.goal.reached(value) else "**short**"
+        decimals = _RATIO_DECIMALS if self.goal.of_node else _DECIMALS.get(self.unit, 0)
+        return "reached" if self.goal.reached(value, decimals) else "**short**"
 
 
 HEAD = ["figure", "this worker", "Node's", "ratio", "goal", "", "over"]

@@ -22,6 +22,8 @@ async def machine() -> dict[str, str]:
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "processor": f"{os.cpu_count()} cores, {_processor()}",
         "memory": f"{psutil.virtual_memory().total / _GIB:.1f} GiB",
+        # What else it does then spoils the figures.
+        "load at the start": f"{os.getloadavg()[0]:.1f}",
         "kernel": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
         "Node": _version([str(runtime.executable), "--version"]),

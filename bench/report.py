@@ -12,7 +12,8 @@ _NOTES = _HERE / "notes"
 _INTRODUCTION = """\
 Written by `make bench`: a complete run replaces this page, `bench/notes/` holds its prose. Both
 workers were measured in turn in one run on one machine. A cell is the median, in parentheses the
-lowest and the highest; the ratio is that of the medians, this worker's by Node's.
+lowest and the highest; the ratio is that of the medians, this worker's by Node's. A goal is judged
+by what the table shows of a figure.
 """
 
 

@@ -19,9 +19,9 @@ def test_without_node_there_is_no_ratio() -> None:
     ("goal", "told", "verdict"),
     [
         pytest.param(at_most(3), "≤ 3 MiB", "reached", id="at-most"),
-        pytest.param(at_most(2.9), "≤ 3 MiB", "**short**", id="above"),
+        pytest.param(at_most(2), "≤ 2 MiB", "**short**", id="above"),
         pytest.param(at_least(3), "≥ 3 MiB", "reached", id="at-least"),
-        pytest.param(at_least(3.1), "≥ 3 MiB", "**short**", id="below"),
+        pytest.param(at_least(4), "≥ 4 MiB", "**short**", id="below"),
         pytest.param(at_most_of_node(0.5), "≤ 0.50 of Node's", "reached", id="by-node"),
         pytest.param(at_most_of_node(0.4), "≤ 0.40 of Node's", "**short**", id="more-than-node"),
     ],
@@ -33,6 +33,12 @@ def test_what_falls_short_of_its_goal_is_called_so(goal: Goal, told: str, verdic
 
 def test_a_goal_beside_node_needs_a_figure_of_node() -> None:
     assert Figure("x", "s", [1], goal=at_most_of_node(1)).cells()[VERDICT] == "not measured"
+
+
+def test_a_goal_is_judged_by_what_the_table_shows() -> None:
+    cells = Figure("x", "number", [2.124], [2.12], at_most_of_node(1)).cells()
+    assert (cells[OURS], cells[RATIO], cells[VERDICT]) == ("2.12", "1.00", "reached")
+    assert Figure("x", "s", [0.406], goal=at_most(0.4)).cells()[VERDICT] == "**short**"
 
 
 async def test_rounds_alternate_so_that_a_slow_moment_hits_both() -> None:
