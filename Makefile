@@ -38,10 +38,8 @@ ROUNDS ?= 200
 chaos: setup ## Kill and break everything for ROUNDS=200 [SEED=n], then see that nothing was lost
 	@$(BIN)/python -m sandbox.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
-bench: setup ## Measure start, memory, a batch of pictures, transfers of 450 MB, Redis commands
-	@$(BIN)/python -m bench.first_figures
-	@$(BIN)/python -m bench.transfer
-	@$(BIN)/python -m bench.redis_cost
+bench: setup ## Measure this worker beside Node's in one run (25 minutes), into bench/results.md
+	@$(BIN)/python -m bench
 
 check: setup ## Lint, types and import rules
 	@$(BIN)/ruff check .

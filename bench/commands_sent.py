@@ -6,23 +6,21 @@ scripts do inside of Redis; MONITOR tells them apart.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
-
-from redis.asyncio import Redis
-
-from sandbox.redis import RedisServer
 
 Count = Counter[str]
 """Commands by name."""
 
 
 @asynccontextmanager
-async def counting(server: RedisServer) -> AsyncIterator[Count]:
-    """Count what is sent from connections that are opened from now on."""
+async def counting(client: Any) -> AsyncGenerator[Count]:
+    """Count what is sent from connections that are opened from now on.
+
+    `client` is one of redis-py's, without a time-out: MONITOR may be silent for long.
+    """
     count: Count = Counter()
-    client = Redis.from_url(server.url, decode_responses=True, socket_timeout=None)
     others = {one["addr"] for one in await client.client_list()}
     async with client.monitor() as monitor:
         others |= {one["addr"] for one in await client.client_list()}
@@ -33,7 +31,6 @@ async def counting(server: RedisServer) -> AsyncIterator[Count]:
             reading.cancel()
             with suppress(asyncio.CancelledError):
                 await reading
-    await client.aclose()
 
 
 async def _read(monitor: Any, others: set[str], count: Count) -> None:

@@ -12,14 +12,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from sandbox import app_videos, node
+from sandbox import node
 from sandbox.app import (
     Character,
     NodeApp,
@@ -27,20 +26,18 @@ from sandbox.app import (
     Shot,
     create_project,
     create_user,
-    enqueue_storyboards,
 )
 from sandbox.board import final_table, jobs_seen, live_board
 from sandbox.processes import SandboxError
 from sandbox.providers.contact_sheet import contact_sheet
 from sandbox.vidfab import VidFab
+from sandbox.whole_project import WholeProject
 from sandbox.worker_process import start_worker
 from services.ffmpeg import Ffmpeg
 
 OUTPUT = Path("demo-output")
 LOGS = OUTPUT / "logs"
 QUEUE = "vidfab-video-processing"
-# All of it takes about half a minute on two cores.
-_TIME_LIMIT_S = 240
 _PICTURE_S = 1.5
 
 _SCRIPT = [
@@ -109,52 +106,13 @@ async def _with_site(console: Console, vidfab: VidFab) -> int:
 async def _show(console: Console, vidfab: VidFab, app: NodeApp) -> int:
     await vidfab.providers.control.delay("/ark/api/v3/images/*", _PICTURE_S)
     project = await _project(vidfab)
-    async with asyncio.timeout(_TIME_LIMIT_S):
-        with Live(
-            console=console,
-            refresh_per_second=10,
-            get_renderable=lambda: live_board(app.events),
-        ):
-            await _storyboards(vidfab, app, project)
-            await _clips(vidfab, app, project)
-            await _ended(app, await app_videos.enqueue_compose(app, project))
-            await _single_video(vidfab, app, project.user_id)
+    with Live(
+        console=console,
+        refresh_per_second=10,
+        get_renderable=lambda: live_board(app.events),
+    ):
+        await WholeProject(vidfab, app, project).play()
     return await _report(console, vidfab, app, project)
-
-
-async def _storyboards(vidfab: VidFab, app: NodeApp, project: Project) -> None:
-    job_id = await enqueue_storyboards(app, vidfab.supabase, project)
-    await _ended(app, job_id)
-    await _all_ended(app, "storyboard_download")
-
-
-async def _clips(vidfab: VidFab, app: NodeApp, project: Project) -> None:
-    """Order the clips, then ask how they are until none is under way, as the app's page does."""
-    await app_videos.generate_clips(vidfab.supabase, vidfab.providers.byteplus_url, project)
-    status = "processing"
-    while status != "completed":
-        await _synced(app, project)
-        [row] = await vidfab.supabase.rows("video_agent_projects", id=f"eq.{project.id}")
-        status = row["step_4_status"]
-        await asyncio.sleep(0.5)
-    await _all_ended(app, "video_clip_download")
-
-
-async def _synced(app: NodeApp, project: Project) -> None:
-    """One more sync, to its end; each runs under the same id."""
-    runs = len(_ends_of(app, f"va_sync_{project.id}"))
-    job_id = await app_videos.enqueue_sync(app, project)
-    await app.wait_until(lambda: len(_ends_of(app, job_id)) > runs, _TIME_LIMIT_S)
-
-
-async def _single_video(vidfab: VidFab, app: NodeApp, user_id: str) -> None:
-    """A user's own video: stored, thumbnailed, counted; then its temporary files go."""
-    video_id = str(uuid4())
-    url = f"{vidfab.providers.media_url}/clip/own-video.mp4?seconds=4&text=A+user's+own+video"
-    await app_videos.enqueue_video(app, vidfab.supabase, user_id, video_id, url)
-    await _ended(app, f"thumbnail_{video_id}")
-    await _ended(app, await app_videos.enqueue_quota(app, user_id, video_id))
-    await _ended(app, await app_videos.enqueue_cleanup(app, user_id, video_id, [url]))
 
 
 async def _project(vidfab: VidFab) -> Project:
@@ -169,22 +127,6 @@ async def _project(vidfab: VidFab) -> Project:
     ]
     user = await create_user(vidfab.supabase)
     return await create_project(vidfab.supabase, user, shots, characters, style="cinematic")
-
-
-def _ends_of(app: NodeApp, job_id: str) -> list[str]:
-    return [one.name for one in app.events_of(job_id) if one.name in {"completed", "failed"}]
-
-
-async def _ended(app: NodeApp, job_id: str) -> None:
-    await app.wait_until(lambda: bool(_ends_of(app, job_id)), _TIME_LIMIT_S)
-
-
-async def _all_ended(app: NodeApp, name: str) -> None:
-    """Until no job of this name is open."""
-    await app.wait_until(
-        lambda: all(job.ended_at for job in jobs_seen(app.events) if job.name == name),
-        _TIME_LIMIT_S,
-    )
 
 
 async def _report(console: Console, vidfab: VidFab, app: NodeApp, project: Project) -> int:

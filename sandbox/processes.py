@@ -139,7 +139,9 @@ class Process:
         assert pipe, "started without pipes"
         return pipe
 
-    async def start(self, ready: Ready | None = None, timeout_s: float = 30) -> None:
+    async def start(
+        self, ready: Ready | None = None, timeout_s: float = 30, poll_s: float = POLL_S
+    ) -> None:
         """Start, and wait until `ready`. Raises SandboxError with the log's end; nothing is left.
 
         An error of `ready` itself that speaks of connecting or of a missing file means "not yet".
@@ -150,7 +152,7 @@ class Process:
         if ready is None:
             return
         try:
-            await self._wait_ready(ready, timeout_s)
+            await self._wait_ready(ready, timeout_s, poll_s)
         except BaseException:
             await self.kill()
             raise
@@ -216,14 +218,14 @@ class Process:
                 start_new_session=True,
             )
 
-    async def _wait_ready(self, ready: Ready, timeout_s: float) -> None:
+    async def _wait_ready(self, ready: Ready, timeout_s: float, poll_s: float) -> None:
         deadline = time.monotonic() + timeout_s
         while not await _holds(ready):
             if not self.running:
                 raise SandboxError(self._complaint(f"ended with code {self.returncode}"))
             if time.monotonic() > deadline:
                 raise SandboxError(self._complaint(f"is not ready after {timeout_s:g} s"))
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(poll_s)
 
     def _complaint(self, what: str) -> str:
         return f"{self.name} {what}. The end of {self.log}:\n{self.log_tail()}"

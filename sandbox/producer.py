@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from sandbox.processes import Process, SandboxError, logged
 Package = Literal["bullmq", "bullmq-5-81", "bullmq-6"]
 """5.58.9, which the app has; 5.81.3; 6.7.0."""
 
+CONSUMER_READY = "ready"
 _ANSWER_TIMEOUT_S = 30
 
 
@@ -265,6 +267,29 @@ class NodeApp:
         self._news = asyncio.Event()
 
 
+async def new_consumer(
+    redis_url: str,
+    queue: str,
+    folder: Path,
+    *,
+    concurrency: int = 1,
+    package: Package = "bullmq",
+    options: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Process:
+    """A Node worker for the jobs of consumer.mjs, not yet started; it logs `CONSUMER_READY`.
+
+    `options` are BullMQ's own worker options, `env` is added to the environment; the log goes to
+    `folder`. Stop the process to let it finish its jobs, kill it to let them stall.
+    """
+    runtime = await node.install()
+    given = (package, redis_url, queue, str(concurrency), json.dumps(options or {}))
+    command = runtime.command("consumer.mjs", *given)
+    log = folder / f"consumer-{uuid4()}.log"
+    environment = {**os.environ, **(env or {})}
+    return Process(command, log, name="Node worker", cwd=runtime.folder, env=environment)
+
+
 async def start_consumer(
     redis_url: str,
     queue: str,
@@ -274,17 +299,11 @@ async def start_consumer(
     package: Package = "bullmq",
     options: Mapping[str, Any] | None = None,
 ) -> Process:
-    """A Node worker for the jobs `noop`, `sleep {ms}` and `progress`, ready for work.
-
-    `options` are BullMQ's own worker options; the log goes to `folder`. Stop the process to let it
-    finish its jobs, kill it to let them stall.
-    """
-    runtime = await node.install()
-    given = (package, redis_url, queue, str(concurrency), json.dumps(options or {}))
-    command = runtime.command("consumer.mjs", *given)
-    log = folder / f"consumer-{uuid4()}.log"
-    process = Process(command, log, name="Node worker", cwd=runtime.folder)
-    await process.start(logged(log, "ready"))
+    """The same, ready for work."""
+    process = await new_consumer(
+        redis_url, queue, folder, concurrency=concurrency, package=package, options=options
+    )
+    await process.start(logged(process.log, CONSUMER_READY))
     return process
 
 

@@ -37,6 +37,11 @@ handlers.update_quota = async (job) => {
   };
 };
 
+handlers.download_video = async (job) => {
+  const { downloadVideo } = await import("./whole_in_memory.mjs"); // benchmarks alone need it
+  return downloadVideo(job);
+};
+
 async function run(job) {
   if (!Object.hasOwn(handlers, job.name)) throw new UnrecoverableError(`No handler for ${job.name}`);
   return handlers[job.name](job);

@@ -1,0 +1,66 @@
+"""The two workers that are compared, each as its users start it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandbox.processes import Process
+from sandbox.producer import CONSUMER_READY, new_consumer
+from sandbox.vidfab import VidFab
+from sandbox.worker_process import READY, new_worker
+
+QUEUE = "bench"
+CONCURRENCY = 3
+"""The worker's own default."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the app adds it."""
+
+    name: str
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+# One progress event and the envelope: the smallest job that the app knows.
+SMALLEST = Job(
+    "update_quota",
+    {"userId": "00000000-0000-4000-8000-000000000001", "operation": "add"},
+)
+# A name of Node's bare worker alone: not even a progress event.
+NOTHING = Job("noop")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A worker. `new` makes its process for a Redis URL and a concurrency, not yet started.
+
+    It logs `ready` once it waits for jobs; `job` is what it is given to do.
+    """
+
+    new: Callable[[str, int], Awaitable[Process]]
+    ready: str
+    job: Job = SMALLEST
+
+
+def python_worker(vidfab: VidFab, folder: Path, **settings: str) -> Contender:
+    """This worker with its defaults; its log, of `info` and above, goes to a file."""
+
+    async def new(redis_url: str, concurrency: int) -> Process:
+        own = {"BULLMQ_REDIS_URL": redis_url, "LOG_LEVEL": "info", **settings}
+        variables = vidfab.settings(QUEUE, **own)
+        return new_worker(variables, folder, "--concurrency", str(concurrency))
+
+    return Contender(new, READY)
+
+
+def node_worker(folder: Path, job: Job = SMALLEST, **environment: str) -> Contender:
+    """A bare one of BullMQ in Node, without logs, database or vendors of its own."""
+
+    async def new(redis_url: str, concurrency: int) -> Process:
+        return await new_consumer(
+            redis_url, QUEUE, folder, concurrency=concurrency, env=environment
+        )
+
+    return Contender(new, CONSUMER_READY, job)

@@ -1,0 +1,29 @@
+"""What is measured, one module a section, in the order of the table."""
+
+from collections.abc import Awaitable, Callable
+
+from bench.figure import Figure
+from bench.sections import (
+    commands,
+    growth,
+    idle,
+    latency,
+    memory,
+    start,
+    storyboards,
+    throughput,
+    transfer,
+)
+from bench.setup import Bench
+
+SECTIONS: dict[str, Callable[[Bench], Awaitable[list[Figure]]]] = {
+    "start": start.measure,
+    "memory": memory.measure,
+    "idle": idle.measure,
+    "commands": commands.measure,
+    "throughput": throughput.measure,
+    "latency": latency.measure,
+    "storyboards": storyboards.measure,
+    "transfer": transfer.measure,
+    "growth": growth.measure,
+}
