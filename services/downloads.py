@@ -22,7 +22,7 @@ from services.http import is_passing_status, new_client, one_line, tls_context
 
 DEFAULT_DEADLINE = timedelta(minutes=2)
 
-_CHUNK_BYTES = 256 * 1024
+_CHUNK_BYTES = 512 * 1024
 _MAX_REDIRECTS = 5
 # A body that stands still for 30 s is dead; one that trickles meets the deadline.
 _TIMEOUT = httpx.Timeout(30, connect=10)

@@ -10,13 +10,14 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import httpcore
 import httpx
 
 from config.allowed_hosts import AllowedHosts
 from core.errors import UnsafeUrl
+from services.sockets import AsyncioBackend
 
 MAX_URL_LENGTH = 2048
 
@@ -109,7 +110,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, allowed: AllowedHosts, resolve: Resolver | None = None) -> None:
         self._allowed = allowed
         self._resolve = resolve or _resolve
-        self._inner = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+        self._inner = AsyncioBackend()
 
     async def connect_tcp(
         self,
