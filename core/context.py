@@ -24,7 +24,10 @@ class QueueLink(Protocol):
         ...
 
     def report(self, progress: Mapping[str, Any]) -> None:
-        """Publish a progress object, beside the work. Never raises for a queue that is away."""
+        """Publish a progress object beside the work, soon, or a newer one in its place.
+
+        Never raises for a queue that is away.
+        """
         ...
 
     async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:

@@ -17,7 +17,6 @@ from typing import Any
 from bullmq import Job, Queue
 from bullmq.custom_errors import DelayedError, UnrecoverableError
 from loguru import logger
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from config.settings import Settings
@@ -27,6 +26,7 @@ from runtime.delivery import PUT_OFFS, SETTLE_WAITS, Delivery, DeliveryKey, deli
 from runtime.dispatch import Dispatcher, Done
 from runtime.lasting import PATIENCE_S
 from runtime.lease import Lease
+from runtime.line_client import LineClient
 from runtime.link import JobLink
 from runtime.outcome import FailLater, Outcome, Retry, Return
 from runtime.redis_client import connect_to_wait
@@ -50,7 +50,7 @@ class Consumer:
     """Runs jobs of one queue until it is told to stop."""
 
     def __init__(
-        self, settings: Settings, redis: Redis, dispatcher: Dispatcher, at_work: AtWork
+        self, settings: Settings, redis: LineClient, dispatcher: Dispatcher, at_work: AtWork
     ) -> None:
         self._settings = settings
         self._at_work = at_work
@@ -60,6 +60,7 @@ class Consumer:
         self._is_all_handed_back = True
         self._running: dict[DeliveryKey, asyncio.Task[Done | Outcome]] = {}
         self._scripts = QueueScripts(redis, settings.queue_name)
+        redis.keep_loaded(self._scripts.progress)
         self._queue = Queue(settings.queue_name, {"connection": redis})
         self._worker = SafeWorker(
             settings.queue_name,
@@ -128,12 +129,15 @@ class Consumer:
         with self._hold(job, token) as lease:
             link = self._link(job, lease)
             work = self._dispatcher.run(delivery, link, self._stopping)
-            outcome = await self._attempt(delivery, link, token, work)
-            if not isinstance(outcome, Done):
-                await self._keep_checkpoint(link)
-            if lease.is_lost:
-                raise DelayedError  # whoever holds the lock now decides about the job
-            await link.events.end()
+            try:
+                outcome = await self._attempt(delivery, link, token, work)
+                if not isinstance(outcome, Done):
+                    await self._keep_checkpoint(link)
+                if lease.is_lost:
+                    raise DelayedError  # whoever holds the lock now decides about the job
+                await link.events.end()
+            finally:
+                link.events.drop()
             return await self._apply(outcome, job, token)
 
     async def _attempt(
@@ -148,9 +152,7 @@ class Consumer:
         try:
             with self._at_work.attempt(delivery, link) as noted:
                 outcome = await self._outcome(attempt)
-                if link.fence.is_lost:
-                    link.events.drop()
-                else:
+                if not link.fence.is_lost:
                     noted.end = end_of(None if isinstance(outcome, Done) else outcome)
             return outcome
         finally:
@@ -205,6 +207,7 @@ class Consumer:
             link = self._link(job, lease)
             work = self._dispatcher.settle(delivery, link, str(job.deferredFailure))
             outcome = await self._attempt(delivery, link, token, work)
+            link.events.drop()  # the hook of a job that failed has nothing to show
             if lease.is_lost:
                 return False
             if isinstance(outcome, Return | FailLater):

@@ -19,6 +19,8 @@ from runtime.new_job import new_job
 from runtime.progress import ProgressStream
 from runtime.scripts import Hold, QueueScripts
 
+_as_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
 
 class JobLink:
     """The `QueueLink` of one delivery. `progress` is what was last reported."""
@@ -43,18 +45,20 @@ class JobLink:
         return self._lease
 
     def report(self, progress: Mapping[str, Any]) -> None:
-        """Publish a progress object soon; a queue that is away costs the event, not the job."""
-        self.progress = progress
-        self.events.put(progress)
+        """Publish a progress object soon; a queue that is away costs the event, not the job.
 
-    async def _publish(self, progress: Mapping[str, Any]) -> None:
+        Raises ValueError when it is not JSON.
+        """
+        self.events.put(_as_json(progress))
+        self.progress = progress
+
+    async def _publish(self, progress: str) -> None:
+        job_id = str(self._job.id)
         try:
-            await self.flush()
-            await self._job.updateProgress(dict(progress))
-        except LockLost:
-            return  # the attempt is being stopped
-        except (RedisError, OSError, TypeError) as error:  # TypeError: the job was removed
-            logger.warning("Progress of job {} was not sent: {}", self._job.id, error)
+            # Of a job that is over or another worker's by now, nothing is shown.
+            await self._scripts.show_progress(job_id, self._job.token, progress)
+        except (RedisError, OSError) as error:
+            logger.warning("Progress of job {} was not sent: {}", job_id, error)
 
     async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Keep the checkpoint in the job's hash, where the next delivery brings it along."""
@@ -67,9 +71,9 @@ class JobLink:
     async def flush(self) -> None:
         """Save a checkpoint that could not be saved before. Raises LockLost, RedisError, OSError.
 
-        To be tried again with each sign of the job, and before it goes back to the queue.
+        To be tried again with each checkpoint, and before the job goes back to the queue.
         """
-        # One at a time: parts of a job save side by side, over several connections.
+        # One at a time: parts of a job save side by side, and what is saved names what was before.
         async with self._saving:
             if self._unsaved is not None:
                 await self._save(self._unsaved)

@@ -87,12 +87,14 @@ class _WaitingClient(CountedClient):
             connection.socket_timeout = _SOCKET_TIMEOUT_S
 
 
-def connect(settings: Settings) -> Redis:
+def connect(settings: Settings) -> LineClient:
     """A client for the work: it bridges outages. No I/O yet."""
-    return LineClient.from_url(settings.redis_address(), **_patient())
+    client = LineClient.from_url(settings.redis_address(), **_patient())
+    assert isinstance(client, LineClient)
+    return client
 
 
-def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
+def connect_to_wait(settings: Settings, worker: LineClient, name: str) -> Redis:
     """A client for the blocking wait for jobs, beside the `worker`'s. No I/O yet.
 
     By `name` Node's `getWorkers()` finds it, and the worker once: it waits once at a time, and so
@@ -100,7 +102,6 @@ def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
     """
     client = _WaitingClient.from_url(settings.redis_address(), client_name=name, **_patient())
     assert isinstance(client, _WaitingClient)
-    assert isinstance(worker, LineClient)
     client.worker = worker
     worker.beside = client
     return client

@@ -33,6 +33,7 @@ class QueueScripts:
         self._checkpoint = own_script(redis, "hold.lua", "checkpoint.lua")
         self._hand_back = own_script(redis, "hold.lua", "hand_back.lua")
         self._put_off = own_script(redis, "hold.lua", "put_off.lua")
+        self.progress = own_script(redis, "hold.lua", "progress.lua")
 
     def key(self, name: str) -> str:
         """A key of the queue."""
@@ -48,6 +49,11 @@ class QueueScripts:
         A job that was given back meanwhile takes it too, if its checkpoint is still `before`.
         """
         return await self._run(self._checkpoint, job_id, token, text, before)
+
+    async def show_progress(self, job_id: str, token: str, progress: str) -> Hold:
+        """Publish an event, and keep it with the job."""
+        places = ("events", "meta")
+        return await self._run(self.progress, job_id, token, progress, places=places)
 
     async def hand_back(self, job_id: str, token: str) -> Hold:
         """To the front of the job's priority."""

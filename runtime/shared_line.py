@@ -1,4 +1,4 @@
-"""One connection to Redis that many commands share: written together, answered in order.
+"""One connection to Redis that many questions share: written together, answered in order.
 
 redis-py's pool gives each command a connection of its own until its answer is there. The commands
 of a worker need not wait for each other, nor be sent one by one: what comes in the same turn of the
@@ -7,67 +7,95 @@ event loop goes out in one packet, and no task stands between the socket and who
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import InvalidResponse, RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import InvalidResponse
 
-Reply = asyncio.Future[Any]
-
-# Typed in part only.
-_pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command  # pyright: ignore
 _INCOMPLETE = object()
 
 
-class SharedLine(asyncio.Protocol):
-    """Over a connection of redis-py's that was not used yet: it connects, and is not asked again.
+@dataclass(slots=True, eq=False)
+class Question:
+    """A packed command. `tries` counts the lines that broke before they gave its answer."""
 
-    It opens by itself after `pause_s`, and takes commands until it is closed. It breaks when Redis
-    owes an answer and says nothing for the connection's `socket_timeout`: `silent` is called then,
-    and `answered` for each answer that is no error.
+    packed: bytes
+    reply: asyncio.Future[Any]
+    tries: int = 0
+
+
+class LineOwner(Protocol):
+    """Hears what becomes of its lines; each method is called on the event loop."""
+
+    def opened(self, line: "SharedLine") -> None:
+        """It is connected and logged in."""
+        ...
+
+    def answered(self) -> None:
+        """Redis answered, and not with an error."""
+        ...
+
+    def silent(self, line: "SharedLine") -> None:
+        """Redis owes an answer and sent nothing for the time-out; called again after each."""
+        ...
+
+    def lost(
+        self, line: "SharedLine", questions: Sequence[Question], error: RedisConnectionError
+    ) -> None:
+        """It is closed. Nobody answers these questions any more, in the order they were asked."""
+        ...
+
+
+class SharedLine(asyncio.Protocol):
+    """Over a connection of redis-py's that was not used yet.
+
+    It opens by itself after `pause_s`, and takes questions until it is closed. Its time-out is the
+    connection's `socket_timeout`.
     """
 
     def __init__(
-        self,
-        connection: AbstractConnection,
-        answered: Callable[[], None],
-        silent: Callable[[], None],
-        *,
-        pause_s: float = 0,
+        self, connection: AbstractConnection, owner: LineOwner, *, pause_s: float = 0
     ) -> None:
         self._connection: Any = connection
-        self._answer_timeout_s: float = self._connection.socket_timeout
-        self._answered = answered
-        self._silent = silent
+        self._owner = owner
+        self._timeout_s: float = self._connection.socket_timeout
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._answers: Any = None
         self._unsent: list[bytes] = []
-        self._awaited: deque[Reply] = deque()
-        self._silent_since = 0.0
+        self._asked: deque[Question] = deque()
+        self._heard_at = 0.0
         self._clock: asyncio.TimerHandle | None = None
         self.is_closed = False
         self._opening = self._loop.create_task(self._open(pause_s))
 
-    def ask(self, command: Sequence[Any]) -> Reply:
-        """Send a command; its answer, or RedisError. Raises DataError."""
-        packed = _pack(tuple(command))
+    @property
+    def is_silent(self) -> bool:
+        """Whether Redis owes an answer and sent nothing for the time-out."""
+        return self._silent_in_s() <= 0
+
+    @property
+    def asked(self) -> list[Question]:
+        """What is not answered, and somebody waits for."""
+        return [question for question in self._asked if not question.reply.done()]
+
+    def ask(self, *questions: Question) -> None:
+        """Send them; each gets its answer, or RedisError as its answer."""
         if not self._unsent:
             self._loop.call_soon(self._send)
-        if not self._awaited:
-            self._silent_since = self._loop.time()
-        self._unsent.append(packed)
-        reply = self._loop.create_future()
-        self._awaited.append(reply)
-        return reply
+        if not self._asked:
+            self._heard_at = self._loop.time()
+        self._unsent += [question.packed for question in questions]
+        self._asked += questions
 
-    def close(self, error: Exception | None = None) -> None:
-        """Disconnect. What is not answered fails with `error`, as it does when the line breaks."""
+    def close(self, error: RedisConnectionError) -> None:
+        """Disconnect; the owner gets back what is not answered."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -78,23 +106,22 @@ class SharedLine(asyncio.Protocol):
         else:
             self._transport.abort()
         self._connection._close()  # without waiting for a stream that is not read any more
-        for reply in self._awaited:
-            if not reply.done():
-                reply.set_exception(error or RedisConnectionError("The connection was closed"))
-        self._awaited.clear()
+        asked = self.asked
+        self._asked.clear()
+        self._owner.lost(self, asked, error)
 
     def data_received(self, data: bytes) -> None:
         """Give out the answers."""
-        self._silent_since = self._loop.time()
-        self._parser.feed(data)
+        self._heard_at = self._loop.time()
+        self._answers.feed(data)
         try:
             while (answer := self._next_answer()) is not _INCOMPLETE:
                 self._take(answer)
-        except RedisError as error:  # not of the protocol
-            self.close(RedisConnectionError(f"{type(error).__name__}: {error}"))
+        except InvalidResponse as error:
+            self.close(RedisConnectionError(f"Redis sent what is not its protocol: {error}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell all who wait."""
+        """Tell the owner."""
         self.close(RedisConnectionError(str(exc) if exc else "Connection closed by server."))
 
     async def _open(self, pause_s: float) -> None:
@@ -103,14 +130,20 @@ class SharedLine(asyncio.Protocol):
         try:
             await asyncio.sleep(pause_s)
             await self._connection.connect()
-        except RedisError as error:
+        except RedisConnectionError as error:
             self.close(error)
-            return
         except Exception as error:  # whatever it is, those who wait for an answer must hear of it
-            self.close(RedisConnectionError(f"{type(error).__name__}: {error}"))
-            return
+            self.close(RedisConnectionError(str(error) or type(error).__name__))
+        else:
+            self._begin()
+        finally:
+            if self.is_closed:
+                self._connection._close()
+
+    def _begin(self) -> None:
+        """Take over from redis-py: it has heard the answers to all that it asked."""
         encoder = self._connection.encoder
-        self._parser = hiredis.Reader(
+        self._answers = hiredis.Reader(
             protocolError=InvalidResponse,
             replyError=self._connection._parser.parse_error,  # the errors of redis-py, by code
             encoding=encoder.encoding,
@@ -120,8 +153,9 @@ class SharedLine(asyncio.Protocol):
         transport: asyncio.Transport = self._connection._writer.transport
         transport.set_protocol(self)
         self._transport = transport
-        self._silent_since = self._loop.time()
+        self._heard_at = self._loop.time()
         self._send()
+        self._owner.opened(self)
 
     def _send(self) -> None:
         if self._transport is None or self.is_closed or not self._unsent:
@@ -129,21 +163,24 @@ class SharedLine(asyncio.Protocol):
         commands, self._unsent = self._unsent, []
         self._transport.write(b"".join(commands))
         if self._clock is None:
-            self._clock = self._loop.call_later(self._answer_timeout_s, self._look_at_clock)
+            self._clock = self._loop.call_later(self._timeout_s, self._look_at_clock)
 
     def _next_answer(self) -> Any:
         try:
-            return self._parser.gets()
+            return self._answers.gets()
         except ValueError as error:  # bytes that are not of the encoding: for the one who asked
             return error
 
     def _take(self, answer: Any) -> None:
-        if isinstance(answer, hiredis.PushNotification) or not self._awaited:
+        if isinstance(answer, hiredis.PushNotification) or not self._asked:
             return  # asked by nobody
-        reply = self._awaited.popleft()
+        if isinstance(answer, RedisConnectionError):
+            self.close(answer)  # LOADING, or not logged in: no answer, and the next is none either
+            return
+        reply = self._asked.popleft().reply
         is_error = isinstance(answer, Exception)
         if not is_error:
-            self._answered()
+            self._owner.answered()
         if reply.done():
             return  # nobody waits for it any more
         if is_error:
@@ -153,11 +190,17 @@ class SharedLine(asyncio.Protocol):
 
     def _look_at_clock(self) -> None:
         self._clock = None
-        if not self._awaited:
+        if not self._asked:
             return
-        left_s = self._silent_since + self._answer_timeout_s - self._loop.time()
+        left_s = self._silent_in_s()
         if left_s <= 0:
-            self._silent()
-            self.close(RedisTimeoutError("Redis did not answer in time"))
-        else:
-            self._clock = self._loop.call_later(left_s, self._look_at_clock)
+            self._owner.silent(self)
+        if not self.is_closed:
+            self._clock = self._loop.call_later(
+                left_s if left_s > 0 else self._timeout_s, self._look_at_clock
+            )
+
+    def _silent_in_s(self) -> float:
+        if not self._asked or self._transport is None:
+            return self._timeout_s
+        return self._heard_at + self._timeout_s - self._loop.time()

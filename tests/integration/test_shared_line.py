@@ -1,20 +1,25 @@
 """Many commands over one connection to a real Redis, which may break at any time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
+import hiredis
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.connection import Connection
+from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import DataError, ResponseError
 
 from config.environment import Environment
 from config.settings import load_settings
+from runtime.line_client import LineClient
 from runtime.redis_client import connect
-from runtime.shared_line import Reply, SharedLine
-from runtime.traffic import TRAFFIC
+from runtime.shared_line import Question, SharedLine
+from runtime.traffic import TRAFFIC, CountedRetry
 from sandbox.processes import LOOPBACK
 from sandbox.redis import RedisServer
 from tests.support.proxy import Proxy
@@ -29,7 +34,7 @@ async def server() -> AsyncIterator[RedisServer]:
 
 
 @pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
+async def redis(server: RedisServer) -> AsyncIterator[LineClient]:
     variables = {**OTHERS, "BULLMQ_REDIS_URL": server.url}
     client = connect(load_settings(environment=Environment(variables, {})))
     yield client
@@ -40,6 +45,22 @@ async def redis(server: RedisServer) -> AsyncIterator[Redis]:
 async def watcher(server: RedisServer) -> AsyncIterator[Redis]:
     async with Redis.from_url(server.url, decode_responses=True) as client:
         yield client
+
+
+class Owner:
+    """Of a line that is looked at by itself."""
+
+    def opened(self, line: SharedLine) -> None: ...
+    def answered(self) -> None: ...
+    def silent(self, line: SharedLine) -> None: ...
+    def lost(
+        self, line: SharedLine, questions: Sequence[Question], error: RedisConnectionError
+    ) -> None: ...
+
+
+def question(*command: str) -> Question:
+    packed = hiredis.pack_command(command)  # pyright: ignore
+    return Question(packed, asyncio.get_running_loop().create_future())
 
 
 async def connections(watcher: Redis) -> int:
@@ -78,12 +99,13 @@ async def test_text_that_cannot_be_decoded_is_an_error_for_the_one_who_asked(
     connection = Connection(
         host=LOOPBACK, port=server.port, decode_responses=True, socket_timeout=5
     )
-    line = SharedLine(connection, lambda: None, lambda: None)
-    odd, after = line.ask(["GET", "odd"]), line.ask(["ECHO", "next"])
+    line = SharedLine(connection, Owner())
+    odd, after = question("GET", "odd"), question("ECHO", "next")
+    line.ask(odd, after)
     with pytest.raises(UnicodeDecodeError):
-        await odd
-    assert await after == "next"
-    line.close()
+        await odd.reply
+    assert await after.reply == "next"
+    line.close(RedisConnectionError("done"))
 
 
 async def test_who_gives_up_does_not_shift_the_answers(redis: Redis) -> None:
@@ -107,37 +129,121 @@ async def test_a_broken_line_is_made_anew_and_nothing_hangs(redis: Redis, watche
         assert set(await asyncio.gather(*asked)) == {"0"}
 
 
-async def test_an_answer_that_does_not_come_ends_the_line(server: RedisServer) -> None:
+@pytest.fixture
+async def proxy(server: RedisServer) -> AsyncIterator[Proxy]:
     async with Proxy(server.port) as proxy:
-        connection = Connection(
-            host=LOOPBACK, port=proxy.port, decode_responses=True, socket_timeout=0.5
+        yield proxy
+
+
+@pytest.fixture
+async def by_proxy(proxy: Proxy) -> AsyncIterator[LineClient]:
+    """A client that waits 0.5 s for an answer."""
+    client = LineClient(
+        host=LOOPBACK,
+        port=proxy.port,
+        decode_responses=True,
+        socket_timeout=0.5,
+        retry=CountedRetry(ExponentialWithJitterBackoff(base=0.01, cap=0.1), 3),
+    )
+    yield client
+    await client.aclose()
+
+
+async def test_a_dead_connection_is_left_and_its_questions_are_asked_again(
+    by_proxy: LineClient, proxy: Proxy
+) -> None:
+    assert await by_proxy.echo("x") == "x"
+    proxy.freeze()
+    asked: list[asyncio.Task[Any]] = []
+    for number in range(5):  # what is asked meanwhile does not make it wait longer
+        asked.append(asyncio.create_task(by_proxy.echo(str(number))))
+        await asyncio.sleep(0.1)
+    async with asyncio.timeout(1):
+        assert await asyncio.gather(*asked) == ["0", "1", "2", "3", "4"]
+
+
+async def test_a_slow_redis_is_not_asked_again(server: RedisServer, watcher: Redis) -> None:
+    """Three scripts of 1 s go out in one packet, and their answers come together."""
+    slow = "redis.call('INCR', 'ran') local n = 0 for i = 1, 60000000 do n = n + 1 end return n"
+    client = LineClient(
+        host=LOOPBACK,
+        port=server.port,
+        socket_timeout=0.5,
+        retry=CountedRetry(ExponentialWithJitterBackoff(base=0.01, cap=0.1), 45),
+    )
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(client.eval(slow, 0) for _ in range(3)), client.incr("ran"))
+    assert await watcher.get("ran") == "4"
+    await client.aclose()
+
+
+async def test_a_redis_that_stays_silent_is_given_up(server: RedisServer) -> None:
+    client = LineClient(
+        host=LOOPBACK,
+        port=server.port,
+        socket_timeout=0.1,
+        socket_connect_timeout=0.1,
+        retry=CountedRetry(ExponentialWithJitterBackoff(base=0.01, cap=0.1), 3),
+    )
+    await client.ping()
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(5):
+            with pytest.raises(RedisConnectionError):
+                await client.ping()
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+        await client.aclose()
+
+
+async def test_after_a_very_long_outage_it_goes_on() -> None:
+    """However often it tried: the pauses do not grow into numbers that are none."""
+    async with RedisServer() as server:
+        client = LineClient(
+            host=LOOPBACK,
+            port=server.port,
+            decode_responses=True,
+            retry=CountedRetry(ExponentialWithJitterBackoff(base=0.1, cap=0.0001), 100_000),
         )
-        silences: list[bool] = []
-        line = SharedLine(connection, lambda: None, lambda: silences.append(True))
-        assert await line.ask(["ECHO", "x"]) == "x"
-        proxy.freeze()
-        asked: list[Reply] = []
-        for number in range(5):  # what is asked meanwhile does not make it wait longer
-            asked.append(line.ask(["ECHO", str(number)]))
-            await asyncio.sleep(0.1)
-        for one in asked:
-            with pytest.raises(RedisTimeoutError):
-                await asyncio.wait_for(one, 0.3)
-        assert line.is_closed
-        assert silences == [True]
+        await server.stop()
+        before = TRAFFIC.broken
+        waiting = asyncio.create_task(client.echo("at last"))
+        async with asyncio.timeout(20):
+            while TRAFFIC.broken - before < 1100:  # noqa: ASYNC110 (a counter)
+                await asyncio.sleep(0.02)
+        await server.start()
+        assert await asyncio.wait_for(waiting, 10) == "at last"
+        await client.aclose()
 
 
 async def test_what_is_asked_again_keeps_its_order(redis: Redis, watcher: Redis) -> None:
-    """An older value never overwrites a newer one, whenever the connection breaks."""
-    asked: list[asyncio.Task[object]] = []
-    for number in range(1, 2001):
-        asked.append(asyncio.create_task(redis.set("newest", number)))
-        if number % 200 == 0:
+    """Whenever the connection breaks: the last that Redis did of each is in the order of asking."""
+    asked: list[asyncio.Task[Any]] = []
+    for number in range(3000):
+        asked.append(asyncio.create_task(redis.execute_command("RPUSH", "order", number)))
+        if number % 100 == 0:
             await watcher.client_kill_filter(_type="normal", skipme=True)
-        if number % 7 == 0:
+        if number % 3 == 0:
             await asyncio.sleep(0)
     await asyncio.gather(*asked)
-    assert await watcher.get("newest") == "2000"
+    arrived = [int(one) for one in await watcher.lrange("order", 0, -1)]
+    last = {number: place for place, number in enumerate(arrived)}
+    assert sorted(last, key=last.__getitem__) == list(range(3000))
+
+
+async def test_a_script_that_is_kept_loaded_keeps_its_place(redis: LineClient) -> None:
+    """Else Redis does first what was asked behind it."""
+    script = redis.register_script("return redis.call('RPUSH', 'places', ARGV[1])")
+    redis.keep_loaded(script)
+    await redis.script_flush()
+    await redis.begin_anew()
+    await asyncio.gather(script(args=["first"]), redis.execute_command("RPUSH", "places", "then"))
+    assert await redis.execute_command("LRANGE", "places", 0, -1) == ["first", "then"]
+
+
+async def test_what_redis_cannot_be_told_is_a_clear_error(redis: LineClient) -> None:
+    with pytest.raises(DataError):
+        await redis.execute_command("SET", "key", None)
 
 
 async def test_scripts_and_pipelines_work_beside_it(redis: Redis) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,15 +17,15 @@ class Sent:
         self.times: list[float] = []
         self._answers_after_s = answers_after_s
 
-    async def __call__(self, progress: Mapping[str, Any]) -> None:
-        self.percents.append(progress["percent"])
+    async def __call__(self, progress: str) -> None:
+        self.percents.append(int(progress))
         self.times.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self._answers_after_s)
 
 
 def put(stream: ProgressStream, *percents: int) -> None:
     for percent in percents:
-        stream.put({"percent": percent})
+        stream.put(str(percent))
 
 
 async def test_few_events_are_all_sent_at_once() -> None:
@@ -93,6 +91,31 @@ async def test_the_end_of_a_job_that_reported_nothing() -> None:
     sent = Sent()
     await ProgressStream(sent).end()
     assert sent.percents == []
+
+
+async def test_while_redis_does_not_answer_at_most_four_wait() -> None:
+    sent = Sent(answers_after_s=2.5)
+    stream = ProgressStream(sent)
+    put(stream, 0)
+    await asyncio.sleep(0.1)
+    for percent in range(1, 100):
+        put(stream, percent)
+        await asyncio.sleep(0.02)
+    assert sent.percents == [0]
+    await asyncio.sleep(0.6)
+    assert len(sent.percents) == 5
+    assert (sent.percents[0], sent.percents[-1]) == (0, 99)
+
+
+async def test_nothing_is_sent_once_it_is_over() -> None:
+    sent = Sent()
+    stream = ProgressStream(sent)
+    put(stream, 0)
+    await stream.end()
+    put(stream, 50)
+    await stream.end()
+    await asyncio.sleep(0.05)
+    assert sent.percents == [0]
 
 
 async def test_what_is_dropped_is_not_sent() -> None:

@@ -1,0 +1,51 @@
+"""Which progress events the app gets of a job, and when, whatever happens to the connections."""
+
+import asyncio
+
+from redis.asyncio import Redis
+
+from tests.support.site import Site
+
+JOBS = 400
+USER = "00000000-0000-4000-8000-000000000001"
+OPTIONS = {"priority": 1, "attempts": 3}
+
+
+async def test_no_event_comes_after_the_end_when_connections_break(site: Site) -> None:
+    """What lost its answer is asked again, and Redis may have obeyed it before."""
+    await site.app.pause()
+    for number in range(JOBS):
+        data = {"userId": USER, "operation": "add"}
+        await site.app.add("update_quota", data, {**OPTIONS, "jobId": f"j{number}"})
+    await site.worker(QUEUE_CONCURRENCY="10")
+    async with Redis.from_url(site.redis.url, decode_responses=True) as redis:
+        await site.app.resume()
+        killed = 0
+        async with asyncio.timeout(60):
+            while len(await events(redis, site, "completed")) < JOBS:
+                killed += await kill_scripts(redis)
+                await asyncio.sleep(0.05)
+        entries = await events(redis, site)
+    assert killed > 3
+    ended: set[str] = set()
+    told: set[str] = set()
+    for event in entries:
+        if event["event"] == "progress":
+            assert event["jobId"] not in ended
+            told.add(event["jobId"])
+        elif event["event"] == "completed":
+            assert event["jobId"] in told
+            ended.add(event["jobId"])
+
+
+async def events(redis: Redis, site: Site, name: str | None = None) -> list[dict[str, str]]:
+    """What is in the queue's stream, in order."""
+    entries = await redis.xrange(f"bull:{site.queue}:events")
+    return [event for _, event in entries if name in {None, event["event"]}]
+
+
+async def kill_scripts(redis: Redis) -> int:
+    """End the connections over which a script was the last command; how many there were."""
+    clients = await redis.client_list()
+    scripting = [one["id"] for one in clients if one["cmd"] in {"evalsha", "script"}]
+    return sum([await redis.client_kill_filter(_id=one) for one in scripting])
