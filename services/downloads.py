@@ -24,8 +24,11 @@ DEFAULT_DEADLINE = timedelta(minutes=2)
 
 _CHUNK_BYTES = 256 * 1024
 _MAX_REDIRECTS = 5
-# A body that stands still for 30 s is dead; one that trickles meets the deadline.
 _TIMEOUT = httpx.Timeout(30, connect=10)
+# A server that sends a byte now and then keeps a job's place for nothing. Its answer has to come
+# within this, four addresses tried one after the other included, and each chunk: 9 KB/s.
+_ANSWER_S = 60
+_CHUNK_S = 30
 # Signed URLs cover the host alone, so nothing is sent beyond what every client sends. Some hosts
 # refuse a request without a user agent.
 _NO_HEADERS: Mapping[str, str] = {}
@@ -165,7 +168,7 @@ class Downloads:
         The headers go to the first host alone: no redirect leads them away.
         """
         for _ in range(_MAX_REDIRECTS + 1):
-            async with self._client.stream("GET", url.url, headers=headers) as response:
+            async with self._answer(url, headers) as response:
                 if response.next_request is None:
                     _check_answer(response)
                     yield response
@@ -174,6 +177,19 @@ class Downloads:
             headers = headers if target.host == url.host else _NO_HEADERS
             url = target
         raise PermanentError(f"Download failed: more than {_MAX_REDIRECTS} redirects")
+
+    @asynccontextmanager
+    async def _answer(
+        self, url: CheckedUrl, headers: Mapping[str, str]
+    ) -> AsyncGenerator[httpx.Response]:
+        """The response with its body still to come."""
+        request = self._client.build_request("GET", url.url, headers=headers)
+        async with _in_time(_ANSWER_S, "no answer came"):
+            response = await self._client.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
     def _google_headers(self, url: CheckedUrl) -> Mapping[str, str]:
         if self._google_key is None or url.host != API_HOST:
@@ -209,13 +225,33 @@ async def _begun(response: httpx.Response, terms: _Terms) -> Arriving:
     length = int(headers["content-length"]) if is_told else None
     _check_size(length or 0, terms.max_bytes)
     # Chunks are of full size but for the last, so the first one holds the whole signature.
-    chunks = response.aiter_raw(_CHUNK_BYTES)
+    chunks = _flowing(response.aiter_raw(_CHUNK_BYTES))
     first = await anext(chunks, b"")
     if not first:
         raise RetryableError("Download failed: the server sent nothing")
     content_type = content_type_of(first, terms.accept)
     served_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     return Arriving(content_type, served_type, length, _bounded(first, chunks, terms.max_bytes))
+
+
+async def _flowing(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """The same chunks; what their reader does between two of them takes no time of theirs."""
+    while True:
+        async with _in_time(_CHUNK_S, f"less than {_CHUNK_BYTES // 1024} KiB came"):
+            chunk = await anext(chunks, b"")
+        if not chunk:
+            return
+        yield chunk
+
+
+@asynccontextmanager
+async def _in_time(seconds: float, complaint: str) -> AsyncGenerator[None]:
+    """Raises httpx.ReadTimeout when the block takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise httpx.ReadTimeout(f"{complaint} within {seconds:g} s") from None
 
 
 async def _bounded(
