@@ -17,7 +17,7 @@ from config.settings import Settings
 from core.errors import PermanentError, RetryableError, UnsafeUrl, UnusableContent
 from services.content import Kind, check_complete, content_type_of
 from services.google import API_HOST, KEY_HEADER
-from services.guard import CheckedUrl, PinnedBackend, Resolver, check_url
+from services.guard import CheckedUrl, PinnedBackend, Resolver, check_redirect, check_url
 from services.http import is_passing_status, new_client, one_line, tls_context
 
 DEFAULT_DEADLINE = timedelta(minutes=2)
@@ -32,6 +32,7 @@ _CHUNK_S = 30
 # Signed URLs cover the host alone, so nothing is sent beyond what every client sends. Some hosts
 # refuse a request without a user agent.
 _NO_HEADERS: Mapping[str, str] = {}
+_LOCATION = "location"
 _HEADERS = {"accept-encoding": "identity", "user-agent": "vidfab-worker"}
 
 
@@ -88,6 +89,7 @@ class Downloads:
             headers=_HEADERS,
             transport=_pinned_transport(settings, resolve),
         )
+        self._client.event_hooks["response"].append(_keep_location)
 
     def check(self, url: str) -> None:
         """Judge the text of a URL that somebody else will fetch. Raises UnsafeUrl."""
@@ -169,11 +171,12 @@ class Downloads:
         """
         for _ in range(_MAX_REDIRECTS + 1):
             async with self._answer(url, headers) as response:
-                if response.next_request is None:
+                location: str | None = response.extensions.get(_LOCATION)
+                if location is None:
                     _check_answer(response)
                     yield response
                     return
-                target = self._redirected(url, response.next_request.url)
+                target = self._redirected(url, location)
             headers = headers if target.host == url.host else _NO_HEADERS
             url = target
         raise PermanentError(f"Download failed: more than {_MAX_REDIRECTS} redirects")
@@ -196,11 +199,17 @@ class Downloads:
             return _NO_HEADERS
         return {KEY_HEADER: self._google_key.get_secret_value()}
 
-    def _redirected(self, url: CheckedUrl, target: httpx.URL) -> CheckedUrl:
+    def _redirected(self, url: CheckedUrl, location: str) -> CheckedUrl:
         try:
-            return check_url(str(target), self._allowed)
+            return check_redirect(url, location, self._allowed)
         except UnsafeUrl as error:
             raise UnsafeUrl(f"redirect from {url.host}: {error}") from error
+
+
+async def _keep_location(response: httpx.Response) -> None:
+    """Put a redirect where httpx does not see it: it would mend the address before it is judged."""
+    if response.has_redirect_location:
+        response.extensions[_LOCATION] = response.headers.pop("location")
 
 
 @contextmanager
@@ -272,7 +281,7 @@ def _check_answer(response: httpx.Response) -> None:
         phrase = httpx.codes.get_reason_phrase(status)
         message = f"Download failed: the server answered {status} {phrase}".rstrip()
         raise RetryableError(message) if is_passing_status(status) else PermanentError(message)
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
+    if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
         raise UnusableContent("Download failed: the server sent the file compressed, unasked")
 
 

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import urljoin
 
 import httpcore
 import httpx
@@ -28,6 +29,7 @@ _MAX_ADDRESSES = 4
 _AUTHORITY = re.compile(r"[^:/?#]*://([^/?#]*)")
 # `int` reads the digits of any script, and so a port that nobody sees as one.
 _ODD_PORT = re.compile(r":(?![0-9]*$)[^:\]]*$")
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 # A last label of this form makes it an IPv4 address to `inet_aton`, which reads 2130706433, 0x7f.1
 # and 0177.0.0.1 alike; no top-level domain has it.
@@ -92,6 +94,20 @@ def check_url(url: str, allowed: AllowedHosts) -> CheckedUrl:
         if port != _HTTPS_PORT:
             raise UnsafeUrl(f"port {port} is not allowed, only {_HTTPS_PORT}")
     return CheckedUrl(parsed.copy_with(host=host), host, port)
+
+
+def check_redirect(url: CheckedUrl, location: str, allowed: AllowedHosts) -> CheckedUrl:
+    """Judge where a server leads to, as strictly as any URL. Raises UnsafeUrl.
+
+    Servers put names of files there as they are: spaces are put up with.
+    """
+    target = location.replace(" ", "%20")
+    if target.startswith("//"):
+        target = f"https:{target}"
+    elif not _ABSOLUTE.match(target):
+        _check_text(target)  # `urljoin` drops some characters
+        target = urljoin(str(url.url), target)
+    return check_url(target, allowed)
 
 
 def is_allowed_address(text: str) -> bool:

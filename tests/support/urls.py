@@ -24,6 +24,12 @@ class Specimen:
     says: str = ""
     answers: tuple[str, ...] = (PUBLIC,)
 
+    @property
+    def fits_a_header(self) -> bool:
+        """Whether a server can send it as it is; spaces at the ends of a header do not count."""
+        is_text = not set(self.url) & set("\r\n\0\ud800")
+        return is_text and self.url.strip() == self.url != ""
+
 
 def read(name: str) -> list[Specimen]:
     lines = (_DATA / f"{name}.jsonl").read_text("utf-8").splitlines()
