@@ -1,7 +1,7 @@
 """Guarded, streaming downloads of URLs that came with a job."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,24 +15,24 @@ import httpx
 
 from config.settings import Settings
 from core.errors import PermanentError, RetryableError, UnsafeUrl, UnusableContent
-from services.content import Kind, check_complete, content_type_of
+from services.arriving import Arriving, begun, in_time
+from services.content import Kind, check_complete
 from services.google import API_HOST, KEY_HEADER
 from services.guard import CheckedUrl, PinnedBackend, Resolver, check_redirect, check_url
 from services.http import is_passing_status, new_client, one_line, tls_context
 
 DEFAULT_DEADLINE = timedelta(minutes=2)
 
-_CHUNK_BYTES = 256 * 1024
 _MAX_REDIRECTS = 5
 _TIMEOUT = httpx.Timeout(30, connect=10)
 # A server that sends a byte now and then keeps a job's place for nothing. Its answer has to come
-# within this, four addresses tried one after the other included, and each chunk: 9 KB/s.
+# within this, four addresses tried one after the other included.
 _ANSWER_S = 60
-_CHUNK_S = 30
+# Under which a response keeps the address that it leads to.
+_LOCATION = "location"
 # Signed URLs cover the host alone, so nothing is sent beyond what every client sends. Some hosts
 # refuse a request without a user agent.
 _NO_HEADERS: Mapping[str, str] = {}
-_LOCATION = "location"
 _HEADERS = {"accept-encoding": "identity", "user-agent": "vidfab-worker"}
 
 
@@ -43,20 +43,6 @@ class Downloaded:
     path: Path
     size_bytes: int
     content_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class Arriving:
-    """A body on its way, of the right kind by its first bytes.
-
-    `content_type` is what the content shows, `served_type` what the server calls it; `size_bytes`
-    is None when the server does not say.
-    """
-
-    content_type: str
-    served_type: str
-    size_bytes: int | None
-    chunks: AsyncIterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +140,7 @@ class Downloads:
         seconds = terms.deadline.total_seconds()
         try:
             async with asyncio.timeout(seconds), self._opened(checked, headers) as response:
-                yield await _begun(response, terms)
+                yield await begun(response, terms.max_bytes, terms.accept)
         except TimeoutError:
             raise RetryableError(f"Download of {checked} took longer than {seconds:g} s") from None
         except httpx.HTTPError as error:
@@ -187,7 +173,7 @@ class Downloads:
     ) -> AsyncGenerator[httpx.Response]:
         """The response with its body still to come."""
         request = self._client.build_request("GET", url.url, headers=headers)
-        async with _in_time(_ANSWER_S, "no answer came"):
+        async with in_time(_ANSWER_S, "no answer came"):
             response = await self._client.send(request, stream=True)
         try:
             yield response
@@ -223,58 +209,6 @@ def _whole_or_nothing(path: Path) -> Generator[BinaryIO]:
         raise
 
 
-async def _begun(response: httpx.Response, terms: _Terms) -> Arriving:
-    """Read the first chunk, refusing early what is too large or not of the kind.
-
-    A body shorter than its content-length is an httpx.RemoteProtocolError.
-    """
-    headers = response.headers
-    # Beside chunks a length counts for nothing, though some servers send one.
-    is_told = "content-length" in headers and "transfer-encoding" not in headers
-    length = int(headers["content-length"]) if is_told else None
-    _check_size(length or 0, terms.max_bytes)
-    # Chunks are of full size but for the last, so the first one holds the whole signature.
-    chunks = _flowing(response.aiter_raw(_CHUNK_BYTES))
-    first = await anext(chunks, b"")
-    if not first:
-        raise RetryableError("Download failed: the server sent nothing")
-    content_type = content_type_of(first, terms.accept)
-    served_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return Arriving(content_type, served_type, length, _bounded(first, chunks, terms.max_bytes))
-
-
-async def _flowing(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """The same chunks; what their reader does between two of them takes no time of theirs."""
-    while True:
-        async with _in_time(_CHUNK_S, f"less than {_CHUNK_BYTES // 1024} KiB came"):
-            chunk = await anext(chunks, b"")
-        if not chunk:
-            return
-        yield chunk
-
-
-@asynccontextmanager
-async def _in_time(seconds: float, complaint: str) -> AsyncGenerator[None]:
-    """Raises httpx.ReadTimeout when the block takes longer."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        raise httpx.ReadTimeout(f"{complaint} within {seconds:g} s") from None
-
-
-async def _bounded(
-    first: bytes, rest: AsyncIterator[bytes], max_bytes: int
-) -> AsyncGenerator[bytes]:
-    size = len(first)
-    _check_size(size, max_bytes)
-    yield first
-    async for chunk in rest:
-        size += len(chunk)
-        _check_size(size, max_bytes)
-        yield chunk
-
-
 def _check_answer(response: httpx.Response) -> None:
     status = response.status_code
     if status != HTTPStatus.OK:
@@ -283,11 +217,6 @@ def _check_answer(response: httpx.Response) -> None:
         raise RetryableError(message) if is_passing_status(status) else PermanentError(message)
     if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
         raise UnusableContent("Download failed: the server sent the file compressed, unasked")
-
-
-def _check_size(size: int, max_bytes: int) -> None:
-    if size > max_bytes:
-        raise UnusableContent(f"The file is larger than {max_bytes / 1024 / 1024:g} MiB")
 
 
 def _pinned_transport(settings: Settings, resolve: Resolver | None) -> httpx.AsyncHTTPTransport:

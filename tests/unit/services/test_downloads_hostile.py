@@ -12,7 +12,7 @@ import pytest
 
 from config.settings import Settings
 from core.errors import PermanentError, RetryableError, UnusableContent
-from services import downloads
+from services import arriving, downloads
 from services.content import Kind
 from services.downloads import Downloads
 
@@ -152,7 +152,7 @@ async def test_two_lengths_are_refused(
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloads, "_ANSWER_S", 0.3)
-    monkeypatch.setattr(downloads, "_CHUNK_S", 0.3)
+    monkeypatch.setattr(arriving, "_CHUNK_S", 0.3)
 
 
 def dripping(media: Any, drop: bytes, before: bytes = b"") -> Callable[[Writer], Any]:
@@ -198,9 +198,9 @@ async def test_a_reader_that_takes_its_time_is_no_slow_server(
     client: Downloads, media: Any, response: Response, jpeg: bytes
 ) -> None:
     url = media.on("/a.jpg", response(jpeg + bytes(2 * MIB)))
-    async with client.arriving(url, max_bytes=5 * MIB, accept=Kind.IMAGE) as arriving:
+    async with client.arriving(url, max_bytes=5 * MIB, accept=Kind.IMAGE) as body:
         size = 0
-        async for chunk in arriving.chunks:
+        async for chunk in body.chunks:
             size += len(chunk)
             await asyncio.sleep(0.1)
     assert size == len(jpeg) + 2 * MIB
