@@ -150,9 +150,13 @@ async def test_two_lengths_are_refused(
 
 
 @pytest.fixture
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "_ANSWER_S", 0.3)
-    monkeypatch.setattr(arriving, "_CHUNK_S", 0.3)
+def answer_in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "_ANSWER_S", 0.5)
+
+
+@pytest.fixture
+def chunks_in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arriving, "_CHUNK_S", 0.5)
 
 
 def dripping(media: Any, drop: bytes, before: bytes = b"") -> Callable[[Writer], Any]:
@@ -168,7 +172,7 @@ def dripping(media: Any, drop: bytes, before: bytes = b"") -> Callable[[Writer],
     return drip
 
 
-@pytest.mark.usefixtures("hurry")
+@pytest.mark.usefixtures("answer_in_a_moment")
 @pytest.mark.parametrize(
     "drop",
     [b"x-a: b\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"],
@@ -177,23 +181,23 @@ def dripping(media: Any, drop: bytes, before: bytes = b"") -> Callable[[Writer],
 async def test_an_answer_that_drips_ends(fetch: Fetch, media: Any, drop: bytes) -> None:
     before = b"HTTP/1.1 200 OK\r\n" if drop.startswith(b"x") else b""
     url = media.on("/a.jpg", dripping(media, drop, before))
-    with pytest.raises(RetryableError, match=r"/a\.jpg failed: no answer came within 0\.3 s$"):
+    with pytest.raises(RetryableError, match=r"/a\.jpg failed: no answer came within 0\.5 s$"):
         await fetch(url)
 
 
-@pytest.mark.usefixtures("hurry")
+@pytest.mark.usefixtures("chunks_in_a_moment")
 @pytest.mark.parametrize("sent", [0, 1000, 300_000])
 async def test_a_body_that_drips_ends(
     fetch: Fetch, media: Any, response: Response, jpeg: bytes, tmp_path: Path, sent: int
 ) -> None:
     head = response((jpeg + bytes(MIB))[:sent], length=5 * MIB)
     url = media.on("/a.jpg", dripping(media, b"x", head))
-    with pytest.raises(RetryableError, match=r"failed: less than 256 KiB came within 0\.3 s$"):
+    with pytest.raises(RetryableError, match=r"failed: less than 256 KiB came within 0\.5 s$"):
         await fetch(url)
     assert not (tmp_path / "picture").exists()
 
 
-@pytest.mark.usefixtures("hurry")
+@pytest.mark.usefixtures("chunks_in_a_moment")
 async def test_a_reader_that_takes_its_time_is_no_slow_server(
     client: Downloads, media: Any, response: Response, jpeg: bytes
 ) -> None:
@@ -202,7 +206,7 @@ async def test_a_reader_that_takes_its_time_is_no_slow_server(
         size = 0
         async for chunk in body.chunks:
             size += len(chunk)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.6 if size <= MIB // 2 else 0)
     assert size == len(jpeg) + 2 * MIB
 
 
