@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from core.paths import Bucket
-from services.arriving import Arriving
 from services.content import Kind, check_video_complete
-from services.downloads import Downloads
+from services.downloads import Arriving, Downloads
 from services.objects import Upload
 from services.spool import Spool, spooled
 from services.supabase import Supabase
