@@ -104,17 +104,17 @@ async def _timeline(ctx: Context, project: Project) -> Timeline:
         raise PermanentError("The project has no finished clips to compose")
     if ctx.services.shotstack is not None and ctx.checkpoint_fields.get("render") is None:
         for scene in found.scenes:
-            _check_reachable(ctx, scene)
+            _check_reachable(ctx, scene, project)
     return found
 
 
-def _check_reachable(ctx: Context, scene: Scene) -> None:
+def _check_reachable(ctx: Context, scene: Scene, project: Project) -> None:
     """Whether Shotstack may and can fetch the clip. Raises HandBack to wait for its own copy."""
-    if ctx.services.supabase.serves(scene.url):
-        return
-    if scene.is_googles:  # Google's files want a key that Shotstack does not have
-        raise HandBack(_STORING, f"The clip of shot {scene.shot_number} is not stored yet")
     try:
+        if ctx.services.clip_files.own_object(scene.url, project.user_id):
+            return
+        if scene.is_googles:  # Google's files want a key that Shotstack does not have
+            raise HandBack(_STORING, f"The clip of shot {scene.shot_number} is not stored yet")
         ctx.services.downloads.check(scene.url)
     except UnsafeUrl as error:
         raise UnsafeUrl(f"Unsafe clip of shot {scene.shot_number}: {error}") from error

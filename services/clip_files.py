@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import UnsafeUrl
-from core.paths import Bucket, PlainId
+from core.paths import Bucket, PlainId, StoredObject
 from services.content import HEAD_BYTES, Kind, content_type_of
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class ClipFiles:
 
         Raises UnsafeUrl, UnusableContent, RetryableError, PermanentError or ServiceError.
         """
-        stored = self._supabase.object_of(url)
-        if stored is None and not self._supabase.serves(url):
+        stored = self.own_object(url, owner)
+        if stored is None:
             await self._downloads.fetch(
                 url,
                 into,
@@ -47,9 +47,19 @@ class ClipFiles:
                 with_google_key=with_google_key,
             )
             return into
-        if stored is None or stored.bucket != Bucket.VIDEOS or not stored.is_under(owner):
-            raise UnsafeUrl("the stored clip does not belong to the project's user")
         await self._supabase.download_to(stored.bucket, stored.path, into, max_bytes=MAX_CLIP_BYTES)
         with into.open("rb") as stream:
             content_type_of(stream.read(HEAD_BYTES), Kind.VIDEO)
         return into
+
+    def own_object(self, url: str, owner: PlainId) -> StoredObject | None:
+        """The clip of `owner` that a URL of the own storage serves, None for a URL elsewhere.
+
+        Raises UnsafeUrl for anything else in the own storage.
+        """
+        stored = self._supabase.object_of(url)
+        if stored is None and not self._supabase.serves(url):
+            return None
+        if stored is None or stored.bucket != Bucket.VIDEOS or not stored.is_under(owner):
+            raise UnsafeUrl("the stored clip does not belong to the project's user")
+        return stored

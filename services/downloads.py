@@ -1,7 +1,7 @@
 """Guarded, streaming downloads of URLs that came with a job."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,17 +15,21 @@ import httpx
 
 from config.settings import Settings
 from core.errors import PermanentError, RetryableError, UnsafeUrl, UnusableContent
-from services.content import Kind, check_complete, content_type_of
+from services.arriving import Arriving, begun, in_time
+from services.content import Kind, check_complete
 from services.google import API_HOST, KEY_HEADER
-from services.guard import CheckedUrl, PinnedBackend, Resolver, check_url
+from services.guard import CheckedUrl, PinnedBackend, Resolver, check_redirect, check_url
 from services.http import is_passing_status, new_client, one_line, tls_context
 
 DEFAULT_DEADLINE = timedelta(minutes=2)
 
-_CHUNK_BYTES = 512 * 1024
 _MAX_REDIRECTS = 5
-# A body that stands still for 30 s is dead; one that trickles meets the deadline.
 _TIMEOUT = httpx.Timeout(30, connect=10)
+# A server that sends a byte now and then keeps a job's place for nothing. Its answer has to come
+# within this, four addresses tried one after the other included.
+_ANSWER_S = 60
+# Under which a response keeps the address that it leads to.
+_LOCATION = "location"
 # Signed URLs cover the host alone, so nothing is sent beyond what every client sends. Some hosts
 # refuse a request without a user agent.
 _NO_HEADERS: Mapping[str, str] = {}
@@ -39,20 +43,6 @@ class Downloaded:
     path: Path
     size_bytes: int
     content_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class Arriving:
-    """A body on its way, of the right kind by its first bytes.
-
-    `content_type` is what the content shows, `served_type` what the server calls it; `size_bytes`
-    is None when the server does not say.
-    """
-
-    content_type: str
-    served_type: str
-    size_bytes: int | None
-    chunks: AsyncIterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +75,7 @@ class Downloads:
             headers=_HEADERS,
             transport=_pinned_transport(settings, resolve),
         )
+        self._client.event_hooks["response"].append(_keep_location)
 
     def check(self, url: str) -> None:
         """Judge the text of a URL that somebody else will fetch. Raises UnsafeUrl."""
@@ -149,7 +140,7 @@ class Downloads:
         seconds = terms.deadline.total_seconds()
         try:
             async with asyncio.timeout(seconds), self._opened(checked, headers) as response:
-                yield await _begun(response, terms)
+                yield await begun(response, terms.max_bytes, terms.accept)
         except TimeoutError:
             raise RetryableError(f"Download of {checked} took longer than {seconds:g} s") from None
         except httpx.HTTPError as error:
@@ -165,26 +156,46 @@ class Downloads:
         The headers go to the first host alone: no redirect leads them away.
         """
         for _ in range(_MAX_REDIRECTS + 1):
-            async with self._client.stream("GET", url.url, headers=headers) as response:
-                if response.next_request is None:
+            async with self._answer(url, headers) as response:
+                location: str | None = response.extensions.get(_LOCATION)
+                if location is None:
                     _check_answer(response)
                     yield response
                     return
-                target = self._redirected(url, response.next_request.url)
+                target = self._redirected(url, location)
             headers = headers if target.host == url.host else _NO_HEADERS
             url = target
         raise PermanentError(f"Download failed: more than {_MAX_REDIRECTS} redirects")
+
+    @asynccontextmanager
+    async def _answer(
+        self, url: CheckedUrl, headers: Mapping[str, str]
+    ) -> AsyncGenerator[httpx.Response]:
+        """The response with its body still to come."""
+        request = self._client.build_request("GET", url.url, headers=headers)
+        async with in_time(_ANSWER_S, "no answer came"):
+            response = await self._client.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
     def _google_headers(self, url: CheckedUrl) -> Mapping[str, str]:
         if self._google_key is None or url.host != API_HOST:
             return _NO_HEADERS
         return {KEY_HEADER: self._google_key.get_secret_value()}
 
-    def _redirected(self, url: CheckedUrl, target: httpx.URL) -> CheckedUrl:
+    def _redirected(self, url: CheckedUrl, location: str) -> CheckedUrl:
         try:
-            return check_url(str(target), self._allowed)
+            return check_redirect(url, location, self._allowed)
         except UnsafeUrl as error:
             raise UnsafeUrl(f"redirect from {url.host}: {error}") from error
+
+
+async def _keep_location(response: httpx.Response) -> None:
+    """Put a redirect where httpx does not see it: it would mend the address before it is judged."""
+    if response.has_redirect_location:
+        response.extensions[_LOCATION] = response.headers.pop("location")
 
 
 @contextmanager
@@ -198,51 +209,14 @@ def _whole_or_nothing(path: Path) -> Generator[BinaryIO]:
         raise
 
 
-async def _begun(response: httpx.Response, terms: _Terms) -> Arriving:
-    """Read the first chunk, refusing early what is too large or not of the kind.
-
-    A body shorter than its content-length is an httpx.RemoteProtocolError.
-    """
-    headers = response.headers
-    # Beside chunks a length counts for nothing, though some servers send one.
-    is_told = "content-length" in headers and "transfer-encoding" not in headers
-    length = int(headers["content-length"]) if is_told else None
-    _check_size(length or 0, terms.max_bytes)
-    # Chunks are of full size but for the last, so the first one holds the whole signature.
-    chunks = response.aiter_raw(_CHUNK_BYTES)
-    first = await anext(chunks, b"")
-    if not first:
-        raise RetryableError("Download failed: the server sent nothing")
-    content_type = content_type_of(first, terms.accept)
-    served_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return Arriving(content_type, served_type, length, _bounded(first, chunks, terms.max_bytes))
-
-
-async def _bounded(
-    first: bytes, rest: AsyncIterator[bytes], max_bytes: int
-) -> AsyncGenerator[bytes]:
-    size = len(first)
-    _check_size(size, max_bytes)
-    yield first
-    async for chunk in rest:
-        size += len(chunk)
-        _check_size(size, max_bytes)
-        yield chunk
-
-
 def _check_answer(response: httpx.Response) -> None:
     status = response.status_code
     if status != HTTPStatus.OK:
         phrase = httpx.codes.get_reason_phrase(status)
         message = f"Download failed: the server answered {status} {phrase}".rstrip()
         raise RetryableError(message) if is_passing_status(status) else PermanentError(message)
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
+    if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
         raise UnusableContent("Download failed: the server sent the file compressed, unasked")
-
-
-def _check_size(size: int, max_bytes: int) -> None:
-    if size > max_bytes:
-        raise UnusableContent(f"The file is larger than {max_bytes / 1024 / 1024:g} MiB")
 
 
 def _pinned_transport(settings: Settings, resolve: Resolver | None) -> httpx.AsyncHTTPTransport:

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 import httpcore
 import httpx
@@ -27,13 +28,16 @@ _HTTPS_PORT = 443
 # Each may cost a whole connect time-out; real hosts answer at one of the first.
 _MAX_ADDRESSES = 4
 _AUTHORITY = re.compile(r"[^:/?#]*://([^/?#]*)")
+# `int` reads the digits of any script, and so a port that nobody sees as one.
+_ODD_PORT = re.compile(r":(?![0-9]*$)[^:\]]*$")
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 # A last label of this form makes it an IPv4 address to `inet_aton`, which reads 2130706433, 0x7f.1
 # and 0177.0.0.1 alike; no top-level domain has it.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LOCAL_SUFFIXES = (
     ".localhost", ".local", ".localdomain", ".internal", ".intranet", ".private", ".lan", ".home",
-    ".corp", ".home.arpa", ".test", ".invalid", ".onion",
+    ".corp", ".arpa", ".test", ".invalid", ".onion",
 )  # fmt: skip
 _METADATA_HOSTS = frozenset({"metadata.goog", "metadata.azure.com", "metadata.tencentyun.com"})
 
@@ -42,17 +46,20 @@ _METADATA_HOSTS = frozenset({"metadata.goog", "metadata.azure.com", "metadata.te
 _FORBIDDEN = [
     ipaddress.ip_network(text)
     for text in (
+        "168.63.129.16/32",  # Azure's wire server: from inside, it hands out a machine's secrets
         "192.0.0.0/24",  # IETF protocol assignments
         "192.88.99.0/24",  # 6to4 relays
-        "::/96",  # IPv4-compatible
-        "::ffff:0:0/96",  # IPv4-mapped
-        "64:ff9b::/96",  # NAT64: leads to any IPv4 address
-        "64:ff9b:1::/48",  # NAT64 of the local network
-        "2001::/32",  # Teredo
+        "2001::/23",  # IETF protocol assignments: Teredo, ORCHID, benchmarks
+        "2001:db8::/32",  # documentation
         "2002::/16",  # 6to4
-        "fec0::/10",  # site-local
+        "3ffe::/16",  # 6bone, given back
+        "3fff::/20",  # documentation
     )
 ]
+# All other IPv6 is mapped, compatible or translated IPv4, NAT64, local, or not given out.
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+# An interface id of this form holds an IPv4 address, to which ISATAP tunnels.
+_ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,20 @@ def check_url(url: str, allowed: AllowedHosts) -> CheckedUrl:
     return CheckedUrl(parsed.copy_with(host=host), host, port)
 
 
+def check_redirect(url: CheckedUrl, location: str, allowed: AllowedHosts) -> CheckedUrl:
+    """Judge where a server leads to, as strictly as any URL. Raises UnsafeUrl.
+
+    Servers put names of files there as they are: spaces are put up with.
+    """
+    target = location.replace(" ", "%20")
+    if target.startswith("//"):
+        target = f"https:{target}"
+    elif not _ABSOLUTE.match(target):
+        _check_text(target)  # `urljoin` drops some characters
+        target = urljoin(str(url.url), target)
+    return check_url(target, allowed)
+
+
 def is_allowed_address(text: str) -> bool:
     """Whether an IP address is on the public internet, whatever form it has."""
     try:
@@ -98,7 +119,15 @@ def is_allowed_address(text: str) -> bool:
         return False
     if not address.is_global or address.is_multicast or address.is_reserved:
         return False
+    if isinstance(address, ipaddress.IPv6Address) and not _is_unicast(address):
+        return False
     return not any(address in network for network in _FORBIDDEN)
+
+
+def _is_unicast(address: ipaddress.IPv6Address) -> bool:
+    if address not in _GLOBAL_UNICAST or address.scope_id is not None:
+        return False
+    return address.packed[8:12] not in _ISATAP
 
 
 class PinnedBackend(httpcore.AsyncNetworkBackend):
@@ -160,9 +189,12 @@ def _check_text(url: str) -> None:
         raise UnsafeUrl(f"the address is longer than {MAX_URL_LENGTH} characters")
     if not url.isprintable() or "\\" in url or " " in url:
         raise UnsafeUrl("the address holds spaces, backslashes or control characters")
-    authority = _AUTHORITY.match(url)
-    if authority and "@" in authority[1]:
+    found = _AUTHORITY.match(url)
+    authority = found[1] if found else ""
+    if "@" in authority:
         raise UnsafeUrl("the address must not hold a user name or password")
+    if _ODD_PORT.search(authority):
+        raise UnsafeUrl("the port is not a number")
 
 
 def _check_host(host: str) -> None:
@@ -171,7 +203,8 @@ def _check_host(host: str) -> None:
         raise UnsafeUrl("IP literal is not allowed, only a host name")
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise UnsafeUrl("the host name is not a valid one")
-    if len(labels) == 1 or host.endswith(_LOCAL_SUFFIXES) or host in _METADATA_HOSTS:
+    is_local = len(labels) == 1 or host.endswith(_LOCAL_SUFFIXES)
+    if is_local or host in _METADATA_HOSTS:
         raise UnsafeUrl("local and internal host names are not allowed")
 
 

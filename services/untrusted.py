@@ -14,35 +14,8 @@ from core.errors import PermanentError, RetryableError
 
 _MIB = 1024 * 1024
 
-# Runs in the child before the real program, which it becomes.
-# - Signals: PM2 sends SIGINT to every process of the worker's tree, and what runs shall go on for
-#   as long as the worker lets its jobs go on. A blocked signal stays blocked in the program.
-# - On Linux the kernel kills the child when the worker dies (1 = PR_SET_PDEATHSIG), which may have
-#   happened before that call. macOS has neither this nor a limit on address space.
-# - Niceness: the event loop has job locks to renew while the program computes.
-_LAUNCHER = """
-import os, resource, signal, sys
-signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
-    signal.signal(ignored_by_python, signal.SIG_DFL)
-parent, cpu_s, file_bytes, memory_bytes = map(int, sys.argv[1:5])
-limits = {resource.RLIMIT_CPU: cpu_s, resource.RLIMIT_FSIZE: file_bytes, resource.RLIMIT_CORE: 0}
-if sys.platform == "linux":
-    import ctypes
-    ctypes.CDLL(None).prctl(1, 9)
-    limits[resource.RLIMIT_AS] = memory_bytes
-if os.getppid() != parent:
-    sys.exit(1)
-for kind, wanted in limits.items():
-    hard = resource.getrlimit(kind)[1]
-    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(kind, (limit, limit))
-os.nice(5)
-try:
-    os.execv(sys.argv[5], sys.argv[5:])
-except OSError as error:
-    sys.exit(f"it cannot be started: {error.strerror}")
-"""
+# Read once: the file may belong to another version by the time a job comes.
+_LAUNCHER = Path(__file__).with_name("launcher.py").read_text("utf-8")
 # No setting of the worker's, and so no secret. Each arena of glibc's reserves 64 MiB of address
 # space, and one a thread would use up the limit.
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "MALLOC_ARENA_MAX": "2"}
@@ -73,12 +46,19 @@ class _Tail(asyncio.Protocol):
     """The end of a stream."""
 
     def __init__(self) -> None:
-        self.kept = bytearray()
+        self._kept = bytearray()
+        self._is_cut = False
         self.closed = asyncio.Event()
 
+    def text(self) -> str:
+        """What was kept, from the beginning of a line."""
+        text = self._kept.decode(errors="replace")
+        return text.partition("\n")[2] or text if self._is_cut else text
+
     def data_received(self, data: bytes) -> None:
-        self.kept += data
-        del self.kept[:-_KEPT_BYTES]
+        self._kept += data
+        self._is_cut = self._is_cut or len(self._kept) > _KEPT_BYTES
+        del self._kept[:-_KEPT_BYTES]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set()
@@ -105,7 +85,7 @@ async def run_untrusted(command: Sequence[str], limits: Limits) -> Ended:
             await asyncio.wait_for(tail.closed.wait(), _CLOSING_S)
     if code < 0:
         raise _killed(_name(command), -code, limits)
-    return Ended(code, tail.kept.decode(errors="replace"))
+    return Ended(code, tail.text())
 
 
 @asynccontextmanager
@@ -151,8 +131,9 @@ def _killed(name: str, number: int, limits: Limits) -> PermanentError | Retryabl
     if number == signal.SIGXFSZ:
         size = f"{limits.file_bytes / _MIB:g} MiB"
         return PermanentError(f"{name} was stopped: its file would be larger than {size}")
-    if number in {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}:
-        # SIGKILL: most likely by the kernel, for want of memory.
+    if number == signal.SIGKILL:
+        return RetryableError(f"{name} was killed (signal 9), most likely for want of memory")
+    if number in {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}:
         return RetryableError(f"{name} was ended from outside (signal {number})")
     return PermanentError(f"{name} crashed (signal {number})")
 

@@ -97,16 +97,6 @@ async def test_rows_are_settled_when_the_payload_is_wrong(site: Site) -> None:
     assert await step_3_status(site.vidfab) == "failed"
 
 
-async def test_a_stranger_changes_nothing(site: Site) -> None:
-    await lay_project(site.vidfab, generating(1))
-    before = await storyboards(site.vidfab)
-    await site.worker()
-    job_id = await site.app.add(*generation(userId=OTHER), {"priority": 2})
-    assert (await site.finished(job_id)).state == "failed"
-    assert await storyboards(site.vidfab) == before
-    assert await step_3_status(site.vidfab) == "processing"
-
-
 @pytest.mark.parametrize(
     ("field", "text"),
     [

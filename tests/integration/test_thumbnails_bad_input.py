@@ -8,7 +8,6 @@ from tests.support import films
 from tests.support.recordings import USER
 from tests.support.site import Site
 from tests.support.videos import (
-    VIDEO_PATH,
     lay_video,
     thumbnail_job,
     thumbnail_made,
@@ -96,13 +95,3 @@ async def test_bad_payloads_fail_at_once(site: Site, film: Path) -> None:
     # Where the payload still names a video of the user's, its row is settled.
     assert (await video_row(site.vidfab))["status"] == "completed"
     assert (await thumbnail_made(site, thumbnail_job())).state == "completed"
-
-
-async def test_a_stranger_changes_nothing(site: Site, film: Path) -> None:
-    await lay_video(site.vidfab, film)
-    before = await video_row(site.vidfab)
-    await site.worker()
-    for path in (VIDEO_PATH, f"videos/{OTHER}/a.mp4"):
-        job = await thumbnail_made(site, thumbnail_job(userId=OTHER, videoPath=path))
-        assert job.state == "failed"
-    assert await video_row(site.vidfab) == before

@@ -13,6 +13,7 @@ import pytest
 
 from sandbox.processes import Process
 from tests.support import films
+from tests.support.recordings import USER
 from tests.support.site import Site
 from tests.support.videos import (
     lay_video,
@@ -104,12 +105,51 @@ def _install(folder: Path, script: str) -> None:
     program.chmod(0o755)
 
 
-async def hanging(site: Site, folder: Path, patch: pytest.MonkeyPatch, script: str) -> Process:
-    """A worker whose `ffmpeg` runs a script that never ends."""
+async def with_ffmpeg(site: Site, folder: Path, patch: pytest.MonkeyPatch, script: str) -> Process:
+    """A worker whose `ffmpeg` runs a script."""
     _install(folder, script)
     with patch.context() as patched:
         patched.setenv("PATH", f"{folder}:/usr/bin:/bin")
         return await site.worker(SHUTDOWN_GRACE_S="0.2")
+
+
+# What an ffmpeg does to itself, the reason that its job gives, and after how many attempts.
+ENDS = {
+    "a crash": ("kill -SEGV $$", "ffmpeg crashed (signal 11)", 1),
+    "an abort": ("kill -ABRT $$", "ffmpeg crashed (signal 6)", 1),
+    "an illegal instruction": ("kill -ILL $$", "ffmpeg crashed (signal 4)", 1),
+    "no memory": (
+        "kill -KILL $$",
+        "ffmpeg was killed (signal 9), most likely for want of memory",
+        2,
+    ),
+    "a flood of words": (
+        "yes 'Could not read' | head -c 50000000 >&2; exit 1",
+        "The video cannot be read: Could not read",
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+async def test_an_ffmpeg_that_comes_to_grief_fails_one_job(
+    site: Site, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    script, reason, attempts = ENDS[case]
+    await lay_video(site.vidfab, film)
+    worker = await with_ffmpeg(site, tmp_path / "bin", monkeypatch, script)
+    job = await thumbnail_made(site, thumbnail_job(), attempts=2, backoff=10)
+    assert (job.state, job.attempts_made, job.failed_reason) == ("failed", attempts, reason)
+    row = await video_row(site.vidfab)
+    assert (row["status"], row["error_message"]) == (
+        "completed",
+        f"Thumbnail generation failed: {reason}",
+    )
+    # The worker goes on.
+    data = {"userId": USER, "operation": "add"}
+    after = await site.app.add("update_quota", data, {"priority": 4})
+    assert (await site.ended(after)).state == "completed"
+    assert psutil.Process(worker.pid).children() == []
 
 
 async def test_a_hanging_ffmpeg_ends_when_its_worker_is_stopped(
@@ -117,7 +157,7 @@ async def test_a_hanging_ffmpeg_ends_when_its_worker_is_stopped(
 ) -> None:
     """With the child that it started; the job goes back to the queue for the next worker."""
     await lay_video(site.vidfab, film)
-    worker = await hanging(site, tmp_path / "bin", monkeypatch, f"sleep {NAP} & sleep {NAP}")
+    worker = await with_ffmpeg(site, tmp_path / "bin", monkeypatch, f"sleep {NAP} & sleep {NAP}")
     job_id = await site.app.add(
         "generate_thumbnail", thumbnail_job(), {"priority": 3, "attempts": 1}
     )
@@ -135,7 +175,7 @@ async def test_a_hanging_ffmpeg_ends_when_its_worker_is_killed(
     site: Site, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await lay_video(site.vidfab, film)
-    worker = await hanging(site, tmp_path / "bin", monkeypatch, f"exec sleep {NAP}")
+    worker = await with_ffmpeg(site, tmp_path / "bin", monkeypatch, f"exec sleep {NAP}")
     await site.app.add("generate_thumbnail", thumbnail_job(), {"priority": 3})
     await until_asleep(1)
     await worker.kill()

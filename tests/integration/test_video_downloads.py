@@ -112,17 +112,6 @@ async def test_bad_payloads_fail_at_once_with_one_sentence(site: Site) -> None:
     assert not await is_stored(site.vidfab, PATH)
 
 
-@pytest.mark.parametrize("payload", [video(userId=OTHER), clip(userId=OTHER)])
-async def test_a_stranger_changes_nothing(site: Site, payload: Payload) -> None:
-    await lay_clip(site.vidfab)
-    await lay_video(site.vidfab)
-    before = [await clip_row(site.vidfab), await video_row(site.vidfab)]
-    await site.worker()
-    job = await site.ended(await site.app.add(*payload, {"priority": 2}))
-    assert job.state == "failed"
-    assert [await clip_row(site.vidfab), await video_row(site.vidfab)] == before
-
-
 async def test_a_broken_source_is_fetched_again(site: Site) -> None:
     media = site.vidfab.providers
     await media.control.break_off("/clip/*", 5000, times=2)

@@ -18,6 +18,7 @@ from runtime.metrics import Metrics
 from runtime.queue_view import Counts
 from runtime.vitals import Vitals
 from tests.support.pages import ROOT, Page, page, pages
+from tests.support.urls import BENIGN, HOSTILE
 
 each_page = pytest.mark.parametrize("one", pages(), ids=str)
 
@@ -173,6 +174,13 @@ def test_the_alerts_are_those_of_the_rules_whose_metrics_exist(name: str) -> Non
     assert told == [rule["alert"] for rule in group["rules"]]
     used = {metric for rule in group["rules"] for metric in re.findall(_METRIC, rule["expr"])}
     assert {re.sub(r"_(?:bucket|count)$", "", one) for one in used - _metrics()} <= _metrics()
+
+
+@pytest.mark.parametrize("name", ["security", "zh/security"])
+def test_the_urls_are_as_many_as_told(name: str) -> None:
+    told = re.search(r"(\d+) (?:hostile|个恶意).*?(\d+) (?:odd|个少见)", page(name).prose)
+    assert told is not None
+    assert (int(told[1]), int(told[2])) == (len(HOSTILE), len(BENIGN))
 
 
 @cache

@@ -15,7 +15,11 @@ from loguru import logger
 from PIL import Image
 
 from config.settings import Settings
+from services.content import Kind
+from services.downloads import Downloaded, Downloads
 from tests.support.server import Server, response, running
+
+_TEN_MIB = 10 * 1024 * 1024
 
 
 @pytest.fixture
@@ -62,6 +66,35 @@ def no_waits() -> Iterator[None]:
     """Retries follow at once, as many as the code asks for."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
+
+
+@pytest.fixture
+async def client(settings: Callable[..., Settings], media: Any) -> AsyncIterator[Downloads]:
+    """Reaches `media`; every other name leads inside."""
+
+    async def inside(host: str, port: int) -> list[str]:
+        return ["10.0.0.1"]
+
+    hosts = f"media.example.com:{media.port}=127.0.0.1"
+    found = Downloads(settings(DOWNLOAD_ALLOWED_HOSTS=hosts), inside)
+    yield found
+    await found.aclose()
+
+
+@pytest.fixture
+def fetch(client: Downloads, tmp_path: Path) -> Callable[..., Any]:
+    """Fetches into `tmp_path / "picture"`."""
+
+    async def fetch(url: str, max_bytes: int = _TEN_MIB, **options: Any) -> Downloaded:
+        into = tmp_path / "picture"
+        return await client.fetch(url, into, max_bytes=max_bytes, accept=Kind.IMAGE, **options)
+
+    return fetch
+
+
+@pytest.fixture
+def jpeg(pictures: dict[str, bytes]) -> bytes:
+    return pictures["image/jpeg"]
 
 
 @dataclass

@@ -1,17 +1,13 @@
 """Against a real https server on this machine, reached as a host that the operator vouches for."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from config.settings import Settings
 from core.errors import PermanentError, RetryableError, UnsafeUrl, UnusableContent
-from services import downloads
 from services.content import Kind
 from services.downloads import Downloads
 
@@ -20,33 +16,6 @@ TYPES = ["image/jpeg", "image/png", "image/webp"]
 
 Response = Callable[..., bytes]
 Fetch = Callable[..., Any]
-
-
-@pytest.fixture
-async def client(settings: Callable[..., Settings], media: Any) -> AsyncIterator[Downloads]:
-    async def inside(host: str, port: int) -> list[str]:
-        return ["10.0.0.1"]
-
-    hosts = f"media.example.com:{media.port}=127.0.0.1"
-    found = Downloads(settings(DOWNLOAD_ALLOWED_HOSTS=hosts), inside)
-    yield found
-    await found.aclose()
-
-
-@pytest.fixture
-def fetch(client: Downloads, tmp_path: Path) -> Fetch:
-    """Fetches into `tmp_path / "picture"`."""
-
-    async def fetch(url: str, max_bytes: int = 10 * MIB, **options: Any) -> downloads.Downloaded:
-        into = tmp_path / "picture"
-        return await client.fetch(url, into, max_bytes=max_bytes, accept=Kind.IMAGE, **options)
-
-    return fetch
-
-
-@pytest.fixture
-def jpeg(pictures: dict[str, bytes]) -> bytes:
-    return pictures["image/jpeg"]
 
 
 @pytest.mark.parametrize("content_type", TYPES)
@@ -127,6 +96,14 @@ async def test_five_redirects_are_followed_and_no_more(
         await fetch(media.url("/0"))
 
 
+async def test_a_redirect_may_hold_spaces_and_letters_of_any_script(
+    fetch: Fetch, media: Any, response: Response, jpeg: bytes
+) -> None:
+    media.on("/my%20%E5%9B%BE.jpg", response(jpeg))
+    url = media.on("/a.jpg", response(b"", status="302 Found", location="my \u56fe.jpg"))
+    assert (await fetch(url)).size_bytes == len(jpeg)
+
+
 async def test_a_redirect_loop_ends(fetch: Fetch, media: Any, response: Response) -> None:
     url = media.on("/loop", response(b"", status="302 Found", location="/loop"))
     with pytest.raises(PermanentError, match="more than 5 redirects"):
@@ -144,6 +121,13 @@ async def test_a_redirect_loop_ends(fetch: Fetch, media: Any, response: Response
         ("https://user:pass@media.example.com/", "user name"),
         ("file:///etc/passwd", "only https"),
         ("https://inside.example.com/", "inside.example.com leads to an address"),
+        ("https://[::1", "cannot be read"),
+        ("//[::1", "cannot be read"),
+        ("https:a.jpg", "host name is not a valid one"),
+        ("javascript:alert(1)", "only https"),
+        ("a:b.jpg", "only https"),
+        ("/a\\b.jpg", "backslashes"),
+        ("/" + "a" * 2048, "longer than 2048"),
     ],
 )
 async def test_a_redirect_is_judged_anew(
@@ -151,14 +135,6 @@ async def test_a_redirect_is_judged_anew(
 ) -> None:
     url = media.on("/a.jpg", response(b"", status="302 Found", location=location))
     with pytest.raises(UnsafeUrl, match=reason):
-        await fetch(url)
-
-
-async def test_a_redirect_to_nonsense_is_retryable(
-    fetch: Fetch, media: Any, response: Response
-) -> None:
-    url = media.on("/a.jpg", response(b"", status="302 Found", location="https://[::1"))
-    with pytest.raises(RetryableError, match="Invalid URL in location header"):
         await fetch(url)
 
 
@@ -248,31 +224,6 @@ async def test_more_bytes_than_the_length_are_not_read(
     assert (await fetch(url)).path.read_bytes() == jpeg
 
 
-async def test_what_says_that_it_is_too_large_is_not_read(
-    fetch: Fetch, media: Any, response: Response
-) -> None:
-    async def never_ends(writer: asyncio.StreamWriter) -> None:
-        writer.write(response(b"", length=10 * MIB + 1))
-        await media.closing.wait()
-
-    with pytest.raises(UnusableContent, match="larger than 10 MiB"):
-        await fetch(media.on("/a.jpg", never_ends), deadline=timedelta(seconds=20))
-
-
-async def test_what_turns_out_too_large_is_not_read_on(
-    fetch: Fetch, media: Any, response: Response, jpeg: bytes
-) -> None:
-    async def never_ends(writer: asyncio.StreamWriter) -> None:
-        writer.write(response(jpeg, length=None))
-        while not media.closing.is_set():
-            writer.write(bytes(65536))
-            await writer.drain()
-
-    url = media.on("/a.jpg", never_ends)
-    with pytest.raises(UnusableContent, match=r"larger than 1\.5 MiB"):
-        await fetch(url, int(1.5 * MIB), deadline=timedelta(seconds=20))
-
-
 async def test_exactly_the_limit_is_not_too_large(
     fetch: Fetch, media: Any, response: Response, jpeg: bytes
 ) -> None:
@@ -301,48 +252,6 @@ async def test_what_is_not_an_image_is_refused_whatever_it_says(
     with pytest.raises(UnusableContent, match="is not an image"):
         await fetch(url)
     assert not (tmp_path / "picture").exists()
-
-
-async def test_a_body_compressed_unasked_is_refused(
-    fetch: Fetch, media: Any, response: Response, jpeg: bytes
-) -> None:
-    url = media.on("/a.jpg", response(jpeg, content_encoding="gzip"))
-    with pytest.raises(UnusableContent, match="compressed"):
-        await fetch(url)
-
-
-async def test_a_body_that_trickles_meets_the_deadline(
-    fetch: Fetch, media: Any, response: Response, jpeg: bytes, tmp_path: Path
-) -> None:
-    async def trickle(writer: asyncio.StreamWriter) -> None:
-        writer.write(response(jpeg[:1000], length=len(jpeg)))
-        await media.closing.wait()
-
-    url = media.on("/a.jpg", trickle)
-    with pytest.raises(RetryableError, match=r"/a\.jpg took longer than 0\.3 s"):
-        await fetch(url + "?token=secret", deadline=timedelta(seconds=0.3))
-    assert not (tmp_path / "picture").exists()
-
-
-async def test_a_body_that_stands_still_is_retryable(
-    settings: Callable[..., Settings],
-    media: Any,
-    response: Response,
-    jpeg: bytes,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def stall(writer: asyncio.StreamWriter) -> None:
-        writer.write(response(jpeg[:1000], length=len(jpeg)))
-        await media.closing.wait()
-
-    monkeypatch.setattr(downloads, "_TIMEOUT", httpx.Timeout(5, read=0.2))
-    hosts = f"media.example.com:{media.port}=127.0.0.1"
-    impatient = Downloads(settings(DOWNLOAD_ALLOWED_HOSTS=hosts))
-    url = media.on("/a.jpg", stall)
-    with pytest.raises(RetryableError, match="ReadTimeout"):
-        await impatient.fetch(url, tmp_path / "picture", max_bytes=MIB, accept=Kind.IMAGE)
-    await impatient.aclose()
 
 
 async def test_a_server_that_is_away_is_retryable(

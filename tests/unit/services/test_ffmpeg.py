@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ from services import ffmpeg
 from services.ffmpeg import Ffmpeg, FfmpegFailed, NoFrame, untrusted_input
 from services.untrusted import Limits
 from tests.support import films
+from tests.support.server import Server
 
 LIMITS = Limits(timeout_s=20)
 
@@ -133,6 +135,15 @@ async def test_only_video_files_are_opened(tmp_path: Path) -> None:
     files.write_text("ffconcat version 1.0\nfile /etc/hostname\n")
     with pytest.raises(PermanentError, match=r"^The video cannot be read: "):
         await Ffmpeg().probe(files)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has seccomp")
+async def test_ffmpeg_has_no_network_whatever_its_arguments(provider: Server) -> None:
+    """Its list of protocols keeps it from asking; here it is told to."""
+    url = provider.url("/a.mp4")
+    with pytest.raises(FfmpegFailed, match="Permission denied"):
+        await Ffmpeg().run(["-i", url, "-f", "null", "-"], limits=LIMITS)
+    assert provider.requests == []
 
 
 async def test_a_huge_index_is_refused_by_the_memory_limit(film: Path, tmp_path: Path) -> None:

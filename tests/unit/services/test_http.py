@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -218,3 +219,29 @@ async def test_retry_after_is_obeyed_up_to_30_s(logged: Any, asked: timedelta, w
 
 async def test_without_retry_after_the_first_wait_is_half_a_second_and_jitter(logged: Any) -> None:
     assert 0.5 <= await first_wait(logged, failure()) <= 1.5
+
+
+async def test_a_vendor_that_redirects_is_not_followed(
+    settings: MakeSettings, provider: Any, response: Callable[..., bytes]
+) -> None:
+    """It would bring the key along, to where no guard has looked."""
+    url = provider.on("/a", response(b"", status="302 Found", location=provider.url("/b")))
+    headers = {"x-api-key": "key"}
+    client = new_client(settings(), service="x", timeout=httpx.Timeout(5), headers=headers)
+    assert (await client.get(url)).status_code == 302
+    await client.aclose()
+    assert provider.to("/b") == []
+
+
+_CLIENT = re.compile(
+    r"httpx\.(?:AsyncClient|Client|get|post|stream|request)\(|HTTPTransport\(|urlopen\("
+    r"|import (?:requests|aiohttp)|(?:open|create)_connection\("
+)
+
+
+def test_requests_are_made_here_and_behind_the_guard_alone() -> None:
+    root = Path(__file__).parents[3]
+    folders = ("commands", "config", "core", "handlers", "runtime", "services")
+    files = [file for folder in folders for file in (root / folder).rglob("*.py")]
+    makers = {file.name for file in files if _CLIENT.search(file.read_text("utf-8"))}
+    assert makers == {"http.py", "downloads.py"}
