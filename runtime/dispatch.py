@@ -10,7 +10,14 @@ from typing import Any
 from core.alert import Tell, tell_nobody
 from core.context import JobContext, QueueLink
 from core.envelope import success
-from core.errors import LockLost, PermanentError, RetryableError, UnknownJob, is_passing
+from core.errors import (
+    InvalidData,
+    LockLost,
+    PermanentError,
+    RetryableError,
+    UnknownJob,
+    is_passing,
+)
 from core.fence import fenced
 from core.job_data import JobResult, parse
 from core.registry import JobSpec
@@ -129,6 +136,8 @@ class Dispatcher:
         if spec is None:
             known = ", ".join(sorted(self._specs))
             raise UnknownJob(f"Unknown job name '{delivery.name[:100]}': known are {known}")
+        if delivery.fault is not None:
+            raise InvalidData(delivery.fault)
         data = parse(spec.data, delivery.data)
         result = await _within_limit(spec, ctx, data)
         envelope = success(

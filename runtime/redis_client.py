@@ -195,6 +195,8 @@ async def check(settings: Settings) -> None:
 def _patient() -> dict[str, Any]:
     return {
         "decode_responses": True,
+        # As Node reads them: else a job whose hash is no UTF-8 could be neither run nor failed.
+        "encoding_errors": "replace",
         "socket_timeout": _SOCKET_TIMEOUT_S,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
