@@ -97,7 +97,9 @@ class Life:
     async def _consume(self, services: Services, after_outage: bool) -> int:
         redis = redis_client.connect(self._settings)
         work_folder = WorkFolder()
-        dispatcher = Dispatcher(discover(), services, work_folder.path, self._alerts.tell)
+        dispatcher = Dispatcher(
+            discover(), services, work_folder.path, self._alerts.tell, services.scrub
+        )
         consumer = Consumer(self._settings, redis, dispatcher, self._vitals.at_work)
         loop = await consumer.start(after_outage=after_outage)
         self._vitals.phase = Phase.RUNNING
