@@ -4,7 +4,6 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import asyncio
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.settings import Settings
+from runtime.redis_tls import tls_options, wrong_certificate
 
 # How long one blocking wait for a job lasts. Longer costs fewer commands when idle.
 BLOCK_S = 30
@@ -150,7 +150,7 @@ class _WaitingClient(_Client):
 
 def connect(settings: Settings) -> Redis:
     """A pooled client for the work: it bridges outages. No I/O yet."""
-    return _Client.from_url(settings.redis_address(), **_patient())
+    return _Client.from_url(settings.redis_address(), **_patient(), **tls_options(settings))
 
 
 def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
@@ -159,7 +159,9 @@ def connect_to_wait(settings: Settings, worker: Redis, name: str) -> Redis:
     By `name` Node's `getWorkers()` finds it, and the worker once: it waits once at a time, and so
     over one connection, which tells its name whenever it is made anew.
     """
-    client = _WaitingClient.from_url(settings.redis_address(), client_name=name, **_patient())
+    client = _WaitingClient.from_url(
+        settings.redis_address(), client_name=name, **_patient(), **tls_options(settings)
+    )
     assert isinstance(client, _WaitingClient)
     client.worker = worker
     return client
@@ -178,6 +180,7 @@ def connect_briefly(settings: Settings, timeout_s: float = 5.0) -> Redis:
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        **tls_options(settings),
     )
 
 
@@ -225,6 +228,12 @@ def explain(settings: Settings, error: Exception) -> RedisUnreachable:
             f"Redis at {where} refuses the worker ({reason}); check the user's rights and the "
             f"number of the database in {address_set}"
         )
+    elif (fault := wrong_certificate(error)) is not None:
+        reason = f"certificate verify failed: {fault}"
+        message = (
+            f"Redis at {where} is not trusted ({reason}); name the root of its certificate in "
+            f"SSL_CERT_FILE, and the host that it is made for in {address_set}"
+        )
     else:
         message = (
             f"Redis at {where} does not answer ({reason}); check that it runs, that the address "
@@ -243,6 +252,6 @@ def _set_by(settings: Settings) -> tuple[str, str]:
 
 def _is_final(error: Exception) -> bool:
     """Rights and database numbers do not change by waiting, nor do certificates."""
-    if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError):
+    if wrong_certificate(error) is not None:
         return True
     return isinstance(error, NoPermissionError) or "DB index" in str(error)

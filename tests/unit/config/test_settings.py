@@ -205,3 +205,16 @@ def test_a_file_in_another_encoding_is_one_sentence(tmp_path: Path) -> None:
     file.write_text("SUPABASE_URL=https://x.supabase.co\n", "utf-16")
     with pytest.raises(ConfigError, match=r"product\.env: not a text in UTF-8; save it as one"):
         read_environment(file, {})
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["ssl_cert_reqs=none", "ssl_cert_reqs=", "x=1&ssl_check_hostname=0", "ssl_cert_reqs=OPTIONAL"],
+)
+def test_an_address_cannot_switch_off_the_check_of_certificates(query: str) -> None:
+    values = {**SUPABASE, "REDIS_URL": f"rediss://:hunter2secret@h:1/0?{query}"}
+    with pytest.raises(ConfigError) as refused:
+        load_settings(environment=Environment(values, {}))
+    [line] = refused.value.problems
+    assert "set REDIS_TLS_INSECURE=1 if nothing else is possible" in line
+    assert "hunter2secret" not in line
