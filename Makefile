@@ -38,6 +38,10 @@ ROUNDS ?= 200
 chaos: setup ## Kill and break everything for ROUNDS=200 [SEED=n], then see that nothing was lost
 	@$(BIN)/python -m sandbox.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
+SECONDS ?= 60
+fuzz: setup ## Feed each parser of foreign bytes for SECONDS=60 (Linux on x86-64, Python < 3.14)
+	@$(BIN)/python -m tests.fuzz $(SECONDS)
+
 bench: setup ## Measure start, memory, a batch of pictures, transfers of 450 MB, Redis commands
 	@$(BIN)/python -m bench.first_figures
 	@$(BIN)/python -m bench.transfer
