@@ -29,4 +29,4 @@ async def site(vidfab: VidFab, tmp_path: Path) -> AsyncIterator[Site]:
     """A fresh queue, the app's Node 5.58.9 on it. A test that leaves a secret anywhere fails."""
     async with Site(vidfab, tmp_path) as site:
         yield site
-    assert await leaks.of_the_sandbox(vidfab, site.queue, tmp_path) == []
+    assert await leaks.left_by(site) == []

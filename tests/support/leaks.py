@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from sandbox.providers import keys
 from sandbox.supabase import BUCKETS, SupabaseLite
 from sandbox.vidfab import VidFab
+from tests.support.site import Site
 
 # Those with texts that the worker writes.
 TABLES = (
@@ -69,11 +70,11 @@ async def in_redis(url: str, match: str = "*") -> dict[str, str]:
     }
 
 
-async def of_the_sandbox(vidfab: VidFab, queue: str, folder: Path) -> list[tuple[str, str]]:
+async def left_by(site: Site) -> list[tuple[str, str]]:
     """What a test left of the sandbox's secrets in its queue, in rows and in logs."""
-    places = in_logs(folder) | await in_rows(vidfab.supabase)
-    places |= await in_redis(vidfab.redis.url, f"bull:{queue}:*")
-    return found(planted(vidfab), places)
+    places = in_logs(site.folder) | await in_rows(site.vidfab.supabase)
+    places |= await in_redis(site.vidfab.redis.url, f"bull:{site.queue}:*")
+    return found(set(planted(site.vidfab)) - site.told, places)
 
 
 def _ask(pipe: Any, name: bytes, kind: str) -> None:
