@@ -23,6 +23,15 @@ COPY commands commands
 # need not look whether they did.
 RUN /venv/bin/python -m compileall -q --invalidation-mode unchecked-hash .
 
+# What is in /venv, as CycloneDX: with a tool that the image itself need not have.
+FROM build AS sbom
+COPY requirements/sbom.txt requirements/
+RUN python -m venv /sbom \
+    && /sbom/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/sbom.txt
+COPY pyproject.toml ./
+RUN /sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --spec-version 1.6 \
+    --output-format JSON --output-reproducible --output-file /vidfab-worker.cdx.json /venv/bin/python
+
 FROM ${BASE}
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ffmpeg tini \
@@ -30,6 +39,7 @@ RUN apt-get update \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /tmp worker
 COPY --from=build /venv /venv
 COPY --from=build /app /app
+COPY --from=sbom /vidfab-worker.cdx.json /usr/share/sbom/vidfab-worker.cdx.json
 WORKDIR /app
 # A number: by a name Kubernetes cannot tell that it is not root.
 USER 10001:10001

@@ -25,7 +25,9 @@ _AREA = "Settings"
 _SIGNS = {Mark.OK: "✓", Mark.WARNING: "!", Mark.FAILED: "✗"}
 # Each request of a check has 5 s; some make two.
 _LIMIT_S = 12
-_REDIS_FIELDS = frozenset({"redis_url", "redis_host", "redis_port", "redis_db", "redis_password"})
+_REDIS_FIELDS = frozenset(
+    f"redis_{part}" for part in ("url", "host", "port", "db", "password", "tls_insecure")
+)
 _SUPABASE_FIELDS = frozenset({"supabase_url", "supabase_key"})
 
 Live = Annotated[

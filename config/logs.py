@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from loguru import logger
 
 from config.log_sources import take_in_libraries
-from config.redaction import Redact, redactor
+from config.redaction import Redact, scrubber
 from config.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 
 def set_up_logs(settings: Settings, stream: TextIO = sys.stdout) -> None:
     """Send every log line, those of the libraries too, to `stream` in the configured form."""
-    redact = redactor(settings.secrets())
+    redact = scrubber(settings.secrets())
     is_json = settings.log_format == "json"
     form = (
         partial(_flat_json, redact=redact)

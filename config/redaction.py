@@ -1,4 +1,7 @@
-"""Secret values are found in a text however they are spelled there, and replaced."""
+"""Secret values are found in a text however they are spelled there, and replaced.
+
+So are the logins and queries of addresses: a signature in a query opens what it signs.
+"""
 
 import re
 from base64 import b64encode
@@ -17,6 +20,12 @@ _CUT = r"[^\s\"'<>\\]*"
 # RFC 3986: what no URL encoding touches, and neither does any other.
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._~-]")
 _URL_SAFE = str.maketrans("+/", "-_")
+# Each reads a text once, however it is made: a job's data may be a megabyte that looks like the
+# beginning of an address at every place. A backslash before a quote is JSON's.
+_LOGIN = re.compile(r"(\b\w{1,20}://)[^\s/@\"']+@")
+_ADDRESS = re.compile(
+    r"(\bhttps?://[^\s\"'<>?#\\]*)([?#](?:[^\s\"'<>\\]|\\(?![\"']))*)?", re.IGNORECASE
+)
 
 
 def redactor(secrets: Iterable[str]) -> Redact:
@@ -31,6 +40,27 @@ def redactor(secrets: Iterable[str]) -> Redact:
     encoded = (form for one in found for form in _in_base64(one))
     search = re.compile(_any_of([*found, *encoded]))
     return lambda text: search.sub(_MASK, text)
+
+
+def scrubber(secrets: Iterable[str]) -> Redact:
+    """As `redactor`, and addresses without logins and queries: for logs, reasons and alerts."""
+    redact = redactor(secrets)
+
+    def scrub(text: str) -> str:
+        text = redact(text)
+        return without_queries(without_logins(text)) if "://" in text else text
+
+    return scrub
+
+
+def without_logins(text: str) -> str:
+    """Addresses without `user:password@`."""
+    return _LOGIN.sub(r"\1***@", text)
+
+
+def without_queries(text: str) -> str:
+    """Addresses without what follows `?` or `#`."""
+    return _ADDRESS.sub(lambda found: f"{found[1]}?…" if found[2] else found[0], text)
 
 
 def _any_of(values: Iterable[str]) -> str:

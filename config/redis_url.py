@@ -1,6 +1,6 @@
 """What a Redis URL must look like to be one."""
 
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 
 def check_redis_url(url: str) -> None:
@@ -12,13 +12,43 @@ def check_redis_url(url: str) -> None:
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("not a Redis address")
     if not _is_readable(url):
-        raise ValueError("its port or database is not a number")
+        raise ValueError(
+            "its port or database is not a number; in a password write / # ? @ as %2F %23 %3F %40"
+        )
+    _check_options(urlsplit(url).query)
 
 
 def _is_readable(url: str) -> bool:
+    """Whether each part is what it looks like: else a part of the password could be shown."""
     try:
         parts = urlsplit(url)
-        database = parts.path.strip("/") if parts.scheme != "unix" else ""
-        return parts.port is None or not database or database.isdigit()
+        _ = parts.port
     except ValueError:
         return False
+    database = parts.path.strip("/") if parts.scheme != "unix" else ""
+    options = parts.query.split("&") if parts.query else []
+    return (
+        (not database or _is_number(database))
+        and not parts.fragment
+        and all("=" in option for option in options)
+    )
+
+
+def _check_options(query: str) -> None:
+    """The client would obey any: time-outs that lose jobs, an unchecked certificate."""
+    for name, values in parse_qs(query, keep_blank_values=True).items():
+        if name in _CHECKED and any(value.lower() != _CHECKED[name] for value in values):
+            raise ValueError(
+                "it switches the check of certificates off; take that out, and set "
+                "REDIS_TLS_INSECURE=1 if nothing else is possible"
+            )
+        if name not in _OPTIONS or (name == "db" and not all(map(_is_number, values))):
+            raise ValueError(f"behind the ? it may have {', '.join(sorted(_OPTIONS))} alone")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
+
+
+_CHECKED = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}
+_OPTIONS = frozenset({"username", "password", "db", "ssl_ca_certs", *_CHECKED})

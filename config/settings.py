@@ -63,6 +63,7 @@ class Settings(BaseModel):
         0, validation_alias="REDIS_DB", ge=0, description="a database number from 0"
     )
     redis_password: SecretStr | None = _variable("REDIS_PASSWORD", "a password", None)
+    redis_tls_insecure: bool = _variable("REDIS_TLS_INSECURE", "true or false", False)
     queue_name: str = Field(
         "vidfab-video-processing",
         validation_alias="QUEUE_PREFIX",

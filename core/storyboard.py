@@ -80,7 +80,7 @@ class Shot(_Model):
 class Character(_Model):
     """A person or animal of the story. `reference_images` are URLs, the newest last."""
 
-    id: str | None = None
+    id: Annotated[str, Field(max_length=500)] | None = None
     name: Annotated[str, Field(min_length=1, max_length=500), BeforeValidator(_cleaned)]
     reference_images: _Texts = ()
 

@@ -244,7 +244,7 @@ class StoryboardBatch:
             raise
 
     async def _note(self, shot: Shot, error: Exception) -> None:
-        message = str(error) or type(error).__name__
+        message = self.ctx.services.scrub(str(error)) or type(error).__name__
         self.failures.append(Failure(shot.shot_number, message, is_passing(error)))
         unforeseen = None if isinstance(error, JobError | ServiceError) else error
         log = self.ctx.log.opt(exception=unforeseen)

@@ -117,7 +117,8 @@ class _Sync:
             case Running():
                 return
             case Failed(message=message):
-                await self._settle(clip, status="failed", error_message=message)
+                said = self.ctx.services.scrub(message)
+                await self._settle(clip, status="failed", error_message=said)
             case Succeeded():
                 await self._settle(clip, **_columns(outcome))
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
-from config.redaction import Redact, redactor
+from config.redaction import Redact, scrubber
 from config.settings import Settings
 from core.alert import Alert, Notice
 from runtime.alert_groups import AlertGroups
@@ -87,7 +87,7 @@ class Alerts:
 @asynccontextmanager
 async def open_alerts(settings: Settings) -> AsyncGenerator[Alerts]:
     """Alerts to the channels that are set; none cost nothing. At the end the last ones go out."""
-    redact = redactor(settings.secrets())
+    redact = scrubber(settings.secrets())
     to = channels(settings, redact)
     source = f"{settings.environment}, queue {settings.queue_name}, host {socket.gethostname()}"
     alerts = Alerts(to, redact, source)

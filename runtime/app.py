@@ -22,6 +22,7 @@ from runtime.liveness import until_starved
 from runtime.loop_watch import LoopWatch
 from runtime.patient_dispatch import PatientDispatcher
 from runtime.queue_state import QueueState
+from runtime.redis_tls import UNCHECKED, is_unchecked
 from runtime.redis_wait import until_redis_answers
 from runtime.server import CannotListen, served
 from runtime.signals import stop_on_signal
@@ -99,7 +100,12 @@ class Life:
         redis = redis_client.connect(self._settings)
         work_folder = WorkFolder()
         dispatcher = PatientDispatcher(
-            discover(), services, work_folder.path, self._alerts.tell, loaded=self._loaded
+            discover(),
+            services,
+            work_folder.path,
+            self._alerts.tell,
+            services.scrub,
+            loaded=self._loaded,
         )
         consumer = Consumer(self._settings, redis, dispatcher, self._vitals.at_work)
         loop = await consumer.start(after_outage=after_outage)
@@ -209,6 +215,8 @@ def _announce(settings: Settings) -> None:
         redis_client.address(settings),
         settings.queue_concurrency,
     )
+    if is_unchecked(settings):
+        logger.warning("{}", UNCHECKED)
     if settings.byteplus_key is None and settings.google_key is None:
         logger.warning(
             "No image provider: set BYTEPLUS_API_KEY or GOOGLE_AI_API_KEY for storyboards"

@@ -5,9 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from config.redaction import redactor
+from config.redaction import redactor, without_logins, without_queries
 from config.settings import Settings
-from core.text import without_logins, without_queries
 
 _SECRET_NAME = re.compile(r"api[-_]?key|authorization|password|secret|token", re.IGNORECASE)
 

@@ -2,15 +2,23 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from config.redaction import Redact
 from core.alert import Tell, tell_nobody
 from core.context import JobContext, QueueLink
 from core.envelope import success
-from core.errors import LockLost, PermanentError, RetryableError, UnknownJob, is_passing
+from core.errors import (
+    InvalidData,
+    LockLost,
+    PermanentError,
+    RetryableError,
+    UnknownJob,
+    is_passing,
+)
 from core.fence import fenced
 from core.job_data import JobResult, parse
 from core.registry import JobSpec
@@ -40,7 +48,7 @@ class Dispatcher:
     """Finds the handler of a delivery, runs it and says what becomes of the job.
 
     `work_folder` says where the jobs' folders are made: else in the system's temporary folder.
-    `tell` hears of jobs that failed for good.
+    `tell` hears of jobs that failed for good. `scrub` takes secrets out of what they failed with.
     """
 
     def __init__(
@@ -49,11 +57,13 @@ class Dispatcher:
         services: Services,
         work_folder: Callable[[], Path | None] = lambda: None,
         tell: Tell = tell_nobody,
+        scrub: Redact = str,
     ) -> None:
         self._specs = specs
         self._services = services
         self._work_folder = work_folder
         self._tell = tell
+        self._scrub = scrub
 
     def frees_id(self, name: str) -> bool:
         """Whether a finished job of this name must not stay under its id."""
@@ -93,6 +103,7 @@ class Dispatcher:
             is_last_attempt=delivery.is_last_attempt,
             may_return=delivery.put_offs < _MAX_PUT_OFFS,
         )
+        outcome = replace(outcome, reason=self._scrub(outcome.reason))
         if isinstance(outcome, Fail):
             return await self._failed(spec, ctx, delivery, outcome.reason)
         return outcome
@@ -135,6 +146,8 @@ class Dispatcher:
         if spec is None:
             known = ", ".join(sorted(self._specs))
             raise UnknownJob(f"Unknown job name '{delivery.name[:100]}': known are {known}")
+        if delivery.fault is not None:
+            raise InvalidData(delivery.fault)
         data = parse(spec.data, delivery.data)
         result = await _within_limit(spec, ctx, data)
         envelope = success(

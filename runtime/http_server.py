@@ -9,21 +9,34 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# Who connects asks by then. Connections that are forgotten would use up the worker's descriptors.
+# Who connects asks by then, and takes the answer. Connections that are forgotten, or kept open by a
+# byte now and then, would use up the worker's descriptors.
 SILENT_S = 10.0
+# Probes, a scrape and a few people at a time are ten; the worker's jobs need descriptors, too.
+MAX_CONNECTIONS = 64
+# What anybody sends here is a path and a token.
+_MAX_HEAD_BYTES = 16 * 1024
+# One question a connection: what else is sent, such as gigabytes of a body, is not read.
+_HEADERS = [(b"connection", b"close")]
 
 
 class _Connection(H11Protocol):
-    """Is closed when nothing is asked in time: uvicorn looks only at what comes later."""
+    """Is closed when its question or the way of its answer takes too long.
+
+    When there are too many the oldest one is closed, so that a probe still gets its answer.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        self.loop.call_later(SILENT_S, self._close_if_silent)
+        self._since = self.loop.time()
+        self._end = self.loop.call_later(SILENT_S, transport.abort)
+        if len(self.connections) > MAX_CONNECTIONS:
+            ours = (one for one in self.connections if isinstance(one, _Connection))
+            min(ours, key=lambda one: one._since).transport.abort()
 
-    def _close_if_silent(self) -> None:
-        # There is none until a request has come, whatever its type says.
-        if getattr(self, "cycle", None) is None:
-            self.transport.abort()
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end.cancel()
+        super().connection_lost(exc)
 
 
 class _Server(uvicorn.Server):
@@ -34,6 +47,7 @@ class _Server(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
+        self.server_state.default_headers = _HEADERS
         try:
             await asyncio.Event().wait()
         finally:
@@ -54,5 +68,6 @@ async def serve(app: Starlette, listening: socket.socket) -> None:
         proxy_headers=False,
         server_header=False,
         date_header=False,
+        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
     )
     await _Server(config).serve([listening])

@@ -9,21 +9,15 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from runtime.delivery import (
-    PUT_OFFS,
-    SETTLE_WAITS,
-    read_checkpoint,
-    safe_options,
-    whole_number,
-)
+from core.foreign_json import DEEPEST, is_shallow
+from runtime.delivery import PUT_OFFS, SETTLE_WAITS, read_checkpoint, whole_number
 from runtime.queue_state import QueueState, moment, place_of
+from runtime.safe_fields import safe_options
 
 # BullMQ keeps about 10,000 events of a queue.
 _EVENTS_SEEN = 10_000
 _PAGE = 1_000
-# The app's own data has four levels. Whoever reads a job goes down them by calls of functions.
-_DEEPEST = 100
-_TOO_DEEP = f"(JSON of more than {_DEEPEST} levels)"
+_TOO_DEEP = f"(JSON of more than {DEEPEST} levels)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,18 +185,7 @@ def read_json(text: str | None) -> Any:
         return _TOO_DEEP
     except ValueError:
         return text
-    return value if _is_shallow(value, _DEEPEST) else _TOO_DEEP
-
-
-def _is_shallow(value: Any, levels: int) -> bool:
-    match value:
-        case dict():
-            inner = cast("dict[str, Any]", value).values()
-        case list():
-            inner = cast("list[Any]", value)
-        case _:
-            return True
-    return levels > 0 and all(_is_shallow(one, levels - 1) for one in inner)
+    return value if is_shallow(value) else _TOO_DEEP
 
 
 def _strings(value: Any) -> list[str]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from config.redaction import Redact
 from core.alert import Tell
 from core.context import QueueLink
 from core.registry import JobSpec
@@ -26,10 +27,11 @@ class PatientDispatcher(Dispatcher):
         services: Services,
         work_folder: Callable[[], Path | None],
         tell: Tell,
+        scrub: Redact,
         *,
         loaded: asyncio.Event,
     ) -> None:
-        super().__init__(specs, services, work_folder, tell)
+        super().__init__(specs, services, work_folder, tell, scrub)
         self._loaded = loaded
 
     async def run(

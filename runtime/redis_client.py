@@ -5,7 +5,6 @@
 
 import asyncio
 import socket
-import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.settings import Settings
 from runtime.line_client import LineClient
+from runtime.redis_tls import tls_options, wrong_certificate
 from runtime.traffic import CountedClient, CountedRetry
 
 # How long one blocking wait for a job lasts. Longer costs fewer commands when idle.
@@ -89,7 +89,7 @@ class _WaitingClient(CountedClient):
 
 def connect(settings: Settings) -> LineClient:
     """A client for the work: it bridges outages. No I/O yet."""
-    client = LineClient.from_url(settings.redis_address(), **_patient())
+    client = LineClient.from_url(settings.redis_address(), **_patient(), **tls_options(settings))
     assert isinstance(client, LineClient)
     return client
 
@@ -100,7 +100,9 @@ def connect_to_wait(settings: Settings, worker: LineClient, name: str) -> Redis:
     By `name` Node's `getWorkers()` finds it, and the worker once: it waits once at a time, and so
     over one connection, which tells its name whenever it is made anew.
     """
-    client = _WaitingClient.from_url(settings.redis_address(), client_name=name, **_patient())
+    client = _WaitingClient.from_url(
+        settings.redis_address(), client_name=name, **_patient(), **tls_options(settings)
+    )
     assert isinstance(client, _WaitingClient)
     client.worker = worker
     worker.beside = client
@@ -120,6 +122,7 @@ def connect_briefly(settings: Settings, timeout_s: float = 5.0) -> Redis:
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        **tls_options(settings),
     )
 
 
@@ -137,7 +140,8 @@ async def check(settings: Settings) -> None:
 def _patient() -> dict[str, Any]:
     return {
         "decode_responses": True,
-        "encoding_errors": "replace",  # as Node reads bytes that are no UTF-8
+        # As Node reads them: else a job whose hash is no UTF-8 could be neither run nor failed.
+        "encoding_errors": "replace",
         "socket_timeout": _SOCKET_TIMEOUT_S,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
@@ -171,6 +175,12 @@ def explain(settings: Settings, error: Exception) -> RedisUnreachable:
             f"Redis at {where} refuses the worker ({reason}); check the user's rights and the "
             f"number of the database in {address_set}"
         )
+    elif (fault := wrong_certificate(error)) is not None:
+        reason = f"certificate verify failed: {fault}"
+        message = (
+            f"Redis at {where} is not trusted ({reason}); name the root of its certificate in "
+            f"SSL_CERT_FILE, and the host that it is made for in {address_set}"
+        )
     else:
         message = (
             f"Redis at {where} does not answer ({reason}); check that it runs, that the address "
@@ -189,6 +199,6 @@ def _set_by(settings: Settings) -> tuple[str, str]:
 
 def _is_final(error: Exception) -> bool:
     """Rights and database numbers do not change by waiting, nor do certificates."""
-    if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError):
+    if wrong_certificate(error) is not None:
         return True
     return isinstance(error, NoPermissionError) or "DB index" in str(error)

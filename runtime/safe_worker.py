@@ -29,11 +29,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from runtime.arrivals import Arrivals
-from runtime.delivery import DeliveryKey, readable, safe_options, with_whole_numbers
+from runtime.delivery import DeliveryKey
 from runtime.lasting import LastingWrites
 from runtime.lease import Lease
 from runtime.leases import Leases
 from runtime.repeated_error import RepeatedError
+from runtime.safe_fields import safe_fields, spoilt, unreadable
 from runtime.scripts import QueueScripts
 from runtime.strays import Strays
 
@@ -151,6 +152,8 @@ class SafeWorker(Worker):
             with self.strays.question(token):
                 answer = await complete(job, value, remove, token, fetch_next=wants_more)
                 self.last_fetch = time.monotonic()
+                if wants_more and not answer["finishedOn"]:
+                    self.strays.suspect()  # it was written, and its answer brought the next job
                 if wants_more and answer["result"]:
                     fields, job_id, limit_until, delay_until = answer["result"]
                     found = await self.nextJobFromJobData(
@@ -182,18 +185,20 @@ class SafeWorker(Worker):
     async def nextJobFromJobData(
         self, job_data: dict[str, str] | None = None, *args: Any, **kwargs: Any
     ) -> Job | None:
-        """Also read our own fields, and make options safe that would strand the job later."""
-        if job_data is not None:
-            job_data = with_whole_numbers(job_data)
+        """Also read our own fields, and make safe what would strand the job later."""
+        fields, fault = safe_fields(job_data) if job_data else (job_data, None)
+        if bad := spoilt(job_data or {}):
+            await self._own_scripts.forget(args[0], *bad)
         try:
-            job = await super().nextJobFromJobData(job_data, *args, **kwargs)
+            job = await super().nextJobFromJobData(fields, *args, **kwargs)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             # It is active already: left alone it would hold a place until it counts as stalled.
             logger.error("A job cannot be decoded and will fail: {}", type(error).__name__)
-            job = await super().nextJobFromJobData(readable(job_data or {}), *args, **kwargs)
+            fields, fault = unreadable(job_data or {})
+            job = await super().nextJobFromJobData(fields, *args, **kwargs)
         if job is not None and job_data is not None:
             job.own_fields = job_data  # pyright: ignore
-            job.opts = safe_options(job.opts)
+            job.fault = fault  # pyright: ignore
             if self._frees_id(job.name):
                 # Here, and so for jobs that the library fails by itself too, when they stall.
                 job.opts |= {"removeOnComplete": True, "removeOnFail": True}
@@ -202,8 +207,11 @@ class SafeWorker(Worker):
     async def _answered(self, question: Awaitable[Any]) -> Any:
         try:
             answer = await question
-        except ResponseError:
+        except ResponseError as error:
             self.last_fetch = time.monotonic()
+            if "is not an integer" in str(error):
+                # The script took a job, then met a counter of it that is none.
+                self.strays.suspect()
             # The library asks again at once, for each free place: Redis may bill every question.
             await asyncio.sleep(_PAUSE_S)
             raise

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from runtime.delivery import DeliveryKey
+from runtime.safe_fields import COUNTERS, spoilt
 from runtime.scripts import Hold, QueueScripts
 from runtime.traffic import TRAFFIC
 
@@ -54,15 +55,22 @@ class Strays:
             if not self._asked[token]:
                 del self._asked[token]
             if TRAFFIC.broken != broken:
-                self._suspect()
+                self.suspect()
 
     async def hand_back(self) -> None:
         """Give back all that there are now. Raises RedisError or OSError."""
         for job_id, token in await self._ours():
             if self._asked[token] or (job_id, token) in self._known:
                 continue
+            await self._mend(job_id)
             if await self._scripts.hand_back(job_id, token) is Hold.OURS:
                 logger.warning("The answer that brought job {} was lost: handed back", job_id)
+
+    async def _mend(self, job_id: str) -> None:
+        """A counter that is none breaks each script that takes the job."""
+        texts = await self._redis.hmget(self._scripts.key(job_id), COUNTERS)
+        if bad := spoilt(dict(zip(COUNTERS, texts, strict=True))):
+            await self._scripts.forget(job_id, *bad)
 
     def rest(self) -> None:
         """Look no more."""
@@ -78,7 +86,8 @@ class Strays:
         found = zip(job_ids, locks, strict=True)
         return [(job_id, lock) for job_id, lock in found if (lock or "").startswith(self._tokens)]
 
-    def _suspect(self) -> None:
+    def suspect(self) -> None:
+        """An answer that may have brought a job got lost: look for it."""
         self._is_suspected = True
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name="strays")

@@ -9,6 +9,7 @@ import importlib
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
+from config.redaction import Redact, scrubber
 from config.settings import Settings
 from core.context import JobContext
 from services.clip_files import ClipFiles
@@ -37,6 +38,11 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+
+    @cached_property
+    def scrub(self) -> Redact:
+        """What outside services say, without secrets: before it is kept with a row or a job."""
+        return scrubber(self.settings.secrets())
 
     @cached_property
     def supabase(self) -> "Supabase":

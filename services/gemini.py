@@ -87,7 +87,8 @@ class GeminiImages:
             raise transport_error(_SERVICE, _OPERATION, error) from error
         except httpx.HTTPError as error:
             raise transport_error(_SERVICE, _OPERATION, error, billed=True) from error
-        except ValueError as error:
+        except (ValueError, TypeError, AttributeError) as error:
+            # The library trips over what is of another kind than it expects.
             raise _unusable("an answer that cannot be read") from error
         return _picture(answer)
 

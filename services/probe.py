@@ -14,15 +14,17 @@ from dataclasses import dataclass
 
 from core.errors import PermanentError
 
-_DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
+_DURATION = re.compile(r"^  Duration: (\d{1,6}):(\d\d):(\d\d(?:\.\d{1,6})?)", re.MULTILINE)
 # A stream's line and the lines about it, which are indented deeper. A picture that is attached as
 # a cover is no film.
 _STREAM = re.compile(
     r"^ {2,4}Stream #0:\d+.*?: (Video|Audio): (.*)\n((?: {4,}.*\n?)*)", re.MULTILINE
 )
-_SIZE = re.compile(r", (\d+)x(\d+)(?=[ ,\n]|$)")
-_FPS = re.compile(r", (\d+(?:\.\d+)?) fps")
-_ROTATION = re.compile(r"^ +display ?matrix: rotation of (-?\d+(?:\.\d+)?)", re.MULTILINE | re.I)
+_SIZE = re.compile(r", ([1-9]\d{0,5})x([1-9]\d{0,5})(?=[ ,\n]|$)")
+_FPS = re.compile(r", (\d{1,6}(?:\.\d{1,6})?) fps")
+_ROTATION = re.compile(
+    r"^ +display ?matrix: rotation of (-?\d{1,6}(?:\.\d{1,6})?)", re.MULTILINE | re.IGNORECASE
+)
 _COVER = "(attached pic)"
 # `yuv420p(tv, bt709)` is a pixel format with its colours; commas outside parentheses separate.
 _PARTS = re.compile(r",\s*(?![^(]*\))")
@@ -63,7 +65,7 @@ def read_description(said: str) -> Probed:
         fps=float(rate[1]) if rate else None,
         has_audio=any(kind == "Audio" for kind, _, _ in streams),
         video_codec=parts[0].split(" ")[0],
-        pix_fmt=parts[1].partition("(")[0],
+        pix_fmt=parts[1].partition("(")[0] if len(parts) > 1 else "",
     )
 
 

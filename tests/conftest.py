@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.vidfab import VidFab
+from tests.support import leaks
 from tests.support.site import Site
 
 
@@ -25,6 +26,7 @@ async def vidfab(_vidfab: VidFab) -> VidFab:
 
 @pytest.fixture
 async def site(vidfab: VidFab, tmp_path: Path) -> AsyncIterator[Site]:
-    """A fresh queue, the app's Node 5.58.9 on it."""
+    """A fresh queue, the app's Node 5.58.9 on it. A test that leaves a secret anywhere fails."""
     async with Site(vidfab, tmp_path) as site:
         yield site
+    assert await leaks.left_by(site) == []

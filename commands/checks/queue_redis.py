@@ -14,6 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 from commands.checks.finding import Finding, failed, ok, warning
 from config.settings import Settings
 from runtime.redis_client import address, connect_briefly, explain
+from runtime.redis_tls import UNCHECKED, is_unchecked
 
 AREA = "Redis"
 _PINGS = 5
@@ -126,6 +127,9 @@ async def _latency(redis: Any) -> Finding:
 
 async def _privacy(settings: Settings) -> Finding:
     parts = urlsplit(settings.redis_address())
+    if is_unchecked(settings):
+        remedy = "Name the root of its certificate in SSL_CERT_FILE instead"
+        return warning(AREA, UNCHECKED, remedy)
     if parts.scheme != "redis":
         return ok(AREA, "Over TLS" if parts.scheme == "rediss" else "Over a socket of this machine")
     if await _is_private(parts.hostname or "localhost"):

@@ -111,6 +111,7 @@ async def test_what_the_queue_must_not_hold_is_not_added(site: Site) -> None:
 async def test_a_failed_job_is_found_explained_and_retried(site: Site) -> None:
     url = "https://media.example.com/a.mp4?X-Signature=secret-part"
     data = {**COMPOSE, "url": url, "apiKey": "hidden-1", "note": site.vidfab.supabase.service_key}
+    site.told.add(site.vidfab.supabase.service_key)
     options = {"jobId": "va_1", "priority": 2, "attempts": 3, "removeOnFail": 20}
     await site.app.add("va_compose_video", data, options)
     await site.worker()

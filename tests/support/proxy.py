@@ -1,6 +1,7 @@
 """A TCP proxy on loopback whose connections can be made half-open, or lose an answer."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Self
 
@@ -8,13 +9,15 @@ from sandbox.processes import LOOPBACK
 
 
 class Proxy:
-    """Forwards to one port. `freeze` is felt by the connections of that moment only.
+    """Forwards to one port, with `tls` for who speaks that. `freeze` is felt by the connections of
+    that moment only.
 
     `lost` counts the answers that `lose_answer` held back.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
+        self._tls = tls
         self.lost = 0
         self._losing: bytes | None = None
         self._target = port
@@ -22,7 +25,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, LOOPBACK, 0)
+        self._server = await asyncio.start_server(self._serve, LOOPBACK, 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -28,7 +28,8 @@ class Ended:
 class Site:
     """A fresh queue with the real Node producer and observer on it.
 
-    `redis` stands in for VidFab's, for tests that stop it.
+    `told` are the secrets that a test itself puts on the queue. `redis` stands in for VidFab's, for
+    tests that stop it.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Site:
         self.folder = folder
         self.redis = redis or vidfab.redis
         self.queue = f"q-{uuid4().hex}"
+        self.told: set[str] = set()
         self.app = NodeApp(self.redis.url, self.queue, package)
         self._parts = AsyncExitStack()
 

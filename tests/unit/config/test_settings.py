@@ -205,3 +205,43 @@ def test_a_file_in_another_encoding_is_one_sentence(tmp_path: Path) -> None:
     file.write_text("SUPABASE_URL=https://x.supabase.co\n", "utf-16")
     with pytest.raises(ConfigError, match=r"product\.env: not a text in UTF-8; save it as one"):
         read_environment(file, {})
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["ssl_cert_reqs=none", "ssl_cert_reqs=", "db=1&ssl_check_hostname=0", "ssl_cert_reqs=OPTIONAL"],
+)
+def test_an_address_cannot_switch_off_the_check_of_certificates(query: str) -> None:
+    values = {**SUPABASE, "REDIS_URL": f"rediss://:hunter2secret@h:1/0?{query}"}
+    with pytest.raises(ConfigError) as refused:
+        load_settings(environment=Environment(values, {}))
+    [line] = refused.value.problems
+    assert "set REDIS_TLS_INSECURE=1 if nothing else is possible" in line
+    assert "hunter2secret" not in line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rediss://rediss://user:hunter2secret@h:1/0",
+        "redis://user:12#hunter2secret@h:1/0",
+        "redis://user:12?hunter2secret@h:1/0",
+        "redis://h:1/hunter2secret@h",
+        "redis://h/hunter2secret",
+    ],
+    ids=["scheme twice", "hash", "question mark", "slash", "database"],
+)
+def test_an_address_that_shows_a_part_of_its_password_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_settings(environment=Environment({**SUPABASE, "REDIS_URL": url}, {}))
+    [line] = refused.value.problems
+    assert "in a password write / # ? @ as %2F %23 %3F %40" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("query", ["family=0", "socket_timeout=1", "db=one", "decode_responses=0"])
+def test_options_that_the_client_would_obey_are_refused(query: str) -> None:
+    with pytest.raises(ConfigError, match=r"behind the \? it may have db, password, "):
+        load_settings(
+            environment=Environment({**SUPABASE, "REDIS_URL": f"redis://h:1/0?{query}"}, {})
+        )

@@ -14,8 +14,13 @@ import tomllib
 from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from sandbox.processes import free_port
 from sandbox.worker_process import ROOT
@@ -60,9 +65,44 @@ def test_what_is_copied_is_let_in_and_nothing_else() -> None:
     assert rules[-1] == "**/.env*"
 
 
-def test_packages_come_from_the_lock_with_hashes() -> None:
-    [install] = [rest for rest in _all("RUN") if "pip install" in rest]
-    assert "--require-hashes --no-deps -r requirements/worker.txt" in install
+def test_packages_come_from_the_locks_with_hashes() -> None:
+    worker, sbom = [rest for rest in _all("RUN") if "pip install" in rest]
+    assert "--require-hashes --no-deps -r requirements/worker.txt" in worker
+    assert "--require-hashes --no-deps -r requirements/sbom.txt" in sbom
+
+
+def test_the_bill_of_materials_names_all_that_the_lock_installs(tmp_path: Path) -> None:
+    """By the command of the Dockerfile, of the environment of these tests."""
+    [line] = [rest for rest in _all("RUN") if "cyclonedx-py" in rest]
+    file = tmp_path / "bom.json"
+    here = {"/sbom/bin/": f"{Path(sys.executable).parent}/", "/venv/bin/python": sys.executable}
+    for there, place in {**here, "/vidfab-worker.cdx.json": str(file)}.items():
+        line = line.replace(there, place)
+    subprocess.run(shlex.split(line), cwd=ROOT, check=True, timeout=60)
+    text = file.read_text("utf-8")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bom = json.loads(text)
+    named = {(canonicalize_name(one["name"]), one["version"]) for one in bom["components"]}
+    wanted = _installed_by(ROOT / "requirements/worker.txt")
+    assert len(wanted) > 40
+    assert wanted - named == set()
+    assert bom["metadata"]["component"]["name"] == "vidfab-worker"
+    [copied] = [rest for rest in _all("COPY") if "--from=sbom" in rest]
+    assert copied.split()[1:] == [
+        "/vidfab-worker.cdx.json",
+        "/usr/share/sbom/vidfab-worker.cdx.json",
+    ]
+
+
+def _installed_by(lock: Path) -> set[tuple[str, str]]:
+    """Names and versions, of this platform's packages."""
+    lines = re.findall(r"^[a-z].*?(?= \\$)", lock.read_text("utf-8"), re.MULTILINE)
+    wanted = [Requirement(line) for line in lines]
+    return {
+        (canonicalize_name(one.name), next(iter(one.specifier)).version)
+        for one in wanted
+        if one.marker is None or one.marker.evaluate()
+    }
 
 
 def test_the_process_is_started_as_orchestrators_want_it() -> None:
@@ -83,7 +123,7 @@ def test_the_image_is_labelled_with_the_version_of_the_project() -> None:
 
 def test_no_base_but_python_of_a_fixed_release() -> None:
     assert _all("ARG")[0] == "BASE=python:3.12-slim-bookworm"
-    assert {rest.split()[0] for rest in _all("FROM")} == {"${BASE}"}
+    assert {rest.split()[0] for rest in _all("FROM")} == {"${BASE}", "build"}
 
 
 def test_health_is_asked_where_the_image_answers() -> None:

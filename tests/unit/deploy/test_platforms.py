@@ -2,7 +2,9 @@
 
 import configparser
 import json
+import os
 import re
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -202,3 +204,23 @@ def test_systemd_signals_the_worker_alone() -> None:
     assert service["KillMode"] == "mixed"
     assert service["Restart"] == "on-failure"
     assert service["EnvironmentFile"] == "/etc/vidfab-worker.env"
+
+
+def test_what_ci_runs_is_of_this_repository_alone() -> None:
+    [job] = _yaml("deploy/github-actions.yaml")["jobs"].values()
+    assert [step for step in job["steps"] if "uses" in step] == []
+    scripts = "\n".join(step["run"] for step in job["steps"])
+    assert subprocess.run(["bash", "-n"], input=scripts, text=True, check=False).returncode == 0
+    assert ".ci/run" in scripts
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+    targets = set(re.findall(r"make ([a-z-]+)", scripts + _text(".ci/run")))
+    assert targets <= set(re.findall(r"^([a-z-]+):", _text("Makefile"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", ["all", "worker", "sbom"])
+def test_every_package_of_a_lock_has_hashes_and_no_address(lock: str) -> None:
+    text = _text(f"requirements/{lock}.txt")
+    packages = re.findall(r"^[A-Za-z0-9].*", text, re.MULTILINE)
+    assert [line for line in packages if not re.fullmatch(r"[\w.-]+==\S+( ; .+)? \\", line)] == []
+    assert len(re.findall(r"\\\n    --hash=sha256:", text)) >= len(packages) > 20
+    assert "://" not in text

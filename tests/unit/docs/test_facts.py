@@ -28,7 +28,6 @@ _FOREIGN = {
     "NODE_CHANNEL_FD": "Node",
     "NODE_APP_INSTANCE": "PM2",
     "NO_COLOR": "rich",
-    "CERTIFICATE_VERIFY_FAILED": "OpenSSL",
     "WRONG_VERSION_NUMBER": "OpenSSL",
     "ON_FAILURE": "Railway",
 }

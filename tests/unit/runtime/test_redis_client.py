@@ -15,7 +15,7 @@ SUPABASE = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SERVICE_KEY": "sb
     [
         ("redis://user:hunter2secret@h:1/2", "redis://h:1/2"),
         ("rediss://:hunter2secret@h", "rediss://h"),
-        ("redis://h:1/0?password=hunter2secret&x=1", "redis://h:1/0"),
+        ("redis://h:1/0?password=hunter2secret&db=1", "redis://h:1/0"),
     ],
 )
 def test_the_password_is_left_out_and_redacted(url: str, shown: str) -> None:

@@ -1,12 +1,17 @@
 """Odd job fields become such that the library can finish the job."""
 
+import json
+from types import SimpleNamespace
 from typing import Any
 
+import msgpack
 import pytest
+from bullmq import Job
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.delivery import read_checkpoint, safe_options, with_whole_numbers
+from runtime.delivery import read_checkpoint
+from runtime.safe_fields import COUNTERS, safe_fields, safe_options, spoilt, with_whole_numbers
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -66,3 +71,35 @@ def test_numbers_that_are_none_count_as_not_given() -> None:
     found = with_whole_numbers({**raw, **odd})
     assert found == {"name": "x", "ats": "2", "timestamp": "1700000000000", "delay": "-1"}
     assert with_whole_numbers({"name": "x", "ats": "2"}) == {"name": "x", "ats": "2"}
+
+
+NAMES = st.sampled_from(
+    [*("name", "data", "opts", "stacktrace", "progress", "parent", "parentKey"), *COUNTERS]
+)
+
+
+@given(st.dictionaries(NAMES, st.text() | ANYTHING.map(json.dumps)))
+def test_the_library_reads_what_is_made_safe(raw: dict[str, str]) -> None:
+    fields, _ = safe_fields(raw)
+    queue: Any = SimpleNamespace(backend=None, qualifiedName="bull:q")
+    job: Any = Job.fromJSON(queue, fields, "1")
+    assert isinstance(job.stacktrace, list)
+    assert 0 <= job.attempts <= 1000
+    packed = msgpack.packb([job.opts.get("removeOnFail"), job.attempts, job.attemptsMade])
+    assert msgpack.unpackb(packed) is not None
+    assert spoilt({name: text for name, text in raw.items() if name not in spoilt(raw)}) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "bad"),
+    [
+        ({"atm": "2", "ats": "-1", "stc": None}, []),
+        ({"atm": "1.5", "ats": "once", "stc": "9" * 16}, ["ats", "atm", "stc"]),
+        ({"parent": '{"id": "1", "queueKey": "bull:q"}', "parentKey": "bull:q:1"}, []),
+        ({"parent": "{}", "parentKey": "bull:q:1"}, ["parent", "parentKey"]),
+        ({"parentKey": "x"}, ["parent", "parentKey"]),
+    ],
+    ids=["numbers", "no-numbers", "parent", "empty-parent", "parent-without-queue"],
+)
+def test_what_scripts_trip_over(fields: dict[str, str | None], bad: list[str]) -> None:
+    assert spoilt(fields) == bad

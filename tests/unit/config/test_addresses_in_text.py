@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from core.text import without_logins, without_queries
+from config.redaction import without_logins, without_queries
 
 
 def test_signatures_are_left_out_of_every_address() -> None:

@@ -1,0 +1,69 @@
+"""JSON that others wrote, read as strictly as JavaScript writes it."""
+
+import json
+from typing import Any, NoReturn, cast
+
+# The app's own data has four levels. Whoever reads a job goes down them by calls of functions.
+DEEPEST = 100
+
+
+class NotReadable(ValueError):
+    """Why a text cannot be read: the rest of a sentence that begins with "it"."""
+
+
+def read(text: str) -> Any:
+    """The value. Raises NotReadable.
+
+    Refused is what no JavaScript writes and what readers take differently: NaN and Infinity, a name
+    twice in one object, more than DEEPEST levels, whole numbers of thousands of digits.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise NotReadable(_TOO_DEEP) from None
+    except json.JSONDecodeError as error:
+        what = error.msg[:1].lower() + error.msg[1:]
+        raise NotReadable(f"is not JSON ({what} at character {error.pos + 1})") from None
+    except NotReadable:
+        raise
+    except ValueError:  # Python reads no number of 4300 digits
+        raise NotReadable("holds a number of too many digits") from None
+    if not is_shallow(value):
+        raise NotReadable(_TOO_DEEP)
+    return value
+
+
+_TOO_DEEP = f"is nested deeper than {DEEPEST} levels"
+
+
+def is_shallow(value: Any, levels: int = DEEPEST) -> bool:
+    """Whether lists and objects lie at most so deep in each other."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(value: Any) -> "list[Any]":
+    match value:
+        case dict():
+            return list(cast("dict[str, Any]", value).values())
+        case list():
+            return cast("list[Any]", value)
+        case _:
+            return []
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise NotReadable(f"has the name {json.dumps(twice[:100])} twice in one object")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise NotReadable(f"holds {name}, which is no number in JSON")

@@ -1,0 +1,1 @@
+"""What reads foreign bytes, under a fuzzer: `make fuzz`."""
