@@ -20,6 +20,7 @@ from core.errors import RetryableError, UnsafeUrl
 from services.content import Kind
 from services.downloads import Downloads
 from services.guard import is_allowed_address
+from services.sockets import AsyncioBackend
 from tests.support.addresses import (
     Address,
     good_names,
@@ -85,7 +86,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     async def connect_tcp(*args: Any, **options: Any) -> Any:
         return await world.connect_tcp(*args, **options)
 
-    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connect_tcp)
+    monkeypatch.setattr(AsyncioBackend, "connect_tcp", connect_tcp)
     return world
 
 
