@@ -18,7 +18,7 @@ def read(text: str) -> Any:
     twice in one object, more than DEEPEST levels, whole numbers of thousands of digits.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value = _DECODER.decode(text)
     except RecursionError:
         raise NotReadable(_TOO_DEEP) from None
     except json.JSONDecodeError as error:
@@ -67,3 +67,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise NotReadable(f"holds {name}, which is no number in JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)

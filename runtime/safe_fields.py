@@ -44,6 +44,7 @@ _ABOUT_PARENTS = {
         "rdof": "removeDependencyOnFailure",
     }.items()
 }
+_PARENT_FLAGS = frozenset({*_ABOUT_PARENTS, *_ABOUT_PARENTS.values()})
 
 
 def safe_fields(raw: dict[str, str]) -> tuple[dict[str, str], str | None]:
@@ -112,7 +113,8 @@ def _options(text: str) -> tuple[str, str | None]:
         return "{}", _NO_OPTIONS
     if not isinstance(options, dict):
         return "{}", _NO_OPTIONS
-    return json.dumps(safe_options(cast("dict[str, Any]", options))), None
+    safe = safe_options(cast("dict[str, Any]", options))
+    return text if safe == options else json.dumps(safe), None
 
 
 def _is_kept(name: str, text: str) -> bool:
@@ -163,10 +165,10 @@ def _is_count(value: Any) -> bool:
 
 
 def _one_about_parents(options: dict[str, Any]) -> dict[str, Any]:
-    flags = {*_ABOUT_PARENTS, *_ABOUT_PARENTS.values()}
-    chosen = [name for name in flags & options.keys() if options[name] is True]
-    kept = chosen if len(chosen) == 1 else []
-    return {name: value for name, value in options.items() if name not in flags or name in kept}
+    given = _PARENT_FLAGS & options.keys()
+    chosen = [name for name in given if options[name] is True]
+    dropped = given if len(chosen) != 1 else given - {*chosen}
+    return {name: value for name, value in options.items() if name not in dropped}
 
 
 def with_whole_numbers(raw: dict[str, str]) -> dict[str, str]:
