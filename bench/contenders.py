@@ -48,9 +48,13 @@ def python_worker(vidfab: VidFab, folder: Path, **settings: str) -> Contender:
     """This worker with its defaults; its log, of `info` and above, goes to a file."""
 
     async def new(redis_url: str, concurrency: int) -> Process:
-        own = {"BULLMQ_REDIS_URL": redis_url, "LOG_LEVEL": "info", **settings}
-        variables = vidfab.settings(QUEUE, **own)
-        return new_worker(variables, folder, "--concurrency", str(concurrency))
+        own = {
+            "BULLMQ_REDIS_URL": redis_url,
+            "LOG_LEVEL": "info",
+            "QUEUE_CONCURRENCY": str(concurrency),
+            **settings,
+        }
+        return new_worker(vidfab.settings(QUEUE, **own), folder)
 
     return Contender(new, READY)
 
