@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, ValidationError
 
 from config.environment import Environment
+from config.redaction import without_logins, without_queries
 
 
 def problems(error: ValidationError, model: type[BaseModel], seen: Environment) -> list[str]:
@@ -25,7 +26,8 @@ def _problem(detail: Any, model: type[BaseModel], seen: Environment) -> str:
         looked_in = f" ({seen.looked_in})" if seen.looked_in else ""
         return f"{' or '.join(variables)}: missing{looked_in}, wants {info.description}"
     is_secret = "SecretStr" in str(info.annotation)
-    got = "a value that is kept secret" if is_secret else repr(seen.values[used][:100])
+    shown = without_queries(without_logins(seen.values[used]))[:100]
+    got = "a value that is kept secret" if is_secret else repr(shown)
     reason = f" ({message})" if detail["type"] == "value_error" else ""
     return f"{used}: got {got}, wants {info.description}{reason}"
 

@@ -8,6 +8,7 @@ from pydantic import SecretStr, ValidationError
 from config.allowed_hosts import AllowedHosts
 from config.environment import Environment, read_environment
 from config.problems import field_of, names, problems
+from config.redaction import without_logins, without_queries
 from config.settings import Settings
 
 # Stand in for what has no default; nothing is asked at this address.
@@ -46,7 +47,7 @@ class Reading:
         if isinstance(value, SecretStr):
             text = f"set ({len(value.get_secret_value())} characters)"
         elif used is not None:
-            text = self.seen.values[used]
+            text = without_queries(without_logins(self.seen.values[used]))
         else:
             text = _default(value)
         origin = "default" if used is None else self.seen.origins.get(used, "")

@@ -1,6 +1,7 @@
 """JSON that others wrote, read as strictly as JavaScript writes it."""
 
 import json
+from collections import Counter
 from typing import Any, NoReturn, cast
 
 # The app's own data has four levels. Whoever reads a job goes down them by calls of functions.
@@ -59,8 +60,8 @@ def _inside(value: Any) -> "list[Any]":
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in found if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise NotReadable(f"has the name {json.dumps(twice[:100])} twice in one object")
     return found
 

@@ -31,8 +31,14 @@ class _Connection(H11Protocol):
         self._since = self.loop.time()
         self._end = self.loop.call_later(SILENT_S, transport.abort)
         if len(self.connections) > MAX_CONNECTIONS:
-            ours = (one for one in self.connections if isinstance(one, _Connection))
-            min(ours, key=lambda one: one._since).transport.abort()
+            self._close_oldest()
+
+    def _close_oldest(self) -> None:
+        """Of those that are not being closed: these leave the list a turn of the loop later."""
+        ours = [one for one in self.connections if isinstance(one, _Connection)]
+        alive = [one for one in ours if not one.transport.is_closing()]
+        if len(alive) > MAX_CONNECTIONS:
+            min(alive, key=lambda one: one._since).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end.cancel()
@@ -69,5 +75,6 @@ async def serve(app: Starlette, listening: socket.socket) -> None:
         server_header=False,
         date_header=False,
         h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        backlog=MAX_CONNECTIONS,
     )
     await _Server(config).serve([listening])

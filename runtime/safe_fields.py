@@ -31,8 +31,10 @@ _COUNT = re.compile(r"-?[0-9]{1,15}")
 _MIB = 1024 * 1024
 # The largest of the app's jobs, 200 shots with all their texts, has a fifth of it.
 MAX_DATA_BYTES = _MIB
-# Above, not even the ids are looked for: reading holds up all other jobs, 10 ms for each MiB.
-_MOST_READ_BYTES = 16 * _MIB
+# Above, not even the ids are looked for: reading holds up all other jobs, up to 0.2 s for a MiB.
+_MOST_READ_BYTES = 2 * _MIB
+# Of all else that is JSON: options, parents, progress, stack traces.
+_MOST_BESIDE = 256 * 1024
 
 # What becomes of a job's parent, as BullMQ writes it and as its producers do: one of them at most.
 _ABOUT_PARENTS = {
@@ -66,6 +68,8 @@ def spoilt(raw: Mapping[str, str | None]) -> list[str]:
 def _has_usual_parent(raw: Mapping[str, str | None]) -> bool:
     """Or none at all, as all jobs of the app."""
     parent, key = raw.get("parent"), raw.get("parentKey")
+    if parent is not None and len(parent) > _MOST_BESIDE:
+        return False
     return (parent is None or _is_parent(parent)) and (not key or ":" in key)
 
 
@@ -87,6 +91,9 @@ def unreadable(raw: dict[str, str]) -> tuple[dict[str, str], str]:
 
 
 _UNREADABLE = "Invalid job: its fields in Redis cannot be read; add it again with BullMQ"
+_TOO_MANY_OPTIONS = (
+    f"Invalid job options: they have more than {_MOST_BESIDE // 1024} KiB; add the job with fewer"
+)
 _NO_OPTIONS = "Invalid job options: they are no JSON object; add the job with BullMQ"
 
 
@@ -107,6 +114,8 @@ def _data(text: str) -> tuple[str, str | None]:
 
 
 def _options(text: str) -> tuple[str, str | None]:
+    if len(text) > _MOST_BESIDE:
+        return "{}", _TOO_MANY_OPTIONS
     try:
         options = read(text)
     except NotReadable:
@@ -120,10 +129,10 @@ def _options(text: str) -> tuple[str, str | None]:
 def _is_kept(name: str, text: str) -> bool:
     """Whether the library can read the field; without it the job is as good."""
     kinds: dict[str, type] = {"stacktrace": list, "progress": object}
-    if name == "stacktrace" and len(text) > _MIB:
-        return False
     if name not in kinds:
         return True
+    if len(text) > _MOST_BESIDE:
+        return False
     try:
         return isinstance(read(text), kinds[name])
     except NotReadable:

@@ -2,10 +2,12 @@
 
 pip-audit answers "none are known" of what its service knows nothing about, too, and ends with a
 traceback where it cannot reach it. Here the one is said, and the other: with code 0, since a check
-must be possible without that service, but never as "clean". Code 1 when there are vulnerabilities.
+must be possible without that service, but never as "clean". Code 1 when there are vulnerabilities,
+or when a lock cannot be read.
 """
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,6 +17,8 @@ from typing import NotRequired, TypedDict
 
 _CACHE = Path(__file__).parent.parent / ".cache/pip-audit"
 _TIMEOUT_S = "10"
+# How pip-audit, or what it stands on, says that its service was not reached.
+_UNREACHABLE = re.compile(r"connect|timed out|unreachable|resolv|retries|HTTPError|5\d\d", re.I)
 
 
 class Vulnerability(TypedDict):
@@ -35,20 +39,24 @@ class Package(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One line for people; `found` are the vulnerabilities, a line each."""
+    """One line for people; `found` are the vulnerabilities, each in a line; `is_bad`: fail."""
 
     line: str
     found: tuple[str, ...] = ()
+    is_bad: bool = False
 
 
 def main(arguments: Sequence[str]) -> int:
     """Look at each lock; options of pip-audit's own may stand in front."""
     locks = [one for one in arguments if one.endswith(".txt")]
+    if not locks:
+        print(__doc__)  # noqa: T201
+        return 1
     options = [one for one in arguments if one not in locks]
     bad = False
     for lock in locks:
         verdict = look(lock, options)
-        bad = bad or bool(verdict.found)
+        bad = bad or verdict.is_bad
         print(verdict.line, *verdict.found, sep="\n  ")  # noqa: T201 (it is a program)
     return 1 if bad else 0
 
@@ -65,6 +73,8 @@ def look(lock: str, options: Sequence[str] = ()) -> Verdict:
         document = json.loads(done.stdout)
     except ValueError:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:200]
+        if not _UNREACHABLE.search(last):
+            return Verdict(f"✗ {lock}: it cannot be audited: {last}", is_bad=True)
         return Verdict(f"! {lock}: NOT AUDITED, no service of vulnerabilities answers: {last}")
     return judge(lock, document["dependencies"])
 
@@ -75,7 +85,8 @@ def judge(lock: str, packages: Sequence[Package]) -> Verdict:
     looked_at = len(packages) - len(unknown)
     found = tuple(_found(packages))
     if found:
-        return Verdict(f"✗ {lock}: {len(found)} known, in {looked_at} packages", found)
+        line = f"✗ {lock}: {len(found)} known, in {looked_at} packages"
+        return Verdict(line, found, is_bad=True)
     if not looked_at:
         return Verdict(
             f"! {lock}: NOT AUDITED, the service of vulnerabilities knows none of its "

@@ -9,7 +9,9 @@ import ipaddress
 import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urljoin
 
@@ -21,6 +23,9 @@ from core.errors import UnsafeUrl
 from services.sockets import AsyncioBackend
 
 MAX_URL_LENGTH = 2048
+
+# Name servers that do not answer hold these threads, and not those that write the disk.
+_LOOKUPS = ThreadPoolExecutor(4, "lookup")
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
@@ -209,6 +214,6 @@ def _check_host(host: str) -> None:
 
 
 async def _resolve(host: str, port: int) -> list[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, ask)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -15,10 +15,10 @@ import sys
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
 _SECCOMP_MODE_FILTER = 2
 # The kernel's numbers by architecture: its own, then socket, ptrace, process_vm_readv and
-# process_vm_writev, io_uring_setup.
+# process_vm_writev, io_uring_setup, pidfd_getfd.
 _NUMBERS = {
-    "x86_64": (0xC000003E, (41, 101, 310, 311, 425)),
-    "aarch64": (0xC00000B7, (198, 117, 270, 271, 425)),
+    "x86_64": (0xC000003E, (41, 101, 310, 311, 425, 438)),
+    "aarch64": (0xC00000B7, (198, 117, 270, 271, 425, 438)),
 }
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 13  # 13: EACCES

@@ -14,6 +14,9 @@ import httpcore
 
 # What may wait to be read is at most twice this.
 _BUFFER_BYTES = 256 * 1024
+# How much is read at a time: less after a piece that took longer than this to take apart.
+_SMALL_BYTES, _LARGE_BYTES = 1024, 64 * 1024
+_SLOW_S = 0.02
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
@@ -31,9 +34,13 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         with _as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
             async with asyncio.timeout(timeout):
                 local = None if local_address is None else (local_address, 0)
-                reader, writer = await asyncio.open_connection(
-                    host, port, local_addr=local, limit=_BUFFER_BYTES
+                reader = _Reader(limit=_BUFFER_BYTES)
+                protocol = asyncio.StreamReaderProtocol(reader)
+                loop = asyncio.get_running_loop()
+                transport, _ = await loop.create_connection(
+                    lambda: protocol, host, port, local_addr=local
                 )
+                writer = asyncio.StreamWriter(transport, protocol, reader, loop)
             for option in socket_options or ():
                 writer.get_extra_info("socket").setsockopt(*option)
         return _Stream(reader, writer)
@@ -47,18 +54,38 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
+class _Reader(asyncio.StreamReader):
+    @property
+    def has_unread(self) -> bool:
+        """Bytes that nobody has read yet, or the end."""
+        return bool(self._buffer) or self.at_eof() or self.exception() is not None  # pyright: ignore
+
+
 class _Stream(httpcore.AsyncNetworkStream):
     """One connection. Raises httpcore's errors."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: _Reader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._most_bytes = _SMALL_BYTES
+        self._read_at = 0.0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What is there, at least a byte; nothing at the end."""
+        """What is there, at least a byte; nothing at the end.
+
+        Other tasks get their turn between two reads. A body that takes long to take apart, such as
+        one in chunks of a byte, is read in small pieces.
+        """
+        loop = asyncio.get_running_loop()
+        is_slow = loop.time() - self._read_at > _SLOW_S
         with _as_httpcore(httpcore.ReadTimeout, httpcore.ReadError):
             async with asyncio.timeout(timeout):
-                return await self._reader.read(max_bytes)
+                await asyncio.sleep(0)
+                grown = self._most_bytes // 2 if is_slow else self._most_bytes * 2
+                self._most_bytes = min(max(grown, _SMALL_BYTES), _LARGE_BYTES)
+                piece = await self._reader.read(min(max_bytes, self._most_bytes))
+        self._read_at = loop.time()
+        return piece
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """All of it, once little of it waits to be sent."""
@@ -88,10 +115,10 @@ class _Stream(httpcore.AsyncNetworkStream):
         return self
 
     def get_extra_info(self, info: str) -> Any:
-        """As httpcore asks; `is_readable` of an idle connection means that its peer has left."""
+        """As httpcore asks; `is_readable` of an idle connection: it cannot be used again."""
         match info:
             case "is_readable":
-                return self._reader.at_eof() or self._reader.exception() is not None
+                return self._reader.has_unread
             case "client_addr":
                 return self._writer.get_extra_info("sockname")
             case "server_addr":

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import httpx
+import psutil
 import pytest
 
 from core import meter
@@ -114,6 +115,22 @@ async def test_one_connection_is_one_question(port: int) -> None:
     writer.close()
     assert said.count(b"HTTP/1.1 200 OK") == 1
     assert b"connection: close" in said.lower()
+
+
+async def test_connections_that_come_at_once_are_limited_too(port: int) -> None:
+    most = http_server.MAX_CONNECTIONS
+    opening = [asyncio.open_connection(LOOPBACK, port) for _ in range(5 * most)]
+    found = await asyncio.gather(*opening, return_exceptions=True)
+    opened = [one for one in found if not isinstance(one, BaseException)]
+    assert len(opened) > most
+    assert await is_alive(port)
+    await asyncio.sleep(0.5)
+    # Those of the server's side; a client may take one for open that never got that far.
+    kept = [one for one in psutil.Process().net_connections("tcp") if one.laddr.port == port]
+    assert sum(one.status == psutil.CONN_ESTABLISHED for one in kept) <= most
+    for _, writer in opened:
+        writer.close()
+    await asyncio.gather(*(writer.wait_closed() for _, writer in opened), return_exceptions=True)
 
 
 async def test_many_connections_make_room_for_a_probe(port: int) -> None:
