@@ -39,7 +39,7 @@ async def fetch_nothing(self, *_):
     {stuck}
 
 liveness._QUIET_S = 0.2
-app.until_starved = partial(liveness.until_starved, limit=timedelta(seconds=1), check_s=0.1)
+app.until_starved = partial(liveness.until_starved, limit=timedelta(seconds=3), check_s=0.1)
 app.discover = lambda: {{"wait": wait}}
 consumer.SafeWorker.waitForJob = fetch_nothing
 settings = load_settings(environment=Environment(dict(os.environ), {{}}))
@@ -69,10 +69,11 @@ async def test_it_says_so_ends_with_70_and_hands_its_jobs_back(
             "SHUTDOWN_GRACE_S": "0",
             "PYTHONUTF8": "1",
         }
+        # It is there for the first question: the stuck consumer may never ask a second one.
+        job_id = await app.add("wait", {"userId": "u"}, {"priority": 3})
         command = [sys.executable, "-c", STUCK.format(stuck=stuck)]
         worker = Process(command, tmp_path / "log", name="worker", cwd=ROOT, env=environment)
         await worker.start(logged(worker.log, READY))
-        job_id = await app.add("wait", {"userId": "u"}, {"priority": 3})
         assert await worker.wait(15) == 70
         assert said in worker.log.read_text("utf-8")
         [alert] = hooks.to("/slack")
