@@ -39,7 +39,7 @@ async def fetch_nothing(self, *_):
     {stuck}
 
 liveness._QUIET_S = 0.2
-app.until_starved = partial(liveness.until_starved, limit=timedelta(seconds=3), check_s=0.1)
+app.until_starved = partial(liveness.until_starved, limit=timedelta(seconds=1), check_s=0.1)
 app.discover = lambda: {{"wait": wait}}
 consumer.SafeWorker.waitForJob = fetch_nothing
 settings = load_settings(environment=Environment(dict(os.environ), {{}}))
