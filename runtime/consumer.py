@@ -38,6 +38,8 @@ from runtime.worker_options import client_name, worker_options
 _UNWIND_S = 0.8
 # The library's close() can hang while Redis is away; the process ends all the same.
 _CLOSE_S = 3
+# By then Redis has seen that a connection was closed.
+_HANG_UP_S = 0.1
 # A worker that stops does not wait long for a Redis that is away.
 _STOPPING_PATIENCE_S = 2.0
 
@@ -111,7 +113,9 @@ class Consumer:
         self._worker.strays.rest()
         try:
             await self._worker.strays.hand_back()
-            # The wait that was cancelled may have taken the marker of a job with it.
+            # The wait that was cancelled may have taken the marker of a job with it. Redis has to
+            # see the end of that connection first, or the wait would take this marker too.
+            await asyncio.sleep(_HANG_UP_S)
             await self._scripts.wake()
         except (RedisError, OSError) as error:
             logger.warning("Could not look for jobs that are left: {}", error)
