@@ -52,6 +52,15 @@ async def completed(app: NodeApp, timeout_s: float = 5) -> None:
     await app.wait_for(await add(app), "completed", timeout_s)
 
 
+async def idle(redis: RedisServer) -> None:
+    """Until the worker waits for jobs: it asks once more after the last one."""
+    async with asyncio.timeout(10), Redis.from_url(redis.url) as client:
+        while not any(
+            one["cmd"] == "bzpopmin" and "b" in one["flags"] for one in await client.client_list()
+        ):
+            await asyncio.sleep(0.02)
+
+
 async def line(worker: Process, text: str, timeout_s: float = 10) -> None:
     async with asyncio.timeout(timeout_s):
         while text not in worker.log.read_text("utf-8"):  # noqa: ASYNC110 (a file)
@@ -187,6 +196,7 @@ async def test_a_job_whose_delivery_was_lost_runs_soon(
         worker = await start_worker({**settings(url), "QUEUE_CONCURRENCY": "1"}, tmp_path)
         try:
             await completed(app)  # Redis knows the scripts from now on
+            await idle(redis)
             proxy.lose_answer(FETCH)
             await completed(app, 10)
             assert proxy.lost == 1
@@ -199,8 +209,10 @@ async def test_a_job_whose_delivery_was_lost_runs_soon(
                 await app.wait_for(job_id, "completed", 10)
             assert proxy.lost == 2
 
+            await idle(redis)
             proxy.lose_answer(WAIT)
             await completed(app)
+            await idle(redis)
             await completed(app, 10)  # the marker was taken by the answer that is lost
             assert proxy.lost == 3
         finally:
