@@ -40,8 +40,10 @@ def start(
     gc.disable()
     from config.log_sources import report_uncaught
     from config.logs import set_up_logs
+    from config.no_dumps import forbid_dumps
     from config.settings import load_settings
 
+    forbid_dumps()
     try:
         settings = load_settings(env_file)
     except ConfigError as error:

@@ -126,8 +126,8 @@ class Composer:
         """
         listing = file.with_suffix(".streams")
         chosen = ["-map", "0:V:0", "-map", "0:a:0?", "-c", "copy", "-t", "0.1"]
-        arguments = [*untrusted_input(file), *chosen, "-f", "framehash", f"file:{listing}"]
-        await self._ffmpeg.run(arguments, limits=_LIMITS)
+        arguments = [*untrusted_input(file), *chosen, "-f", "framehash"]
+        await self._ffmpeg.run(arguments, listing, limits=_LIMITS)
         lines = listing.read_text("utf-8", errors="replace").splitlines()
         return "\n".join(line for line in lines if line.startswith("#"))
 
@@ -141,7 +141,7 @@ class Composer:
         )
         inputs = [*untrusted_input(cut.piece.file), *_SILENCE, "-filter_complex", graph]
         length = ["-t", f"{part.frames / fps:.6f}"]
-        await self._ffmpeg.run([*inputs, *_PART, *length, f"file:{part.file}"], limits=_LIMITS)
+        await self._ffmpeg.run([*inputs, *_PART, *length], part.file, limits=_LIMITS)
         return part
 
     async def _overlapped(
@@ -159,8 +159,8 @@ class Composer:
     async def _filtered(self, inputs: Sequence[Path], graph: str) -> Path:
         out = inputs[0].with_suffix(".faded.mov")
         sources = [word for file in inputs for word in untrusted_input(file)]
-        arguments = [*sources, "-filter_complex", graph, *_PART, f"file:{out}"]
-        await self._ffmpeg.run(arguments, limits=_LIMITS)
+        arguments = [*sources, "-filter_complex", graph, *_PART]
+        await self._ffmpeg.run(arguments, out, limits=_LIMITS)
         return out
 
     async def _join(self, files: Sequence[Path], film: Path, codecs: Sequence[str]) -> None:
@@ -170,7 +170,7 @@ class Composer:
         formats = ["-protocol_whitelist", "file", "-format_whitelist", "concat,mov,matroska,webm"]
         source = [*formats, "-f", "concat", "-i", f"file:{listing}"]
         form = ["-map", "0:v:0", "-map", "0:a:0?", *codecs, "-movflags", "+faststart"]
-        await self._ffmpeg.run([*source, *form, f"file:{film}"], limits=_LIMITS)
+        await self._ffmpeg.run([*source, *form], film, limits=_LIMITS)
 
 
 def _pictures(style: Style, fps: float) -> str:

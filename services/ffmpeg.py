@@ -68,14 +68,14 @@ class Ffmpeg:
         ended = await run_untrusted([await self._found()], _PROBE)
         found = _VERSION.search(ended.said)
         if found is None:
-            raise PermanentError("ffmpeg does not run as it should: it tells no version")
+            raise PermanentError(f"ffmpeg does not run as it should: {_reason(ended.said)}")
         return found[1]
 
     async def probe(self, file: Path) -> Probed:
         """What the video holds. Raises PermanentError when it cannot be decoded."""
         # Without an output ffmpeg describes its input and ends with code 1.
         command = [await self._found(), *_OPENING, *untrusted_input(file)]
-        ended = await run_untrusted(command, _PROBE)
+        ended = await run_untrusted(command, _PROBE, file.parent)
         if "Input #0" not in ended.said:
             raise PermanentError(f"The video cannot be read: {_reason(ended.said)}")
         return read_description(ended.said)
@@ -91,7 +91,7 @@ class Ffmpeg:
         picture_format: PictureFormat,
         quality: int,
     ) -> None:
-        """Write the picture shown at `at_s` to the new file `out`.
+        """Write the picture shown at `at_s` to the new file `out` beside the video.
 
         It is fitted into `width` x `height` and never enlarged. `quality` is 1 to 100; png has
         none. Raises NoFrame.
@@ -101,23 +101,25 @@ class Ffmpeg:
             *("-map", "0:V:0", "-frames:v", "1", "-update", "1"),
             *("-vf", _fitted(width, height, picture_format)),
             *_encoder(picture_format, quality),
-            *("-threads", "2", "-f", "image2", f"file:{out}"),
+            *("-threads", "2", "-f", "image2"),
         ]
         try:
-            await self.run(arguments, limits=_FRAME)
+            await self.run(arguments, out, limits=_FRAME)
         except FfmpegFailed as error:
             raise NoFrame(f"No picture at {at_s:g} s: {error.reason}") from error
         # Past the end of the video older versions succeed and write nothing.
         if not _is_written(out):
             raise NoFrame(f"The video has no picture at {at_s:g} s")
 
-    async def run(self, arguments: Sequence[str], *, limits: Limits) -> None:
-        """Run ffmpeg; inputs from strangers are given by `untrusted_input`.
+    async def run(self, arguments: Sequence[str], out: Path, *, limits: Limits) -> None:
+        """Have ffmpeg write the file `out` of inputs in its folder: it sees no other.
 
-        Raises FfmpegFailed, RetryableError when the disk is full, and what `run_untrusted` raises.
+        Inputs from strangers are given by `untrusted_input`. Raises FfmpegFailed, RetryableError
+        when the disk is full, and what `run_untrusted` raises.
         """
-        command = [await self._found(), *_OPENING, "-loglevel", "error", *arguments]
-        ended = await run_untrusted(command, limits)
+        settings = [*_OPENING, "-loglevel", "error"]
+        command = [await self._found(), *settings, *arguments, f"file:{out}"]
+        ended = await run_untrusted(command, limits, out.parent)
         if _DISK_FULL in ended.said:
             raise RetryableError(f"ffmpeg failed: {_DISK_FULL}")
         if ended.code:

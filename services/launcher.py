@@ -2,7 +2,7 @@
 
 `services/untrusted.py` hands this text to a Python of its own, which imports nothing of ours:
 
-    python -I -S -c TEXT PARENT CPU_S FILE_BYTES MEMORY_BYTES PROGRAM [ARGUMENT …]
+    python -I -S -c TEXT PARENT CPU_S FILE_BYTES MEMORY_BYTES FOLDER PROGRAM [ARGUMENT …]
 """
 
 import ctypes
@@ -24,6 +24,24 @@ _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 13  # 13: EACCES
 # On x86_64 system calls above this are those of another interface, with other numbers.
 _OTHER_INTERFACE = 0x40000000
+
+# Landlock (Linux 5.13, landlock(7)): what may be done with files, by number of the bit.
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_FILE, _MAKE_REG = 0, 1, 2, 3, 5, 8
+_TRUNCATE = 14
+# How many of the bits a version of Landlock knows; later ones know as many as the last.
+_BITS = (13, 14, 15, 15, 16)
+# TCP since version 4; abstract sockets and signals to other processes since version 6.
+_TCP, _SCOPES = 0b11, 0b11
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_GET_VERSION = 1
+_PATH_BENEATH = 1
+# Where programs and their libraries lie. No folder in which an application is put, with its keys.
+_SYSTEM = (
+    *("/bin", "/lib", "/lib64", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/share"),
+    *("/usr/local/bin", "/usr/local/lib", "/nix/store", "/home/linuxbrew/.linuxbrew"),
+    *("/etc/ld.so.cache", "/etc/alternatives", "/sys/devices/system", "/proc/cpuinfo"),
+    *("/dev/null", "/dev/zero", "/dev/urandom"),
+)
 
 Instruction = tuple[int, int, int, int]
 
@@ -103,16 +121,69 @@ def _filter(architecture: int, refused: tuple[int, ...]) -> list[Instruction]:
     ]
 
 
+def forbid_files(folder: str, program: str) -> None:
+    """No file but those of the system and of `folder`, and no signal to other processes.
+
+    So neither the worker's keys, in its files or below /proc, nor another job's. A kernel without
+    Landlock changes nothing.
+    """
+    if sys.platform != "linux":
+        return
+    kernel = ctypes.CDLL(None)
+    version: int = kernel.syscall(_CREATE_RULESET, None, 0, _GET_VERSION)
+    if version < 1:
+        return
+    known = (1 << _BITS[min(version, len(_BITS)) - 1]) - 1
+    rules = struct.pack("QQQ", known, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0)
+    ruleset: int = kernel.syscall(_CREATE_RULESET, rules, len(rules), 0)
+    if ruleset < 0:
+        return
+    reading = _bits(_READ_FILE, _READ_DIR, _EXECUTE)
+    writing = _bits(_WRITE_FILE, _REMOVE_FILE, _MAKE_REG, _TRUNCATE)
+    for path in (*_SYSTEM, *_places_of(program)):
+        _allow(kernel, ruleset, path, reading & known)
+    _allow(kernel, ruleset, "/dev/null", _bits(_WRITE_FILE, _TRUNCATE) & known)
+    if folder:
+        _allow(kernel, ruleset, folder, (reading | writing) & ~_bits(_EXECUTE) & known)
+    kernel.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    kernel.syscall(_RESTRICT_SELF, ruleset, 0)
+    os.close(ruleset)
+
+
+def _places_of(program: str) -> list[str]:
+    """The folder of the program and that of libraries beside it, also behind symbolic links."""
+    folders = {os.path.dirname(path) for path in (program, os.path.realpath(program))}
+    return [place for one in folders for place in (one, os.path.join(one, "..", "lib"))]
+
+
+def _allow(kernel: ctypes.CDLL, ruleset: int, path: str, what: int) -> None:
+    try:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:  # not on every machine
+        return
+    if not os.path.isdir(path):
+        what &= _bits(_EXECUTE, _WRITE_FILE, _READ_FILE, _TRUNCATE)
+    # struct landlock_path_beneath_attr is packed.
+    kernel.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", what, place), 0)
+    os.close(place)
+
+
+def _bits(*numbers: int) -> int:
+    return sum(1 << number for number in numbers)
+
+
 def main() -> None:
     """Become the program."""
     parent, cpu_s, file_bytes, memory_bytes = map(int, sys.argv[1:5])
+    folder, *command = sys.argv[5:]
     keep_signals_away()
     end_with(parent)
     be_killed_first()
     limit(cpu_s, file_bytes, memory_bytes)
+    forbid_files(folder, command[0])
     forbid_network()
     try:
-        os.execv(sys.argv[5], sys.argv[5:])  # noqa: S606 (to be that program)
+        os.execv(command[0], command)  # noqa: S606 (to be that program)
     except OSError as error:
         sys.exit(f"it cannot be started: {error.strerror}")
 

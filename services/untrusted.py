@@ -1,4 +1,7 @@
-"""Runs a program on a stranger's file: bounded in time, memory and output, and gone afterwards."""
+"""Runs a program on a stranger's file: bounded in time, memory and output, and gone afterwards.
+
+On Linux it also sees no network, no other process and no files but its own.
+"""
 
 import asyncio
 import os
@@ -64,15 +67,19 @@ class _Tail(asyncio.Protocol):
         self.closed.set()
 
 
-async def run_untrusted(command: Sequence[str], limits: Limits) -> Ended:
+async def run_untrusted(
+    command: Sequence[str], limits: Limits, folder: Path | None = None
+) -> Ended:
     """Run a program by its absolute path, in a session of its own, of which nothing stays behind.
+
+    `folder` is the one whose files it may read and write, besides reading the system's.
 
     Raises PermanentError when it crashes, computes for too long or writes too large a file: it
     would do so again. Raises RetryableError when the clock or somebody else ended it: the machine
     may have been busy.
     """
     async with _listening() as (pipe, tail):
-        process = await _start(command, limits, pipe)
+        process = await _start(command, limits, folder, pipe)
         try:
             async with asyncio.timeout(limits.timeout_s):
                 code = await process.wait()
@@ -100,11 +107,12 @@ async def _listening() -> AsyncGenerator[tuple[int, _Tail]]:
         transport.close()
 
 
-async def _start(command: Sequence[str], limits: Limits, pipe: int) -> Process:
+async def _start(command: Sequence[str], limits: Limits, folder: Path | None, pipe: int) -> Process:
     # The clock ends a run long before this does; it counts when the worker itself was killed.
     cpu_s = int(limits.timeout_s + 1) * (os.cpu_count() or 1)
     bounds = [os.getpid(), cpu_s, limits.file_bytes, limits.memory_bytes]
-    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *map(str, bounds)]
+    bounded = [*map(str, bounds), str(folder or "")]
+    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *bounded]
     try:
         return await asyncio.create_subprocess_exec(
             *launcher,

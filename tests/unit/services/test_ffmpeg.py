@@ -14,9 +14,13 @@ from services import ffmpeg
 from services.ffmpeg import Ffmpeg, FfmpegFailed, NoFrame, untrusted_input
 from services.untrusted import Limits
 from tests.support import films
+from tests.support.kernel import landlock
 from tests.support.server import Server
 
+with_landlock = pytest.mark.skipif(landlock() < 1, reason="a kernel without Landlock")
 LIMITS = Limits(timeout_s=20)
+# A format that writes no file.
+NOTHING = ("-f", "null")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +62,8 @@ async def size_of(video: Path, out: Path, at_s: float, width: int, height: int) 
 async def test_a_frame_fits_and_is_never_enlarged(
     film: Path, tmp_path: Path, box: tuple[int, int], size: tuple[int, int]
 ) -> None:
-    assert await size_of(film, tmp_path / "out", 1, *box) == size
+    out = film.with_name(tmp_path.name)
+    assert await size_of(film, out, 1, *box) == size
 
 
 async def test_pixels_that_are_not_square_become_so(tmp_path: Path) -> None:
@@ -96,33 +101,43 @@ async def test_a_version_that_succeeds_without_a_file(fake, tmp_path: Path) -> N
 async def test_an_error_is_one_line_without_paths(tmp_path: Path) -> None:
     video = tmp_path / "no such.mp4"
     with pytest.raises(FfmpegFailed) as caught:
-        await Ffmpeg().run([*untrusted_input(video), "-f", "null", "-"], limits=LIMITS)
+        await Ffmpeg().run([*untrusted_input(video), *NOTHING], video, limits=LIMITS)
     assert str(caught.value).startswith("ffmpeg failed: Error opening input: No such file")
     assert str(tmp_path) not in str(caught.value)
 
 
-async def test_a_path_in_a_complaint_is_left_out(fake) -> None:
+async def test_a_path_in_a_complaint_is_left_out(fake, tmp_path: Path) -> None:
     fake("echo \"[mp4 @ 0x12ab] Could not open '/srv/x y/a.mp4'\" >&2; exit 1")
     with pytest.raises(FfmpegFailed, match=r"^ffmpeg failed: Could not open 'the file y"):
-        await Ffmpeg().run([], limits=LIMITS)
+        await Ffmpeg().run([], tmp_path / "out", limits=LIMITS)
 
 
-async def test_a_full_disk_is_worth_another_try(fake) -> None:
+@with_landlock
+async def test_a_program_that_runs_one_elsewhere_says_why_it_cannot(fake, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "true"
+    elsewhere.write_text("#!/bin/sh\n")
+    elsewhere.chmod(0o755)
+    fake(f"exec {elsewhere}")
+    with pytest.raises(PermanentError, match=r"^ffmpeg does not run .+: Permission denied$"):
+        await Ffmpeg().version()
+
+
+async def test_a_full_disk_is_worth_another_try(fake, tmp_path: Path) -> None:
     fake("echo 'av_interleaved_write_frame(): No space left on device' >&2; exit 228")
     with pytest.raises(RetryableError, match="No space left on device"):
-        await Ffmpeg().run([], limits=LIMITS)
+        await Ffmpeg().run([], tmp_path / "out", limits=LIMITS)
 
 
 async def test_an_interrupt_of_the_workers_tree_leaves_ffmpeg_at_work(tmp_path: Path) -> None:
     """It would end with an error of its own, as if the video were at fault."""
     out = tmp_path / "out.mp4"
     source = ["-re", "-f", "lavfi", "-i", "testsrc2=s=64x64:d=1"]
-    run = asyncio.create_task(Ffmpeg().run([*source, *films.H264, str(out)], limits=LIMITS))
+    run = asyncio.create_task(Ffmpeg().run([*source, *films.H264], out, limits=LIMITS))
     async with asyncio.timeout(5):
         while not out.exists():  # noqa: ASYNC110 (a file)
             await asyncio.sleep(0.01)
     for process in psutil.Process().children():
-        if str(out) in process.cmdline():
+        if f"file:{out}" in process.cmdline():
             process.send_signal(signal.SIGINT)
             process.send_signal(signal.SIGTERM)
     await run
@@ -138,11 +153,13 @@ async def test_only_video_files_are_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has seccomp")
-async def test_ffmpeg_has_no_network_whatever_its_arguments(provider: Server) -> None:
+async def test_ffmpeg_has_no_network_whatever_its_arguments(
+    provider: Server, tmp_path: Path
+) -> None:
     """Its list of protocols keeps it from asking; here it is told to."""
     url = provider.url("/a.mp4")
     with pytest.raises(FfmpegFailed, match="Permission denied"):
-        await Ffmpeg().run(["-i", url, "-f", "null", "-"], limits=LIMITS)
+        await Ffmpeg().run(["-i", url, *NOTHING], tmp_path / "out", limits=LIMITS)
     assert provider.requests == []
 
 
@@ -151,7 +168,7 @@ async def test_a_huge_index_is_refused_by_the_memory_limit(film: Path, tmp_path:
     bomb = films.huge_index(film, tmp_path / "bomb.mp4")
     limits = Limits(timeout_s=3)
     with pytest.raises(FfmpegFailed):
-        await Ffmpeg().run([*untrusted_input(bomb), "-f", "null", "-"], limits=limits)
+        await Ffmpeg().run([*untrusted_input(bomb), *NOTHING], bomb, limits=limits)
 
 
 async def test_without_ffmpeg_the_message_says_what_to_do(

@@ -10,16 +10,19 @@ import pytest
 
 from core.errors import PermanentError, RetryableError
 from services.untrusted import Ended, Limits, run_untrusted
+from tests.support.kernel import landlock
 
 LIMITS = Limits(timeout_s=10)
+# That of a virtual environment reads files of its folder.
+PYTHON = str(Path(sys.executable).resolve())
 
 
-async def sh(script: str, limits: Limits = LIMITS) -> Ended:
-    return await run_untrusted(["/bin/sh", "-c", script], limits)
+async def sh(script: str, limits: Limits = LIMITS, folder: Path | None = None) -> Ended:
+    return await run_untrusted(["/bin/sh", "-c", script], limits, folder)
 
 
-async def python(script: str, limits: Limits = LIMITS) -> Ended:
-    return await run_untrusted([sys.executable, "-I", "-c", script], limits)
+async def python(script: str, limits: Limits = LIMITS, folder: Path | None = None) -> Ended:
+    return await run_untrusted([PYTHON, "-I", "-c", script], limits, folder)
 
 
 async def pids_in(file: Path, count: int) -> list[int]:
@@ -77,13 +80,13 @@ async def test_time_is_limited_for_the_whole_group(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     limits = Limits(timeout_s=0.5)
     with pytest.raises(RetryableError, match=r"^sh took longer than 0\.5 s$"):
-        await sh(f"sleep 573 & echo $! $$ > {pids}; wait", limits)
+        await sh(f"sleep 573 & echo $! $$ > {pids}; wait", limits, tmp_path)
     await gone(await pids_in(pids, 2))
 
 
 async def test_a_cancelled_run_leaves_nothing(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    run = asyncio.create_task(sh(f"sleep 574 & echo $! $$ > {pids}; wait"))
+    run = asyncio.create_task(sh(f"sleep 574 & echo $! $$ > {pids}; wait", folder=tmp_path))
     started = await pids_in(pids, 2)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -94,7 +97,7 @@ async def test_a_cancelled_run_leaves_nothing(tmp_path: Path) -> None:
 async def test_a_child_left_behind_is_ended_and_not_waited_for(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     async with asyncio.timeout(5):
-        assert (await sh(f"sleep 575 & echo $! > {pids}")).code == 0
+        assert (await sh(f"sleep 575 & echo $! > {pids}", folder=tmp_path)).code == 0
     await gone(await pids_in(pids, 1))
 
 
@@ -136,15 +139,68 @@ async def test_the_worker_cannot_be_looked_into() -> None:
 
 
 @on_linux
-async def test_it_is_the_first_to_go_when_memory_runs_out() -> None:
-    assert (await sh("cat /proc/self/oom_score_adj >&2")).said == "1000\n"
+async def test_it_is_the_first_to_go_when_memory_runs_out(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    run = asyncio.create_task(sh(f"echo $$ > {pids}; sleep 573", folder=tmp_path))
+    [pid] = await pids_in(pids, 1)
+    assert _words(Path(f"/proc/{pid}/oom_score_adj")) == ["1000"]
+    run.cancel()
+
+
+with_landlock = pytest.mark.skipif(landlock() < 1, reason="a kernel without Landlock")
+
+
+@with_landlock
+async def test_no_file_of_another_folder_is_seen(tmp_path: Path) -> None:
+    secret = tmp_path / ".env.product"
+    secret.write_text("SUPABASE_SERVICE_KEY=secret")
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "link").symlink_to(secret)
+    for path in (secret, own / "link", own / "../.env.product", tmp_path / "new", "/etc/passwd"):
+        for how in ("cat {} >&2", "echo > {}", "ls {} >&2; test ! -e {}", "rm {}; test ! -e {}"):
+            ended = await sh(how.format(path, path), folder=own)
+            assert "secret" not in ended.said
+            assert "root:" not in ended.said
+    assert secret.read_text() == "SUPABASE_SERVICE_KEY=secret"
+    assert not (tmp_path / "new").exists()
+
+
+@with_landlock
+async def test_its_own_folder_is_read_and_written(tmp_path: Path) -> None:
+    script = f"cd {tmp_path}; echo a > a; cat a >> b; echo c > b; rm a; cat b >&2; ls >&2"
+    assert (await sh(script, folder=tmp_path)).said == "c\nb\n"
+
+
+@with_landlock
+async def test_its_own_folder_makes_no_program(tmp_path: Path) -> None:
+    program = tmp_path / "true"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert "Permission denied" in (await sh(f"exec {program}", folder=tmp_path)).said
+
+
+@with_landlock
+@pytest.mark.parametrize("what", ["environ", "mem", "cmdline", "fd", "root", "cwd", "maps"])
+async def test_nothing_is_read_of_the_worker_below_proc(what: str) -> None:
+    assert (
+        "PermissionError"
+        in (await python(f"import os; open(f'/proc/{{os.getppid()}}/{what}')")).said
+    )
+
+
+@pytest.mark.skipif(landlock() < 6, reason="before Linux 6.12")
+async def test_no_signal_reaches_the_worker() -> None:
+    script = "import os; os.kill(os.getppid(), 0)"
+    assert "PermissionError: [Errno 1]" in (await python(script)).said
+    assert (await python("import os; os.kill(os.getpid(), 0)")) == Ended(0, "")
 
 
 async def test_the_size_of_a_file_is_limited(tmp_path: Path) -> None:
     limits = Limits(timeout_s=10, file_bytes=1024 * 1024)
     file = tmp_path / "file"
     with pytest.raises(PermanentError, match="its file would be larger than 1 MiB"):
-        await sh(f"exec head -c 5000000 /dev/zero > {file}", limits)
+        await sh(f"exec head -c 5000000 /dev/zero > {file}", limits, tmp_path)
     assert file.stat().st_size == 1024 * 1024
 
 
@@ -162,7 +218,7 @@ async def test_a_signal_to_the_workers_tree_does_not_interrupt(
     """PM2 sends them to every process; the worker alone decides when its jobs end."""
     pids = tmp_path / "pids"
     script = f"import os, time; open({str(pids)!r}, 'w').write(str(os.getpid())); time.sleep(0.3)"
-    run = asyncio.create_task(python(f"{script}; os._exit(7)"))
+    run = asyncio.create_task(python(f"{script}; os._exit(7)", folder=tmp_path))
     [pid] = await pids_in(pids, 1)
     psutil.Process(pid).send_signal(number)
     assert (await run).code == 7
