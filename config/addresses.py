@@ -1,6 +1,6 @@
-"""Addresses that are secrets: webhooks and Sentry's DSN."""
+"""Addresses that are secrets, webhooks and Sentry's DSN, or hold some."""
 
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -25,10 +25,19 @@ def check_dsn(value: SecretStr) -> SecretStr:
 
 
 def keys_in(address: str) -> list[str]:
-    """The parts that are secrets by themselves: login, and the end of a webhook's path."""
+    """The parts of a secret address that are secrets by themselves, such as the end of its path."""
+    end = urlsplit(address).path.rstrip("/").rpartition("/")[2]
+    return [*login_in(address), *([end] if len(end) >= _MIN_KEY else [])]
+
+
+def login_in(address: str) -> list[str]:
+    """What of an address is secret, as it stands there and decoded: login, passwords, long keys."""
     parts = urlsplit(address)
-    candidates = (parts.username or "", parts.path.rstrip("/").rpartition("/")[2])
-    return [*filter(None, [parts.password]), *(one for one in candidates if len(one) >= _MIN_KEY)]
+    options = parse_qsl(parts.query)
+    passwords = [parts.password or "", *(value for name, value in options if name == "password")]
+    keys = [parts.username or "", *(value for _, value in options)]
+    found = [*filter(None, passwords), *(one for one in keys if len(one) >= _MIN_KEY)]
+    return list(dict.fromkeys(form for one in found for form in (one, unquote(one))))
 
 
 def _split(value: SecretStr) -> SplitResult:

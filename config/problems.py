@@ -1,5 +1,6 @@
 """What is said of wrong settings: one line for each variable."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,9 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 
 from config.environment import Environment
 from config.redaction import without_logins, without_queries
+
+# Of an address whose scheme was forgotten.
+_LOGIN = re.compile(r"^[^\s/]+@")
 
 
 def problems(error: ValidationError, model: type[BaseModel], seen: Environment) -> list[str]:
@@ -26,7 +30,7 @@ def _problem(detail: Any, model: type[BaseModel], seen: Environment) -> str:
         looked_in = f" ({seen.looked_in})" if seen.looked_in else ""
         return f"{' or '.join(variables)}: missing{looked_in}, wants {info.description}"
     is_secret = "SecretStr" in str(info.annotation)
-    shown = without_queries(without_logins(seen.values[used]))[:100]
+    shown = _LOGIN.sub("***@", without_queries(without_logins(seen.values[used])))[:100]
     got = "a value that is kept secret" if is_secret else repr(shown)
     reason = f" ({message})" if detail["type"] == "value_error" else ""
     return f"{used}: got {got}, wants {info.description}{reason}"

@@ -1,6 +1,7 @@
-"""Secret values are found in a text however they are spelled there, and replaced.
+"""Secret values are found in a text as JSON, Python, HTML, URLs and base64 spell them.
 
-So are the logins and queries of addresses: a signature in a query opens what it signs.
+So are the logins and queries of addresses, whole ones or relative: a signature in a query opens
+what it signs. Some signatures are JSON Web Tokens, and found wherever they stand.
 """
 
 import re
@@ -22,10 +23,21 @@ _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._~-]")
 _URL_SAFE = str.maketrans("+/", "-_")
 # Each reads a text once, however it is made: a job's data may be a megabyte that looks like the
 # beginning of an address at every place. A backslash before a quote is JSON's.
-_LOGIN = re.compile(r"(\b\w{1,20}://)[^\s/@\"']+@")
+_LOGIN = re.compile(r"(\b\w{1,20}:(?:\\*/){2})[^\s/@\"']+@")
 _ADDRESS = re.compile(
-    r"(\bhttps?://[^\s\"'<>?#\\]*)([?#](?:[^\s\"'<>\\]|\\(?![\"']))*)?", re.IGNORECASE
+    r"(\b[a-z][a-z0-9+.-]{0,20}:(?:\\*/){2}(?:[^\s\"'<>?#\\]|\\+/)*)"
+    r"([?#](?:[^\s\"'<>\\]|\\(?![\"']))*)?",
+    re.IGNORECASE,
 )
+# In what is no whole address; `;` ends an ampersand in HTML, and u0026 is one in JSON.
+_PARAMETER = re.compile(
+    r"((?:[?&;]|u0026)[\w.-]{0,40}(?:token|signature|credential|secret|password|key)=)"
+    r"[^\s&\"'<>\\#]+",
+    re.IGNORECASE,
+)
+_JSON_WEB_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
+# Without one of these there is nothing of all that.
+_MARKS = ("://", ":\\/", "?", "eyJ")
 
 
 def redactor(secrets: Iterable[str]) -> Redact:
@@ -48,7 +60,9 @@ def scrubber(secrets: Iterable[str]) -> Redact:
 
     def scrub(text: str) -> str:
         text = redact(text)
-        return without_queries(without_logins(text)) if "://" in text else text
+        if not any(mark in text for mark in _MARKS):
+            return text
+        return without_queries(without_logins(text))
 
     return scrub
 
@@ -59,8 +73,9 @@ def without_logins(text: str) -> str:
 
 
 def without_queries(text: str) -> str:
-    """Addresses without what follows `?` or `#`."""
-    return _ADDRESS.sub(lambda found: f"{found[1]}?…" if found[2] else found[0], text)
+    """Addresses without what follows `?` or `#`, and nothing else that looks signed."""
+    text = _ADDRESS.sub(lambda found: f"{found[1]}?…" if found[2] else found[0], text)
+    return _JSON_WEB_TOKEN.sub(_MASK, _PARAMETER.sub(rf"\1{_MASK}", text))
 
 
 def _any_of(values: Iterable[str]) -> str:
@@ -99,7 +114,9 @@ def _any_form(char: str, before_escape: str = "") -> str:
     escapes = r"\\+" if char == "\\" else rf"\\*{re.escape(char)}"
     number = rf"\\+[uxU]0*(?i:{ord(char):x})"
     percent = "".join(rf"%(?:25)*(?i:{byte:02x})" for byte in char.encode())
-    forms = [before_escape + escapes, percent, before_escape + number, re.escape(escape(char))]
+    numeric = f"&#(?:0*{ord(char)}|[xX]0*(?i:{ord(char):x}));"
+    in_html = [re.escape(escape(char)), numeric]
+    forms = [before_escape + escapes, percent, before_escape + number, *in_html]
     if char == " ":
         forms.append(r"\+")
     return f"(?:{'|'.join(dict.fromkeys(forms))})"

@@ -6,7 +6,7 @@ Values come from `config.environment`; `load_settings` reports all problems at o
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote
 
 from pydantic import (
     AfterValidator,
@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from config.addresses import check_dsn, check_webhook, keys_in
+from config.addresses import check_dsn, check_webhook, keys_in, login_in
 from config.allowed_hosts import AllowedHosts, parse_allowed_hosts
 from config.environment import Environment, read_environment
 from config.errors import ConfigError
@@ -55,7 +55,12 @@ class Settings(BaseModel):
         "redis://[user:password@]host:port[/db], or rediss:// for TLS",
         None,
     )
-    redis_host: str = _variable("REDIS_HOST", "a host name", "localhost")
+    redis_host: str = Field(
+        "localhost",
+        validation_alias="REDIS_HOST",
+        pattern=r"^([\w.-]+|\[?[\w.%]*:[\w.%]*:[\w.:%]*\]?)$",
+        description="a host name alone; a whole address goes into BULLMQ_REDIS_URL",
+    )
     redis_port: int = Field(
         6379, validation_alias="REDIS_PORT", ge=1, le=65535, description="a port from 1 to 65535"
     )
@@ -260,7 +265,9 @@ class Settings(BaseModel):
             return self.redis_url.get_secret_value()
         password = self.redis_password.get_secret_value() if self.redis_password else ""
         login = f":{quote(password, safe='')}@" if password else ""
-        return f"redis://{login}{self.redis_host}:{self.redis_port}/{self.redis_db}"
+        is_bare_ipv6 = ":" in self.redis_host and not self.redis_host.startswith("[")
+        host = f"[{self.redis_host}]" if is_bare_ipv6 else self.redis_host
+        return f"redis://{login}{host}:{self.redis_port}/{self.redis_db}"
 
     @property
     def shutdown_grace(self) -> timedelta:
@@ -272,11 +279,10 @@ class Settings(BaseModel):
         fields = (name for name in type(self).model_fields if name != "redis_url")
         values = [getattr(self, name) for name in fields]
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-        address = urlsplit(self.redis_address())
-        passwords = [address.password, *parse_qs(address.query).get("password", [])]
-        of_redis = [form for one in passwords if one for form in {one, unquote(one)}]
         inside = [key for one in found if one.startswith("http") for key in keys_in(one)]
-        return [*found, *of_redis, *inside]
+        addresses = [one for one in values if isinstance(one, str) and one.startswith("http")]
+        logins = [key for one in [self.redis_address(), *addresses] for key in login_in(one)]
+        return [*found, *inside, *logins]
 
 
 def load_settings(env_file: Path | None = None, environment: Environment | None = None) -> Settings:

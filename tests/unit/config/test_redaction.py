@@ -12,6 +12,8 @@ import pytest
 from config.redaction import redactor
 
 SECRET = "p'a/s+s w&o\"r\\d<é%~1"
+# What no encoder touches.
+PLAIN = "._~-"
 Spelling = Callable[[str], str]
 
 SPELLINGS: dict[str, Spelling] = {
@@ -23,6 +25,12 @@ SPELLINGS: dict[str, Spelling] = {
     "repr of repr": lambda text: repr(repr(text)[1:-1])[1:-1],
     "ascii": lambda text: ascii(text)[1:-1],
     "html": escape,
+    "html in numbers": lambda text: "".join(
+        char if char.isalnum() or char in PLAIN else f"&#{ord(char)};" for char in text
+    ),
+    "html in hexadecimal numbers": lambda text: "".join(
+        char if char.isalnum() or char in PLAIN else f"&#x{ord(char):04X};" for char in text
+    ),
     "quote": quote,
     "quote of all": lambda text: quote(text, safe=""),
     "quote_plus": quote_plus,

@@ -163,6 +163,41 @@ def test_keys_inside_of_addresses_are_secrets_too() -> None:
     assert not {"services", "42", "T0"} & set(found)
 
 
+def test_logins_of_plain_addresses_are_secrets_too() -> None:
+    found = settings(
+        SUPABASE_URL="https://proxy:pa%40ss@db.example?apikey=0123456789abcdef&region=eu",
+    ).secrets()
+    assert {"pa%40ss", "pa@ss", "0123456789abcdef"} <= set(found)
+    assert not {"proxy", "eu"} & set(found)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "redis://:topsecret@h:6379",
+        "default:topsecret@h:6379",
+        ":topsecret@h",
+        "h:6379",
+        "h/0",
+        "h h",
+    ],
+)
+def test_a_redis_host_that_is_more_is_refused_without_its_password(host: str) -> None:
+    [problem] = problems(**SUPABASE, REDIS_HOST=host)
+    assert problem.startswith("REDIS_HOST: got '")
+    assert problem.endswith("wants a host name alone; a whole address goes into BULLMQ_REDIS_URL")
+    assert "topsecret" not in problem
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("::1", "[::1]"), ("[::1]", "[::1]"), ("redis_1.local", "redis_1.local"), ("10.1", "10.1")],
+)
+def test_a_redis_host_of_any_kind(host: str, shown: str) -> None:
+    found = load_settings(environment=Environment({**SUPABASE, "REDIS_HOST": host}, {}))
+    assert found.redis_address() == f"redis://{shown}:6379/0"
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [
