@@ -149,7 +149,7 @@ class _Endpoints:
     async def job(self, request: Request) -> Response:
         job_id: str = request.path_params["id"]
         async with asyncio.timeout(_PATIENCE_S):
-            job = await self._jobs.get(job_id) if len(job_id) <= _LONGEST_ID else None
+            job = await self._jobs.brief(job_id) if len(job_id) <= _LONGEST_ID else None
         if job is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "the queue does not hold this job")
         return _Json(public_job(job, self._show))

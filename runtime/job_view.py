@@ -18,6 +18,14 @@ from runtime.safe_fields import safe_options
 _EVENTS_SEEN = 10_000
 _PAGE = 1_000
 _TOO_DEEP = f"(JSON of more than {DEEPEST} levels)"
+# A worker's own loop reads these: a producer may write megabytes into any.
+_BRIEF = (
+    *("name", "progress", "returnvalue", "failedReason", "opts", "priority", "delay", "pb"),
+    *("atm", "attemptsMade", "stc", "timestamp", "processedOn", "finishedOn"),
+    *("handBacks", PUT_OFFS, SETTLE_WAITS),
+)
+_BRIEF_BYTES = 64 * 1024
+_TOO_LONG = f"(longer than {_BRIEF_BYTES // 1024} KiB)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +85,27 @@ class JobViews:
         async with self._redis.pipeline(transaction=True) as pipe:
             self._queue.ask_place(pipe, job_id)
             pipe.hgetall(self._queue.key(job_id))
-            try:
-                *answers, fields = await pipe.execute()
-            except ResponseError as error:
-                if "WRONGTYPE" not in str(error):
-                    raise
-                return None  # a key of another kind, such as `events`, or one with a job's parts
+            *answers, fields = await _answers(pipe) or [{}]
         return _view(job_id, place_of(answers), fields) if "name" in fields else None
+
+    async def brief(self, job_id: str) -> JobView | None:
+        """The same without `data`, `stacktrace` and `checkpoint`, and nothing that is long."""
+        key = self._queue.key(job_id)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name in _BRIEF:
+                pipe.hstrlen(key, name)
+            lengths = dict(zip(_BRIEF, await _answers(pipe) or (), strict=False))
+        short = [name for name, length in lengths.items() if 0 < length <= _BRIEF_BYTES]
+        if not lengths.get("name") or not short:
+            return None
+        async with self._redis.pipeline(transaction=True) as pipe:
+            self._queue.ask_place(pipe, job_id)
+            pipe.hmget(key, *short)
+            *answers, texts = await pipe.execute()
+        if not any(texts):  # it was removed meanwhile
+            return None
+        long = {name: _TOO_LONG for name, length in lengths.items() if length > _BRIEF_BYTES}
+        return _view(job_id, place_of(answers), long | dict(zip(short, texts, strict=True)))
 
     async def ids(self, state: str, limit: int, *, name: str | None = None) -> list[str]:
         """Up to `limit` jobs of a state: the ended newest first, others as they will be taken.
@@ -130,6 +152,16 @@ class JobViews:
                 break
             after = f"({page[-1][0]}"
         return found
+
+
+async def _answers(pipe: Any) -> list[Any] | None:
+    """None for a key of another kind, such as `events`, or one with a job's parts."""
+    try:
+        return await pipe.execute()
+    except ResponseError as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        return None
 
 
 def _happening(entry_id: str, fields: Mapping[str, str]) -> Happening:

@@ -124,6 +124,20 @@ async def test_a_job_is_shown_without_what_is_not_for_all(endpoints: Endpoints) 
         assert hidden not in answer.text
 
 
+async def test_fields_of_megabytes_are_not_read(endpoints: Endpoints) -> None:
+    """The worker's own loop would read them, and renew no lock meanwhile."""
+    long = "x" * 2**22
+    client = await endpoints.client()
+    for name in ("progress", "returnvalue", "failedReason"):
+        await endpoints.store(f"long-{name}", **{name: json.dumps(long), "data": long})
+        answer = await client.get(f"/jobs/long-{name}")
+        assert answer.json()[name] == "(longer than 64 KiB)"
+        assert len(answer.content) < 2000
+    await endpoints.store("long-name", name=long, priority=long, opts=long, atm="2")
+    job = (await client.get("/jobs/long-name")).json()
+    assert (job["name"], job["priority"], job["attemptsMade"]) == ("(longer than 64 KiB)", 0, 2)
+
+
 async def test_the_token_guards_all_but_the_probes(endpoints: Endpoints) -> None:
     client = await endpoints.client(HEALTH_TOKEN=TOKEN)
     for path in ("/", "/metrics", "/stats", "/jobs/1"):
