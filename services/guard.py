@@ -33,6 +33,8 @@ _HTTPS_PORT = 443
 # Each may cost a whole connect time-out; real hosts answer at one of the first.
 _MAX_ADDRESSES = 4
 _AUTHORITY = re.compile(r"[^:/?#]*://([^/?#]*)")
+# Names of files hold wide spaces, and the joiners of emoji and Indic scripts; they get encoded.
+_JOINERS_AND_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\u200c\u200d]")
 # `int` reads the digits of any script, and so a port that nobody sees as one.
 _ODD_PORT = re.compile(r":(?![0-9]*$)[^:\]]*$")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -42,7 +44,7 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LOCAL_SUFFIXES = (
     ".localhost", ".local", ".localdomain", ".internal", ".intranet", ".private", ".lan", ".home",
-    ".corp", ".arpa", ".test", ".invalid", ".onion",
+    ".corp", ".arpa", ".test", ".invalid", ".onion", ".svc", ".consul", ".docker",
 )  # fmt: skip
 _METADATA_HOSTS = frozenset({"metadata.goog", "metadata.azure.com", "metadata.tencentyun.com"})
 
@@ -89,11 +91,11 @@ def check_url(url: str, allowed: AllowedHosts) -> CheckedUrl:
     _check_text(url)
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL:
+        host = parsed.raw_host.decode("ascii").removesuffix(".")
+    except (httpx.InvalidURL, UnicodeError):  # the second for a zone in other digits
         raise UnsafeUrl("the address cannot be read as a URL") from None
     if parsed.scheme != "https":
         raise UnsafeUrl("only https addresses are fetched")
-    host = parsed.raw_host.decode("ascii").removesuffix(".")
     port = _HTTPS_PORT if parsed.port is None else parsed.port
     if allowed.address_of(host, port) is None:
         _check_host(host)
@@ -192,10 +194,12 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
 def _check_text(url: str) -> None:
     if len(url) > MAX_URL_LENGTH:
         raise UnsafeUrl(f"the address is longer than {MAX_URL_LENGTH} characters")
-    if not url.isprintable() or "\\" in url or " " in url:
-        raise UnsafeUrl("the address holds spaces, backslashes or control characters")
     found = _AUTHORITY.match(url)
     authority = found[1] if found else ""
+    path = url[found.end() :] if found else ""
+    seen = url.removesuffix(path) + _JOINERS_AND_SPACES.sub("", path)
+    if not seen.isprintable() or "\\" in seen or " " in seen:
+        raise UnsafeUrl("the address holds spaces, backslashes or control characters")
     if "@" in authority:
         raise UnsafeUrl("the address must not hold a user name or password")
     if _ODD_PORT.search(authority):
