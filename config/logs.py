@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _CONTROLS = re.compile(
     "[\x00-\x08\n-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+# A producer may call a job by a megabyte.
+_LONGEST = 16 * 1024
 _COLOURS = {
     "TRACE": "\x1b[36m",
     "DEBUG": "\x1b[34m",
@@ -82,7 +84,7 @@ def _pretty(record: "Record", *, redact: Redact, in_colour: bool) -> str:
     if in_colour:
         level = f"{_BOLD}{_COLOURS.get(record['level'].name, '')}{level}{_PLAIN}"
     time = record["time"].isoformat(timespec="milliseconds")[11:23]
-    lines = [f"{time} {level} {_escaped(record['message'])}"]
+    lines = [f"{time} {level} {_escaped(_cut(record['message']))}"]
     if record["exception"] is not None:
         trace = _trace(record["exception"])
         lines += [f"    {_escaped(line)}" for line in trace.rstrip("\n").split("\n")]
@@ -97,6 +99,7 @@ def _flat_json(record: "Record", *, redact: Redact) -> str:
         "message": record["message"],
     }
     line = {**line, **record["extra"], **line}  # nothing that is bound can stand in for these
+    line = {name: _cut(value) if isinstance(value, str) else value for name, value in line.items()}
     if record["exception"] is not None:
         line["exception"] = _trace(record["exception"])
     whole = _escaped(_dumped(line))
@@ -137,4 +140,9 @@ def _escaped(text: str) -> str:
 
 
 def _trace(error: "RecordException") -> str:
-    return "".join(traceback.format_exception(error.type, error.value, error.traceback))
+    text = "".join(traceback.format_exception(error.type, error.value, error.traceback))
+    return "\n".join(map(_cut, text.split("\n")))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"

@@ -3,11 +3,21 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from sandbox.vidfab import VidFab
 from tests.support import leaks
 from tests.support.site import Site
+
+# The same cases in every run, however slow; `--hypothesis-profile default` looks for new ones.
+hypothesis.settings.register_profile(
+    "fixed",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("fixed")
 
 
 @pytest.fixture(scope="session")

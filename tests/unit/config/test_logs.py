@@ -93,6 +93,17 @@ def test_a_traceback_forges_none_either() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
+@pytest.mark.parametrize("form", ["pretty", "json"])
+def test_nothing_makes_a_line_of_megabytes(form: str) -> None:
+    """A producer may call a job by one."""
+    long = "x" * 2**20
+    with worker_log(LOG_FORMAT=form) as stream:
+        logger.bind(job_id=long).opt(exception=ValueError(long)).error("failed: {}", long)
+    lines = stream.getvalue()
+    assert len(lines) < 3 * 17_000
+    assert lines.count("… (1048") == (3 if form == "json" else 2)
+
+
 def test_what_is_bound_stands_in_for_nothing() -> None:
     with worker_log(LOG_FORMAT="json") as stream:
         logger.bind(level="DEBUG", message="other", time="never").info("mine")
