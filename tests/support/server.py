@@ -82,6 +82,17 @@ class Server:
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
 
+async def without_end(writer: asyncio.StreamWriter, piece: bytes) -> None:
+    """Send `piece` 4,096 times, more than anybody shall read.
+
+    `drain` gives nobody else a turn while the other side takes all, or has gone over TLS.
+    """
+    for _ in range(4096):
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0)
+
+
 async def _read(reader: asyncio.StreamReader) -> Request:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     line, *rest = head.split("\r\n")

@@ -15,6 +15,7 @@ from core.errors import PermanentError, RetryableError, UnusableContent
 from services import arriving, downloads
 from services.content import Kind
 from services.downloads import Downloads
+from tests.support.server import without_end
 
 MIB = 1024 * 1024
 
@@ -39,9 +40,7 @@ async def test_what_turns_out_too_large_is_not_read_on(
 ) -> None:
     async def never_ends(writer: asyncio.StreamWriter) -> None:
         writer.write(response(jpeg, length=None))
-        while not media.closing.is_set():
-            writer.write(bytes(65536))
-            await writer.drain()
+        await without_end(writer, bytes(65536))
 
     url = media.on("/a.jpg", never_ends)
     with pytest.raises(UnusableContent, match=r"larger than 1\.5 MiB"):
@@ -213,9 +212,7 @@ async def test_a_reader_that_takes_its_time_is_no_slow_server(
 async def test_a_head_without_end_is_cut_off(fetch: Fetch, media: Any) -> None:
     async def never_ends(writer: Writer) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n")
-        while not media.closing.is_set():
-            writer.write(b"x-a: " + b"b" * 8000 + b"\r\n")
-            await writer.drain()
+        await without_end(writer, b"x-a: " + b"b" * 8000 + b"\r\n")
 
     with pytest.raises(RetryableError, match="failed: "):
         await fetch(media.on("/a.jpg", never_ends), deadline=timedelta(seconds=20))
@@ -227,9 +224,7 @@ async def test_what_comes_with_another_status_is_not_read(
 ) -> None:
     async def never_ends(writer: Writer) -> None:
         writer.write(response(b"", status=status, length=None, location="/b.jpg"))
-        while not media.closing.is_set():
-            writer.write(bytes(65536))
-            await writer.drain()
+        await without_end(writer, bytes(65536))
 
     media.on("/b.jpg", response(jpeg))
     url = media.on("/a.jpg", never_ends)

@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.processes import LOOPBACK
 from services.sockets import AsyncioBackend
+from tests.support.server import without_end
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -53,10 +54,7 @@ async def test_a_body_in_chunks_of_a_byte_leaves_the_loop_to_others() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-        piece = b"1\r\nx\r\n" * 20_000
-        while True:
-            writer.write(piece)
-            await writer.drain()
+        await without_end(writer, b"1\r\nx\r\n" * 20_000)
 
     lags: list[float] = []
 
