@@ -18,9 +18,9 @@ from core.registry import discover
 from runtime import redis_client
 from runtime.alerts import Alerts, open_alerts
 from runtime.consumer import Consumer
+from runtime.dispatch import Dispatcher
 from runtime.liveness import until_starved
 from runtime.loop_watch import LoopWatch
-from runtime.patient_dispatch import PatientDispatcher
 from runtime.queue_state import QueueState
 from runtime.redis_tls import UNCHECKED, is_unchecked
 from runtime.redis_wait import until_redis_answers
@@ -99,13 +99,13 @@ class Life:
     async def _consume(self, services: Services, after_outage: bool) -> int:
         redis = redis_client.connect(self._settings)
         work_folder = WorkFolder()
-        dispatcher = PatientDispatcher(
+        dispatcher = Dispatcher(
             discover(),
             services,
             work_folder.path,
             self._alerts.tell,
             services.scrub,
-            loaded=self._loaded,
+            self._loaded,
         )
         consumer = Consumer(self._settings, redis, dispatcher, self._vitals.at_work)
         loop = await consumer.start(after_outage=after_outage)

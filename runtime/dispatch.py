@@ -49,6 +49,8 @@ class Dispatcher:
 
     `work_folder` says where the jobs' folders are made: else in the system's temporary folder.
     `tell` hears of jobs that failed for good. `scrub` takes secrets out of what they failed with.
+    No job begins before `loaded` is set: a handler would import the libraries, or wait for the
+    thread that does, on the event loop.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class Dispatcher:
         work_folder: Callable[[], Path | None] = lambda: None,
         tell: Tell = tell_nobody,
         scrub: Redact = str,
+        loaded: asyncio.Event | None = None,
     ) -> None:
         self._specs = specs
         self._services = services
         self._work_folder = work_folder
         self._tell = tell
         self._scrub = scrub
+        self._loaded = loaded or _set_event()
 
     def frees_id(self, name: str) -> bool:
         """Whether a finished job of this name must not stay under its id."""
@@ -74,6 +78,7 @@ class Dispatcher:
         self, delivery: Delivery, link: QueueLink, stopping: asyncio.Event
     ) -> Done | Outcome:
         """Run one attempt. Raises nothing but CancelledError."""
+        await self._loaded.wait()
         spec = self._specs.get(delivery.name)
         observation = Observation(delivery, self._tell)
         with fenced(link.fence), JobFolder(self._work_folder) as folder:
@@ -87,6 +92,7 @@ class Dispatcher:
 
     async def settle(self, delivery: Delivery, link: QueueLink, reason: str) -> Fail | FailLater:
         """Put the rows of a job that is to fail into their final state, or say when to."""
+        await self._loaded.wait()
         spec = self._specs.get(delivery.name)
         observation = Observation(delivery, self._tell)
         with fenced(link.fence), JobFolder(self._work_folder) as folder:
@@ -177,6 +183,12 @@ class Dispatcher:
             ctx.log.log(level, "The rows of the failed job are as they were: {}", error)
             return not is_passing(error)
         return True
+
+
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 async def _within_limit(spec: JobSpec, ctx: Context, data: Any) -> JobResult:
