@@ -1,0 +1,18 @@
+"""What the worker has in memory for as long as it lives."""
+
+import subprocess
+import sys
+
+from sandbox.worker_process import ROOT
+
+
+def test_no_command_line_is_loaded_with_what_all_jobs_need() -> None:
+    """httpx has one of its own, which it loads wherever its libraries are installed."""
+    script = (
+        "import services.supabase, services.downloads, services.byteplus, sys;"
+        "print({'httpx', 'rich', 'pygments', 'click', 'typer'} & set(sys.modules))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "{'httpx'}\n"
