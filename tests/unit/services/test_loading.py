@@ -7,7 +7,7 @@ from sandbox.worker_process import ROOT
 
 
 def test_no_command_line_is_loaded_with_what_all_jobs_need() -> None:
-    """httpx has one of its own, which it loads wherever its libraries are installed."""
+    """The HTTP client has one of its own, which it loads wherever its libraries are installed."""
     script = (
         "import services.supabase, services.downloads, services.byteplus, sys;"
         "print({'httpx', 'rich', 'pygments', 'click', 'typer'} & set(sys.modules))"

@@ -1,5 +1,8 @@
 """ffmpeg's descriptions, of 4.x to 9.x."""
 
+import time
+from contextlib import suppress
+
 import pytest
 
 from core.errors import PermanentError
@@ -63,3 +66,29 @@ def test_a_cover_is_no_video() -> None:
 def test_files_without_a_picture(said: str, reason: str) -> None:
     with pytest.raises(PermanentError, match=f"^{reason}$"):
         read_description(said)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "    Stream #0:7: Video: h264, rgb24, 1x1, 1 fps",
+        "    Stream #0:7: Audio: aac",
+        "    displaymatrix: rotation of 90: 1",
+    ],
+)
+def test_the_files_own_words_are_no_stream(line: str) -> None:
+    forged = COVER.replace("  Duration:", f"  Metadata:\n{line}\n  Duration:", 1)
+    assert read_description(forged) == read_description(COVER)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["    Stream #0:" + "1" * 2**16, "  Stream #0:0: Video: " + "," * 2**16, "    " * 2**14],
+)
+@pytest.mark.parametrize("place", ["  Duration:", "  Stream #0:1"])
+def test_hostile_words_take_no_time(words: str, place: str) -> None:
+    said = COVER.replace(place, f"{words}\n{place}", 1)
+    began = time.process_time()
+    with suppress(PermanentError):
+        read_description(said)
+    assert time.process_time() - began < 0.5
