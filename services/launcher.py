@@ -14,14 +14,42 @@ import sys
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
 _SECCOMP_MODE_FILTER = 2
-# The kernel's numbers by architecture: its own, then socket, ptrace, process_vm_readv and
-# process_vm_writev, io_uring_setup, pidfd_getfd.
-_NUMBERS = {
-    "x86_64": (0xC000003E, (41, 101, 310, 311, 425, 438)),
-    "aarch64": (0xC00000B7, (198, 117, 270, 271, 425, 438)),
-}
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 13  # 13: EACCES
+# The kernel's names for the architectures, and its numbers for system calls on each.
+_ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+_NOT_THERE = -1
+_REFUSED = {
+    # Reaching the network, other processes' memory and sockets, and the kernel's own services.
+    "socket": (41, 198), "ptrace": (101, 117), "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271), "io_uring_setup": (425, 425), "pidfd_getfd": (438, 438),
+    "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
+    "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
+    "unshare": (272, 97), "setns": (308, 268),
+    # Leaving the group that is killed as a whole, or something that stays behind.
+    "fork": (57, _NOT_THERE), "vfork": (58, _NOT_THERE), "setsid": (112, 157),
+    "setpgid": (109, 154), "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186),
+    "mq_open": (240, 180),
+    # Signals and orders to other processes.
+    "tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
+    "pidfd_send_signal": (424, 424), "sched_setparam": (142, 118), "sched_setscheduler": (144, 119),
+    "sched_setaffinity": (203, 122), "sched_setattr": (314, 274), "setpriority": (141, 140),
+    "ioprio_set": (251, 30), "migrate_pages": (256, 238), "move_pages": (279, 239),
+    "process_madvise": (440, 440), "process_mrelease": (448, 448),
+    # What Landlock leaves to be done with files that may not be opened; truncate() before 6.2.
+    "truncate": (76, 45), "chmod": (90, _NOT_THERE), "fchmod": (91, 52), "fchmodat": (268, 53),
+    "fchmodat2": (452, 452), "chown": (92, _NOT_THERE), "lchown": (94, _NOT_THERE),
+    "fchown": (93, 55), "fchownat": (260, 54), "utime": (132, _NOT_THERE),
+    "utimes": (235, _NOT_THERE), "futimesat": (261, _NOT_THERE), "utimensat": (280, 88),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "removexattr": (197, 14),
+    "lremovexattr": (198, 15), "fremovexattr": (199, 16), "setxattrat": (463, 463),
+    "removexattrat": (466, 466), "file_setattr": (469, 469),
+}  # fmt: skip
+_KILL, _TGKILL, _PRLIMIT, _CLONE, _CLONE3 = (62, 129), (234, 131), (302, 261), (56, 220), (435, 435)
+_CLONE_THREAD = 0x10000
+_LOAD, _EQUAL, _AT_LEAST, _HAS_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+# struct seccomp_data: where the number is, the architecture, the first argument's lower half.
+_NUMBER, _ARCHITECTURE, _ARGUMENT = 0, 4, 16
+# SECCOMP_RET_ALLOW, and SECCOMP_RET_ERRNO with EACCES and ENOSYS.
+_ANSWERS = {"allow": 0x7FFF0000, "refuse": 0x0005000D, "unknown": 0x00050026}
 # On x86_64 system calls above this are those of another interface, with other numbers.
 _OTHER_INTERFACE = 0x40000000
 
@@ -43,7 +71,13 @@ _SYSTEM = (
     *("/dev/null", "/dev/zero", "/dev/urandom"),
 )
 
-Instruction = tuple[int, int, int, int]
+# The second is that of the imageio-ffmpeg wheel.
+_OF_PROGRAMS = ("bin", "binaries")
+
+# Other places to jump to: the next step, and that behind the three of one call.
+_PASSED_OVER = {"": 0, "behind": 2}
+# An operation, its operand, and where it leads to when it holds and when not.
+Step = tuple[int, int, str, str]
 
 
 def keep_signals_away() -> None:
@@ -90,15 +124,15 @@ def limit(cpu_s: int, file_bytes: int, memory_bytes: int) -> None:
     os.nice(5)
 
 
-def forbid_network() -> None:
-    """No sockets, and no looking into other processes, where Linux can see to that.
+def forbid_calls() -> None:
+    """No sockets, no other process, and nothing that outlives this one, where Linux sees to that.
 
     A kernel without seccomp changes nothing: ffmpeg's own list of protocols holds all the same.
     """
-    found = _NUMBERS.get(os.uname().machine) if sys.platform == "linux" else None
+    found = _ARCHITECTURES.get(os.uname().machine) if sys.platform == "linux" else None
     if found is None or struct.calcsize("P") != 8:
         return
-    rules = b"".join(struct.pack("=HBBI", *one) for one in _filter(*found))
+    rules = _assembled(_filter(*found))
     buffer = ctypes.create_string_buffer(rules, len(rules))
     # struct sock_fprog: the number of instructions, and where they are.
     program = struct.pack("HP", len(rules) // 8, ctypes.addressof(buffer))
@@ -107,18 +141,47 @@ def forbid_network() -> None:
     kernel.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program)
 
 
-def _filter(architecture: int, refused: tuple[int, ...]) -> list[Instruction]:
-    """A program of the kernel's packet filter. Its jumps count the instructions they pass over."""
-    last = len(refused)
+def _filter(architecture: int, column: int) -> list[Step]:
+    """What the kernel's packet filter does with a call; what passes all of it is allowed."""
+    numbers = [one[column] for one in _REFUSED.values() if one[column] != _NOT_THERE]
+    own = os.getpid()
     return [
-        (_LOAD, 0, 0, 4),  # struct seccomp_data: the architecture is behind the number
-        (_EQUAL, 0, last + 3, architecture),
-        (_LOAD, 0, 0, 0),
-        (_AT_LEAST, last + 1, 0, _OTHER_INTERFACE),
-        *((_EQUAL, last - place, 0, number) for place, number in enumerate(refused)),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _REFUSE),
+        (_LOAD, _ARCHITECTURE, "", ""),
+        (_EQUAL, architecture, "", "refuse"),
+        (_LOAD, _NUMBER, "", ""),
+        (_AT_LEAST, _OTHER_INTERFACE, "refuse", ""),
+        *((_EQUAL, number, "refuse", "") for number in numbers),
+        # The C library takes clone() in its place, which says in its argument what it is to be.
+        (_EQUAL, _CLONE3[column], "unknown", ""),
+        *_only_with(_CLONE[column], _HAS_BITS, _CLONE_THREAD),
+        *_only_with(_KILL[column], _EQUAL, own),
+        *_only_with(_TGKILL[column], _EQUAL, own),
+        *_only_with(_PRLIMIT[column], _EQUAL, 0),
     ]
+
+
+def _only_with(number: int, test: int, operand: int) -> list[Step]:
+    """This call is allowed if its first argument passes the test."""
+    return [
+        (_EQUAL, number, "", "behind"),
+        (_LOAD, _ARGUMENT, "", ""),
+        (test, operand, "allow", "refuse"),
+    ]
+
+
+def _assembled(steps: list[Step]) -> bytes:
+    """Steps, then the answers. Jumps count the instructions that they pass over."""
+    places = {name: len(steps) + number for number, name in enumerate(_ANSWERS)}
+
+    def jump(here: int, there: str) -> int:
+        return places[there] - here - 1 if there in places else _PASSED_OVER[there]
+
+    jumps = (
+        struct.pack("=HBBI", what, jump(here, yes), jump(here, no), operand)
+        for here, (what, operand, yes, no) in enumerate(steps)
+    )
+    answers = (struct.pack("=HBBI", _RETURN, 0, 0, answer) for answer in _ANSWERS.values())
+    return b"".join([*jumps, *answers])
 
 
 def forbid_files(folder: str, program: str) -> None:
@@ -151,9 +214,14 @@ def forbid_files(folder: str, program: str) -> None:
 
 
 def _places_of(program: str) -> list[str]:
-    """The folder of the program and that of libraries beside it, also behind symbolic links."""
-    folders = {os.path.dirname(path) for path in (program, os.path.realpath(program))}
-    return [place for one in folders for place in (one, os.path.join(one, "..", "lib"))]
+    """The program, and its folder and libraries if that is a folder of programs.
+
+    Any other may be an application's, with its keys.
+    """
+    paths = {program, os.path.realpath(program)}
+    folders = {os.path.dirname(path) for path in paths}
+    of_programs = [one for one in folders if os.path.basename(one) in _OF_PROGRAMS]
+    return [*paths, *of_programs, *(os.path.join(one, "..", "lib") for one in of_programs)]
 
 
 def _allow(kernel: ctypes.CDLL, ruleset: int, path: str, what: int) -> None:
@@ -181,7 +249,7 @@ def main() -> None:
     be_killed_first()
     limit(cpu_s, file_bytes, memory_bytes)
     forbid_files(folder, command[0])
-    forbid_network()
+    forbid_calls()
     try:
         os.execv(command[0], command)  # noqa: S606 (to be that program)
     except OSError as error:

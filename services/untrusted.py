@@ -17,11 +17,27 @@ from core.errors import PermanentError, RetryableError
 
 _MIB = 1024 * 1024
 
+NETWORK, FILES = "the network", "files outside its job"
+
 # Read once: the file may belong to another version by the time a job comes.
 _LAUNCHER = Path(__file__).with_name("launcher.py").read_text("utf-8")
 # No setting of the worker's, and so no secret. Each arena of glibc's reserves 64 MiB of address
 # space, and one a thread would use up the limit.
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "MALLOC_ARENA_MAX": "2"}
+# That of a virtual environment reads files of its folder.
+_PYTHON = os.path.realpath(sys.executable)
+# Says by its exit what it got at.
+_ATTEMPTS = f"""
+import os, sys, _socket
+found = []
+for what, attempt in (({NETWORK!r}, _socket.socket), ({FILES!r}, lambda: os.listdir("/etc"))):
+    try:
+        attempt()
+    except OSError:
+        continue
+    found.append(what)
+sys.exit(", ".join(found))
+"""
 # The end of what it says; a damaged file can make a program talk without end.
 _KEPT_BYTES = 64 * 1024
 # Until the pipe of a killed group is closed.
@@ -93,6 +109,15 @@ async def run_untrusted(
     if code < 0:
         raise _killed(_name(command), -code, limits)
     return Ended(code, tail.text())
+
+
+async def within_reach() -> list[str]:
+    """What this machine lets an untrusted program get at, of NETWORK and FILES; best none.
+
+    Raises as `run_untrusted`.
+    """
+    ended = await run_untrusted([_PYTHON, "-I", "-S", "-c", _ATTEMPTS], Limits(timeout_s=10))
+    return [what for what in (NETWORK, FILES) if what in ended.said]
 
 
 @asynccontextmanager

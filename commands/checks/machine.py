@@ -13,21 +13,32 @@ from core.errors import PermanentError, RetryableError
 from runtime.server import CannotListen, listen
 from services.ffmpeg import Ffmpeg
 from services.temp_files import PREFIX
+from services.untrusted import within_reach
 
 AREA = "Machine"
 _GIB = 1024**3
 # Videos of three jobs at a time, of some hundred MB each, and their parts for a film.
 _COMFORTABLE_BYTES = 4 * _GIB
 _LEAST_BYTES = _GIB // 4
+_CAGE = (
+    "Only Linux can forbid it: seccomp the one and Landlock, of 5.13, the other; some containers "
+    "take them away. Run the worker as a user who owns nothing else"
+)
 
 
 async def check_ffmpeg() -> list[Finding]:
     """Thumbnails, lengths and films need it."""
     try:
-        return [ok(AREA, f"ffmpeg {await Ffmpeg().version()}")]
+        version = await Ffmpeg().version()
+        reach = await within_reach()
     except (PermanentError, RetryableError) as error:
         remedy = "Install ffmpeg: thumbnails, lengths of videos and local films need it"
         return [failed(AREA, str(error), remedy)]
+    found = [ok(AREA, f"ffmpeg {version}")]
+    if reach:
+        text = f"A video that takes over ffmpeg would reach {' and '.join(reach)}"
+        found.append(warning(AREA, text, _CAGE))
+    return found
 
 
 async def check_folder() -> list[Finding]:

@@ -113,6 +113,14 @@ async def with_ffmpeg(site: Site, folder: Path, patch: pytest.MonkeyPatch, scrip
         return await site.worker(SHUTDOWN_GRACE_S="0.2")
 
 
+# 50 MB of it, by a shell that may have no children.
+FLOOD = """
+words='Could not read
+'
+for _ in 1 2 3 4 5 6 7 8 9 10 11; do words="$words$words"; done
+left=1600
+while [ $left -gt 0 ]; do printf %s "$words" >&2; left=$((left - 1)); done
+"""
 # What an ffmpeg does to itself, the reason that its job gives, and after how many attempts.
 ENDS = {
     "a crash": ("kill -SEGV $$", "ffmpeg crashed (signal 11)", 1),
@@ -124,7 +132,7 @@ ENDS = {
         2,
     ),
     "a flood of words": (
-        "yes 'Could not read' | head -c 50000000 >&2; exit 1",
+        f"{FLOOD} exit 1",
         "The video cannot be read: Could not read",
         1,
     ),
@@ -155,13 +163,13 @@ async def test_an_ffmpeg_that_comes_to_grief_fails_one_job(
 async def test_a_hanging_ffmpeg_ends_when_its_worker_is_stopped(
     site: Site, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the child that it started; the job goes back to the queue for the next worker."""
+    """The job goes back to the queue for the next worker."""
     await lay_video(site.vidfab, film)
-    worker = await with_ffmpeg(site, tmp_path / "bin", monkeypatch, f"sleep {NAP} & sleep {NAP}")
+    worker = await with_ffmpeg(site, tmp_path / "bin", monkeypatch, f"exec sleep {NAP}")
     job_id = await site.app.add(
         "generate_thumbnail", thumbnail_job(), {"priority": 3, "attempts": 1}
     )
-    await until_asleep(2)
+    await until_asleep(1)
     assert await worker.stop() == 0
     await until_asleep(0)
 
