@@ -113,7 +113,7 @@ def check_redirect(url: CheckedUrl, location: str, allowed: AllowedHosts) -> Che
     if target.startswith("//"):
         target = f"https:{target}"
     elif not _ABSOLUTE.match(target):
-        _check_text(target)  # `urljoin` drops some characters
+        _check_characters("", target)  # `urljoin` drops some
         target = urljoin(str(url.url), target)
     return check_url(target, allowed)
 
@@ -197,13 +197,17 @@ def _check_text(url: str) -> None:
     found = _AUTHORITY.match(url)
     authority = found[1] if found else ""
     path = url[found.end() :] if found else ""
-    seen = url.removesuffix(path) + _JOINERS_AND_SPACES.sub("", path)
-    if not seen.isprintable() or "\\" in seen or " " in seen:
-        raise UnsafeUrl("the address holds spaces, backslashes or control characters")
+    _check_characters(url.removesuffix(path), path)
     if "@" in authority:
         raise UnsafeUrl("the address must not hold a user name or password")
     if _ODD_PORT.search(authority):
         raise UnsafeUrl("the port is not a number")
+
+
+def _check_characters(authority: str, path: str) -> None:
+    seen = authority + _JOINERS_AND_SPACES.sub("", path)
+    if not seen.isprintable() or "\\" in seen or " " in seen:
+        raise UnsafeUrl("the address holds spaces, backslashes or control characters")
 
 
 def _check_host(host: str) -> None:

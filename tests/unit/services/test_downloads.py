@@ -99,8 +99,8 @@ async def test_five_redirects_are_followed_and_no_more(
 async def test_a_redirect_may_hold_spaces_and_letters_of_any_script(
     fetch: Fetch, media: Any, response: Response, jpeg: bytes
 ) -> None:
-    media.on("/my%20%E5%9B%BE.jpg", response(jpeg))
-    url = media.on("/a.jpg", response(b"", status="302 Found", location="my \u56fe.jpg"))
+    media.on("/my%20%E5%9B%BE%E3%80%801.jpg", response(jpeg))
+    url = media.on("/a.jpg", response(b"", status="302 Found", location="my \u56fe\u30001.jpg"))
     assert (await fetch(url)).size_bytes == len(jpeg)
 
 
