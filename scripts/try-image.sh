@@ -135,6 +135,30 @@ check_running() {
     passed "has $(head -n 1 "$TEMP/ffmpeg" | cut -d ' ' -f 1-3)"
 }
 
+# A frame in each format by Debian's ffmpeg, within what the kernel leaves it here.
+readonly FRAMES='
+import asyncio, subprocess
+from pathlib import Path
+from services.ffmpeg import Ffmpeg
+from services.untrusted import within_reach
+
+async def main():
+    film = Path("/tmp/film.mp4")
+    source = ["-f", "lavfi", "-i", "testsrc2=s=64x64:d=1", "-pix_fmt", "yuv420p"]
+    subprocess.run(["ffmpeg", "-loglevel", "error", *source, film], check=True)
+    for form in ("jpg", "png", "webp"):
+        box = {"width": 32, "height": 32, "picture_format": form, "quality": 80}
+        await Ffmpeg().frame(film, 0.5, Path("/tmp", form), **box)
+    print(await Ffmpeg().version(), "reaches", await within_reach() or "nothing")
+
+asyncio.run(main())
+'
+
+check_frames() {
+    in_it python -c "$FRAMES" >"$TEMP/frames" 2>&1 || fail "ffmpeg makes no frames: $(tail "$TEMP/frames")"
+    passed "ffmpeg makes frames: $(tail -n 1 "$TEMP/frames")"
+}
+
 check_health() {
     within 15 healthy || fail "It is not healthy: $(healthy 2>&1)"
     stop_redis
@@ -163,5 +187,6 @@ REDIS_PORT=$(free_port)
 start_redis
 start_worker
 check_running
+check_frames
 check_health
 check_stop
