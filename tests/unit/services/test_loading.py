@@ -10,7 +10,7 @@ def test_no_command_line_is_loaded_with_what_all_jobs_need() -> None:
     """The HTTP client has one of its own, which it loads wherever its libraries are installed."""
     script = (
         "import services.supabase, services.downloads, services.byteplus, sys;"
-        "print({'httpx', 'rich', 'pygments', 'click', 'typer'} & set(sys.modules))"
+        "print({'httpx', 'rich', 'pygments', 'click', 'typer', 'hpack'} & set(sys.modules))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
