@@ -25,9 +25,9 @@ def check_dsn(value: SecretStr) -> SecretStr:
 
 
 def keys_in(address: str) -> list[str]:
-    """The parts of a secret address that are secrets by themselves, such as the end of its path."""
-    end = urlsplit(address).path.rstrip("/").rpartition("/")[2]
-    return [*login_in(address), *([end] if len(end) >= _MIN_KEY else [])]
+    """The parts of a secret address that are secrets by themselves: login, long parts of a path."""
+    parts = urlsplit(address).path.split("/")
+    return [*login_in(address), *(one for one in parts if len(one) >= _MIN_KEY)]
 
 
 def login_in(address: str) -> list[str]:

@@ -279,7 +279,7 @@ class Settings(BaseModel):
         fields = (name for name in type(self).model_fields if name != "redis_url")
         values = [getattr(self, name) for name in fields]
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-        inside = [key for one in found if one.startswith("http") for key in keys_in(one)]
+        inside = [key for one in found if one.lower().startswith("http") for key in keys_in(one)]
         addresses = [one for one in values if isinstance(one, str) and one.startswith("http")]
         logins = [key for one in [self.redis_address(), *addresses] for key in login_in(one)]
         return [*found, *inside, *logins]

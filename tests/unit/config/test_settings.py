@@ -163,6 +163,14 @@ def test_keys_inside_of_addresses_are_secrets_too() -> None:
     assert not {"services", "42", "T0"} & set(found)
 
 
+def test_keys_in_the_middle_of_a_path_are_secrets_too() -> None:
+    token = "y" * 68
+    url = f"https://talk.example/api/webhooks/123456789012345678/{token}/slack"
+    found = settings(DISCORD_WEBHOOK_URL=url).secrets()
+    assert {url, token, "123456789012345678"} <= set(found)
+    assert not {"webhooks", "slack"} & set(found)
+
+
 def test_logins_of_plain_addresses_are_secrets_too() -> None:
     found = settings(
         SUPABASE_URL="https://proxy:pa%40ss@db.example?apikey=0123456789abcdef&region=eu",
