@@ -34,7 +34,7 @@ def discreet(settings: Settings, *, full: bool) -> Discreet:
             case str():
                 return of_text(value)
             case Mapping():
-                return {str(key): of_field(str(key), one) for key, one in value.items()}  # pyright: ignore
+                return {of_text(str(key)): of_field(str(key), one) for key, one in value.items()}  # pyright: ignore
             case list() | tuple():
                 return [of(one) for one in value]  # pyright: ignore
             case float() if not math.isfinite(value):

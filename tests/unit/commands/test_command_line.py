@@ -70,6 +70,12 @@ def test_secrets_and_signatures_are_left_out() -> None:
         "tokens": 7,
         "urls": ["https://h.test/a.mp4?…", "https://***@h.test/b", 7, None],
     }
+    names = {"sb_secret_abc": 2, "https://a.test/b?token=abc": 3, "token": "abc"}
+    assert discreet(settings, full=False)(names) == {
+        "***": 2,
+        "https://a.test/b?…": 3,
+        "token": "***",
+    }
     assert discreet(settings, full=True)(data["urls"])[0] == "https://h.test/a.mp4?X-Sig=1"
 
 
