@@ -21,19 +21,20 @@ class AllowedHosts:
 
 
 def parse_allowed_hosts(text: str) -> AllowedHosts:
-    """Read `name[:port]=address, …`. Raises ValueError with the entry that is wrong."""
-    entries = (entry.strip() for entry in text.split(","))
-    return AllowedHosts(dict(_entry(entry) for entry in entries if entry))
+    """Read `name[:port]=address, …`. Raises ValueError with the number of a wrong entry."""
+    entries = [entry.strip() for entry in text.split(",")]
+    return AllowedHosts(dict(_entry(one, n) for n, one in enumerate(entries, 1) if one))
 
 
-def _entry(entry: str) -> tuple[tuple[str, int], str]:
+def _entry(entry: str, number: int) -> tuple[tuple[str, int], str]:
+    wrong = ValueError(f"cannot read its entry {number}")  # not quoted: it may hold a password
     target, _, address = entry.partition("=")
     host, _, port = target.strip().partition(":")
     try:
-        number = int(port or "443")
+        port_number = int(port or "443")
         ipaddress.ip_address(address.strip())
     except ValueError:
-        raise ValueError(f"cannot read the entry '{entry[:100]}'") from None
-    if not host or not 1 <= number <= 65535:
-        raise ValueError(f"cannot read the entry '{entry[:100]}'")
-    return (host.lower(), number), address.strip()
+        raise wrong from None
+    if not host or not 1 <= port_number <= 65535:
+        raise wrong
+    return (host.lower(), port_number), address.strip()

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, SecretStr, ValidationError
 
 from config.environment import Environment
-from config.redaction import without_logins, without_queries
 
-# Of an address whose scheme was forgotten.
-_LOGIN = re.compile(r"^[^\s/]+@")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,20}://", re.IGNORECASE)
+# Longer ones are no slip of a number, a word or a path.
+_LONGEST_SHOWN = 100
 
 
 def problems(error: ValidationError, model: type[BaseModel], seen: Environment) -> list[str]:
@@ -29,11 +30,25 @@ def _problem(detail: Any, model: type[BaseModel], seen: Environment) -> str:
     if used is None:
         looked_in = f" ({seen.looked_in})" if seen.looked_in else ""
         return f"{' or '.join(variables)}: missing{looked_in}, wants {info.description}"
-    is_secret = "SecretStr" in str(info.annotation)
-    shown = _LOGIN.sub("***@", without_queries(without_logins(seen.values[used])))[:100]
-    got = "a value that is kept secret" if is_secret else repr(shown)
+    got = _shown(seen.values[used], info.annotation)
     reason = f" ({message})" if detail["type"] == "value_error" else ""
     return f"{used}: got {got}, wants {info.description}{reason}"
+
+
+def _shown(value: str, annotation: Any) -> str:
+    """What may be said of a wrong value: of an address its scheme, of other text nothing.
+
+    Either may be somebody else's address, or a key that was put into the wrong variable.
+    """
+    if SecretStr.__name__ in str(annotation):
+        return "a value that is kept secret"
+    if scheme := _SCHEME.match(value):
+        return f"'{scheme[0]}…'"
+    kinds = {annotation, *get_args(annotation)}
+    is_plain = get_origin(annotation) is Literal or kinds & {int, float, bool, Path}
+    if is_plain and len(value) <= _LONGEST_SHOWN:
+        return repr(value)
+    return "a value that is not shown"
 
 
 def field_of(location: str, model: type[BaseModel]) -> str:

@@ -3,6 +3,7 @@
 Values come from `config.environment`; `load_settings` reports all problems at once.
 """
 
+import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,21 +21,22 @@ from pydantic import (
     model_validator,
 )
 
-from config.addresses import check_dsn, check_webhook, keys_in, login_in
+from config.addresses import (
+    check_dsn,
+    check_host,
+    check_http_url,
+    check_webhook,
+    keys_in,
+    login_in,
+)
 from config.allowed_hosts import AllowedHosts, parse_allowed_hosts
 from config.environment import Environment, read_environment
 from config.errors import ConfigError
 from config.problems import problems
 from config.redis_url import check_redis_url
 
-
-def _http_url(value: str) -> str:
-    if not value.startswith(("https://", "http://")):
-        raise ValueError("not an http(s) address")
-    return value.rstrip("/")
-
-
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrl = Annotated[str, AfterValidator(check_http_url)]
+Host = Annotated[str, AfterValidator(check_host)]
 Webhook = Annotated[SecretStr, AfterValidator(check_webhook)]
 Dsn = Annotated[SecretStr, AfterValidator(check_dsn)]
 
@@ -55,11 +57,10 @@ class Settings(BaseModel):
         "redis://[user:password@]host:port[/db], or rediss:// for TLS",
         None,
     )
-    redis_host: str = Field(
+    redis_host: Host = _variable(
+        "REDIS_HOST",
+        "a host name alone; a whole address goes into BULLMQ_REDIS_URL",
         "localhost",
-        validation_alias="REDIS_HOST",
-        pattern=r"^([\w.-]+|\[?[\w.%]*:[\w.%]*:[\w.:%]*\]?)$",
-        description="a host name alone; a whole address goes into BULLMQ_REDIS_URL",
     )
     redis_port: int = Field(
         6379, validation_alias="REDIS_PORT", ge=1, le=65535, description="a port from 1 to 65535"
@@ -187,7 +188,7 @@ class Settings(BaseModel):
     health_port: int | None = Field(
         None, validation_alias="HEALTH_PORT", ge=1, le=65535, description="a port from 1 to 65535"
     )
-    health_host: str = _variable("HEALTH_HOST", "an address to listen on", "127.0.0.1")
+    health_host: Host = _variable("HEALTH_HOST", "an address to listen on", "127.0.0.1")
     health_token: SecretStr | None = _variable("HEALTH_TOKEN", "a bearer token", None)
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = _variable(
         "LOG_LEVEL", "trace, debug, info, warning, error or critical", "INFO"
@@ -231,8 +232,8 @@ class Settings(BaseModel):
     @field_validator("ca_file")
     @classmethod
     def _readable(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError("not a file")
+        if value is not None:
+            _check_certificates(value)
         return value
 
     @model_validator(mode="after")
@@ -265,8 +266,7 @@ class Settings(BaseModel):
             return self.redis_url.get_secret_value()
         password = self.redis_password.get_secret_value() if self.redis_password else ""
         login = f":{quote(password, safe='')}@" if password else ""
-        is_bare_ipv6 = ":" in self.redis_host and not self.redis_host.startswith("[")
-        host = f"[{self.redis_host}]" if is_bare_ipv6 else self.redis_host
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
         return f"redis://{login}{host}:{self.redis_port}/{self.redis_db}"
 
     @property
@@ -283,6 +283,17 @@ class Settings(BaseModel):
         addresses = [one for one in values if isinstance(one, str) and one.startswith("http")]
         logins = [key for one in [self.redis_address(), *addresses] for key in login_in(one)]
         return [*found, *inside, *logins]
+
+
+def _check_certificates(file: Path) -> None:
+    """Raises ValueError for what TLS could not read later."""
+    trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        trusted.load_verify_locations(cafile=file)
+    except ssl.SSLError:
+        raise ValueError("there are no certificates in it") from None
+    except (OSError, ValueError) as error:  # the latter of a name with a zero in it
+        raise ValueError(getattr(error, "strerror", None) or "not a file") from None
 
 
 def load_settings(env_file: Path | None = None, environment: Environment | None = None) -> Settings:

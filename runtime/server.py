@@ -73,7 +73,8 @@ def listen(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except (socket.gaierror, UnicodeError):
-        raise CannotListen(f"HEALTH_HOST: got '{host}', wants an address to listen on") from None
+        reason = "HEALTH_HOST: no address has this name, wants an address to listen on"
+        raise CannotListen(reason) from None
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

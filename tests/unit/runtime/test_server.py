@@ -46,7 +46,7 @@ def test_an_open_port_without_a_token_is_warned_of(
 
 def test_what_is_no_address_is_refused() -> None:
     host = "x" * 64  # longer than a part of a host name may be: no name server is asked
-    with pytest.raises(CannotListen, match=f"HEALTH_HOST: got '{host}', wants an address"):
+    with pytest.raises(CannotListen, match=r"^HEALTH_HOST: no address has this name, wants "):
         listen(host, 9100)
 
 
