@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import Annotated
@@ -16,6 +16,7 @@ from commands.options import AsJson, EnvFile, new_app
 from commands.output import Output
 from config.errors import ConfigError
 from config.reading import Reading, read_settings
+from config.redaction import scrubber
 from config.settings import Settings
 from services.key_probe import VENDORS
 
@@ -67,7 +68,7 @@ def check(env_file: EnvFile = None, as_json: AsJson = False, live: Live = False)
         reading = read_settings(env_file)
     except ConfigError as error:
         raise refuse(out, *error.problems) from None
-    found = [*_of_settings(reading), *asyncio.run(_all(_checks(reading.settings, live), reading))]
+    found = _findings(reading, live=live)
     is_ok = all(one.mark is not Mark.FAILED for one in found)
     if as_json:
         settings = [asdict(one) for one in reading.shown()]
@@ -75,6 +76,13 @@ def check(env_file: EnvFile = None, as_json: AsJson = False, live: Live = False)
     else:
         _show(out, reading, found)
     raise typer.Exit(0 if is_ok else 1)
+
+
+def _findings(reading: Reading, *, live: bool) -> list[Finding]:
+    """All of them, without secrets: they quote settings, and whatever servers answer."""
+    scrub = scrubber(reading.settings.secrets())
+    found = [*_of_settings(reading), *asyncio.run(_all(_checks(reading.settings, live), reading))]
+    return [replace(one, text=scrub(one.text), remedy=scrub(one.remedy)) for one in found]
 
 
 def _of_settings(reading: Reading) -> list[Finding]:

@@ -8,7 +8,7 @@ from pydantic import SecretStr, ValidationError
 from config.allowed_hosts import AllowedHosts
 from config.environment import Environment, read_environment
 from config.problems import field_of, names, problems
-from config.redaction import without_logins, without_queries
+from config.redaction import Redact, scrubber
 from config.settings import Settings
 
 # Stand in for what has no default; nothing is asked at this address.
@@ -37,17 +37,18 @@ class Reading:
 
     def shown(self) -> list[Shown]:
         """All settings in force, secrets by their length alone."""
+        scrub = scrubber(self.settings.secrets())
         fields = (field for field in Settings.model_fields if field not in self.wrong)
-        return [self._shown(field) for field in fields]
+        return [self._shown(field, scrub) for field in fields]
 
-    def _shown(self, field: str) -> Shown:
+    def _shown(self, field: str, scrub: Redact) -> Shown:
         variables = list(names(field, Settings))
         used = next((name for name in variables if name in self.seen.values), None)
         value = getattr(self.settings, field)
         if isinstance(value, SecretStr):
             text = f"set ({len(value.get_secret_value())} characters)"
         elif used is not None:
-            text = without_queries(without_logins(self.seen.values[used]))
+            text = scrub(self.seen.values[used])
         else:
             text = _default(value)
         origin = "default" if used is None else self.seen.origins.get(used, "")
