@@ -31,13 +31,20 @@ _ADDRESS = re.compile(
 )
 # In what is no whole address; `;` ends an ampersand in HTML, and u0026 is one in JSON.
 _PARAMETER = re.compile(
-    r"((?:[?&;]|u0026)[\w.-]{0,40}(?:token|signature|credential|secret|password|key)=)"
+    r"((?:[?&;]|u0026|%3f|%26)[\w.-]{0,40}"
+    r"(?:token|signature|sig|hmac|credential|secret|password|key)(?:=|%(?:25)?3d|\\{1,4}u003d))"
     r"[^\s&\"'<>\\#]+",
     re.IGNORECASE,
 )
-_JSON_WEB_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
+# A token begins where a word does, and behind a letter or digit that ends an escaped character.
+_JSON_WEB_TOKEN = re.compile(
+    r"eyJ(?:(?<![\w-]eyJ)|(?<=\\[bfnrt]eyJ)|(?<=\\u[0-9A-Fa-f]{4}eyJ)|(?<=\\x[0-9A-Fa-f]{2}eyJ)"
+    r"|(?<=%[0-9A-Fa-f]{2}eyJ)|(?<=%25[0-9A-Fa-f]{2}eyJ))"
+    r"[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}"
+)
 # Without one of these there is nothing of all that.
-_MARKS = ("://", ":\\/", "?", "eyJ")
+_MARKS = ("://", ":\\/", "?", "%3", "eyJ")
+_UNIT = re.compile(r"\\+|[^\\]", re.DOTALL)
 
 
 def redactor(secrets: Iterable[str]) -> Redact:
@@ -85,38 +92,52 @@ def _any_of(values: Iterable[str]) -> str:
     """
     by_first: dict[str, list[str]] = {}
     for value in values:
-        by_first.setdefault(_spelled_first(value[0]), []).append(_rest(value))
+        first = _UNIT.findall(value)[0]
+        by_first.setdefault(_spelled_first(first), []).append(_rest(value, len(first)))
     nothing = "(?!)"
     return "|".join(f"{one}(?:{'|'.join(rest)})" for one, rest in by_first.items()) or nothing
 
 
-def _rest(secret: str) -> str:
-    """All but the first character: the whole in any spelling before a part of it in another."""
-    whole = _spelled(secret[1:])
-    if len(secret) < _MIN_CUT:
+def _rest(secret: str, begin: int) -> str:
+    """All from `begin`: the whole in any spelling before a part of it in another."""
+    before, half = secret[:begin], secret[begin : len(secret) // 2]
+    whole = _spelled(before, secret[begin:])
+    if len(secret) < _MIN_CUT or not half:
         return whole
-    return f"(?:{whole}|{_spelled(secret[1 : len(secret) // 2])}{_CUT})"
+    return f"(?:{whole}|{_spelled(before, half)}{_CUT})"
 
 
-def _spelled(secret: str) -> str:
-    return "".join(
-        _any_form(char) if _NOT_PLAIN.match(char) else re.escape(char) for char in secret
-    )
+def _spelled(before: str, text: str) -> str:
+    units = _UNIT.findall(text)
+    pairs = zip([before, *units], units, strict=False)
+    return "".join(_any_form(unit, least=_least_after(last)) for last, unit in pairs)
 
 
-def _spelled_first(char: str) -> str:
+def _least_after(unit: str) -> str:
+    """How many escape a number: backslashes in a row took those of what comes next, too."""
+    return r"\\*" if unit.startswith("\\") else r"\\+"
+
+
+def _spelled_first(unit: str) -> str:
     """A match begins at the first of many backslashes: to try at each would take N * N steps."""
-    return _any_form(char, r"(?<!\\)") if _NOT_PLAIN.match(char) else re.escape(char)
+    return _any_form(unit, begin=r"(?<!\\)")
 
 
-def _any_form(char: str, before_escape: str = "") -> str:
-    """The character itself, escaped as in JSON or Python any number of times, or encoded."""
-    escapes = r"\\+" if char == "\\" else rf"\\*{re.escape(char)}"
-    number = rf"\\+[uxU]0*(?i:{ord(char):x})"
+def _any_form(unit: str, *, begin: str = "", least: str = r"\\+") -> str:
+    """A character as it is, escaped as in JSON or Python any number of times, or encoded.
+
+    Of backslashes in a row each would read on to the end by itself: they are one unit.
+    """
+    if not _NOT_PLAIN.match(unit):
+        return re.escape(unit)
+    char = unit[0]
+    number = rf"{begin}{least}[uxU]0*(?i:{ord(char):x})"
     percent = "".join(rf"%(?:25)*(?i:{byte:02x})" for byte in char.encode())
     numeric = f"&#(?:0*{ord(char)}|[xX]0*(?i:{ord(char):x}));"
-    in_html = [re.escape(escape(char)), numeric]
-    forms = [before_escape + escapes, percent, before_escape + number, *in_html]
+    if char == "\\":
+        encoded = f"(?:{percent}|{number}|{numeric})"
+        return rf"(?:{begin}\\{{{len(unit)},}}+|{encoded}{{{len(unit)}}})"
+    forms = [rf"{begin}\\*{re.escape(char)}", percent, number, re.escape(escape(char)), numeric]
     if char == " ":
         forms.append(r"\+")
     return f"(?:{'|'.join(dict.fromkeys(forms))})"

@@ -92,6 +92,16 @@ def _seen(secret: str) -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["pretty", "json"])
+@pytest.mark.parametrize("before", ["said:\n", "said:\t", "token%3D", "token\\u003d"])
+def test_no_foreign_token_leaks(form: str, before: str) -> None:
+    token = f"{'eyJ'.ljust(30, 'x')}.{'eyJ'.ljust(30, 'y')}.{'z' * 40}"
+    with worker_log(LOG_FORMAT=form) as stream:
+        logger.info("the database {}{}\n", before, token)
+    assert "***" in stream.getvalue()
+    assert "zzz" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["pretty", "json"])
 def test_no_secret_leaks(form: str) -> None:
     redis = {"REDIS_URL": "rediss://default:re%2Fdis%2Bpass@db.example:6379"}
     spellings = [*SPELLINGS.values(), lambda text: b64encode(f"u:{text}".encode()).decode()]

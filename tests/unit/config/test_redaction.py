@@ -86,10 +86,33 @@ def test_a_secret_that_was_cut(kept: int) -> None:
     }
 
 
-@pytest.mark.parametrize("secret", ["+abcdefgh1234", "/abcdefgh1234", '"abcdefgh', "\\abcdefgh"])
-def test_hostile_text_takes_no_time(secret: str) -> None:
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *("+abcdefgh1234", "/abcdefgh1234", '"abcdefgh', "\\abcdefgh", "ab\\!cdefgh"),
+        *(
+            "ab\\\\\\cdefgh",
+            "ab\\\\\\!\\!cdefgh",
+            "\\\\\\!cdefgh",
+            "!\\!\\!cdefgh",
+            "!!!!\\\\cdefgh",
+        ),
+    ],
+)
+@pytest.mark.parametrize("before", ["", "ab"])
+@pytest.mark.parametrize("part", ["\\", "\\u005c", "\\x5C", "%5C", "%25", "&#92;", "\\!", "…"])
+def test_hostile_text_takes_no_time(secret: str, before: str, part: str) -> None:
     """A match was tried at each of N backslashes, over all that follow: 20,000 took 3 s."""
-    text = "\\" * 500_000 + "\\U" + "0" * 100_000
+    text = before + part * (100_000 // len(part)) + "\\U" + "0" * 50_000
     began = time.process_time()
     assert redactor([secret])(text) == text
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize(
+    "secret",
+    ["ab\\!cdef", "ab\\\\\\cdef", "\\\\!abcdef", "abcdef\\\\", "a\\é\\\\'bcde", "!\\u0021ab"],
+)
+def test_a_secret_with_backslashes_in_any_spelling(secret: str, spelling: str) -> None:
+    assert redactor([secret])(f"before {SPELLINGS[spelling](secret)} after") == "before *** after"
