@@ -4,10 +4,13 @@ So are the logins and queries of addresses, whole ones or relative: a signature 
 what it signs. Some signatures are JSON Web Tokens, and found wherever they stand.
 """
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable
+from functools import cache
 from html import escape
+from urllib.parse import quote
 
 Redact = Callable[[str], str]
 
@@ -17,7 +20,9 @@ _MIN_SECRET = 6
 # Of longer ones the first half is enough: a text may end within a secret, where it was cut.
 _MIN_CUT = 16
 # What may be left of the other half.
-_CUT = r"[^\s\"'<>\\]*"
+_CUT = r"[^\s\"'<>\\…]*"
+# So much of one is too much before a `…`, where a text was cut.
+_MIN_LEFT = 4
 # RFC 3986: what no URL encoding touches, and neither does any other.
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._~-]")
 _URL_SAFE = str.maketrans("+/", "-_")
@@ -52,13 +57,19 @@ def redactor(secrets: Iterable[str]) -> Redact:
 
     Found are the value itself, and what JSON, repr, HTML and URLs make of it, also one in another;
     and the value within something in base64, such as the header of Basic authentication. Of 16
-    characters and more also what is left of one that was cut in its second half.
+    characters and more also what is left of one that was cut in its second half, and of all what is
+    left before a `…`.
     """
     # Longest first: a secret may be part of another, as a password is of its URL.
     found = sorted({one for one in secrets if len(one) >= _MIN_SECRET}, key=len, reverse=True)
     encoded = (form for one in found for form in _in_base64(one))
     search = re.compile(_any_of([*found, *encoded]))
-    return lambda text: search.sub(_MASK, text)
+    without_ends = _without_ends([one for one in found if "://" not in one])
+
+    def redact(text: str) -> str:
+        return search.sub(_MASK, without_ends(text) if "…" in text else text)
+
+    return redact
 
 
 def scrubber(secrets: Iterable[str]) -> Redact:
@@ -83,6 +94,38 @@ def without_queries(text: str) -> str:
     """Addresses without what follows `?` or `#`, and nothing else that looks signed."""
     text = _ADDRESS.sub(lambda found: f"{found[1]}?…" if found[2] else found[0], text)
     return _JSON_WEB_TOKEN.sub(_MASK, _PARAMETER.sub(rf"\1{_MASK}", text))
+
+
+def _without_ends(secrets: Iterable[str]) -> Redact:
+    """What drops the longest beginning of a secret that stands before a `…`."""
+
+    @cache  # few texts are cut
+    def beginnings() -> dict[str, list[str]]:
+        """By their last four characters, the longest first."""
+        found: dict[str, list[str]] = {}
+        spelled = {form for one in secrets for form in _usual_forms(one)}
+        for one in spelled:
+            for end in range(_MIN_LEFT, len(one) + 1):
+                found.setdefault(one[end - _MIN_LEFT : end], []).append(one[:end])
+        for group in found.values():
+            group.sort(key=len, reverse=True)
+        return found
+
+    def drop(text: str) -> str:
+        parts: list[str] = []
+        for part in text.split("…")[:-1]:
+            ends = beginnings().get(part[-_MIN_LEFT:], ())
+            left = next((one for one in ends if part.endswith(one)), "")
+            parts.append(part.removesuffix(left) + _MASK if left else part)
+        return "…".join([*parts, text.rpartition("…")[2]])
+
+    return drop
+
+
+def _usual_forms(secret: str) -> tuple[str, ...]:
+    """As it is, in JSON, in JSON within JSON, and in a URL."""
+    in_json = json.dumps(secret)[1:-1]
+    return (secret, in_json, json.dumps(in_json)[1:-1], quote(secret, safe=""))
 
 
 def _any_of(values: Iterable[str]) -> str:

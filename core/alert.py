@@ -51,7 +51,7 @@ def kind_of(*parts: str) -> str:
     words = " ".join(_without_quoted(part) for part in parts).split()
     masked = ["#" if _varies(word) else word for word in words]
     alike = [word for before, word in zip(["", *masked], masked, strict=False) if word != before]
-    return " ".join(alike)[:_MAX_TEXT]
+    return one_line(" ".join(alike), _MAX_TEXT)
 
 
 def _varies(word: str) -> bool:

@@ -22,6 +22,7 @@ from core.errors import (
 from core.fence import fenced
 from core.job_data import JobResult, parse
 from core.registry import JobSpec
+from core.text import one_line
 from runtime.delivery import Delivery
 from runtime.observe import Observation
 from runtime.outcome import Fail, FailLater, Outcome, decide
@@ -151,7 +152,9 @@ class Dispatcher:
         await ctx.progress(0, "Starting job...")
         if spec is None:
             known = ", ".join(sorted(self._specs))
-            raise UnknownJob(f"Unknown job name '{delivery.name[:100]}': known are {known}")
+            raise UnknownJob(
+                f"Unknown job name '{one_line(delivery.name, 100)}': known are {known}"
+            )
         if delivery.fault is not None:
             raise InvalidData(delivery.fault)
         data = parse(spec.data, delivery.data)

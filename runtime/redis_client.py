@@ -23,6 +23,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.settings import Settings
+from core.text import one_line
 from runtime.line_client import LineClient
 from runtime.redis_tls import tls_options, wrong_certificate
 from runtime.traffic import CountedClient, CountedRetry
@@ -165,7 +166,7 @@ def address(settings: Settings) -> str:
 def explain(settings: Settings, error: Exception) -> RedisUnreachable:
     """What went wrong for people, of an error that a client of this Redis raised."""
     where = address(settings)
-    reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    reason = one_line(str(error), 200).rstrip(".") or type(error).__name__
     address_set, password_set = _set_by(settings)
     if isinstance(error, AuthenticationError) or "NOAUTH" in reason:
         message = f"Redis at {where} refused the password; check it in {password_set}"

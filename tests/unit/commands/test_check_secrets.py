@@ -29,7 +29,7 @@ async def test_no_finding_shows_a_secret(form: list[str], monkeypatch: pytest.Mo
         ]
 
     async def broken(*_: object) -> list[Finding]:
-        raise ValueError("Invalid port: 'hunter2pw' in sb_secret_12345678")
+        raise ValueError("Invalid port: 'hunter2pw' in sb_secret_12…")
 
     for module, name in ((queue_redis, "check"), (vendors, "check_key"), (machine, "check_ffmpeg")):
         monkeypatch.setattr(module, name, _nothing)
@@ -37,7 +37,7 @@ async def test_no_finding_shows_a_secret(form: list[str], monkeypatch: pytest.Mo
     monkeypatch.setattr(machine, "check_port", broken)
     answer = await command(SETTINGS, "check", *form)
     assert "https://x.supabase.co/?… accepts the key" in answer.out
-    assert "Invalid port: '***' in ***" in answer.out
+    assert "Invalid port: '***' in ***…" in answer.out
     assert "hunter" not in answer.out
     assert "sb_secret_" not in answer.out.replace("sb_secret_ key", "")
 

@@ -92,6 +92,17 @@ def _seen(secret: str) -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["pretty", "json"])
+def test_no_part_of_a_secret_is_left_where_a_line_was_cut(form: str) -> None:
+    with worker_log(LOG_FORMAT=form, **KEYS) as stream:
+        for secret in (one for one in SECRETS if "/" not in one):
+            for left in range(4, len(secret)):
+                logger.info("{}{}", "-" * (16 * 1024 - left), secret)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) > 100
+    assert [line[-60:] for line in lines if "--***… (" not in line] == []
+
+
+@pytest.mark.parametrize("form", ["pretty", "json"])
 @pytest.mark.parametrize("before", ["said:\n", "said:\t", "token%3D", "token\\u003d"])
 def test_no_foreign_token_leaks(form: str, before: str) -> None:
     token = f"{'eyJ'.ljust(30, 'x')}.{'eyJ'.ljust(30, 'y')}.{'z' * 40}"

@@ -116,3 +116,19 @@ def test_hostile_text_takes_no_time(secret: str, before: str, part: str) -> None
 )
 def test_a_secret_with_backslashes_in_any_spelling(secret: str, spelling: str) -> None:
     assert redactor([secret])(f"before {SPELLINGS[spelling](secret)} after") == "before *** after"
+
+
+@pytest.mark.parametrize("secret", ["hunter2-pw", 'ark"1\\2/3+4=5', "shot'stack key", "k" * 40])
+@pytest.mark.parametrize("spelling", ["as it is", "json", "json in json", "quote of all"])
+def test_what_was_left_of_a_secret_before_a_cut(secret: str, spelling: str) -> None:
+    redact = redactor(["another-one", secret])
+    spelled = SPELLINGS[spelling](secret)
+    for kept in range(4, len(spelled) + 1):
+        assert redact(f"it said {spelled[:kept]}… (999 characters)") == (
+            "it said ***… (999 characters)"
+        )
+
+
+def test_what_is_no_beginning_of_a_secret_stays_before_a_cut() -> None:
+    text = "hun… hunt-… a… … https://… hunte and …hunt"
+    assert redactor(["hunter2-pw", "https://chat.example/hook"])(text) == text

@@ -70,6 +70,8 @@ def test_a_status_that_stays(status: int) -> None:
 
 def test_the_message_is_one_line_of_at_most_300_characters() -> None:
     assert len(str(answered(500, ("x" * 999).encode()))) == 300
+    assert str(answered(500, ("x" * 999).encode())).endswith("x…")
+    assert one_line("x" * 300) == "x" * 300
     assert one_line(" a\tb\u2028c\x1b[31m ") == "a b c [31m"
 
 
