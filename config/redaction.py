@@ -47,8 +47,6 @@ _JSON_WEB_TOKEN = re.compile(
     r"|(?<=%[0-9A-Fa-f]{2}eyJ)|(?<=%25[0-9A-Fa-f]{2}eyJ))"
     r"[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}"
 )
-# Without one of these there is nothing of all that.
-_MARKS = ("://", ":\\/", "?", "%3", "eyJ")
 _UNIT = re.compile(r"\\+|[^\\]", re.DOTALL)
 
 
@@ -78,11 +76,15 @@ def scrubber(secrets: Iterable[str]) -> Redact:
 
     def scrub(text: str) -> str:
         text = redact(text)
-        if not any(mark in text for mark in _MARKS):
-            return text
-        return without_queries(without_logins(text))
+        return without_queries(without_logins(text)) if _may_hold_one(text) else text
 
     return scrub
+
+
+def _may_hold_one(text: str) -> bool:
+    """Whether there may be an address or a signature; most lines have neither."""
+    # Not `any`, which would cost five times as much.
+    return "://" in text or ":\\/" in text or "?" in text or "%3" in text or "eyJ" in text
 
 
 def without_logins(text: str) -> str:
