@@ -115,6 +115,7 @@ class Consumer:
             await self._worker.strays.hand_back()
             # The wait that was cancelled may have taken the marker of a job with it. Redis has to
             # see the end of that connection first, or the wait would take this marker too.
+            await self._worker.hang_up()
             await asyncio.sleep(_HANG_UP_S)
             await self._scripts.wake()
         except (RedisError, OSError) as error:

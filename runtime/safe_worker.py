@@ -108,6 +108,12 @@ class SafeWorker(Worker):
         # The main loop sleeps while paused: it would begin with them at close(), and not wait.
         self._arrivals.hand_back_all()
 
+    async def hang_up(self) -> None:
+        """End the wait for jobs, should it go on all the same, and its connection."""
+        if self.waiting is not None:
+            self.waiting.cancel()
+        await self.bclient.connection_pool.disconnect()
+
     async def until_idle(self) -> None:
         """Wait until no job is left here."""
         while self._deliveries:

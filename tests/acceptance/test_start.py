@@ -4,8 +4,10 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from sandbox.processes import Process, logged
-from sandbox.worker_process import READY, ROOT, new_worker
+from sandbox.worker_process import READY, ROOT
 from tests.support.site import Site
 
 # Packages that cost some of the start, or would stay in memory for nothing.
@@ -21,11 +23,9 @@ _HEAVY = frozenset(
 
 
 async def test_nothing_heavy_is_loaded_before_the_worker_waits(site: Site, tmp_path: Path) -> None:
-    settings = tmp_path / "worker.env"
     # With channels for alerts, which load theirs with the first one.
     channels = {"SLACK_WEBHOOK_URL": "https://s.example/1", "SENTRY_DSN": "https://k@h.example/4"}
-    lines = site.vidfab.settings(site.queue, **channels).items()
-    settings.write_text("".join(f'{name}="{text}"\n' for name, text in lines), "utf-8")
+    settings = _env_file(site, tmp_path, **channels)
     command = [sys.executable, "-X", "importtime", "worker.py", "--env-file", settings]
     worker = Process(command, tmp_path / "worker.log", cwd=ROOT)
     await worker.start(logged(worker.log, " postgrest._async.client\n"))
@@ -36,22 +36,33 @@ async def test_nothing_heavy_is_loaded_before_the_worker_waits(site: Site, tmp_p
     assert {"httpx", "postgrest"} <= after
 
 
+def _env_file(site: Site, folder: Path, **more: str) -> Path:
+    file = folder / "worker.env"
+    lines = site.vidfab.settings(site.queue, **more).items()
+    file.write_text("".join(f'{name}="{text}"\n' for name, text in lines), "utf-8")
+    return file
+
+
 def _imported(log: str) -> set[str]:
     """The packages whose modules `-X importtime` names; nested ones are indented."""
     return set(re.findall(r"\| +([^\s.]+)\S*$", log, re.M))
 
 
-async def test_a_worker_that_cannot_load_what_jobs_need_ends(site: Site, tmp_path: Path) -> None:
+async def test_a_worker_that_cannot_load_what_jobs_need_ends(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It says so at once, and hands back what it has: each job would burn its attempts."""
     job_id = await site.app.add("no_such_job", {}, {"priority": 1})
-    wrong = tmp_path / "wrong.pem"
-    wrong.write_text("no certificate", "utf-8")
-    worker = new_worker(site.vidfab.settings(site.queue, SSL_CERT_FILE=str(wrong)), site.folder)
+    broken = tmp_path / "postgrest.py"
+    broken.write_text("raise ImportError('half of it is missing')\n", "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    command = [sys.executable, "worker.py", "--env-file", _env_file(site, tmp_path)]
+    worker = Process(command, tmp_path / "worker.log", cwd=ROOT)
     await worker.start()
     assert await worker.wait(10) == 1
     log = worker.log.read_text("utf-8")
     [said] = [line for line in log.splitlines() if "CRITICAL" in line]
-    assert "What its jobs need cannot be loaded (SSLError: " in said
+    assert "What its jobs need cannot be loaded (ImportError: half of it" in said
     assert said.endswith("install requirements/worker.txt anew, and look at SSL_CERT_FILE")
     assert "✅ Worker stopped gracefully" in log
     assert "Traceback" not in log
