@@ -3,7 +3,6 @@
 Values come from `config.environment`; `load_settings` reports all problems at once.
 """
 
-import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,6 +29,7 @@ from config.addresses import (
     login_in,
 )
 from config.allowed_hosts import AllowedHosts, parse_allowed_hosts
+from config.certificates import check_certificates
 from config.environment import Environment, read_environment
 from config.errors import ConfigError
 from config.problems import problems
@@ -232,9 +232,7 @@ class Settings(BaseModel):
     @field_validator("ca_file")
     @classmethod
     def _readable(cls, value: Path | None) -> Path | None:
-        if value is not None:
-            _check_certificates(value)
-        return value
+        return None if value is None else check_certificates(value)
 
     @model_validator(mode="after")
     def _choices_have_keys(self) -> "Settings":
@@ -283,17 +281,6 @@ class Settings(BaseModel):
         addresses = [one for one in values if isinstance(one, str) and one.startswith("http")]
         logins = [key for one in [self.redis_address(), *addresses] for key in login_in(one)]
         return [*found, *inside, *logins]
-
-
-def _check_certificates(file: Path) -> None:
-    """Raises ValueError for what TLS could not read later."""
-    trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        trusted.load_verify_locations(cafile=file)
-    except ssl.SSLError:
-        raise ValueError("there are no certificates in it") from None
-    except (OSError, ValueError) as error:  # the latter of a name with a zero in it
-        raise ValueError(getattr(error, "strerror", None) or "not a file") from None
 
 
 def load_settings(env_file: Path | None = None, environment: Environment | None = None) -> Settings:

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -15,10 +14,9 @@ from services import ffmpeg
 from services.ffmpeg import Ffmpeg, FfmpegFailed, NoFrame, untrusted_input
 from services.untrusted import Limits
 from tests.support import films
-from tests.support.kernel import landlock
+from tests.support.kernel import on_linux, with_landlock
 from tests.support.server import Server
 
-with_landlock = pytest.mark.skipif(landlock() < 1, reason="a kernel without Landlock")
 LIMITS = Limits(timeout_s=20)
 # A format that writes no file.
 NOTHING = ("-f", "null")
@@ -167,7 +165,7 @@ async def test_only_video_files_are_opened(tmp_path: Path) -> None:
         await Ffmpeg().probe(files)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has seccomp")
+@on_linux
 async def test_ffmpeg_has_no_network_whatever_its_arguments(
     provider: Server, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from core.errors import PermanentError, RetryableError
 from services import untrusted
 from services.untrusted import FILES, NETWORK, Ended, Limits, run_untrusted, within_reach
-from tests.support.kernel import landlock
+from tests.support.kernel import landlock, on_linux, with_landlock
 
 LIMITS = Limits(timeout_s=10)
 # That of a virtual environment reads files of its folder.
@@ -122,9 +122,6 @@ async def test_memory_is_limited() -> None:
     assert "MemoryError" in ended.said
 
 
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has seccomp")
-
-
 @on_linux
 @pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"])
 async def test_no_socket_can_be_opened(family: str) -> None:
@@ -196,9 +193,6 @@ async def test_it_is_the_first_to_go_when_memory_runs_out(tmp_path: Path) -> Non
     [pid] = await pids_in(pids, 1)
     assert _words(Path(f"/proc/{pid}/oom_score_adj")) == ["1000"]
     run.cancel()
-
-
-with_landlock = pytest.mark.skipif(landlock() < 1, reason="a kernel without Landlock")
 
 
 @with_landlock
