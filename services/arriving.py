@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import BytesIO
 
 import httpx
 
@@ -40,13 +41,24 @@ async def begun(response: httpx.Response, max_bytes: int, accept: Kind) -> Arriv
     length = int(headers["content-length"]) if is_told else None
     _check_size(length or 0, max_bytes)
     # Chunks are of full size but for the last, so the first one holds the whole signature.
-    chunks = _flowing(response.aiter_raw(_CHUNK_BYTES))
+    chunks = _flowing(_gathered(response.aiter_raw()))
     first = await anext(chunks, b"")
     if not first:
         raise RetryableError("Download failed: the server sent nothing")
     content_type = content_type_of(first, accept)
     served_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     return Arriving(content_type, served_type, length, _bounded(first, chunks, max_bytes))
+
+
+async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """Chunks of at least the full size, but for the last; httpx's own way copies a body thrice."""
+    gathered = BytesIO()
+    async for piece in pieces:
+        if gathered.write(piece) and gathered.tell() >= _CHUNK_BYTES:
+            yield gathered.getvalue()
+            gathered = BytesIO()
+    if rest := gathered.getvalue():
+        yield rest
 
 
 async def _flowing(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:

@@ -15,7 +15,7 @@ import httpcore
 # What may wait to be read is at most twice this.
 _BUFFER_BYTES = 256 * 1024
 # How much is read at a time: less after a piece that took longer than this to take apart.
-_SMALL_BYTES, _LARGE_BYTES = 1024, 64 * 1024
+_SMALL_BYTES, _LARGE_BYTES = 1024, 256 * 1024
 _SLOW_S = 0.02
 
 
@@ -74,7 +74,8 @@ class _Stream(httpcore.AsyncNetworkStream):
         """What is there, at least a byte; nothing at the end.
 
         Other tasks get their turn between two reads. A body that takes long to take apart, such as
-        one in chunks of a byte, is read in small pieces.
+        one in chunks of a byte, is read in small pieces; any other in larger ones than the 64 KiB
+        of `max_bytes`, which httpcore takes as well: each costs a way through all its layers.
         """
         loop = asyncio.get_running_loop()
         is_slow = loop.time() - self._read_at > _SLOW_S
@@ -83,7 +84,7 @@ class _Stream(httpcore.AsyncNetworkStream):
                 await asyncio.sleep(0)
                 grown = self._most_bytes // 2 if is_slow else self._most_bytes * 2
                 self._most_bytes = min(max(grown, _SMALL_BYTES), _LARGE_BYTES)
-                piece = await self._reader.read(min(max_bytes, self._most_bytes))
+                piece = await self._reader.read(self._most_bytes)
         self._read_at = loop.time()
         return piece
 
