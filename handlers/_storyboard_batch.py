@@ -27,8 +27,6 @@ from services.storyboards import Picture, StoryboardRow
 
 # Between tries to store a picture that is nowhere else: some five minutes in all.
 _STORING_PAUSES_S = (5, 10, 20, 40, 60, 60, 60, 60)
-# Rows that were read so lately are not read again before the first purchases.
-_FRESH_S = 0.1
 # The provider's URLs live 24 h.
 _URL_LIFE_S = 23 * 3600
 
@@ -64,7 +62,6 @@ class StoryboardBatch:
         saved = self.ctx.checkpoint_fields
         self._bought: dict[str, Any] = saved.setdefault("bought", {})
         self._refused: dict[str, str] = saved.setdefault("refused", {})
-        self._read_at = time.monotonic()
         self._slots = asyncio.Semaphore(self.ctx.services.settings.storyboard_concurrency)
 
     @property
@@ -147,7 +144,6 @@ class StoryboardBatch:
             async with self._slots:
                 await self._buy_unless_there(shot, row)
         if number in self._bought:
-            await asyncio.sleep(0)  # the next purchase has begun by then
             await self._write_bought(row, self._bought[number])
 
     def _has_bought(self, number: str) -> bool:
@@ -161,21 +157,15 @@ class StoryboardBatch:
         if self._storage_trouble is not None:
             raise self._storage_trouble  # what is bought now could not be kept either
         await self._report(self._percent(), f"正在生成第 {shot.shot_number} 张分镜...")
-        now = await self._as_it_is(row)
-        if self.ctx.stopping.is_set():
-            raise HandBack
-        if now.status != "success":
-            await self._buy(shot, now)
-
-    async def _as_it_is(self, row: StoryboardRow) -> StoryboardRow:
-        if time.monotonic() - self._read_at < _FRESH_S:
-            return row
         now = await self.ctx.services.storyboards.find(self.project_id, row.shot_number, row.id)
         if now is None:
             raise NotFound(f"The storyboard row of shot {row.shot_number} was removed")
         if now.is_superseded:
             raise _superseded(row.shot_number)
-        return now
+        if self.ctx.stopping.is_set():
+            raise HandBack
+        if now.status != "success":
+            await self._buy(shot, now)
 
     async def _buy(self, shot: Shot, row: StoryboardRow) -> None:
         provider = self._provider()
