@@ -54,7 +54,8 @@ async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     """Chunks of at least the full size, but for the last; httpx's own way copies a body thrice."""
     gathered = BytesIO()
     async for piece in pieces:
-        if gathered.write(piece) and gathered.tell() >= _CHUNK_BYTES:
+        gathered.write(piece)
+        if gathered.tell() >= _CHUNK_BYTES:
             yield gathered.getvalue()
             gathered = BytesIO()
     if rest := gathered.getvalue():

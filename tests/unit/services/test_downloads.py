@@ -1,5 +1,6 @@
 """Against a real https server on this machine, reached as a host that the operator vouches for."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,22 @@ async def test_a_body_of_several_chunks_arrives_whole(
     large = jpeg[:2] + b"\xff\xfe\xff\xff" + bytes(65533) + bytes(MIB) + jpeg[2:]
     got = await fetch(media.on("/a.jpg", response(large)))
     assert got.path.read_bytes() == large
+
+
+async def test_a_signature_that_arrives_byte_by_byte(
+    fetch: Fetch, media: Any, response: Response, jpeg: bytes
+) -> None:
+    async def slowly(writer: asyncio.StreamWriter) -> None:
+        writer.write(response(b"", length=len(jpeg)))
+        for byte in jpeg[:16]:
+            await asyncio.sleep(0.005)
+            writer.write(bytes([byte]))
+            await writer.drain()
+        writer.write(jpeg[16:])
+
+    downloaded = await fetch(media.on("/a.jpg", slowly))
+    assert downloaded.path.read_bytes() == jpeg
+    assert downloaded.content_type == "image/jpeg"
 
 
 async def test_a_chunked_body(fetch: Fetch, media: Any, response: Response, jpeg: bytes) -> None:
