@@ -81,12 +81,21 @@ class Observation:
         self, level: str, line: str, about: dict[str, Any], error: Exception | None = None
     ) -> None:
         """Write one line; an error that nobody foresaw brings its traceback."""
-        unforeseen = error if error is not None and not is_foreseen(error) else None
-        log = self.log.bind(duration_ms=about["duration"]) if "duration" in about else self.log
-        name = self._name
-        log.opt(lazy=True, exception=unforeseen).log(
-            level, line, lambda: name, lambda: _as_json(about)
-        )
+        log = self.log
+        if error is not None and not is_foreseen(error):
+            log = log.opt(exception=error)
+        bound = {"duration_ms": about["duration"]} if "duration" in about else {}
+        log.log(level, line, self._name, _Json(about), **bound)
+
+
+class _Json:
+    """Fields of a line, put into words only if the line is written."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self._fields = fields
+
+    def __str__(self) -> str:
+        return _as_json(self._fields)
 
 
 def _named(data: Any) -> dict[str, Any]:

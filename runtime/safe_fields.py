@@ -7,7 +7,7 @@ active until it counts as stalled, and end with a reason that tells nobody what 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from core.foreign_json import NotReadable, read
@@ -35,6 +35,9 @@ MAX_DATA_BYTES = _MIB
 _MOST_READ_BYTES = 2 * _MIB
 # Of all else that is JSON: options, parents, progress, stack traces.
 _MOST_BESIDE = 256 * 1024
+
+# What the library reads of it besides, and what it has to be.
+_JSON_BESIDE: dict[str, type] = {"stacktrace": list, "progress": object}
 
 # What becomes of a job's parent, as BullMQ writes it and as its producers do: one of them at most.
 _ABOUT_PARENTS = {
@@ -128,37 +131,24 @@ def _options(text: str) -> tuple[str, str | None]:
 
 def _is_kept(name: str, text: str) -> bool:
     """Whether the library can read the field; without it the job is as good."""
-    kinds: dict[str, type] = {"stacktrace": list, "progress": object}
-    if name not in kinds:
+    if name not in _JSON_BESIDE:
         return True
     if len(text) > _MOST_BESIDE:
         return False
     try:
-        return isinstance(read(text), kinds[name])
+        return isinstance(read(text), _JSON_BESIDE[name])
     except NotReadable:
         return False
 
 
 def safe_options(options: dict[str, Any]) -> dict[str, Any]:
     """Options with which the library can finish the job: odd ones would strand it."""
-    safe = {name: value for name, value in options.items() if _is_safe(name, value)}
+    safe = {name: value for name, value in options.items() if _RULES.get(name, _is_anything)(value)}
     return {
         **_one_about_parents(safe),
         "attempts": _attempts(options.get("attempts")),
         "backoff": _backoff(options.get("backoff")),
     }
-
-
-def _is_safe(name: str, value: Any) -> bool:
-    match name:
-        case "removeOnComplete" | "removeOnFail":
-            return _is_keeping(value)
-        case "stackTraceLimit" | "keepLogs":
-            return _is_count(value)
-        case "parent":
-            return isinstance(value, dict)
-        case _:
-            return True
 
 
 def _is_keeping(value: Any) -> bool:
@@ -173,8 +163,27 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_NUMBER
 
 
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_anything(value: Any) -> bool:
+    return True
+
+
+_RULES: dict[str, Callable[[Any], bool]] = {
+    "removeOnComplete": _is_keeping,
+    "removeOnFail": _is_keeping,
+    "stackTraceLimit": _is_count,
+    "keepLogs": _is_count,
+    "parent": _is_object,
+}
+
+
 def _one_about_parents(options: dict[str, Any]) -> dict[str, Any]:
     given = _PARENT_FLAGS & options.keys()
+    if not given:
+        return options
     chosen = [name for name in given if options[name] is True]
     dropped = given if len(chosen) != 1 else given - {*chosen}
     return {name: value for name, value in options.items() if name not in dropped}
