@@ -11,9 +11,9 @@ import httpx
 from core.errors import RetryableError, UnusableContent
 from services.content import Kind, content_type_of
 
-_CHUNK_BYTES = 512 * 1024
+_CHUNK_BYTES = 1024 * 1024
 # The slowest that is put up with: 9 KB/s. A server that drips keeps a job's place for nothing.
-_CHUNK_S = 60
+_CHUNK_S = 120
 
 
 @dataclass(frozen=True, slots=True)

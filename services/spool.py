@@ -11,7 +11,7 @@ from typing import BinaryIO
 from core.paths import Bucket
 
 # Large enough that system calls do not matter, small enough that memory does not either.
-_PIECE_BYTES = 512 * 1024
+_PIECE_BYTES = 1024 * 1024
 
 
 class Spool:

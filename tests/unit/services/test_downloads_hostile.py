@@ -191,7 +191,7 @@ async def test_a_body_that_drips_ends(
 ) -> None:
     head = response((jpeg + bytes(MIB))[:sent], length=5 * MIB)
     url = media.on("/a.jpg", dripping(media, b"x", head))
-    with pytest.raises(RetryableError, match=r"failed: less than 512 KiB came within 0\.5 s$"):
+    with pytest.raises(RetryableError, match=r"failed: less than 1024 KiB came within 0\.5 s$"):
         await fetch(url)
     assert not (tmp_path / "picture").exists()
 
