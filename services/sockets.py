@@ -1,7 +1,7 @@
-"""Connections for httpcore on asyncio's own streams, for bodies of hundreds of megabytes.
+"""Connections for httpcore on asyncio's own transports, for bodies of hundreds of megabytes.
 
 httpcore's own go by way of anyio, which hands on TLS records one by one: 16 KiB for 130 µs of CPU.
-asyncio decrypts what has arrived in one go.
+asyncio decrypts what has arrived in one go, here straight into the place where it is read from.
 """
 
 import asyncio
@@ -12,8 +12,9 @@ from typing import Any
 
 import httpcore
 
-# What may wait to be read is at most twice this.
-_BUFFER_BYTES = 256 * 1024
+# What may wait to be read. asyncio's TLS holds back up to 768 KiB more; when the other side leaves,
+# it hands on what of these there is room for, and drops the rest.
+_ROOM_BYTES = 1024 * 1024
 # How much is read at a time: less after a piece that took longer than this to take apart.
 _SMALL_BYTES, _LARGE_BYTES = 1024, 256 * 1024
 _SLOW_S = 0.02
@@ -34,16 +35,12 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         with _as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
             async with asyncio.timeout(timeout):
                 local = None if local_address is None else (local_address, 0)
-                reader = _Reader(limit=_BUFFER_BYTES)
-                protocol = asyncio.StreamReaderProtocol(reader)
-                loop = asyncio.get_running_loop()
-                transport, _ = await loop.create_connection(
-                    lambda: protocol, host, port, local_addr=local
+                _, wire = await asyncio.get_running_loop().create_connection(
+                    _Wire, host, port, local_addr=local
                 )
-                writer = asyncio.StreamWriter(transport, protocol, reader, loop)
             for option in socket_options or ():
-                writer.get_extra_info("socket").setsockopt(*option)
-        return _Stream(reader, writer)
+                wire.transport.get_extra_info("socket").setsockopt(*option)
+        return _Stream(wire)
 
     async def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
         """Not offered."""
@@ -54,19 +51,90 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
-class _Reader(asyncio.StreamReader):
+class _Wire(asyncio.BufferedProtocol):
+    """What a connection brought and nobody read yet, and whether more may be sent. One reads."""
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._room = memoryview(bytearray(_ROOM_BYTES))
+        self._begin = self._end = 0
+        self._ended = False
+        self._broken: Exception | None = None
+        self._changed = asyncio.Event()
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+
     @property
     def has_unread(self) -> bool:
-        """Bytes that nobody has read yet, or the end."""
-        return bool(self._buffer) or self.at_eof() or self.exception() is not None  # pyright: ignore
+        """Bytes, or the end."""
+        return self._begin < self._end or self._ended
+
+    async def read(self, most_bytes: int) -> bytes:
+        """What is there, at least a byte; nothing at the end. Raises OSError."""
+        while not self.has_unread:
+            self._changed.clear()
+            await self._changed.wait()
+        if self._begin == self._end and self._broken is not None:
+            raise self._broken
+        piece = bytes(self._room[self._begin : min(self._begin + most_bytes, self._end)])
+        self._begin += len(piece)
+        if self._begin == self._end:
+            self._begin = self._end = 0
+            self.transport.resume_reading()
+        return piece
+
+    async def write(self, buffer: bytes) -> None:
+        """All of it, once little of it waits to be sent. Raises OSError."""
+        self.transport.write(buffer)
+        await self._may_write.wait()
+        if self.transport.is_closing():
+            raise self._broken or ConnectionResetError("the other side has left")
+
+    async def start_tls(self, context: ssl.SSLContext, name: str | None) -> None:
+        """Encrypt from here on. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        encrypted = await loop.start_tls(self.transport, self, context, server_hostname=name)
+        assert encrypted is not None  # it is, unless the transport was closed by ourselves
+        self.transport = encrypted
+
+    # -- what the transport tells -----------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._room[self._end :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._end += nbytes
+        if self._end == _ROOM_BYTES:
+            self.transport.pause_reading()
+        self._changed.set()
+
+    def eof_received(self) -> None:
+        self._ended = True
+        self._changed.set()
+
+    def pause_writing(self) -> None:
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        self._may_write.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended = True
+        self._broken = exc
+        self._changed.set()
+        self._may_write.set()
 
 
 class _Stream(httpcore.AsyncNetworkStream):
     """One connection. Raises httpcore's errors."""
 
-    def __init__(self, reader: _Reader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, wire: _Wire) -> None:
+        self._wire = wire
         self._most_bytes = _SMALL_BYTES
         self._read_at = 0.0
 
@@ -84,20 +152,19 @@ class _Stream(httpcore.AsyncNetworkStream):
                 await asyncio.sleep(0)
                 grown = self._most_bytes // 2 if is_slow else self._most_bytes * 2
                 self._most_bytes = min(max(grown, _SMALL_BYTES), _LARGE_BYTES)
-                piece = await self._reader.read(self._most_bytes)
+                piece = await self._wire.read(self._most_bytes)
         self._read_at = loop.time()
         return piece
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """All of it, once little of it waits to be sent."""
         with _as_httpcore(httpcore.WriteTimeout, httpcore.WriteError):
-            self._writer.write(buffer)
             async with asyncio.timeout(timeout):
-                await self._writer.drain()
+                await self._wire.write(buffer)
 
     async def aclose(self) -> None:
         """At once: a peer that does not say goodbye is not waited for."""
-        self._writer.transport.abort()
+        self._wire.transport.abort()
 
     async def start_tls(
         self,
@@ -109,7 +176,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         with _as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
             try:
                 async with asyncio.timeout(timeout):
-                    await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
+                    await self._wire.start_tls(ssl_context, server_hostname)
             except BaseException:
                 await self.aclose()
                 raise
@@ -119,13 +186,13 @@ class _Stream(httpcore.AsyncNetworkStream):
         """As httpcore asks; `is_readable` of an idle connection: it cannot be used again."""
         match info:
             case "is_readable":
-                return self._reader.has_unread
+                return self._wire.has_unread
             case "client_addr":
-                return self._writer.get_extra_info("sockname")
+                return self._wire.transport.get_extra_info("sockname")
             case "server_addr":
-                return self._writer.get_extra_info("peername")
+                return self._wire.transport.get_extra_info("peername")
             case _:
-                return self._writer.get_extra_info(info)
+                return self._wire.transport.get_extra_info(info)
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """The connections of downloads, against real sockets."""
 
 import asyncio
+import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import httpcore
 import pytest
+import trustme
 
 from sandbox.processes import LOOPBACK
 from services.sockets import AsyncioBackend
@@ -88,6 +91,39 @@ async def test_a_large_body_arrives_whole() -> None:
 
     async with served(serve) as (pool, url):
         assert (await pool.request("GET", url)).content == body
+
+
+@pytest.mark.parametrize("size_kib", [750, 850, 950, 1050, 1150, 1250])
+async def test_what_came_before_the_end_of_a_connection_is_read_slowly_and_whole(
+    ca: trustme.CA, size_kib: int
+) -> None:
+    """By TLS, without the goodbye that many hosts leave out: what waits is not given up with it."""
+    body = bytes(range(256)) * (4 * size_kib)
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trusting = ssl.create_default_context()
+    ca.issue_cert(LOOPBACK).configure_cert(serving)
+    ca.configure_trust(trusting)
+
+    def serve(listener: socket.socket) -> None:
+        peer, _ = listener.accept()
+        with serving.wrap_socket(peer, server_side=True) as encrypted:
+            encrypted.recv(10_000)
+            encrypted.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+            encrypted.shutdown(socket.SHUT_WR)
+
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        serving_it = asyncio.create_task(asyncio.to_thread(serve, listener))
+        async with httpcore.AsyncConnectionPool(
+            ssl_context=trusting, network_backend=AsyncioBackend()
+        ) as pool:
+            url = f"https://{LOOPBACK}:{listener.getsockname()[1]}/"
+            async with pool.stream("GET", url) as response:
+                got = bytearray()
+                async for piece in response.aiter_stream():
+                    got += piece
+                    await asyncio.sleep(0.01)  # longer, and it would be read byte by byte
+        await serving_it
+    assert got == body
 
 
 async def test_a_peer_that_says_nothing_is_left_in_time() -> None:
