@@ -12,7 +12,8 @@ from core.errors import RetryableError, UnusableContent
 from services.content import Kind, content_type_of
 
 _CHUNK_BYTES = 1024 * 1024
-# The slowest that is put up with: 9 KB/s. A server that drips keeps a job's place for nothing.
+# The slowest that is put up with: 9 KB/s. A server that drips keeps a job's place for nothing. A
+# download that has no more time than this as a whole ends by that.
 _CHUNK_S = 120
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpcore
 
-# What may wait to be read. asyncio's TLS holds back up to 768 KiB more; when the other side leaves,
+# What may wait to be read. asyncio's TLS holds back up to 512 KiB more; when the other side leaves,
 # it hands on what of these there is room for, and drops the rest.
 _ROOM_BYTES = 1024 * 1024
 # How much is read at a time: less after a piece that took longer than this to take apart.
@@ -92,11 +92,20 @@ class _Wire(asyncio.BufferedProtocol):
             raise self._broken or ConnectionResetError("the other side has left")
 
     async def start_tls(self, context: ssl.SSLContext, name: str | None) -> None:
-        """Encrypt from here on. Raises OSError."""
+        """Encrypt from here on. Raises OSError, also for what came in the clear."""
+        if self.has_unread:
+            raise ConnectionResetError("the other side spoke, or left, before TLS")
         loop = asyncio.get_running_loop()
         encrypted = await loop.start_tls(self.transport, self, context, server_hostname=name)
         assert encrypted is not None  # it is, unless the transport was closed by ourselves
         self.transport = encrypted
+
+    def abort(self) -> None:
+        """At once. asyncio's TLS goes on to hold this object, so the room is given up here."""
+        self.transport.abort()
+        self._room = memoryview(b"")
+        self._begin = self._end = 0
+        self._ended = True
 
     # -- what the transport tells -----------------------------------------------------------
 
@@ -124,8 +133,9 @@ class _Wire(asyncio.BufferedProtocol):
         self._may_write.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if not self._ended:  # else all is there, however the goodbyes went
+            self._broken = exc
         self._ended = True
-        self._broken = exc
         self._changed.set()
         self._may_write.set()
 
@@ -164,7 +174,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         """At once: a peer that does not say goodbye is not waited for."""
-        self._wire.transport.abort()
+        self._wire.abort()
 
     async def start_tls(
         self,

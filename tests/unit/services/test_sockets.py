@@ -121,7 +121,7 @@ async def test_what_came_before_the_end_of_a_connection_is_read_slowly_and_whole
                 got = bytearray()
                 async for piece in response.aiter_stream():
                     got += piece
-                    await asyncio.sleep(0.01)  # longer, and it would be read byte by byte
+                    await asyncio.sleep(0.01)  # longer, and the pieces would be of 1 KiB
         await serving_it
     assert got == body
 
@@ -139,3 +139,17 @@ async def test_nobody_listens() -> None:
     async with httpcore.AsyncConnectionPool(network_backend=AsyncioBackend()) as pool:
         with pytest.raises(httpcore.ConnectError):
             await pool.request("GET", f"http://{LOOPBACK}:9/")
+
+
+async def test_what_is_said_before_tls_is_not_taken_for_what_is_said_by_it() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        await writer.drain()
+        await reader.read()
+
+    async with served(serve) as (_, url):
+        port = int(url.rstrip("/").rpartition(":")[2])
+        stream = await AsyncioBackend().connect_tcp(LOOPBACK, port, timeout=5)
+        await asyncio.sleep(0.1)
+        with pytest.raises(httpcore.ConnectError, match="spoke, or left, before TLS"):
+            await stream.start_tls(ssl.create_default_context(), LOOPBACK, timeout=5)
