@@ -182,8 +182,6 @@ _RULES: dict[str, Callable[[Any], bool]] = {
 
 def _one_about_parents(options: dict[str, Any]) -> dict[str, Any]:
     given = _PARENT_FLAGS & options.keys()
-    if not given:
-        return options
     chosen = [name for name in given if options[name] is True]
     dropped = given if len(chosen) != 1 else given - {*chosen}
     return {name: value for name, value in options.items() if name not in dropped}
