@@ -106,12 +106,14 @@ async def test_what_came_before_the_end_of_a_connection_is_read_slowly_and_whole
 
     def serve(listener: socket.socket) -> None:
         peer, _ = listener.accept()
+        peer.settimeout(10)
         with serving.wrap_socket(peer, server_side=True) as encrypted:
             encrypted.recv(10_000)
             encrypted.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
             encrypted.shutdown(socket.SHUT_WR)
 
     with socket.create_server((LOOPBACK, 0)) as listener:
+        listener.settimeout(10)
         serving_it = asyncio.create_task(asyncio.to_thread(serve, listener))
         async with httpcore.AsyncConnectionPool(
             ssl_context=trusting, network_backend=AsyncioBackend()
