@@ -1,8 +1,9 @@
 """Joins clips to one film with ffmpeg, on this machine.
 
-Clips that are alike already are put end to end as they are. All others are first brought to one
-size, rate and sound: joining unlike ones gives a broken file, and ffmpeg does not say so. No run
-has more than two inputs, so that memory does not grow with the number of clips.
+Clips that are alike, and shown just as they lie in their files, are put end to end as they are. All
+others are first brought to one size, rate and sound: joining unlike ones gives a broken file, and
+ffmpeg does not say so. No run has more than two inputs, so that memory does not grow with the
+number of clips.
 """
 
 from collections import Counter
@@ -11,15 +12,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from services.cuts import Cut, Piece, read_cut, read_header
 from services.ffmpeg import Ffmpeg, untrusted_input
-from services.probe import Probed
 from services.transfers import MAX_VIDEO_BYTES
 from services.untrusted import Limits
 
 # A shot of 15 s takes some 10 s on two cores; the film itself may be as large as its bucket allows.
 _LIMITS = Limits(timeout_s=300, file_bytes=MAX_VIDEO_BYTES)
-# A clip of "5 s" is 5.04 s long: that much is not cut off.
-_SLACK_S = 0.1
 _DEFAULT_FPS = 24.0
 _MAX_FPS = 60.0
 # What is shorter can hardly be seen.
@@ -39,14 +38,6 @@ Report = Callable[[int, int], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A clip's file, and how long it may last in the film."""
-
-    file: Path
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class Style:
     """How the film looks. `transition`: fade or dissolve; anything else cuts."""
 
@@ -54,23 +45,6 @@ class Style:
     height: int
     transition: str | None = None
     transition_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """A piece and what its file holds."""
-
-    piece: Piece
-    probed: Probed
-
-    @property
-    def seconds(self) -> float:
-        """What is shown of it; a file that does not say its length may hold all of it."""
-        return min(self.piece.seconds, self.probed.duration_s or self.piece.seconds)
-
-    @property
-    def is_whole(self) -> bool:
-        return 0 < self.probed.duration_s <= self.piece.seconds + _SLACK_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +66,7 @@ class Composer:
 
         Raises PermanentError for what is no video.
         """
-        cuts = [_Cut(piece, await self._ffmpeg.probe(piece.file)) for piece in pieces]
+        cuts = [await read_cut(self._ffmpeg, piece) for piece in pieces]
         film = pieces[0].file.with_name("film.mp4")
         fps = _fps(cuts)
         overlap = _overlap_frames(style, cuts, fps)
@@ -109,29 +83,19 @@ class Composer:
         await self._join(files, film, ["-c:v", "copy", *_AAC])
         return film
 
-    async def _are_alike(self, cuts: Sequence[_Cut], style: Style) -> bool:
+    async def _are_alike(self, cuts: Sequence[Cut], style: Style) -> bool:
         """Whether nothing has to be cut or changed."""
-        if not all(cut.is_whole for cut in cuts) or len({cut.probed.fps for cut in cuts}) > 1:
+        if (
+            not all(cut.is_plain and cut.is_whole for cut in cuts)
+            or len({cut.probed.fps for cut in cuts}) > 1
+        ):
             return False
         if any(cut.probed.pix_fmt != "yuv420p" or cut.probed.video_codec != "h264" for cut in cuts):
             return False
-        heads = {await self._streams(cut.piece.file) for cut in cuts}
+        heads = {await read_header(self._ffmpeg, cut.piece.file) for cut in cuts}
         return len(heads) == 1 and f"#dimensions 0: {style.width}x{style.height}" in heads.pop()
 
-    async def _streams(self, file: Path) -> str:
-        """What decoders have to know of the file's streams: alike files say the same.
-
-        The head of ffmpeg's `framehash` format: codec, size, shape, time base, sound and a hash of
-        the codec's own headers.
-        """
-        listing = file.with_suffix(".streams")
-        chosen = ["-map", "0:V:0", "-map", "0:a:0?", "-c", "copy", "-t", "0.1"]
-        arguments = [*untrusted_input(file), *chosen, "-f", "framehash"]
-        await self._ffmpeg.run(arguments, listing, limits=_LIMITS)
-        lines = listing.read_text("utf-8", errors="replace").splitlines()
-        return "\n".join(line for line in lines if line.startswith("#"))
-
-    async def _normalised(self, cut: _Cut, style: Style, fps: float) -> _Part:
+    async def _normalised(self, cut: Cut, style: Style, fps: float) -> _Part:
         """The piece in the film's size, rate and sound."""
         part = _Part(cut.piece.file.with_suffix(".part.mov"), _frames(cut.seconds, fps))
         heard = "0:a:0" if cut.probed.has_audio else "1:a:0"
@@ -181,10 +145,12 @@ def _pictures(style: Style, fps: float) -> str:
     fit = f"scale={size},pad={w}:{h}:-1:-1"
     # Should the pictures end before the sound does, the last one stays.
     stay = "tpad=stop=-1:stop_mode=clone"
-    return f"{fit},setsar=1,fps={fps:g},format=yuv420p,setpts=PTS-STARTPTS,{stay}"
+    # Should they begin after the sound does, the first one is there from the start.
+    rate = f"fps={fps:g}:start_time=0"
+    return f"{fit},setsar=1,{rate},format=yuv420p,{stay}"
 
 
-def _fps(cuts: Sequence[_Cut]) -> float:
+def _fps(cuts: Sequence[Cut]) -> float:
     """The rate of most clips: each change of rate costs smoothness."""
     rates = Counter(rate for cut in cuts if 1 <= (rate := cut.probed.fps or 0) <= _MAX_FPS)
     return rates.most_common(1)[0][0] if rates else _DEFAULT_FPS
@@ -194,7 +160,7 @@ def _frames(seconds: float, fps: float) -> int:
     return max(1, round(seconds * fps))
 
 
-def _overlap_frames(style: Style, cuts: Sequence[_Cut], fps: float) -> int:
+def _overlap_frames(style: Style, cuts: Sequence[Cut], fps: float) -> int:
     """The length of each transition in pictures; 0 for plain cuts. A clip has one at either end."""
     if style.transition not in _TRANSITIONS or len(cuts) < 2:
         return 0

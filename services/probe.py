@@ -27,6 +27,8 @@ _STREAM = re.compile(r"(?: {2}| {4})Stream #0:\d{1,4}.{0,100}?: (Video|Audio): (
 _SIZE = re.compile(r", ([1-9]\d{0,5})x([1-9]\d{0,5})(?=[ ,\n]|$)")
 _FPS = re.compile(r", (\d{1,6}(?:\.\d{1,6})?) fps")
 _ROTATION = re.compile(r" +display ?matrix: rotation of (-?\d{1,6}(?:\.\d{1,6})?)", re.IGNORECASE)
+# A mirrored picture has a matrix too, whose rotation tells nothing of it.
+_CHANGED = re.compile(r" +(?:display ?matrix|frame cropping):", re.IGNORECASE)
 # A picture that is attached as a cover is no film.
 _COVER = "(attached pic)"
 # `yuv420p(tv, bt709)` is a pixel format with its colours; commas outside parentheses separate.
@@ -47,6 +49,8 @@ class Probed:
     has_audio: bool
     video_codec: str
     pix_fmt: str
+    is_upright: bool = True
+    """Whether pictures are shown as they are stored: not turned, mirrored or cropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ def read_description(said: str) -> Probed:
         has_audio=any(one.kind == "Audio" for one in streams),
         video_codec=parts[0].split(" ")[0],
         pix_fmt=parts[1].partition("(")[0] if len(parts) > 1 else "",
+        is_upright=not any(map(_CHANGED.match, film.about)),
     )
 
 

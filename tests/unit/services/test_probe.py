@@ -44,7 +44,8 @@ Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:/x.mp4':
 
 
 def test_a_turned_video_with_sound() -> None:
-    assert read_description(V5) == Probed(3723.5, 1080, 1920, 23.98, True, "h264", "yuv420p")
+    expected = Probed(3723.5, 1080, 1920, 23.98, True, "h264", "yuv420p", is_upright=False)
+    assert read_description(V5) == expected
 
 
 def test_a_video_that_says_little() -> None:
@@ -52,7 +53,23 @@ def test_a_video_that_says_little() -> None:
 
 
 def test_a_cover_is_no_video() -> None:
-    assert read_description(COVER) == Probed(5.04, 64, 48, 30.0, False, "av1", "yuv420p")
+    expected = Probed(5.04, 64, 48, 30.0, False, "av1", "yuv420p", is_upright=False)
+    assert read_description(COVER) == expected
+
+
+@pytest.mark.parametrize(
+    ("side_data", "is_upright"),
+    [
+        ("Display Matrix: rotation of -180.00 degrees", False),
+        ("displaymatrix: rotation of -0.00 degrees", False),  # mirrored
+        ("displaymatrix: rotation of nan degrees", False),
+        ("Frame Cropping: 0/0/0/8", False),
+        ("cpb: bitrate max/min/avg: 0/0/800000 buffer size: 0 vbv_delay: N/A", True),
+    ],
+)
+def test_pictures_that_are_not_shown_as_they_are_stored(side_data: str, is_upright: bool) -> None:
+    said = COVER.replace("Display Matrix: rotation of 180.00 degrees", side_data)
+    assert read_description(said).is_upright is is_upright
 
 
 @pytest.mark.parametrize(
