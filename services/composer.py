@@ -116,14 +116,18 @@ class Composer:
         for number, (part, after) in enumerate(pairwise(parts)):
             skipped = overlap if number else 0
             graph = _passing(skipped, part.frames, overlap, fps, transition)
-            files.append(await self._filtered([part.file, after.file], graph))
-        files.append(await self._filtered([parts[-1].file], _beginning_at(overlap, fps, "0", "")))
+            seconds = (part.frames - skipped) / fps
+            files.append(await self._filtered([part.file, after.file], graph, seconds))
+        ending, seconds = _beginning_at(overlap, fps, "0", ""), (parts[-1].frames - overlap) / fps
+        files.append(await self._filtered([parts[-1].file], ending, seconds))
         return files
 
-    async def _filtered(self, inputs: Sequence[Path], graph: str) -> Path:
+    async def _filtered(self, inputs: Sequence[Path], graph: str, seconds: float) -> Path:
         out = inputs[0].with_suffix(".faded.mov")
         sources = [word for file in inputs for word in untrusted_input(file)]
-        arguments = [*sources, "-filter_complex", graph, *_PART]
+        # In ffmpeg 5 a transition is a picture too long, and sound would come ever earlier.
+        length = ["-t", f"{seconds:.6f}"]
+        arguments = [*sources, "-filter_complex", graph, *_PART, *length]
         await self._ffmpeg.run(arguments, out, limits=_LIMITS)
         return out
 
