@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-_TIME_BASE = re.compile(r"#tb ([01]): (\d{1,9})/([1-9]\d{0,8})$")
+_TIME_BASE = re.compile(r"#tb ([01]): (\d{1,10})/([1-9]\d{0,9})$")
 _PACKET = re.compile(
     r"([01]), *-?\d{1,19}, *(-?\d{1,19}), *(\d{1,19}), *\d{1,19}, 0x[0-9a-f]{8}"
     r"(?:, F=0x([0-9A-F]{1,8}))?(, S=)?"

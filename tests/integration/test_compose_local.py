@@ -44,7 +44,7 @@ async def composed(site: Site, **settings: str) -> dict[str, Any]:
     """The result, checked against the project's row."""
     await site.worker(**settings)
     await site.app.add("va_compose_video", payload(), options())
-    job = await site.finished(JOB, 90)
+    job = await site.finished(JOB, 300)
     assert (job.state, job.failed_reason) == ("completed", None)
     row = await project_row(site.vidfab)
     video = job.returnvalue["data"]["video"]

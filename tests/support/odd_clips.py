@@ -32,6 +32,13 @@ def quarters(out: Path, size: str = "96x64", seconds: float = 1) -> Path:
     return out
 
 
+def lasting(out: Path, of_pictures: float, of_sound: float) -> Path:
+    """A test picture and a tone that end apart."""
+    pictures, sound = f"testsrc=s=96x64:r=24:d={of_pictures}", f"sine=440:r=48000:d={of_sound}"
+    run("-f", "lavfi", "-i", pictures, "-f", "lavfi", "-i", sound, *X264, *AAC, out)
+    return out
+
+
 def turned(source: Path, out: Path, *how: str) -> Path:
     """The same film with a note on how to show it: `-display_rotation 90`, `-display_hflip`."""
     run(*how, "-i", source, "-c", "copy", out)

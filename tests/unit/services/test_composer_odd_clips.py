@@ -21,6 +21,7 @@ from tests.support.odd_clips import (
     edited,
     flash_and_beep,
     flashes,
+    lasting,
     quarters,
     trimmed,
     turned,
@@ -129,6 +130,18 @@ async def test_sound_and_pictures_stay_together_when_one_begins_late(
     again = 1.5 + 3.5 - (0.25 if style.transition else 0)
     assert flashes(film) == pytest.approx([1.5, again], abs=TOGETHER_S)
     assert beeps(film) == pytest.approx([1.5, again], abs=TOGETHER_S)
+    assert is_normalised(tmp_path)
+
+
+@pytest.mark.parametrize(("of_pictures", "of_sound", "again"), [(2, 1, [2]), (1, 2, [])])
+async def test_a_clip_plays_until_the_later_end(
+    tmp_path: Path, of_pictures: float, of_sound: float, again: list[float]
+) -> None:
+    """Copied, the sound of the second would come early in players that count its samples."""
+    clip = lasting(tmp_path / "clip.mp4", of_pictures, of_sound)
+    film = await compose(CUTS, *copies(clip, 3))
+    assert await seconds(film) == pytest.approx(4, abs=0.05)
+    assert beeps(film) == pytest.approx(again, abs=TOGETHER_S)
     assert is_normalised(tmp_path)
 
 
