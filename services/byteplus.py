@@ -100,7 +100,10 @@ class Seedream:
         return _picture(response)
 
     def _body(self, request: ImageRequest) -> dict[str, object]:
-        """The documented fields only: the API knows no negative prompt.
+        """The fields that every Seedream takes: the API knows no negative prompt.
+
+        `sequential_image_generation` and `stream` are left at their defaults, one picture in one
+        piece: Seedream 5.0 Pro and Flash refuse a request that names them.
 
         Equal requests may be answered from a cache, and the next version of a shot has to be
         another picture: the take tells them apart (not every Seedream accepts a `seed`).
@@ -109,9 +112,7 @@ class Seedream:
             "model": self._model,
             "prompt": f"Take {secrets.randbelow(_TAKES)}. {request.prompt}",
             "size": _size(request.aspect_ratio),
-            "sequential_image_generation": "disabled",
             "response_format": "url",
-            "stream": False,
             "watermark": False,
         }
         references = request.references[:MAX_REFERENCES]

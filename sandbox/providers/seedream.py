@@ -18,7 +18,11 @@ IMAGE_FIELDS = frozenset(
     )
 )  # fmt: skip
 
-_MODELS = ("seedream-5-0", "seedream-4-5", "seedream-4-0", "ep-")
+_MODELS = re.compile(r"(?:dola-|doubao-)?seedream-(?:5-0|4-5|4-0)-.+|ep-.+")
+# These make one picture a request, in one piece, and refuse the fields that say so or otherwise.
+_SINGLE = re.compile(r"(?:dola-|doubao-)?seedream-5-0-(?:pro|flash)-.+")
+_SINGLE_REFUSES = ("sequential_image_generation", "stream")
+_SINGLE_REFERENCES = 10
 _NAMED_SIZES = {"2K": (2048, 2048), "3K": (3072, 3072)}
 _PIXELS = range(3_686_400, 16_777_216 + 1)
 _MAX_RATIO = 16
@@ -50,20 +54,25 @@ class PictureOrder:
 async def read_order(body: Json, store: Store) -> PictureOrder:
     """Check the request as documented. Raises Refused."""
     model, prompt = _text(body, "model"), _text(body, "prompt")
-    if not model.startswith(_MODELS):
+    if not _MODELS.fullmatch(model):
         message = f"The model or endpoint {model} does not exist or you do not have access to it."
         raise ark_error(404, message=message)
+    is_single = _SINGLE.fullmatch(model) is not None
+    for field in _SINGLE_REFUSES if is_single else ():
+        if field in body:
+            raise _invalid(field, "is not supported by the model")
     for field, choices in _CHOICES.items():
         _check_choice(body, field, choices)
     if body.get("stream"):
         raise _invalid("stream", "streamed answers are not part of this stand-in")
     width, height = _size(body.get("size", "2K"))
+    most = _SINGLE_REFERENCES if is_single else _MAX_REFERENCES
     return PictureOrder(
         model=model,
         prompt=prompt,
         width=width,
         height=height,
-        references=await _references(body.get("image"), store),
+        references=await _references(body.get("image"), most, store),
         format="PNG" if body.get("output_format") == "png" else "JPEG",
         as_bytes=body.get("response_format") == "b64_json",
     )
@@ -98,13 +107,13 @@ def _size(value: Any) -> tuple[int, int]:
     return width, height
 
 
-async def _references(value: Any, store: Store) -> int:
-    """How many. Those on the media host are looked at, as the vendor downloads them."""
+async def _references(value: Any, most: int, store: Store) -> int:
+    """How many, up to `most`. Those on the media host are looked at, as the vendor does."""
     if value is None:
         return 0
     found = cast("list[Any]", value) if isinstance(value, list) else [value]
-    if not 1 <= len(found) <= _MAX_REFERENCES:
-        raise _invalid("image", f"must be 1 to {_MAX_REFERENCES} images")
+    if not 1 <= len(found) <= most:
+        raise _invalid("image", f"must be 1 to {most} images")
     for url in found:
         if not isinstance(url, str) or not _REFERENCE.fullmatch(url):
             raise _invalid("image", "must be image URLs or data URIs")
@@ -116,8 +125,9 @@ async def _check_reachable(url: str, store: Store) -> None:
     if not url.startswith(f"{store.base_url}/"):
         return
     if await file_behind(store, url) is None:
-        message = f"The request failed because the image URL cannot be downloaded: {url[:200]}"
-        raise ark_error(400, "InvalidImageURL.InaccessibleURL", message, "image")
+        # There is no code of its own for it: only the words tell it from a wrong request.
+        message = f"Error while downloading url: {url[:200]}, status code: 404"
+        raise ark_error(400, "InvalidParameter", message, "image")
 
 
 def _invalid(field: str, reason: str) -> Refused:

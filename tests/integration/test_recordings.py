@@ -18,6 +18,9 @@ from tests.support.storyboards import generated, generating, lay_project, step_3
 IMAGES = "/ark/api/v3/images/generations"
 GENERATION = f"storyboard_{PROJECT}_1700000000000"
 
+# The API does not know the first; Seedream 5.0 Pro and Flash refuse a request that has the others,
+# which only name the defaults.
+NOT_SENT = {"negative_prompt", "sequential_image_generation", "stream"}
 # When and how large differs from run to run; the provider numbers pictures as they are asked for.
 VOLATILE = {"updated_at", "file_size", "image_url_external"}
 
@@ -70,14 +73,13 @@ async def check_follow_ups(site: Site, recorded: Recording) -> None:
 async def check_provider(
     site: Site, recorded: Recording, references: Mapping[int, Any] = {}
 ) -> None:
-    """The same requests but for the words, which are ours, and fields the API does not know."""
+    """The same requests but for the words, which are ours, and the fields of `NOT_SENT`."""
     asked = await site.vidfab.providers.control.requests(IMAGES)
     found = [{**request.body, "prompt": "<text>"} for request in asked]
     expected = []
     for number, request in enumerate(recorded.did["provider_requests"], 1):
         body = {**request["body"], **references.get(number, {})}
-        body.pop("negative_prompt")
-        expected.append(body)
+        expected.append({key: body[key] for key in body.keys() - NOT_SENT})
     assert sorted(found, key=str) == sorted(expected, key=str)
 
 

@@ -225,3 +225,13 @@ async def test_what_only_colours_the_pictures_is_read_leniently(
     data = {**first.data, **change}
     again = await site.app.add("storyboard_generation", data, {"priority": 2})
     assert (await site.finished(again)).state == "completed"
+
+
+async def test_seedream_flash_draws_a_storyboard(site: Site) -> None:
+    """It refuses a request with fields that older models take."""
+    await site.worker(BYTEPLUS_IMAGE_MODEL="seedream-5-0-flash-260915")
+    project = await project_of(site, 2)
+    job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project)
+    job = await site.finished(job_id)
+    assert job.returnvalue["data"]["finalStatus"] == "completed"
+    assert await asked(site) == 2

@@ -52,9 +52,7 @@ async def test_the_request_holds_the_documented_fields(
     assert body == {
         "model": "seedream-5-0-260128",
         "size": "2848x1600",
-        "sequential_image_generation": "disabled",
         "response_format": "url",
-        "stream": False,
         "watermark": False,
     }
     assert route.calls.last.request.headers["authorization"] == "Bearer ark-key-1234"
