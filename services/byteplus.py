@@ -36,13 +36,19 @@ _TAKES = 1_000_000
 _REJECTED = ("SensitiveContentDetected", "RiskDetection", "InvalidImageURL")
 # The request is wrong and will be:
 _INVALID = ("InvalidParameter", "MissingParameter")
+# A refusal that has lost its code:
+_SENSITIVE = "may contain sensitive information"
+# The codes of a wrong request, too, when a reference did not come within ModelArk's 10 s: only the
+# words tell ("Timeout while downloading url…", "Error while downloading url…", "… is not valid:
+# timeout while fetching resource").
+_NOT_FETCHED = ("while downloading", "while fetching")
 # The account's own spending limit, a 429 that waiting does not cure:
 _SPENT = "SetLimitExceeded"
 
 
 class _Error(BaseModel):
-    code: str = ""
-    message: str = ""
+    code: str | None = None
+    message: str | None = None
 
 
 class _Item(BaseModel):
@@ -144,14 +150,17 @@ def _picture(response: httpx.Response) -> ImageUrl:
 
 
 def _error_in_answer(error: _Error) -> ServiceError:
-    message = one_line(error.message or error.code) or "the picture failed without a reason"
+    message = one_line(error.message or error.code or "") or "the picture failed without a reason"
     return ServiceError(_SERVICE, _OPERATION, message, code=error.code, retryable=True)
 
 
 def _judged(error: ServiceError) -> Exception:
     """The same error by its code: a refusal is final for this request, a spent account for all."""
     code = error.code or ""
-    if any(part in code for part in _REJECTED):
+    if _is_about_a_late_reference(error, code):
+        error.retryable = True  # nothing was made, and so nothing is billed
+        return error
+    if any(part in code for part in _REJECTED) or (not code and _SENSITIVE in str(error)):
         return ContentRejected(str(error))
     if any(part in code for part in _INVALID):
         return PermanentError(str(error))
@@ -160,6 +169,11 @@ def _judged(error: ServiceError) -> Exception:
     # A gateway that stopped waiting does not stop the work behind it.
     error.billed = error.status == httpx.codes.GATEWAY_TIMEOUT.value
     return error
+
+
+def _is_about_a_late_reference(error: ServiceError, code: str) -> bool:
+    may_be = "InvalidParameter" in code or "InvalidImageURL" in code
+    return may_be and any(words in str(error) for words in _NOT_FETCHED)
 
 
 def _unusable(what: str) -> ServiceError:

@@ -26,6 +26,7 @@ _FIRST_PAUSE_S = 15.0
 _MAX_PAUSE_S = 300.0
 # Jobs that come back all at once would only meet each other.
 _SPREAD_S = 5.0
+_BAD_REQUEST = 400
 
 
 class Circuit:
@@ -52,7 +53,7 @@ class Circuit:
         try:
             yield
         except ServiceError as error:
-            self._failed(error) if error.retryable else self._succeeded()
+            self._failed(error) if _says_down(error) else self._succeeded()
             if probes and self.is_open and not error.billed:
                 # It only asked for all: that shall not be its own job's attempt.
                 raise ProviderDown(self._service, self._delay(self._pause_s)) from error
@@ -103,3 +104,12 @@ class Circuit:
         self._failures = 0
         self._jobs.clear()
         self._pause_s = 0.0
+
+
+def _says_down(error: ServiceError) -> bool:
+    """Whether other requests would meet the same.
+
+    A 400 is an answer to this one alone, even where it may pass: that a reference could not be
+    fetched says nothing of the provider, and anybody can name an address that does not answer.
+    """
+    return error.retryable and error.status != _BAD_REQUEST

@@ -17,8 +17,8 @@ _ENDED = frozenset({"failed", "cancelled", "expired"})
 
 
 class _Error(BaseModel):
-    code: str = ""
-    message: str = ""
+    code: str | None = None
+    message: str | None = None
 
 
 class _Content(BaseModel):
@@ -68,7 +68,8 @@ def _outcome(response: httpx.Response) -> ClipOutcome:
     except ValidationError:
         raise unreadable(_SERVICE) from None
     if task.status in _ENDED:
-        reason = one_line(task.error.message or task.error.code) if task.error else ""
+        error = task.error or _Error()
+        reason = one_line(error.message or error.code or "")
         return Failed(reason or f"Seedance ended the clip's task as {task.status}")
     if task.status != "succeeded":
         return Running()

@@ -62,6 +62,19 @@ async def test_a_refused_shot_is_not_asked_for_again(site: Site) -> None:
     assert rows[0]["error_message"] == "too dark"
 
 
+async def test_a_shot_whose_reference_came_too_late_is_asked_for_again(site: Site) -> None:
+    control = site.vidfab.providers.control
+    late = {"code": "InvalidParameter", "message": "Timeout while downloading url: https://x.y/a"}
+    await control.fail(IMAGES, status=400, body={"error": late}, times=1, body_contains="SHOT-1")
+    await site.worker(BYTEPLUS_IMAGE_MAX_RETRIES="0")
+    project = await project_of(site, 2)
+    job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project, backoff_ms=100)
+    job = await site.finished(job_id)
+
+    assert (job.attempts_made, job.returnvalue["data"]["finalStatus"]) == (2, "completed")
+    assert (await control.paid()).images == 2
+
+
 async def test_a_job_delivered_twice_buys_once(site: Site) -> None:
     await site.worker()
     project = await project_of(site, 2)

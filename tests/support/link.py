@@ -12,10 +12,11 @@ from core.context import JobContext
 from core.follow_ups import FollowUp
 
 
+@dataclass
 class OpenFence:
     """The lock of a job that nobody takes away."""
 
-    job_id = "job-1"
+    job_id: str = "job-1"
 
     async def check(self) -> None:
         return

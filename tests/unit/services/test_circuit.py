@@ -55,6 +55,12 @@ def open_it(circuit: Circuit) -> None:
     assert circuit.is_open
 
 
+def test_a_request_that_is_passing_and_refused_with_400_is_an_answer(circuit: Circuit) -> None:
+    late = ServiceError("X", "do", "no picture at your address", status=400, retryable=True)
+    assert [call(circuit, late, job) for job in "abababab"] == ["failed"] * 8
+    assert not circuit.is_open
+
+
 def test_it_opens_when_calls_of_several_jobs_fail_in_a_row(circuit: Circuit) -> None:
     open_it(circuit)
     assert call(circuit) == "not asked"

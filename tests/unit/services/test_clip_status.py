@@ -82,6 +82,8 @@ def task(status: str, **fields: Any) -> dict[str, Any]:
         (task("succeeded"), Failed("Seedance ended the clip's task without a video")),
         (task("failed", error={"code": "X", "message": "too dark"}), Failed("too dark")),
         (task("failed", error={"code": "OutputSensitive"}), Failed("OutputSensitive")),
+        (task("failed", error={"code": "Output", "message": None}), Failed("Output")),
+        (task("failed", error={"code": None, "message": "too dark"}), Failed("too dark")),
         (task("cancelled"), Failed("Seedance ended the clip's task as cancelled")),
         (task("expired"), Failed("Seedance ended the clip's task as expired")),
     ],
