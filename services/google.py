@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from google.genai import Client
 
 API_HOST = "generativelanguage.googleapis.com"
+# Google's documents show pictures and Veo's operations in this version. The library's own default
+# differs from release to release, and GOOGLE_GENAI_API_VERSION would change it from outside: what
+# another version does not have answers 404, as if it were gone.
+API_VERSION = "v1beta"
 KEY_HEADER = "x-goog-api-key"
 
 
@@ -56,6 +60,7 @@ class Google:
     def _connect(self, genai: Any) -> "Client":
         options = genai.types.HttpOptions(
             base_url=self._base_url,
+            api_version=API_VERSION,
             timeout=round(self._timeout.total_seconds() * 1000),
             httpx_async_client=self._http,
         )

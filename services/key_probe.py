@@ -12,7 +12,7 @@ import httpx
 from pydantic import SecretStr
 
 from config.settings import Settings
-from services.google import API_HOST, KEY_HEADER
+from services.google import API_HOST, API_VERSION, KEY_HEADER
 from services.http import new_client, service_error, transport_error
 
 _TIMEOUT = httpx.Timeout(5)
@@ -59,7 +59,7 @@ def _bearer(key: str) -> Mapping[str, str]:
 
 def _google_model(settings: Settings) -> str:
     base = settings.google_url or f"https://{API_HOST}"
-    return f"{base}/v1beta/models/{settings.gemini_image_model}"
+    return f"{base}/{API_VERSION}/models/{settings.gemini_image_model}"
 
 
 VENDORS = (

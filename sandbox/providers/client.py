@@ -11,7 +11,7 @@ from sandbox.providers.models import Fault, Match, Paid, Recorded, Timing, Work,
 IMAGES = "/ark/api/v3/images/generations"
 TASKS = "/ark/api/v3/contents/generations/tasks"
 RENDERS = "/shotstack/render"
-GEMINI = "/google/v1*/models/*:generateContent"
+GEMINI = "/google/v1beta/models/*:generateContent"
 
 _RECORDED = TypeAdapter(list[Recorded])
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from sandbox.providers.errors import Refused, google_error
 from sandbox.providers.gemini import GenerateContent
 from sandbox.providers.pictures import Picture
 
+_VERSION = "v1beta"
 _MODELS = ("gemini-3.1-flash-image", "gemini-3-pro-image", "gemini-2.5-flash-image")
 _MAX_REFERENCES = 14
 # Pixels of the 1K size by aspect ratio.
@@ -41,8 +43,7 @@ async def generate(request: Request) -> Response:
     check_key(request)
     model: str = request.path_params["model"]
     if not model.startswith(_MODELS):
-        message = f"models/{model} is not found for API version v1beta, or is not supported"
-        raise google_error(404, message)
+        raise _no_such_model(model)
     body = await json_of(request, lambda reason: google_error(400, reason))
     picture = _ordered(_validated(body), world_of(request).pictures.__next__)
     world_of(request).bill("image", "google", picture.text)
@@ -62,7 +63,7 @@ async def model(request: Request) -> Response:
     check_key(request)
     name: str = request.path_params["model"]
     if not name.startswith(_MODELS):
-        raise google_error(404, f"models/{name} is not found for API version v1beta")
+        raise _no_such_model(name)
     methods = ["generateContent", "countTokens"]
     return JSONResponse({"name": f"models/{name}", "supportedGenerationMethods": methods})
 
@@ -94,16 +95,30 @@ def check_key(request: Request) -> None:
         )
 
 
-# google-genai 3.4 asks for v1 unless told another version; Google documents v1beta.
+async def other_version(request: Request) -> Response:
+    """Any request in the words of another version: Google answers as if the model were not there.
+
+    google-genai 3 asks for v1 unless told otherwise; the models are documented for v1beta.
+    """
+    check_key(request)
+    name, version = request.path_params["name"], request.path_params["version"]
+    raise _no_such_model(re.split(r"[:/]", name)[0], version)
+
+
 ROUTES = [
-    route
-    for version in ("v1", "v1beta")
-    for route in (
-        Route(f"/google/{version}/models/{{model}}:generateContent", generate, methods=["POST"]),
-        Route(f"/google/{version}/models/{{model}}", model, methods=["GET"]),
-        Route(f"/google/{version}/models/{{model}}/operations/{{id}}", operation, methods=["GET"]),
-    )
+    Route(f"/google/{_VERSION}/models/{{model}}:generateContent", generate, methods=["POST"]),
+    Route(f"/google/{_VERSION}/models/{{model}}", model, methods=["GET"]),
+    Route(f"/google/{_VERSION}/models/{{model}}/operations/{{id}}", operation, methods=["GET"]),
+    Route("/google/{version}/models/{name:path}", other_version, methods=["GET", "POST"]),
 ]
+
+
+def _no_such_model(name: str, version: str = _VERSION) -> Refused:
+    message = (
+        f"models/{name} is not found for API version {version}, or is not supported for this "
+        "method. Call ListModels to see the list of available models and their supported methods."
+    )
+    return google_error(404, message)
 
 
 def _videos(url: str | None) -> Json:

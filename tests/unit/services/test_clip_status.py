@@ -14,7 +14,7 @@ from services.clips import ClipRow
 Response = Callable[..., bytes]
 
 GOOGLE = "models/veo-3.0/operations/op1"
-GOOGLE_PATH = f"/v1/{GOOGLE}"
+GOOGLE_PATH = f"/v1beta/{GOOGLE}"
 
 pytestmark = pytest.mark.usefixtures("no_waits")
 
@@ -49,8 +49,12 @@ def clip(**ids: str) -> ClipRow:
 
 @pytest.fixture
 async def asked(
-    settings: Callable[..., Settings], provider: Any, response: Response
+    settings: Callable[..., Settings],
+    provider: Any,
+    response: Response,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Asked]:
+    monkeypatch.setenv("GOOGLE_GENAI_API_VERSION", "v9")
     found = settings(
         BYTEPLUS_API_KEY="byteplus-key-1",
         BYTEPLUS_ARK_BASE_URL=provider.url("/ark"),
@@ -215,7 +219,7 @@ async def test_an_id_stays_one_segment(asked: Asked, task_id: str, sent: str) ->
 
 
 async def test_the_name_of_an_operation_leads_nowhere_else(asked: Asked) -> None:
-    asked.on("/v1/models/v/operations/a%3Fkey%3D1", {"name": GOOGLE})
+    asked.on("/v1beta/models/v/operations/a%3Fkey%3D1", {"name": GOOGLE})
     assert await asked.veo("models/v/operations/a?key=1") == Running()
     asked.server.requests.clear()
     for name in ("models/../operations/a", "//host/operations/a", "models/v/operations/.."):

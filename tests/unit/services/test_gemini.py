@@ -11,9 +11,11 @@ from config.settings import Settings
 from core.errors import ContentRejected, ServiceError, UnsafeUrl, UnusableContent
 from services.downloads import Downloads
 from services.gemini import GeminiImages
+from services.google import API_VERSION
 from services.images import ImageBytes, ImageRequest
+from services.key_probe import VENDORS, ask
 
-PATH = "/v1/models/gemini-3.1-flash-image:generateContent"
+PATH = "/v1beta/models/gemini-3.1-flash-image:generateContent"
 REQUEST = ImageRequest("A cat by a door", "9:16")
 
 Response = Callable[..., bytes]
@@ -29,6 +31,7 @@ async def gemini(
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[GeminiImages]:
     monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+    monkeypatch.setenv("GOOGLE_GENAI_API_VERSION", "v9")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     found = settings(
         GOOGLE_AI_API_KEY="google-key-1234",
@@ -75,6 +78,24 @@ async def test_the_picture_and_what_was_asked(
         "responseModalities": ["IMAGE"],
         "imageConfig": {"aspectRatio": "9:16"},
     }
+
+
+async def test_check_asks_in_the_version_that_jobs_ask_in(
+    gemini: GeminiImages,
+    settings: Callable[..., Settings],
+    provider: Any,
+    response: Response,
+    pictures: dict[str, bytes],
+) -> None:
+    """Whatever the library's default is, and the environment says."""
+    says(provider, response, answer(inline(pictures["image/jpeg"])))
+    await gemini.generate(REQUEST)
+    found = settings(GOOGLE_AI_API_KEY="g", GOOGLE_GEMINI_BASE_URL=provider.url(""))
+    assert found.google_key is not None
+    [google] = [vendor for vendor in VENDORS if vendor.name == "Google"]
+    await ask(google, found, found.google_key)
+    job, check = (request.target for request in provider.requests)
+    assert job == f"{check}:generateContent" == f"/{API_VERSION}{PATH.removeprefix('/v1beta')}"
 
 
 async def test_a_draft_of_the_model_is_not_the_picture(
