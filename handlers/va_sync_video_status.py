@@ -1,9 +1,10 @@
 """va_sync_video_status: ask the providers how a project's clips are getting along.
 
 A clip stays `generating` when its provider could not be asked, for whatever reason that says
-nothing about the clip: an outage, a wrong key, none at all. The job fails only when that was so for
-every clip, and then leaves the rows as they are: the clips may be fine, and the next sync asks
-again. It keeps no id, so that the app's next request is not dropped.
+nothing about the clip: an outage, a wrong key or address, none at all. The job fails only when
+that was so for every clip, and then leaves the rows as they are: the clips may be fine, and the
+next sync asks again. Where some clips were answered for, an alert tells of the others. It keeps no
+id, so that the app's next request is not dropped.
 """
 
 import asyncio
@@ -94,6 +95,10 @@ class _Sync:
             await self.ctx.services.projects.update(self.data.project_id, step_4_status="completed")
         if self.clips and len(self.troubles) == len(self.clips):
             raise self._no_answer()
+        refusals = [one for one in self.troubles if isinstance(one, ServiceError)]
+        self.ctx.services.clip_alerts.stay_generating(
+            self.data.project_id, [one for one in refusals if not one.retryable]
+        )
 
     async def _sync(self, clip: ClipRow) -> None:
         async with self._slots:
@@ -139,9 +144,14 @@ class _Sync:
         down = next((one for one in self.troubles if isinstance(one, ProviderDown)), None)
         if down is not None:
             return down
-        first = next((one for one in self.troubles if is_passing(one)), self.troubles[0])
+        first = next((one for one in self.troubles if _may_pass(one)), self.troubles[0])
         message = f"No clip could be asked for: {first}"
-        return RetryableError(message) if is_passing(first) else PermanentError(message)
+        return RetryableError(message) if _may_pass(first) else PermanentError(message)
+
+
+def _may_pass(trouble: ServiceError | ProviderDown) -> bool:
+    """Whether a later attempt may be answered: a refusal too says nothing about the clips."""
+    return is_passing(trouble) or (isinstance(trouble, ServiceError) and trouble.status is not None)
 
 
 def _columns(outcome: Succeeded) -> dict[str, Any]:

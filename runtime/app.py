@@ -79,7 +79,7 @@ class Life:
             logger.info("✅ Worker stopped gracefully")
             return EXIT_OK
         after_outage = time.monotonic() - began > _AT_ONCE_S
-        async with _services(self._settings) as services:
+        async with _services(self._settings, self._alerts) as services:
             return await self._consume(services, after_outage)
 
     async def _redis_answers(self, wait: bool) -> bool:
@@ -182,8 +182,8 @@ class Life:
 
 
 @asynccontextmanager
-async def _services(settings: Settings) -> AsyncGenerator[Services]:
-    services = Services(settings)
+async def _services(settings: Settings, alerts: Alerts) -> AsyncGenerator[Services]:
+    services = Services(settings, alerts.tell)
     try:
         yield services
     finally:

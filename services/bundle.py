@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from config.redaction import Redact, scrubber
 from config.settings import Settings
+from core.alert import Tell, tell_nobody
 from core.context import JobContext
+from services.clip_alerts import ClipAlerts
 from services.clip_files import ClipFiles
 from services.clip_status import ClipProviders
 from services.clips import Clips
@@ -34,10 +36,11 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """What handlers reach the outside world through."""
+    """What handlers reach the outside world through. `tell` hears what people should look at."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tell: Tell = tell_nobody) -> None:
         self.settings = settings
+        self._tell = tell
 
     @cached_property
     def scrub(self) -> Redact:
@@ -70,6 +73,11 @@ class Services:
     def clip_providers(self) -> ClipProviders:
         """Who makes the clips."""
         return ClipProviders(self.settings)
+
+    @cached_property
+    def clip_alerts(self) -> ClipAlerts:
+        """For whom nobody can be asked for clips."""
+        return ClipAlerts(self._tell)
 
     @cached_property
     def quotas(self) -> Quotas:

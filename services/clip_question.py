@@ -1,6 +1,8 @@
 """What all who make clips are asked in the same way.
 
-Asking costs nothing and changes nothing, so passing troubles are tried again at once.
+Asking costs nothing and changes nothing, so passing troubles are tried again at once. A refusal
+says nothing about the clip, whose video may lie ready, unless it is the vendor's own word about
+this very clip: a wrong address, key, region or version is refused with the same statuses.
 """
 
 from urllib.parse import quote
@@ -8,7 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from core.errors import ServiceError
-from services.clip_status import OPERATION, Failed
+from services.clip_status import OPERATION
 from services.http import service_error, transport_error
 
 # A question answers in a second; three tries bridge a hiccup, the job's own attempts an outage.
@@ -16,24 +18,15 @@ TIMEOUT_S = 30
 ATTEMPTS = 3
 
 
-async def ask(service: str, client: httpx.AsyncClient, path: str) -> httpx.Response | Failed:
-    """The answer of 200 at `path`, or the clip's end when the provider does not know its id.
-
-    Raises ServiceError for all that says nothing about the clip.
-    """
+async def ask(service: str, client: httpx.AsyncClient, path: str) -> httpx.Response:
+    """The answer of 200 at `path`. Raises ServiceError for any other."""
     try:
         response = await client.get(path)
     except httpx.HTTPError as error:
         raise transport_error(service, OPERATION, error) from error
-    match response.status_code:
-        case 200:
-            return response
-        case 404:
-            return Failed(f"{service} no longer knows the clip: it is older than 7 days")
-        case 400:  # the id is all there is in the request
-            return Failed(str(service_error(service, OPERATION, response)))
-        case _:
-            raise service_error(service, OPERATION, response)
+    if response.status_code != httpx.codes.OK.value:
+        raise service_error(service, OPERATION, response)
+    return response
 
 
 def unreadable(service: str) -> ServiceError:

@@ -4,6 +4,7 @@ services/clip_question.py puts the question.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeAlias
 
 from config.settings import Settings
@@ -33,13 +34,26 @@ class Failed:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The provider itself says that it knows no such clip; `error` is how it said so."""
+
+    error: ServiceError
+
+
 ClipOutcome: TypeAlias = Running | Succeeded | Failed
+Answer: TypeAlias = ClipOutcome | Unknown
 
 
 class ClipProvider(Protocol):
     """Answers for clips that it was given to make."""
 
-    async def status(self, clip_id: str) -> ClipOutcome:
+    @property
+    def keeps(self) -> timedelta:
+        """How long after its order a clip is known, and its video to be had."""
+        ...
+
+    async def status(self, clip_id: str) -> Answer:
         """`clip_id` is text from a row, not to be trusted. Raises ServiceError."""
         ...
 
@@ -56,11 +70,15 @@ class ClipProviders:
         self._made: dict[str, ClipProvider] = {}
 
     async def status(self, clip: ClipRow) -> ClipOutcome:
-        """Ask the provider that a clip's row names; one whose key is missing is a ServiceError."""
-        if clip.seedance_task_id:
-            return await self._provider("Seedance").status(clip.seedance_task_id)
+        """Ask the provider that a clip's row names.
+
+        Raises ServiceError for what says nothing of the clip: a missing key, any refusal, and that
+        the provider does not know a clip which is young enough to be known.
+        """
         name = "Google" if clip.is_googles else "Wavespeed"
-        return await self._provider(name).status(clip.provider_id)
+        provider = self._provider("Seedance" if clip.seedance_task_id else name)
+        answer = await provider.status(clip.provider_id)
+        return _gone(clip, provider, answer.error) if isinstance(answer, Unknown) else answer
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -87,6 +105,17 @@ class ClipProviders:
                 return GoogleVeo(settings, settings.google_key)
             case _:
                 raise _no_key(name)
+
+
+def _gone(clip: ClipRow, provider: ClipProvider, error: ServiceError) -> Failed:
+    """The end of a clip that is too old to be known. Raises ServiceError for a younger one."""
+    days = provider.keeps.days
+    ordered = clip.ordered_before
+    if ordered and datetime.now(UTC) - ordered > provider.keeps:
+        return Failed(f"The video is no longer available: it was ordered more than {days} days ago")
+    service = error.service
+    message = f"{service} does not know the clip, which it should for {days} days: {error}"
+    raise ServiceError(service, OPERATION, message, status=error.status, code=error.code) from error
 
 
 _VARIABLES = {

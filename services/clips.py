@@ -1,9 +1,12 @@
 """Rows of `project_video_clips`: one a shot."""
 
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from core.moments import Moment
 from core.paths import RowId
 
 if TYPE_CHECKING:
@@ -12,8 +15,13 @@ if TYPE_CHECKING:
 _TABLE = "project_video_clips"
 _COLUMNS = (
     "id,project_id,shot_number,status,storage_status,video_url,video_url_external,cdn_url,"
-    "storage_path,seedance_task_id,video_request_id"
+    "storage_path,seedance_task_id,video_request_id,updated_at"
 )
+
+
+# As in `cgt-20251009163014-wfnnx`: the day, and the time on it.
+_TASK_ID = re.compile(r"cgt-([0-9]{8})([0-9]{6})?")
+_END_OF_DAY = "235959"
 
 
 class ClipRow(BaseModel):
@@ -32,11 +40,21 @@ class ClipRow(BaseModel):
     storage_path: str | None = None
     seedance_task_id: str | None = None
     video_request_id: str | None = None
+    updated_at: Moment | None = None
 
     @property
     def provider_id(self) -> str:
         """The provider's id of this generation; empty when nothing was ordered."""
         return self.seedance_task_id or self.video_request_id or ""
+
+    @property
+    def ordered_before(self) -> datetime | None:
+        """A moment after the order; None when nothing tells.
+
+        By the task's id, else the last time that the row was written: it may be much older than its
+        clip, since a clip that is ordered anew keeps its row.
+        """
+        return _ordered_at(self.seedance_task_id or "") or self.updated_at
 
     @property
     def wants_storing(self) -> bool:
@@ -48,6 +66,21 @@ class ClipRow(BaseModel):
     def is_googles(self) -> bool:
         """Whether Google itself makes it: its operations have names, predictions have ids."""
         return not self.seedance_task_id and "/operations/" in (self.video_request_id or "")
+
+
+def _ordered_at(task_id: str) -> datetime | None:
+    """When a Seedance task was ordered, by its id; None if that does not say.
+
+    The ids that are known are in Beijing's time: taken for UTC a task is at most 8 h too young.
+    """
+    found = _TASK_ID.match(task_id)
+    if found is None:
+        return None
+    try:
+        moment = datetime.strptime(found[1] + (found[2] or _END_OF_DAY), "%Y%m%d%H%M%S")
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC)
 
 
 class Clips:

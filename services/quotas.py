@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from core.errors import NotFound
+from core.moments import Moment
 from core.paths import RowId
 
 if TYPE_CHECKING:
@@ -43,11 +44,6 @@ class _FileRow(BaseModel):
     file_size: int | None = None
 
 
-def _moment(value: Any) -> Any:
-    """A timestamp in Postgres's own form too, whose zone is `+00`; others are pydantic's."""
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
-
-
 class Account(BaseModel):
     """The plan of a user."""
 
@@ -55,16 +51,14 @@ class Account(BaseModel):
 
     subscription_plan: str | None = None
     subscription_status: str | None = None
-    subscription_period_end: Annotated[datetime | None, BeforeValidator(_moment)] = None
+    subscription_period_end: Moment | None = None
 
     def is_subscribed(self, now: datetime) -> bool:
         """A paid plan that is active, or that ended less than 7 days ago."""
         if self.subscription_plan in {None, "free"}:
             return False
         end = self.subscription_period_end
-        return self.subscription_status == "active" or (
-            end is not None and now - _aware(end) < _GRACE
-        )
+        return self.subscription_status == "active" or (end is not None and now - end < _GRACE)
 
 
 class Quotas:
@@ -141,7 +135,3 @@ def _is_shown(row: _FileRow) -> bool:
 
 def _size(rows: list[_FileRow]) -> int:
     return sum(row.file_size or 0 for row in rows)
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -25,6 +25,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "project_video_clips": (
         "id", "project_id", "shot_number", "status", "storage_status", "video_url",
         "video_url_external", "storage_path", "cdn_url", "last_frame_url", "error_message",
-        "seedance_task_id", "video_request_id",
+        "seedance_task_id", "video_request_id", "updated_at",
     ),
 }  # fmt: skip

@@ -10,9 +10,18 @@ import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
+from core.errors import ServiceError
 from services.circuit import Circuit
 from services.clip_question import ATTEMPTS, TIMEOUT_S, as_path, as_segment, ask, unreadable
-from services.clip_status import OPERATION, ClipOutcome, Failed, Running, Succeeded
+from services.clip_status import (
+    OPERATION,
+    Answer,
+    ClipOutcome,
+    Failed,
+    Running,
+    Succeeded,
+    Unknown,
+)
 from services.google import Google
 from services.http import new_client, one_line, service_error, transport_error, with_retries
 
@@ -24,18 +33,26 @@ _GOOGLE = "Google"
 _ENDED = frozenset({"failed", "cancelled", "canceled", "expired", "timeout"})
 
 
+# What Google says of an operation that it does not have, and of a model or a version.
+_NO_OPERATION = ("operation", "requested entity was not found")
+_NO_MODEL = ("api version", "listmodels", "is not supported")
+
+
 class _Prediction(BaseModel):
     status: str
     outputs: list[str] | None = None
     error: str | None = None
 
 
-class _Answer(BaseModel):
+class _Predicted(BaseModel):
     data: _Prediction
 
 
 class WavespeedVeo:
     """Answers for predictions: `GET {base}/predictions/{id}/result`."""
+
+    # Wavespeed does not say: as long as the most patient of the others.
+    keeps = timedelta(days=7)
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
         self._circuit = Circuit(_WAVESPEED)
@@ -47,31 +64,40 @@ class WavespeedVeo:
             timeout=httpx.Timeout(TIMEOUT_S, connect=10),
         )
 
-    async def status(self, clip_id: str) -> ClipOutcome:
+    async def status(self, clip_id: str) -> Answer:
         """How the prediction is getting along. Raises ServiceError."""
         segment = as_segment(clip_id)
         if segment is None:
             return Failed("The clip's Wavespeed prediction id is not one")
         path = f"/predictions/{segment}/result"
-        return await with_retries(lambda: self._ask(path), attempts=ATTEMPTS, circuit=self._circuit)
+        return await with_retries(
+            lambda: self._ask(path, clip_id), attempts=ATTEMPTS, circuit=self._circuit
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _ask(self, path: str) -> ClipOutcome:
-        answer = await ask(_WAVESPEED, self._client, path)
-        return answer if isinstance(answer, Failed) else _predicted(answer)
+    async def _ask(self, path: str, prediction_id: str) -> Answer:
+        try:
+            return _predicted(await ask(_WAVESPEED, self._client, path))
+        except ServiceError as error:
+            if _is_about_the_prediction(error, prediction_id):
+                return Unknown(error)
+            raise
 
 
 class GoogleVeo:
     """Answers for operations, whose names are `models/{model}/operations/{id}`."""
 
+    # So long Google keeps the files of videos.
+    keeps = timedelta(days=2)
+
     def __init__(self, settings: Settings, key: SecretStr) -> None:
         self._circuit = Circuit(_GOOGLE)
         self._google = Google(settings, key, timedelta(seconds=TIMEOUT_S), _GOOGLE)
 
-    async def status(self, clip_id: str) -> ClipOutcome:
+    async def status(self, clip_id: str) -> Answer:
         """How the operation is getting along. Raises ServiceError."""
         name = as_path(clip_id)
         if name is None:
@@ -85,7 +111,7 @@ class GoogleVeo:
         """Close the connections."""
         await self._google.aclose()
 
-    async def _ask(self, client: "Client", name: str) -> ClipOutcome:
+    async def _ask(self, client: "Client", name: str) -> Answer:
         from google.genai import errors, types
 
         asked = types.GenerateVideosOperation.model_validate({"name": name})
@@ -100,16 +126,27 @@ class GoogleVeo:
         return _operated(operation)
 
 
-def _refused(error: Any) -> Failed:
+def _is_about_the_prediction(error: ServiceError, prediction_id: str) -> bool:
+    """Whether Wavespeed itself (`{code, message}`) says that it has no such prediction."""
+    said = str(error)
+    is_named = prediction_id in said or "prediction" in said.lower()
+    return error.status in {400, 404} and error.code == str(error.status) and is_named
+
+
+def _refused(error: Any) -> Unknown:
     """What an `errors.APIError` says of the clip. Raises ServiceError when it says nothing."""
-    if error.code == httpx.codes.NOT_FOUND.value:
-        return Failed("Google no longer knows the clip: it is older than 7 days")
-    raise service_error(_GOOGLE, OPERATION, error.response) from error
+    found = service_error(_GOOGLE, OPERATION, error.response)
+    said = str(found).lower()
+    is_named = any(words in said for words in _NO_OPERATION)
+    is_of_a_model = any(words in said for words in _NO_MODEL)
+    if found.code == "NOT_FOUND" and is_named and not is_of_a_model:
+        return Unknown(found)
+    raise found from error
 
 
 def _predicted(response: httpx.Response) -> ClipOutcome:
     try:
-        prediction = _Answer.model_validate_json(response.content).data
+        prediction = _Predicted.model_validate_json(response.content).data
     except ValidationError:
         raise unreadable(_WAVESPEED) from None
     if prediction.status in _ENDED:

@@ -1,10 +1,12 @@
 """Clips beyond the recordings: what a trouble costs, and that a finished sync frees its id."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from core.envelope import iso
 from sandbox.providers import keys
 from sandbox.providers.models import Work
 from tests.support.clips import (
@@ -18,10 +20,12 @@ from tests.support.clips import (
     sync,
     waited,
 )
+from tests.support.server import Server, response, running
 from tests.support.site import Site
 
 OPERATION = "models/veo-3.0-generate/operations/op3"
 DONE = Work(after_s=0)
+SLACK = "/services/T0/B0/slack-token-012345"
 
 
 async def ready(site: Site, *numbers: int) -> None:
@@ -33,6 +37,17 @@ async def ready(site: Site, *numbers: int) -> None:
 
 async def states(site: Site) -> list[str]:
     return [row["status"] for _, row in sorted((await clips(site.vidfab)).items())]
+
+
+def ago(**time: float) -> str:
+    return iso(datetime.now(UTC) - timedelta(**time))
+
+
+async def ready_again(site: Site) -> None:
+    """The first clip once more, so that a sync has something to ask for."""
+    await site.vidfab.supabase.update(
+        "project_video_clips", {"status": "generating"}, shot_number="eq.1"
+    )
 
 
 def vendors(site: Site) -> dict[str, str]:
@@ -67,14 +82,90 @@ async def test_all_three_providers(site: Site) -> None:
 
 
 async def test_a_clip_that_is_too_old_has_failed(site: Site) -> None:
-    await lay_clips(site.vidfab, clip(1))
-    await site.worker()
+    google = clip(2, seedance_task_id=None, video_request_id=OPERATION)
+    await lay_clips(
+        site.vidfab,
+        {**clip(1), "updated_at": ago(days=8)},
+        {**google, "updated_at": ago(days=3)},
+    )
+    await site.worker(**vendors(site))
     await sync(site)
     await site.app.wait_for(SYNC, "completed")
-    [row] = (await clips(site.vidfab)).values()
-    assert row["status"] == "failed"
-    assert "older than 7 days" in row["error_message"]
+    rows = await clips(site.vidfab)
+    assert [row["status"] for row in rows.values()] == ["failed", "failed"]
+    said = "The video is no longer available: it was ordered more than {} days ago"
+    assert [rows[n]["error_message"] for n in (1, 2)] == [said.format(7), said.format(2)]
     assert await step_4_status(site.vidfab) == "completed"
+
+
+async def test_a_clip_that_was_ordered_anew_is_as_old_as_its_order(site: Site) -> None:
+    """Not as its row, which stays; another account's key does not know the new task either."""
+    await lay_clips(site.vidfab, clip(1, created_at=ago(days=30), seedance_task_id="first"))
+    anew = {"seedance_task_id": "second"}
+    await site.vidfab.supabase.update("project_video_clips", anew, shot_number="eq.1")
+    await site.worker()
+    await sync(site)
+    assert (await site.end_of(SYNC)).name == "failed"
+    assert await states(site) == ["generating"]
+
+
+ANSWERS: dict[str, tuple[int, Any]] = {
+    "a page": (404, "<html><h1>404 Not Found</h1></html>"),
+    "a gateway without a key": (400, {"error": {"code": "InvalidAuthorization", "message": "no"}}),
+    "a model that is gone": (
+        404, {"error": {"code": "InvalidEndpointOrModel.NotFound", "message": "no"}},
+    ),
+    "a wrong key": (401, None),
+    "an account that owes": (403, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+async def test_a_refusal_that_is_not_about_the_clips_ends_none_and_is_told_once(
+    site: Site, case: str
+) -> None:
+    status, body = ANSWERS[case]
+    old = {"updated_at": ago(days=30)}
+    await lay_clips(site.vidfab, {**clip(1), **old}, {**clip(2), **old})
+    await site.vidfab.providers.control.fail(TASK.format("*"), status, body=body)
+    async with running(Server()) as hooks:
+        worker = await site.worker(SLACK_WEBHOOK_URL=hooks.on(SLACK, response(b"ok")))
+        await sync(site)
+        end = await site.end_of(SYNC)
+        await worker.stop()
+        [alert] = hooks.to(SLACK)
+    assert end.name == "failed"
+    assert len(site.app.events_of(SYNC, "active")) == 3
+    assert end.args["failedReason"].startswith("No clip could be asked for: ")
+    assert "No clip could be asked for: " in alert.json["text"]
+    assert await states(site) == ["generating", "generating"]
+    assert await step_4_status(site.vidfab) == "processing"
+
+
+async def test_a_wrong_address_of_one_provider_is_told_once(site: Site) -> None:
+    """The sync of the others succeeds, so that no failed job tells of it."""
+    await ready(site, 1)
+    veo = [clip(n, seedance_task_id=None, video_request_id=f"p{n}") for n in (2, 3)]
+    old = ago(days=30)
+    await site.vidfab.supabase.insert(
+        "project_video_clips", [{**row, "updated_at": old} for row in veo]
+    )
+    wrong = vendors(site)["WAVESPEED_API_URL"].replace("v3", "v9")
+    async with running(Server()) as hooks:
+        hook = hooks.on(SLACK, response(b"ok"))
+        found = {**vendors(site), "WAVESPEED_API_URL": wrong}
+        worker = await site.worker(**found, SLACK_WEBHOOK_URL=hook)
+        for number in (1, 2):
+            await sync(site)
+            await site.app.wait_for(SYNC, "completed", count=number)
+            await ready_again(site)
+        await worker.stop()
+        [alert] = hooks.to(SLACK)
+    assert alert.json["text"].startswith(
+        "⏳ 2 clips stay 'generating', Wavespeed does not answer for them (404): Not Found. "
+        "Check its key, address and region"
+    )
+    assert (await states(site))[1:] == ["generating", "generating"]
 
 
 async def test_one_trouble_does_not_stop_the_others(site: Site) -> None:
@@ -129,11 +220,12 @@ async def test_without_a_key_the_job_says_which(site: Site) -> None:
 async def test_a_failed_sync_frees_its_id(site: Site) -> None:
     await ready(site, 1)
     control = site.vidfab.providers.control
-    await control.fail(TASK.format("t1"), status=401, times=1)
+    await control.fail(TASK.format("t1"), status=401)
     await site.worker()
     await sync(site)
     assert (await site.end_of(SYNC)).name == "failed"
     assert await site.app.job(SYNC) is None
+    await control.clear_faults()
     await sync(site)
     assert (await site.app.wait_for(SYNC, "completed")).args["returnvalue"]["data"]["updated"] == 1
     assert await site.app.job(SYNC) is None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -145,23 +146,137 @@ async def test_google(asked: Asked, body: Any, outcome: ClipOutcome) -> None:
     assert "google-key-1" not in request.target
 
 
-async def test_what_no_provider_knows_any_more_has_failed(asked: Asked) -> None:
-    assert await asked.seedance() == Failed(
-        "Seedance no longer knows the clip: it is older than 7 days"
-    )
-    assert await asked.veo() == Failed(
-        "Wavespeed no longer knows the clip: it is older than 7 days"
-    )
-    asked.on(GOOGLE_PATH, {"error": {"code": 404, "message": "gone"}}, status="404 Not Found")
-    assert await asked.veo(GOOGLE) == Failed(
-        "Google no longer knows the clip: it is older than 7 days"
+# What the vendors themselves say of a clip that they do not know, or whose id cannot be one.
+UNKNOWN_TASK = {"error": {"code": "ResourceNotFound", "message": "The task t1 does not exist."}}
+WRONG_TASK = {"error": {"code": "InvalidParameter", "message": "The task id is not valid"}}
+UNKNOWN_PREDICTION = {"code": 404, "message": "prediction not found"}
+UNKNOWN_OPERATION = {
+    "error": {"code": 404, "status": "NOT_FOUND", "message": "Operation not found."}
+}
+UNKNOWN_ENTITY = {
+    "error": {"code": 404, "status": "NOT_FOUND", "message": "Requested entity was not found."}
+}
+TASK_PATH = "/ark/contents/generations/tasks/t1"
+PREDICTION_PATH = "/ws/predictions/r1/result"
+VENDORS_OWN = [
+    ("t1", TASK_PATH, UNKNOWN_TASK, 404, 7),
+    ("t1", TASK_PATH, WRONG_TASK, 400, 7),
+    ("r1", PREDICTION_PATH, UNKNOWN_PREDICTION, 404, 7),
+    (GOOGLE, GOOGLE_PATH, UNKNOWN_OPERATION, 404, 2),
+    (GOOGLE, GOOGLE_PATH, UNKNOWN_ENTITY, 404, 2),
+]
+
+
+def ordered(clip_id: str, ago: timedelta) -> ClipRow:
+    """The row of a clip that nobody has touched since it was ordered."""
+    column = "seedance_task_id" if clip_id.startswith(("t", "cgt-")) else "video_request_id"
+    return clip(**{column: clip_id}).model_copy(update={"updated_at": datetime.now(UTC) - ago})
+
+
+@pytest.mark.parametrize(("clip_id", "path", "body", "status", "days"), VENDORS_OWN)
+async def test_a_clip_is_gone_by_the_vendors_own_word_once_it_is_old(
+    asked: Asked, clip_id: str, path: str, body: Any, status: int, days: int
+) -> None:
+    asked.on(path, body, status=f"{status} No")
+    row = ordered(clip_id, timedelta(days=days, minutes=1))
+    assert await asked.providers.status(row) == Failed(
+        f"The video is no longer available: it was ordered more than {days} days ago"
     )
 
 
-async def test_a_task_id_that_is_wrong_has_failed(asked: Asked) -> None:
-    wrong = {"error": {"code": "InvalidParameter", "message": "The task id is not valid"}}
-    asked.on("/ark/contents/generations/tasks/t1", wrong, status="400 Bad Request")
-    assert await asked.seedance() == Failed("The task id is not valid")
+@pytest.mark.parametrize(("clip_id", "path", "body", "status", "days"), VENDORS_OWN)
+async def test_a_clip_that_is_young_enough_to_be_known_is_not_given_up(
+    asked: Asked, clip_id: str, path: str, body: Any, status: int, days: int
+) -> None:
+    """The key may be another account's, the address another region's."""
+    asked.on(path, body, status=f"{status} No")
+    untouched = ordered(clip_id, timedelta(0)).model_copy(update={"updated_at": None})
+    for row in (ordered(clip_id, timedelta(days=days, minutes=-1)), untouched):
+        with pytest.raises(ServiceError, match=f"does not know the clip, .* {days} days") as raised:
+            await asked.providers.status(row)
+        assert not raised.value.retryable
+
+
+PAGE = b"<html><h1>404 Not Found</h1></html>"
+
+
+def ark(code: str, message: str = "No") -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "param": "", "type": "x"}}
+
+
+def googles(code: int, status: str, message: str) -> dict[str, Any]:
+    return {"error": {"code": code, "status": status, "message": message}}
+
+
+@pytest.mark.parametrize(
+    ("clip_id", "path", "status", "body"),
+    [
+        ("t1", TASK_PATH, "404 Not Found", PAGE),
+        ("t1", TASK_PATH, "404 Not Found", {"message": "no Route matched with those values"}),
+        ("t1", TASK_PATH, "404 Not Found", ark("InvalidEndpointOrModel.NotFound", "task t1?")),
+        ("t1", TASK_PATH, "404 Not Found", ark("ModelNotOpen")),
+        ("t1", TASK_PATH, "404 Not Found", ark("NotFound", "The requested path does not exist")),
+        ("t1", TASK_PATH, "400 Bad Request", ark("InvalidAuthorization")),
+        ("t1", TASK_PATH, "400 Bad Request", ark("InvalidParameter", "The region is not valid")),
+        ("t1", TASK_PATH, "401 Unauthorized", ark("AuthenticationError", "task t1")),
+        ("t1", TASK_PATH, "403 Forbidden", ark("AccountOverdueError", "task t1")),
+        ("r1", PREDICTION_PATH, "404 Not Found", b"404 page not found"),
+        ("r1", PREDICTION_PATH, "404 Not Found", PAGE),
+        ("r1", PREDICTION_PATH, "404 Not Found", {"code": 404, "message": "not found"}),
+        ("r1", PREDICTION_PATH, "403 Forbidden", {"code": 403, "message": "prediction"}),
+        (GOOGLE, GOOGLE_PATH, "404 Not Found", PAGE),
+        (
+            GOOGLE,
+            GOOGLE_PATH,
+            "404 Not Found",
+            googles(404, "NOT_FOUND", f"{GOOGLE} is not found for API version v1. Call ListModels"),
+        ),
+        (
+            GOOGLE,
+            GOOGLE_PATH,
+            "404 Not Found",
+            googles(404, "NOT_FOUND", "models/veo-3.0 is not found, or is not supported"),
+        ),
+        (GOOGLE, GOOGLE_PATH, "400 Bad Request", googles(400, "INVALID_ARGUMENT", "operation?")),
+        (GOOGLE, GOOGLE_PATH, "403 Forbidden", googles(403, "PERMISSION_DENIED", "operation")),
+    ],
+)
+async def test_any_other_refusal_says_nothing_of_the_clip_however_old(
+    asked: Asked, clip_id: str, path: str, status: str, body: Any
+) -> None:
+    asked.on(path, body, status=status)
+    with pytest.raises(ServiceError) as raised:
+        await asked.providers.status(ordered(clip_id, timedelta(days=30)))
+    assert raised.value.status == int(status[:3])
+    assert not raised.value.retryable
+    assert len(asked.server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("days_in_id", "form", "days_of_row", "is_gone"),
+    [
+        (8, "%Y%m%d%H%M%S", 0, True),
+        (6, "%Y%m%d%H%M%S", 30, False),
+        (9, "%Y%m%d", 0, True),
+        (6, "%Y%m%d", 30, False),
+        (0, "20269999999999", 8, True),
+        (0, "20269999999999", 6, False),
+    ],
+)
+async def test_the_date_in_a_tasks_id_is_the_tasks_own(
+    asked: Asked, days_in_id: int, form: str, days_of_row: int, is_gone: bool
+) -> None:
+    """A row may be older than its clip, which was ordered anew, or have been touched since."""
+    moment = datetime.now(UTC) - timedelta(days=days_in_id)
+    task_id = f"cgt-{moment.strftime(form)}-a1b2c"
+    path = f"/ark/contents/generations/tasks/{task_id}"
+    asked.on(path, ark("ResourceNotFound", f"{task_id} is not there"), status="404 Not Found")
+    row = ordered(task_id, timedelta(days=days_of_row))
+    if is_gone:
+        assert isinstance(await asked.providers.status(row), Failed)
+    else:
+        with pytest.raises(ServiceError):
+            await asked.providers.status(row)
 
 
 @pytest.mark.parametrize(
@@ -210,8 +325,9 @@ async def test_a_connection_that_breaks_is_a_trouble(asked: Asked) -> None:
     ],
 )
 async def test_an_id_stays_one_segment(asked: Asked, task_id: str, sent: str) -> None:
-    await asked.seedance(task_id)
-    await asked.veo(task_id)
+    for call in (asked.seedance(task_id), asked.veo(task_id)):
+        with pytest.raises(ServiceError):
+            await call
     assert asked.targets == [
         f"/ark/contents/generations/tasks/{sent}",
         f"/ws/predictions/{sent}/result",

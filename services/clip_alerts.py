@@ -1,0 +1,50 @@
+"""Alerts about clips that were paid for and that nobody can be asked for."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from core.alert import Alert, Tell, kind_of, shown
+from core.errors import ServiceError
+
+# Apps ask for a project's clips every few seconds. What was not set right within an hour is worth
+# another word, and no more.
+_SILENCE_S = 3600.0
+
+
+class ClipAlerts:
+    """Tells of each reason once an hour. `now` in seconds, for tests."""
+
+    def __init__(self, tell: Tell, now: Callable[[], float] = time.monotonic) -> None:
+        self._tell = tell
+        self._now = now
+        self._told: dict[str, float] = {}
+
+    def stay_generating(self, project_id: str, refusals: Iterable[ServiceError]) -> None:
+        """Clips of a project were left as they are, one for each of `refusals`."""
+        by_kind: defaultdict[str, list[ServiceError]] = defaultdict(list)
+        for error in refusals:
+            by_kind[kind_of("clips stay generating", error.service, str(error))].append(error)
+        for kind, errors in by_kind.items():
+            if self._is_due(kind):
+                self._tell(_alert(kind, errors, project_id))
+
+    def _is_due(self, kind: str) -> bool:
+        now = self._now()
+        # Memory does not grow with what providers say.
+        self._told = {one: at for one, at in self._told.items() if now - at < _SILENCE_S}
+        if kind in self._told:
+            return False
+        self._told[kind] = now
+        return True
+
+
+def _alert(kind: str, errors: Sequence[ServiceError], project_id: str) -> Alert:
+    clips = "1 clip stays" if len(errors) == 1 else f"{len(errors)} clips stay"
+    error = errors[0]
+    status = f" ({error.status})" if error.status else ""
+    text = (
+        f"⏳ {clips} 'generating', {error.service} does not answer for them{status}: {error}. "
+        "Check its key, address and region"
+    )
+    return Alert(kind, shown(text), "error", {"project_id": project_id})
