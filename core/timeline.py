@@ -84,7 +84,13 @@ class Timeline:
             }
             for scene in self.scenes
         ]
-        output = {"format": "mp4", "resolution": "1080", "aspectRatio": self.aspect_ratio}
+        output = {
+            "format": "mp4",
+            "resolution": "1080",
+            "aspectRatio": self.aspect_ratio,
+            # Else Shotstack publishes the film and keeps it for ever: ours is kept elsewhere.
+            "destinations": [{"provider": "shotstack", "exclude": True}],
+        }
         return {"timeline": {"tracks": [{"clips": clips}]}, "output": output}
 
 

@@ -66,7 +66,7 @@ class Render:
         """The rendered file. Raises HandBack when the worker stops."""
         await self.ctx.progress(40, "Submitting Shotstack render...")
         film = await self._resumed()
-        return film or await self._finish(await self._order(timeline))
+        return film or await self._ordered(timeline)
 
     async def _resumed(self) -> Path | None:
         """The film of the render that an earlier delivery ordered; None if there is none."""
@@ -79,6 +79,16 @@ class Render:
         except UnknownRender:
             await self._forget()
             return None
+
+    async def _ordered(self, timeline: Timeline) -> Path:
+        """The film of an order of this attempt, which places no second one in any case."""
+        order = await self._order(timeline)
+        try:
+            return await self._finish(order)
+        except UnknownRender as error:
+            raise RetryableError(
+                f"The render was accepted, but is not known yet: {error}"
+            ) from error
 
     async def _finish(self, order: _Order) -> Path:
         rendered = await self._wait(order)
@@ -125,7 +135,9 @@ class Render:
                     percent = _PERCENT.get(stage, 60)
                     await self.ctx.progress(percent, f"Rendering video ({stage})...")
             if self._is_overdue(order):
-                await self._forget()
+                # The order stands: a film that comes late is found by a retry of the job.
+                if order.age_s > _RESULT_LIFE_S:
+                    await self._forget()
                 raise PermanentError(f"Shotstack had not rendered the video after {self.limit}")
             await self._pause()
 

@@ -5,7 +5,7 @@ has no size, width or height, and its URL lives 24 h.
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -23,8 +23,7 @@ _SUBMIT = "render the video"
 _ASK = "say how far the render is"
 _TIMEOUT = httpx.Timeout(30, connect=10)
 _ATTEMPTS = 4
-# A gateway that lost the answer does not stop the render behind it.
-_LOST = frozenset({httpx.codes.BAD_GATEWAY.value, httpx.codes.GATEWAY_TIMEOUT.value})
+_TOO_MANY = httpx.codes.TOO_MANY_REQUESTS.value
 
 
 class _Accepted(BaseModel):
@@ -53,6 +52,10 @@ class _Refusal(BaseModel):
     response: _Complaint
 
 
+class _OwnRefusal(BaseModel):
+    success: Literal[False]
+
+
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -70,7 +73,11 @@ class Shotstack:
         )
 
     async def submit(self, edit: Mapping[str, Any]) -> str:
-        """Order a render; returns its id. Raises ServiceError: `billed` if the answer was lost."""
+        """Order a render; returns its id.
+
+        Asks again only after what was not accepted for sure: 429, or no connection. Raises
+        ServiceError: `billed` if the order may stand.
+        """
         with bill(_SERVICE, "render"):
             return await with_retries(
                 lambda: self._submit_once(edit), attempts=_ATTEMPTS, circuit=self._circuit
@@ -103,7 +110,7 @@ class Shotstack:
         except httpx.HTTPError as error:
             raise transport_error(_SERVICE, _ASK, error) from error
         if response.status_code == httpx.codes.NOT_FOUND.value:
-            raise UnknownRender("Shotstack does not know the render (any more)")
+            raise _not_found(response)
         _check(response, _ASK)
         return _state(_read(_RenderAnswer, response, _ASK).response)
 
@@ -112,11 +119,23 @@ def _check(response: httpx.Response, operation: str) -> None:
     if response.is_success:
         return
     error = service_error(_SERVICE, operation, response)
-    error.billed = operation == _SUBMIT and response.status_code in _LOST
+    # Whoever answered so may have passed the order on, and there is no key to find it by.
+    error.billed = operation == _SUBMIT and error.retryable and error.status != _TOO_MANY
     complaint = _complaint(response)
     if complaint:
         error.args = (f"{_SERVICE} refused to {operation}: {complaint}",)
     raise error
+
+
+def _not_found(response: httpx.Response) -> Exception:
+    """That Shotstack does not know the render, in its own JSON; anybody else's 404 is passing."""
+    try:
+        _OwnRefusal.model_validate_json(response.content)
+    except ValidationError:
+        error = service_error(_SERVICE, _ASK, response)
+        error.retryable = True
+        return error
+    return UnknownRender("Shotstack does not know the render (any more)")
 
 
 def _complaint(response: httpx.Response) -> str:

@@ -1,6 +1,6 @@
 """What Shotstack takes for a film, and what it refuses."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -41,6 +41,14 @@ class Timeline(_Strict):
     background: str = "#000000"
 
 
+class Destination(_Strict):
+    """Where the film is hosted; Shotstack does it itself unless told to leave that."""
+
+    provider: Literal["shotstack", "s3", "mux", "vimeo", "google-drive"]
+    exclude: bool | None = None
+    options: dict[str, Any] | None = None
+
+
 class Output(_Strict):
     format: Literal["mp4"]
     resolution: Literal["preview", "mobile", "sd", "hd", "1080", "4k"] | None = None
@@ -48,6 +56,7 @@ class Output(_Strict):
         default="16:9", alias="aspectRatio"
     )
     fps: float | None = None
+    destinations: list[Destination] | None = None
     quality: Literal["verylow", "low", "medium", "high", "veryhigh"] | None = None
 
     @property

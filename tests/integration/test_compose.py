@@ -140,6 +140,36 @@ async def test_a_render_that_nobody_knows_is_ordered_anew(site: Site) -> None:
     assert await ordered(site) == len(await polled(site)) == 2
 
 
+async def test_a_page_of_the_edge_does_not_forget_the_render(site: Site) -> None:
+    """Another one would be ordered, and paid for, while the first goes on."""
+    await lay(site)
+    control = site.vidfab.providers.control
+    await control.timing(Timing(renders=0))
+    await control.fail(FILMS, 404, times=1)
+    page = "<html><center>nginx</center></html>"
+    await control.fail(f"{RENDERS}/*", 404, body=page, nth=3, times=2)  # in the second attempt
+    await site.worker(**shotstack(site.vidfab))
+    await add(site)
+    await check_composed_once(site, 60)
+    assert (await site.finished(JOB)).attempts_made == 2
+
+
+async def test_an_order_that_was_answered_with_500_is_not_repeated_within_the_attempt(
+    site: Site,
+) -> None:
+    """It may have been accepted. The next attempt orders, and once too."""
+    await lay(site)
+    control = site.vidfab.providers.control
+    await control.timing(Timing(renders=0))
+    await control.fail(RENDERS, 500, times=1, accepted=True)
+    worker = await site.worker(**shotstack(site.vidfab))
+    await add(site)
+    job = await site.finished(JOB, 60)
+    assert (job.state, job.attempts_made) == ("completed", 2)
+    assert await ordered(site) == 2
+    assert ", trying again in" not in worker.log.read_text("utf-8")
+
+
 async def test_a_lost_answer_is_not_repeated_within_the_attempt(site: Site) -> None:
     await lay(site)
     await site.vidfab.providers.control.break_off(RENDERS, times=1, accepted=True)

@@ -6,6 +6,7 @@ What comes out is what the Node worker left behind, except where the contract ov
 - `video.url` is the stored film's, not the vendor's, which lives a day; size, resolution and
   duration are the file's own;
 - a clip is as long as its own shot, also when the clip before it is missing;
+- Shotstack is asked to keep no copy of its own of the film, in public and for ever;
 - a render that failed, and a project that is not ready, fail the job and the project at once.
 
 The recordings' clips lie at addresses that the stand-in cannot fetch; here they are at the media
@@ -66,6 +67,7 @@ async def check_edit(site: Site, recorded: Recording, sources: list[str], **thir
     for given, url in zip(clips, sources, strict=True):
         given["asset"]["src"] = url
     clips[1].update(third)
+    expected["output"]["destinations"] = [{"provider": "shotstack", "exclude": True}]
     assert asked.body == expected
     assert asked.headers["x-api-key"] == "***"
 

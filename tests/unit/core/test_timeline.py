@@ -73,5 +73,10 @@ def test_the_edit_is_what_shotstack_documents() -> None:
                 }
             ]
         },
-        "output": {"format": "mp4", "resolution": "1080", "aspectRatio": "9:16"},
+        "output": {
+            "format": "mp4",
+            "resolution": "1080",
+            "aspectRatio": "9:16",
+            "destinations": [{"provider": "shotstack", "exclude": True}],
+        },
     }

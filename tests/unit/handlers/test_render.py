@@ -101,6 +101,15 @@ async def test_an_unknown_id_is_forgotten_and_another_render_ordered() -> None:
     assert [kept(one) for one in link.checkpoints] == [None, "r-1"]
 
 
+async def test_an_order_that_is_unknown_at_once_is_kept_and_not_repeated() -> None:
+    """The next attempt asks again, and orders anew if it has to."""
+    link, vendor = RecordingLink(), Vendor(UnknownRender("gone"))
+    with pytest.raises(RetryableError, match="not known yet"):
+        await attempt(job(link, Downloads()), vendor).film(TIMELINE)
+    assert vendor.calls == ["submit", "r-1"]
+    assert [kept(one) for one in link.checkpoints] == ["r-1"]
+
+
 async def test_a_failed_render_is_forgotten_and_final() -> None:
     link, vendor = RecordingLink(), Vendor(RenderFailed("no luck"))
     with pytest.raises(PermanentError, match="could not render the video: no luck"):
@@ -134,14 +143,18 @@ async def test_a_result_of_yesterday_is_rendered_anew() -> None:
     assert kept(link.checkpoints[-1]) is None
 
 
-async def test_the_limit_counts_from_the_order_over_all_attempts() -> None:
+@pytest.mark.parametrize(("age_s", "checkpoints"), [(6, []), (25 * 3600, [None])])
+async def test_the_limit_counts_from_the_order_over_all_attempts(
+    age_s: float, checkpoints: list[str | None]
+) -> None:
+    """It ends the job, not the order, whose film lives a day."""
     link, vendor = RecordingLink(), Vendor()
     ctx = job(link, Downloads(), "r-7")
-    ctx.checkpoint_fields["ordered_at"] = time.time() - 6
+    ctx.checkpoint_fields["ordered_at"] = time.time() - age_s
     with pytest.raises(PermanentError, match="had not rendered the video after 0:00:05"):
         await attempt(ctx, vendor).film(TIMELINE)
     assert vendor.calls == ["r-7"]
-    assert kept(link.checkpoints[-1]) is None
+    assert [kept(one) for one in link.checkpoints] == checkpoints
 
 
 async def test_a_render_that_ended_while_nobody_looked_is_used() -> None:

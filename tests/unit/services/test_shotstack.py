@@ -36,8 +36,11 @@ async def test_a_render_is_ordered_once(shotstack: Shotstack, respx_mock: respx.
     [
         httpx.ReadTimeout("too slow"),
         httpx.RemoteProtocolError("cut off"),
-        httpx.Response(504),
+        httpx.Response(500, json={"success": False, "message": "Internal Server Error"}),
         httpx.Response(502, text="<html>"),
+        httpx.Response(503),
+        httpx.Response(504),
+        httpx.Response(408),
         httpx.Response(201, json={"success": True}),
     ],
 )
@@ -52,7 +55,7 @@ async def test_a_lost_answer_is_not_asked_for_again(
 
 
 @pytest.mark.parametrize(
-    "first", [httpx.Response(429), httpx.Response(503), httpx.ConnectError("")]
+    "first", [httpx.Response(429), httpx.ConnectError(""), httpx.ConnectTimeout("")]
 )
 async def test_what_did_not_arrive_is_sent_again(
     shotstack: Shotstack, respx_mock: respx.MockRouter, first: Any
@@ -96,6 +99,28 @@ async def test_a_state_is_asked_for_until_it_comes(
 
 
 async def test_an_unknown_render(shotstack: Shotstack, respx_mock: respx.MockRouter) -> None:
-    respx_mock.get(f"{URL}/a%2F..%2Fb").respond(404)
+    body = {"success": False, "message": "Not Found", "response": {"error": "Render not found"}}
+    respx_mock.get(f"{URL}/a%2F..%2Fb").respond(404, json=body)
     with pytest.raises(UnknownRender):
         await shotstack.state("a/../b")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(404),
+        httpx.Response(404, html="<html><center>nginx</center></html>"),
+        httpx.Response(404, json={"message": "Not Found"}),
+        httpx.Response(404, json=["Not Found"]),
+        httpx.Response(404, json={"success": True, "message": "OK"}),
+    ],
+)
+async def test_only_shotstack_itself_can_say_that_it_does_not_know_a_render(
+    shotstack: Shotstack, respx_mock: respx.MockRouter, answer: httpx.Response
+) -> None:
+    """Anybody's 404 on the way is passing: the render goes on meanwhile."""
+    route = respx_mock.get(f"{URL}/r-1").mock(return_value=answer)
+    with pytest.raises(ServiceError) as caught:
+        await shotstack.state("r-1")
+    assert (caught.value.status, caught.value.retryable) == (404, True)
+    assert route.call_count == 4
