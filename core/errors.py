@@ -11,7 +11,8 @@
     │  ├─ NotFound               the project or row named by the job does not exist
     │  └─ NotOwner               the row exists and belongs to somebody else
     ├─ HandBack                  back to the queue, no attempt burnt
-    │  └─ ProviderDown           an outside service fails for all jobs: back, with a delay
+    │  ├─ ProviderDown           an outside service fails for all jobs: back, with a delay
+    │  └─ MachineUnfit           this worker's machine lacks what any job needs (core/machine.py)
     └─ LockLost                  another worker has the job by now: stop and write nothing
     ServiceError                 what an outside service answered
     ConfigError                  only at start-up (config/errors.py)

@@ -18,6 +18,7 @@ from core.errors import (
     ServiceError,
     is_passing,
 )
+from core.machine import MachineUnfit, lack_of
 from core.prompts import storyboard_prompt
 from core.storyboard import Character, Shot
 from handlers._storyboard_rows import add_downloads, own_rows
@@ -27,6 +28,8 @@ from services.storyboards import Picture, StoryboardRow
 
 # Between tries to store a picture that is nowhere else: some five minutes in all.
 _STORING_PAUSES_S = (5, 10, 20, 40, 60, 60, 60, 60)
+# A work disk that is full for a while among them.
+_STORING_TROUBLES = (ServiceError, ProviderDown, MachineUnfit, RetryableError, OSError)
 # The provider's URLs live 24 h.
 _URL_LIFE_S = 23 * 3600
 
@@ -128,6 +131,9 @@ class StoryboardBatch:
             self.handed_back = self.handed_back or error
             return
         except Exception as error:  # raised further it would cancel, unpaid back, all the others
+            if lack := lack_of(error):
+                self.handed_back = self.handed_back or MachineUnfit(lack)
+                return
             await self._note(shot, error)
         await self._report_done()
 
@@ -216,14 +222,15 @@ class StoryboardBatch:
         )
 
     async def _store_bytes(self, row: StoryboardRow, image: ImageBytes, used: list[str]) -> None:
-        file = self.ctx.workdir / f"shot-{row.shot_number}"
-        file.write_bytes(image.data)
-        picture = Picture(file, image.content_type, len(image.data))
-        await self._persistently(
-            lambda: self.ctx.services.storyboards.store(
+        async def store() -> None:
+            file = self.ctx.workdir / f"shot-{row.shot_number}"
+            file.write_bytes(image.data)
+            picture = Picture(file, image.content_type, len(image.data))
+            await self.ctx.services.storyboards.store(
                 picture, self.user_id, row, row.id, used_character_ids=used, **_SUCCESS
             )
-        )
+
+        await self._persistently(store)
 
     async def _persistently(self, store: Callable[[], Awaitable[object]]) -> None:
         """Bytes are in no checkpoint: to give up on storage is to pay for the picture again."""
@@ -231,7 +238,7 @@ class StoryboardBatch:
             try:
                 await store()
                 return
-            except (ServiceError, ProviderDown, RetryableError) as error:
+            except _STORING_TROUBLES as error:
                 if not is_passing(error):
                     self._storage_trouble = error
                     raise
@@ -239,7 +246,7 @@ class StoryboardBatch:
             await asyncio.sleep(pause_s)
         try:
             await store()
-        except (ServiceError, ProviderDown, RetryableError) as error:
+        except _STORING_TROUBLES as error:
             self._storage_trouble = error
             raise
 

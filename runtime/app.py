@@ -19,6 +19,7 @@ from runtime import redis_client
 from runtime.alerts import Alerts, open_alerts
 from runtime.consumer import Consumer
 from runtime.dispatch import Dispatcher
+from runtime.fitness import Fitness
 from runtime.liveness import until_starved
 from runtime.loop_watch import LoopWatch
 from runtime.queue_state import QueueState
@@ -99,6 +100,9 @@ class Life:
     async def _consume(self, services: Services, after_outage: bool) -> int:
         redis = redis_client.connect(self._settings)
         work_folder = WorkFolder()
+        fitness = Fitness(work_folder.path, self._alerts.tell)
+        fitness.hold_reserve()
+        self._vitals.lack = fitness.lack
         dispatcher = Dispatcher(
             discover(),
             services,
@@ -106,6 +110,7 @@ class Life:
             self._alerts.tell,
             services.scrub,
             self._loaded,
+            fitness,
         )
         consumer = Consumer(self._settings, redis, dispatcher, self._vitals.at_work)
         loop = await consumer.start(after_outage=after_outage)

@@ -72,6 +72,7 @@ class Consumer:
             waiting=connect_to_wait(settings, redis, client_name(settings)),
             frees_id=dispatcher.frees_id,
             settle_deferred=self._settle_deferred,
+            fitness=dispatcher.fitness,
         )
         self._worker.on("stalled", lambda job_id: logger.warning("⚠️  Stalled: {}", job_id))
         self._worker.on("error", self._worker_error)
@@ -285,8 +286,9 @@ class Consumer:
 
     @property
     def is_full(self) -> bool:
-        """Whether as many jobs run as may."""
-        return self._worker.job_count >= self._settings.queue_concurrency
+        """Whether as many jobs run as may: none where the machine is unfit for more."""
+        is_unfit = self._dispatcher.fitness.lack() is not None
+        return is_unfit or self._worker.job_count >= self._settings.queue_concurrency
 
 
 def _ms(duration: timedelta) -> int:

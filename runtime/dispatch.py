@@ -21,9 +21,11 @@ from core.errors import (
 )
 from core.fence import fenced
 from core.job_data import JobResult, parse
+from core.machine import lack_of
 from core.registry import JobSpec
 from core.text import one_line
 from runtime.delivery import Delivery
+from runtime.fitness import Fitness
 from runtime.observe import Observation
 from runtime.outcome import Fail, FailLater, Outcome, decide
 from runtime.work_folders import JobFolder
@@ -31,9 +33,6 @@ from services.bundle import Context, Services
 
 # The hook writes a few rows.
 _HOOK_TIMEOUT_S = 30
-# A provider that is down holds a job up 20 times, for 15 s to 5 minutes each, without burning an
-# attempt.
-_MAX_PUT_OFFS = 20
 # Rows that cannot be reached are tried for some three hours; the watchdog is for what is left.
 _SETTLE_WAITS = tuple(timedelta(seconds=min(30 * 2**n, 600)) for n in range(20))
 
@@ -51,7 +50,7 @@ class Dispatcher:
     `work_folder` says where the jobs' folders are made: else in the system's temporary folder.
     `tell` hears of jobs that failed for good. `scrub` takes secrets out of what they failed with.
     No job begins before `loaded` is set: a handler would import the libraries, or wait for the
-    thread that does, on the event loop.
+    thread that does, on the event loop. `fitness` hears of what the machine lacks.
     """
 
     def __init__(
@@ -62,6 +61,7 @@ class Dispatcher:
         tell: Tell = tell_nobody,
         scrub: Redact = str,
         loaded: asyncio.Event | None = None,
+        fitness: Fitness | None = None,
     ) -> None:
         self._specs = specs
         self._services = services
@@ -69,6 +69,7 @@ class Dispatcher:
         self._tell = tell
         self._scrub = scrub
         self._loaded = loaded or _set_event()
+        self.fitness = fitness or Fitness(work_folder, tell)
 
     def frees_id(self, name: str) -> bool:
         """Whether a finished job of this name must not stay under its id."""
@@ -87,6 +88,7 @@ class Dispatcher:
             try:
                 return await self._attempt(spec, ctx, delivery, observation)
             except Exception as error:
+                folder.remove()  # before the disk is looked at
                 outcome = await self._after(error, spec, ctx, delivery)
                 observation.ended(outcome, error)
                 return outcome
@@ -105,10 +107,12 @@ class Dispatcher:
     async def _after(
         self, error: Exception, spec: JobSpec | None, ctx: Context, delivery: Delivery
     ) -> Outcome:
+        lack = lack_of(error)
         outcome = decide(
             error,
             is_last_attempt=delivery.is_last_attempt,
-            may_return=delivery.put_offs < _MAX_PUT_OFFS,
+            put_offs=delivery.put_offs,
+            is_unfit=lack is not None and await self.fitness.lacked(lack),
         )
         outcome = replace(outcome, reason=self._scrub(outcome.reason))
         if isinstance(outcome, Fail):

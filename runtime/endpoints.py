@@ -2,6 +2,7 @@
 
     /livez    200, or 503 when a new worker would do better
     /readyz   200 while jobs are taken: 503 at start, from the stop signal on, while Redis is away
+              and while this machine is unfit for jobs
     /metrics  for Prometheus            /stats     the queue and this worker, as JSON
     /jobs/ID  one job, as JSON          /          this list
 
@@ -131,6 +132,7 @@ class _Endpoints:
     async def readyz(self, _: Request) -> Response:
         status = await self._status()
         why = {
+            "unfit": f"this machine is unfit for jobs: {self._vitals.lack()}",
             "starting": "the consumer is not started yet",
             "stopping": "the worker was told to stop",
             "redis-away": _AWAY,
@@ -155,8 +157,10 @@ class _Endpoints:
         return _Json(public_job(job, self._show))
 
     async def _status(self) -> str:
-        """`starting`, `running`, `stopping` or `redis-away`."""
+        """`starting`, `running`, `stopping`, `unfit` or `redis-away`."""
         phase = self._vitals.phase
+        if phase is Phase.RUNNING and self._vitals.lack() is not None:
+            return "unfit"
         if phase is not Phase.STOPPING and not await self._pulse.beats():
             return "redis-away"
         return phase.value

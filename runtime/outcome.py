@@ -4,11 +4,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
 
-from core.errors import HandBack, JobError, ServiceError, is_passing
+from core.errors import HandBack, JobError, LockLost, ServiceError, is_passing
+from core.machine import MachineUnfit, lack_of
 from core.text import one_line
 
 # BullMQ keeps the reason in Redis for every failed job: one readable line, not a page.
 _MAX_REASON = 500
+# A provider that is down holds a job up 20 times, for 15 s to 5 minutes each, without burning an
+# attempt.
+_MAX_PUT_OFFS = 20
+# A file that no work disk here has room for goes round for 2.3 h by this, and stops a worker ever
+# more seldom.
+_LONGEST_DELAY = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +51,18 @@ class Return:
 Outcome = Retry | Fail | FailLater | Return
 
 
-def decide(error: BaseException, *, is_last_attempt: bool, may_return: bool = True) -> Outcome:
+def decide(
+    error: BaseException, *, is_last_attempt: bool, put_offs: int = 0, is_unfit: bool = False
+) -> Outcome:
     """The outcome of a failed attempt.
 
-    `may_return` is False for a job that was put off too often: it burns an attempt then, unless the
-    worker stops.
+    A job that was put off too often burns an attempt, unless the worker stops or `is_unfit`: its
+    machine lacks something without this job, too.
     """
-    error = _single(error)
+    error = _as_unfit(error) or _single(error)
+    may_return = is_unfit or put_offs < _MAX_PUT_OFFS
     if isinstance(error, HandBack) and (may_return or not error.delay):
-        return Return(error.delay, _reason(error))
+        return Return(_delay(error, put_offs), _reason(error))
     if is_passing(error) and not is_last_attempt:
         return Retry(_reason(error))
     return Fail(_reason(error))
@@ -61,6 +71,19 @@ def decide(error: BaseException, *, is_last_attempt: bool, may_return: bool = Tr
 def is_foreseen(error: BaseException) -> bool:
     """Whether the error is of our own tree; any other deserves its traceback in the log."""
     return isinstance(_single(error), JobError | ServiceError)
+
+
+def _as_unfit(error: BaseException) -> MachineUnfit | None:
+    """What the machine lacks is no failure of the job's, whoever reported it."""
+    lack = None if isinstance(_single(error), LockLost) else lack_of(error)
+    return MachineUnfit(lack) if lack else None
+
+
+def _delay(error: HandBack, put_offs: int) -> timedelta:
+    """Its own; for a machine the longer the more often the job came back."""
+    if not isinstance(error, MachineUnfit):
+        return error.delay
+    return min(error.delay * 2 ** min(put_offs, 10), _LONGEST_DELAY)
 
 
 def _single(error: BaseException) -> BaseException:

@@ -8,6 +8,7 @@
 - A job that arrives while the worker stops goes back at once, and so does one whose arrival was
   lost on the way.
 - A queue that is held back by a limit is asked again when that has passed.
+- A worker whose machine is unfit for jobs leaves them to others until it is fit again.
 - An idle worker asks for jobs once, not once for each free place, and waits long for one.
 - The script that ends a job brings the next one.
 """
@@ -30,6 +31,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from runtime.arrivals import Arrivals
 from runtime.delivery import DeliveryKey
+from runtime.fitness import Fitness
 from runtime.lasting import LastingWrites
 from runtime.lease import Lease
 from runtime.leases import Leases
@@ -65,6 +67,7 @@ class SafeWorker(Worker):
         waiting: Redis,
         frees_id: Callable[[str], bool],
         settle_deferred: Callable[[Job, str], Awaitable[bool]],
+        fitness: Fitness,
     ) -> None:
         super().__init__(queue, process, options)
         self.blockingRedisConnection.conn = self.bclient = waiting
@@ -80,6 +83,8 @@ class SafeWorker(Worker):
         self._arrivals = Arrivals(scripts)
         self.strays = Strays(options["connection"], scripts, self.id, self._arrivals)
         self._redis_was_away = False
+        self._fitness = fitness
+        self._ending = asyncio.Event()
         self._asking = asyncio.Lock()
         self._next: dict[DeliveryKey, Job] = {}
         self.leases = Leases(scripts, self.backend.extendLocks)
@@ -103,6 +108,7 @@ class SafeWorker(Worker):
 
     async def stop_taking(self) -> None:
         """Take no more jobs; what has arrived and is not begun goes back."""
+        self._ending.set()
         # close() would end lock renewal while jobs still run; pause() does not.
         await self.pause(do_not_wait_active=True)
         # The main loop sleeps while paused: it would begin with them at close(), and not wait.
@@ -125,12 +131,18 @@ class SafeWorker(Worker):
     async def getNextJob(self, token: str) -> Job | None:
         """One question at a time: while one free place waits for a job, so do the others."""
         async with self._asking:
+            if self._fitness.lack() is not None:
+                # The marker of a job that another worker may take was perhaps met by this one.
+                await self._own_scripts.wake()
+                await self._fitness.until_fit(self._ending)
             if self.paused or self.closing:
                 return None
             return await super().getNextJob(token)
 
     async def moveToActive(self, token: str) -> Job | None:
         """Also note that Redis answered; what arrives while the worker stops goes back."""
+        if self._fitness.lack() is not None:
+            return None
         asked_at = time.monotonic()
         with self.strays.question(token):
             job = await self._answered(super().moveToActive(token))
@@ -153,7 +165,7 @@ class SafeWorker(Worker):
 
         async def and_fetch(job: Job, value: Any, remove: Any, token: str, **_: Any) -> Any:
             asked_at = time.monotonic()
-            wants_more = not (self.paused or self.closing)
+            wants_more = not (self.paused or self.closing or self._fitness.lack())
             found: Job | None = None
             with self.strays.question(token):
                 answer = await complete(job, value, remove, token, fetch_next=wants_more)

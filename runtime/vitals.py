@@ -28,13 +28,17 @@ class Phase(StrEnum):
 
 @dataclass
 class Vitals:
-    """`started_at` in seconds since the epoch; `lag` is the loop's of the last minute or two."""
+    """`started_at` in seconds since the epoch; `lag` is the loop's of the last minute or two.
+
+    `lack` says what the machine lacks, None when nothing.
+    """
 
     started_at: float = field(default_factory=time.time)
     phase: Phase = Phase.STARTING
     at_work: AtWork = field(default_factory=AtWork)
     last_signs: LastSigns = field(default_factory=LastSigns)
     lag: Callable[[], timedelta] = timedelta
+    lack: Callable[[], str | None] = lambda: None
 
     @property
     def is_stuck(self) -> bool:

@@ -12,13 +12,14 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 from loguru import logger
 
+from core.machine import MachineUnfit, lack_of
 from services.temp_files import PREFIX
 
 _NAME = re.compile(rf"{PREFIX}(\d+)-(\d+)-\w+")
@@ -34,10 +35,11 @@ class WorkFolder:
         self._lock: int | None = None
 
     def path(self) -> Path:
-        """Where it is. It is made anew if somebody has tidied it away."""
+        """Where it is. It is made anew if somebody has tidied it away. Raises MachineUnfit."""
         if self._path is None or not self._path.is_dir():
             self.remove()
-            self._path, self._lock = _make()
+            with _needed():
+                self._path, self._lock = _make()
         return self._path
 
     def remove(self) -> None:
@@ -59,17 +61,23 @@ class JobFolder:
         self._path: Path | None = None
 
     def path(self) -> Path:
-        """Where it is."""
+        """Where it is. Raises MachineUnfit."""
         if self._path is None:
-            self._path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._parent()))
+            with _needed():
+                self._path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._parent()))
         return self._path
+
+    def remove(self) -> None:
+        """Delete it with all that is in it; it is made anew for who asks."""
+        if self._path is not None:
+            shutil.rmtree(self._path, ignore_errors=True)
+            self._path = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._path is not None:
-            shutil.rmtree(self._path, ignore_errors=True)
+        self.remove()
 
 
 def remove_abandoned() -> None:
@@ -92,6 +100,16 @@ def _remove_if_abandoned(folder: Path, pid: int, started: int) -> None:
     finally:
         os.close(lock)
     logger.info("Removed the work folder of a worker that is gone: {}", folder)
+
+
+@contextmanager
+def _needed() -> Generator[None]:
+    """A folder that cannot be made is the machine's fault, whatever the reason."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"no work folder can be made ({error.strerror or error})"
+        raise MachineUnfit(lack_of(error) or reason) from error
 
 
 def _make() -> tuple[Path, int]:

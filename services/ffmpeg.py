@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from core.errors import PermanentError, RetryableError
+from core.errors import PermanentError
+from core.machine import MachineUnfit, lack_said
 from core.text import one_line
 from services.probe import Probed, read_description
 from services.untrusted import Limits, run_untrusted
@@ -34,7 +35,6 @@ _DECODER = ("-max_pixels", str(MAX_PIXELS), "-threads", "2")
 _SOURCE = re.compile(r"\[[^\[\]]* @ 0x[0-9a-f]+\] ?")
 _PATH = re.compile(r"(?:file:)?(?<![\w.])/[^\s:,'\"]+")
 _VERSION = re.compile(r"^ffmpeg version (\S+)", re.MULTILINE)
-_DISK_FULL = "No space left on device"
 
 
 class FfmpegFailed(PermanentError):
@@ -114,14 +114,14 @@ class Ffmpeg:
     async def run(self, arguments: Sequence[str], out: Path, *, limits: Limits) -> None:
         """Have ffmpeg write the file `out` of inputs in its folder: it sees no other.
 
-        Inputs from strangers are given by `untrusted_input`. Raises FfmpegFailed, RetryableError
+        Inputs from strangers are given by `untrusted_input`. Raises FfmpegFailed, MachineUnfit
         when the disk is full, and what `run_untrusted` raises.
         """
         settings = [*_OPENING, "-loglevel", "error"]
         command = [await self._found(), *settings, *arguments, f"file:{out}"]
         ended = await run_untrusted(command, limits, out.parent)
-        if _DISK_FULL in ended.said:
-            raise RetryableError(f"ffmpeg failed: {_DISK_FULL}")
+        if lack := lack_said(ended.said):
+            raise MachineUnfit(lack)
         if ended.code:
             raise FfmpegFailed(_reason(ended.said))
 

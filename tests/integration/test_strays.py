@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
+from runtime.fitness import Fitness
 from runtime.safe_worker import SafeWorker
 from runtime.scripts import LOCK_MS, QueueScripts
 from runtime.strays import DeliveryKey, Strays
@@ -77,6 +78,7 @@ async def test_what_arrived_and_is_not_begun_goes_back_at_the_stop(
         waiting=redis,
         frees_id=lambda _: False,
         settle_deferred=settled,
+        fitness=Fitness(lambda: None),
     )
     job_id = await site.app.add("update_quota", {}, {"priority": 4})
     token = f"{worker.id}:1"

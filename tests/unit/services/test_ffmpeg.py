@@ -9,7 +9,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from core.errors import PermanentError, RetryableError
+from core.errors import PermanentError
+from core.machine import MachineUnfit
 from services import ffmpeg
 from services.ffmpeg import Ffmpeg, FfmpegFailed, NoFrame, untrusted_input
 from services.untrusted import Limits
@@ -135,9 +136,9 @@ async def test_a_program_that_runs_one_elsewhere_says_why_it_cannot(fake, tmp_pa
         await Ffmpeg().version()
 
 
-async def test_a_full_disk_is_worth_another_try(fake, tmp_path: Path) -> None:
+async def test_a_full_disk_is_the_machines_fault(fake, tmp_path: Path) -> None:
     fake("echo 'av_interleaved_write_frame(): No space left on device' >&2; exit 228")
-    with pytest.raises(RetryableError, match="No space left on device"):
+    with pytest.raises(MachineUnfit, match="its work disk is full"):
         await Ffmpeg().run([], tmp_path / "out", limits=LIMITS)
 
 

@@ -1,0 +1,141 @@
+"""What the machine lacks is not the job's failure: it goes back, and its worker takes no more."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.processes import LOOPBACK, Process, free_port
+from sandbox.providers.clips import Clip, make_clip
+from tests.support.kernel import on_linux
+from tests.support.machine import seen_by, start_on_disk, without_descriptors
+from tests.support.mp4 import padded
+from tests.support.recordings import USER
+from tests.support.site import Ended, Site
+
+pytestmark = on_linux
+
+MIB = 1024 * 1024
+JOBS = 12
+
+
+@pytest.fixture(autouse=True)
+async def video(site: Site, tmp_path: Path) -> None:
+    small = await make_clip(Clip(seconds=2), tmp_path / "small.mp4")
+    padded(small, site.vidfab.providers.media_folder / "large.mp4", 12 * MIB)
+
+
+async def _add(site: Site, number: int) -> str:
+    url = f"{site.vidfab.providers.media_url}/large.mp4"
+    data = {"userId": USER, "videoId": f"temp-{number}", "originalUrl": url}
+    return await site.app.add("download_video", data, {"priority": 3, "attempts": 3})
+
+
+@asynccontextmanager
+async def _asking(port: int) -> AsyncIterator[httpx.AsyncClient]:
+    """Over one connection, opened while that can be done."""
+    async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=20) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        yield client
+
+
+async def _until_ready(client: httpx.AsyncClient, status: int, timeout_s: float) -> dict[str, Any]:
+    async with asyncio.timeout(timeout_s):
+        while (answer := await client.get("/readyz")).status_code != status:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return answer.json()
+
+
+async def _refused(site: Site, client: httpx.AsyncClient, job_id: str, lack: str) -> None:
+    """The job goes back whole, and the worker says what its machine lacks."""
+    await site.app.wait_for(job_id, "delayed")
+    answer = await _until_ready(client, 503, 10)
+    assert (answer["status"], lack in answer["reason"]) == ("unfit", True), answer
+    assert (await client.get("/livez")).status_code == 200
+    job = await site.app.job(job_id)
+    assert job
+    assert (job.state, job.attempts_made, job.failed_reason) == ("delayed", 0, None)
+
+
+def _is_done_at_once(ended: Ended) -> bool:
+    return ended.state == "completed" and ended.returnvalue["retryCount"] == 0
+
+
+def _check(ended: Ended, worker: Process, lack: str) -> None:
+    assert _is_done_at_once(ended)
+    log = worker.log.read_text("utf-8")
+    assert lack in log
+    assert "Traceback" not in log
+
+
+async def test_a_worker_with_a_full_disk_leaves_the_jobs_to_another(
+    site: Site, tmp_path: Path
+) -> None:
+    sick = await start_on_disk(site, tmp_path / "disk", size_mib=9)
+    try:
+        first = [await _add(site, number) for number in range(3)]
+        for job_id in first:
+            await site.app.wait_for(job_id, "delayed")
+        await site.worker()
+        job_ids = first + [await _add(site, number) for number in range(3, JOBS)]
+        ends = [await site.ended(job_id, 90) for job_id in job_ids]
+    finally:
+        await sick.stop()
+
+    assert all(map(_is_done_at_once, ends))
+    log = sick.log.read_text("utf-8")
+    assert "Errno" not in log
+    taken = log.count("Processing job")
+    assert 3 <= taken <= 6, "it tries again now and then, and does not take one after the other"
+
+
+async def test_a_disk_that_is_full_and_emptied_again(site: Site, tmp_path: Path) -> None:
+    disk, port = tmp_path / "disk", free_port()
+    worker = await start_on_disk(
+        site, disk, size_mib=40, filler_mib=35, HEALTH_PORT=str(port), QUEUE_CONCURRENCY="1"
+    )
+    try:
+        async with _asking(port) as client:
+            job_ids = [await _add(site, number) for number in range(2)]
+            await _refused(site, client, job_ids[0], "work disk is full")
+            seen_by(worker, disk / "filler").unlink()
+            await _until_ready(client, 200, 60)
+        for job_id in job_ids:
+            _check(await site.ended(job_id, 60), worker, "work disk is full")
+        assert worker.log.read_text("utf-8").count("Handed back") == 1
+    finally:
+        await worker.stop()
+
+
+async def test_a_work_folder_that_is_gone_and_back_again(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temp, port = tmp_path / "temp", free_port()
+    temp.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temp))  # the worker inherits it
+    worker = await site.worker(HEALTH_PORT=str(port))
+    async with _asking(port) as client:
+        shutil.rmtree(temp)
+        job_id = await _add(site, 1)
+        await _refused(site, client, job_id, "no work folder")
+        temp.mkdir()
+        await _until_ready(client, 200, 60)
+    _check(await site.ended(job_id, 60), worker, "no work folder")
+
+
+async def test_descriptors_that_run_out_and_are_there_again(site: Site) -> None:
+    port = free_port()
+    worker = await site.worker(HEALTH_PORT=str(port))
+    # What jobs need is loaded in the background: files, too.
+    await site.end_of(await site.app.add("no_such_job", {}, {"priority": 3}))
+    async with _asking(port) as client:
+        with without_descriptors(worker):
+            job_id = await _add(site, 1)
+            await _refused(site, client, job_id, "open files")
+        await _until_ready(client, 200, 60)
+    _check(await site.ended(job_id, 60), worker, "open files")
