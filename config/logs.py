@@ -4,14 +4,15 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from datetime import datetime
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from loguru import logger
 
 from config.log_sources import take_in_libraries
+from config.log_writer import LogWriter
 from config.redaction import Redact, scrubber
 from config.settings import Settings
 
@@ -34,6 +35,8 @@ _COLOURS = {
 }
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 
+_in_use: list[LogWriter] = []
+
 
 def set_up_logs(settings: Settings, stream: TextIO = sys.stdout) -> None:
     """Send every log line, those of the libraries too, to `stream` in the configured form."""
@@ -54,8 +57,9 @@ def set_up_logs(settings: Settings, stream: TextIO = sys.stdout) -> None:
         return "{line}\n"
 
     logger.remove()
+    _in_use[:] = [LogWriter(stream, lambda count: f"{form(_missing(count))}\n")]
     logger.add(
-        _writer(stream),
+        _in_use[0],
         level=settings.log_level,
         format=write_line,
         backtrace=False,
@@ -64,18 +68,23 @@ def set_up_logs(settings: Settings, stream: TextIO = sys.stdout) -> None:
     take_in_libraries(settings.log_level)
 
 
-def _writer(stream: TextIO) -> Callable[[str], None]:
-    """A log that nobody takes any more must not fail jobs: stderr hears of it."""
+def drain_logs() -> None:
+    """Have all lines written before the process ends hard; takes 0.3 s where nobody reads them."""
+    for writer in _in_use:
+        writer.drain()
 
-    def write(line: str) -> None:
-        try:
-            stream.write(line)
-            stream.flush()
-        except (OSError, ValueError) as error:
-            with suppress(OSError, ValueError):
-                sys.stderr.write(f"A log line could not be written: {error}\n")
 
-    return write
+def _missing(count: int) -> "Record":
+    """The record of a line that stands for `count` others."""
+    said = f"{count} lines are missing here: nobody read this log"
+    record: dict[str, Any] = {
+        "time": datetime.now().astimezone(),
+        "level": SimpleNamespace(name="WARNING"),
+        "message": said,
+        "extra": {},
+        "exception": None,
+    }
+    return cast("Record", record)
 
 
 def _pretty(record: "Record", *, redact: Redact, in_colour: bool) -> str:

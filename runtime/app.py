@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from loguru import logger
 from redis.asyncio import Redis
 
+from config.logs import drain_logs
 from config.settings import Settings
 from core.alert import Alert
 from core.registry import discover
@@ -183,6 +184,7 @@ class Life:
         """What the library left pending swallows every cancellation: asyncio could not end."""
         logger.error("Redis did not answer as it should: jobs come back by the stalled check")
         await self._alerts.drain(_LAST_WORDS_WITHOUT_REDIS)
+        drain_logs()
         os._exit(code)
 
 

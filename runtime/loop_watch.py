@@ -18,6 +18,8 @@ from typing import Self
 
 from loguru import logger
 
+from config.logs import drain_logs
+
 LIMIT = timedelta(milliseconds=250)
 # Longer than any job's lock and the stalled check after it: other workers have its jobs by then.
 GIVE_UP = timedelta(minutes=5)
@@ -181,6 +183,7 @@ class _BlockageLog:
 def _say_given_up(waited_s: float, stack: tuple[str, ...]) -> None:
     line = "The event loop has been blocked for {:.0f} s, giving up: {}"
     logger.critical(line, waited_s, " < ".join(stack))
+    drain_logs()
 
 
 def _stack_of(thread: int) -> tuple[str, ...]:

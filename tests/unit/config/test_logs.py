@@ -164,4 +164,4 @@ def test_a_log_that_nobody_takes_fails_nothing(capsys: pytest.CaptureFixture[str
         set_up_logs(settings_of(), Gone())
         logger.info("with sb_secret_12345")
     said = capsys.readouterr().err
-    assert said == "A log line could not be written: [Errno 32] Broken pipe\n"
+    assert said == "Log lines cannot be written: [Errno 32] Broken pipe\n"
