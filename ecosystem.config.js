@@ -28,7 +28,13 @@ module.exports = {
       // Of the worker itself, 65 MB when idle; ffmpeg beside it is not counted. Over it, a worker
       // is stopped like any other: its jobs are handed back.
       max_memory_restart: '1G',
-      env: { PYTHONUNBUFFERED: '1', NODE_ENV: 'production' },
+      env: {
+        PYTHONUNBUFFERED: '1',
+        NODE_ENV: 'production',
+        // Here and not in .env.local, since the time to SIGKILL must be 5 s longer: a picture takes
+        // about 15 s, and one that is stopped halfway is paid for twice.
+        SHUTDOWN_GRACE_S: process.env.SHUTDOWN_GRACE_S || '25',
+      },
     },
   ],
 }

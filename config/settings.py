@@ -100,7 +100,8 @@ class Settings(BaseModel):
         le=50,
         description="a whole number from 1 to 50",
     )
-    # PM2 kills after kill_timeout (ours: 30 s) and Docker after 10 s: 4 s leave room to hand back.
+    # Docker kills after 10 s: 4 s leave room to hand back. The deploy files have more time and set
+    # more: a picture takes some 15 s, and one that is stopped halfway is paid for twice.
     shutdown_grace_s: float = Field(
         4.0,
         validation_alias="SHUTDOWN_GRACE_S",

@@ -174,3 +174,18 @@ async def test_a_redis_that_comes_late_is_waited_for(vidfab: VidFab, tmp_path: P
             assert worker.status in ("launching", "online")
     finally:
         await redis.close()
+
+
+async def test_a_reload_buys_no_picture_twice(site: Site, tmp_path: Path) -> None:
+    """By the grace that is deployed: most pictures take 12 to 15 s."""
+    control = site.vidfab.providers.control
+    await control.delay("/ark/*", 12)
+    async with Pm2(site.vidfab.settings(site.queue), tmp_path) as pm2:
+        await pm2.start()
+        [job_id] = await _enqueue(site, 1)
+        await site.wait_for_purchase()
+        await pm2.run("reload", APP)
+        job = await site.finished(job_id, 60)
+        assert not pm2.was_killed()
+    assert (job.state, job.attempts_made) == ("completed", 1)
+    assert (await control.paid()).images == 1

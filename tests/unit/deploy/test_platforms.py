@@ -73,11 +73,12 @@ def _pairs(assignments: str) -> dict[str, str]:
 
 def _environments() -> dict[str, dict[str, str]]:
     [image] = re.findall(r"^ENV (.+)$", _text("Dockerfile"), re.MULTILINE)
-    [pm2] = re.findall(r"env: {(.+)}", _text("ecosystem.config.js"))
+    [pm2] = re.findall(r"env: {(.+?)}", _text("ecosystem.config.js"), re.DOTALL)
+    settings = re.findall(r"^ +(\w+): (?:process\.env\.\w+ \|\| )?'([^']*)',$", pm2, re.MULTILINE)
     return {
         "Dockerfile": _pairs(image),
         "compose.yaml": _compose()["worker"]["environment"],
-        "ecosystem.config.js": dict(re.findall(r"(\w+): '([^']*)'", pm2)),
+        "ecosystem.config.js": dict(settings),
         "kubernetes.yaml": {one["name"]: one["value"] for one in _container()["env"]},
         "render.yaml": {one["key"]: one.get("value", "") for one in _render()["envVars"]},
         "railway.json": {},
@@ -124,6 +125,12 @@ def test_nothing_is_killed_before_its_grace_is_over(file: str) -> None:
     default = Settings.model_fields["shutdown_grace_s"].default
     grace_s = float(_environments()[file].get("SHUTDOWN_GRACE_S", default))
     assert _stop_timeouts_s()[file] >= grace_s + CLOSING_S
+
+
+@pytest.mark.parametrize("file", sorted(_environments().keys() - {"Dockerfile", "railway.json"}))
+def test_a_picture_that_is_being_bought_is_waited_for(file: str) -> None:
+    """It takes about 15 s, and half of one is paid for. The two others name no variable."""
+    assert float(_environments()[file]["SHUTDOWN_GRACE_S"]) >= 20
 
 
 def test_keda_counts_the_keys_of_the_queue() -> None:
