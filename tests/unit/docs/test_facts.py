@@ -30,6 +30,7 @@ _FOREIGN = {
     "NO_COLOR": "rich",
     "WRONG_VERSION_NUMBER": "OpenSSL",
     "ON_FAILURE": "Railway",
+    "ENABLE_QUEUE": "the app",
 }
 
 
@@ -190,3 +191,10 @@ def _metrics() -> frozenset[str]:
     found = text_string_to_metric_families(metrics.text(counts).decode())
     names = {f"{one.name}_total" if one.type == "counter" else one.name for one in found}
     return frozenset(name for name in names if re.fullmatch(_METRIC, name))
+
+
+@pytest.mark.parametrize("folder", ["", "zh/"])
+@pytest.mark.parametrize("name", ["setup", "migration", "operations"])
+def test_who_waits_for_storyboards_reads_what_the_app_needs(folder: str, name: str) -> None:
+    """The app adds such jobs only with this, and nothing in this worker's log can tell."""
+    assert "ENABLE_QUEUE=true" in page(folder + name).path.read_text("utf-8")
