@@ -23,6 +23,8 @@ class JobSpec:
     `subject` is the smallest payload with which the rows can still be found. `frees_id` is for jobs
     whose id names a thing (`va_sync_{project}`): a finished one would make BullMQ drop the app's
     next request for that thing without a word, so none is kept, whatever its options say.
+    `hides_retries` is for jobs of which the app reads any `failedReason` as the end: one that goes
+    back for another attempt has none.
     """
 
     name: str
@@ -30,6 +32,7 @@ class JobSpec:
     handler: Handler
     timeout: timedelta
     frees_id: bool = False
+    hides_retries: bool = False
     failure_hook: FailureHook | None = None
     subject: type[JobData] = JobData
 
@@ -43,11 +46,14 @@ class JobSpec:
         return hook
 
 
-def job(name: str, *, timeout: timedelta, frees_id: bool = False) -> Callable[[Handler], JobSpec]:
+def job(
+    name: str, *, timeout: timedelta, frees_id: bool = False, hides_retries: bool = False
+) -> Callable[[Handler], JobSpec]:
     """Make a handler the one for jobs called `name`; `timeout` bounds one attempt."""
 
     def register(handler: Handler) -> JobSpec:
-        return JobSpec(name, _model_of(handler), handler, timeout, frees_id)
+        data = _model_of(handler)
+        return JobSpec(name, data, handler, timeout, frees_id, hides_retries)
 
     return register
 

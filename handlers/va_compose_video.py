@@ -52,7 +52,7 @@ class Result(JobResult):
     video: Video
 
 
-@job("va_compose_video", timeout=timedelta(minutes=30))
+@job("va_compose_video", timeout=timedelta(minutes=30), hides_retries=True)
 async def va_compose_video(ctx: Context, data: Data) -> Result:
     """Compose, store and record the final video."""
     await ctx.progress(5, "Loading project...")

@@ -22,7 +22,14 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from core.errors import LockLost
 from runtime.at_work import AtWork, end_of
-from runtime.delivery import PUT_OFFS, SETTLE_WAITS, Delivery, DeliveryKey, delivery_of
+from runtime.delivery import (
+    FAILED_REASON,
+    PUT_OFFS,
+    SETTLE_WAITS,
+    Delivery,
+    DeliveryKey,
+    delivery_of,
+)
 from runtime.dispatch import Dispatcher, Done
 from runtime.lasting import PATIENCE_S
 from runtime.lease import Lease
@@ -71,6 +78,7 @@ class Consumer:
             scripts=self._scripts,
             waiting=connect_to_wait(settings, redis, client_name(settings)),
             frees_id=dispatcher.frees_id,
+            hides_retries=dispatcher.hides_retries,
             settle_deferred=self._settle_deferred,
             fitness=dispatcher.fitness,
         )
@@ -132,6 +140,7 @@ class Consumer:
             await self._hand_back(job, token, Return(timedelta(0)))
             raise DelayedError
         delivery = delivery_of(job)
+        await self._hide_failure(job)
         with self._hold(job, token) as lease:
             link = self._link(job, lease)
             work = self._dispatcher.run(delivery, link, self._stopping)
@@ -184,6 +193,14 @@ class Consumer:
             raise AttemptFailed(outcome.reason)
         await self._forget_counts(job)
         raise UnrecoverableError(outcome.reason)
+
+    async def _hide_failure(self, job: Job) -> None:
+        """A Node worker, or one of ours of an older version, left what an attempt failed with."""
+        if job.failedReason and self._dispatcher.hides_retries(job.name):
+            try:
+                await self._scripts.forget(job.id, FAILED_REASON)
+            except (RedisError, OSError) as error:
+                logger.warning("Job {} shows an old failure while it runs: {}", job.id, error)
 
     async def _forget_counts(self, job: Job) -> None:
         """Who retries a failed job by hand begins anew."""

@@ -76,6 +76,11 @@ class Dispatcher:
         spec = self._specs.get(name)
         return spec is not None and spec.frees_id
 
+    def hides_retries(self, name: str) -> bool:
+        """Whether a job of this name must not look failed while an attempt is left."""
+        spec = self._specs.get(name)
+        return spec is not None and spec.hides_retries
+
     async def run(
         self, delivery: Delivery, link: QueueLink, stopping: asyncio.Event
     ) -> Done | Outcome:

@@ -11,6 +11,7 @@
 - A worker whose machine is unfit for jobs leaves them to others until it is fit again.
 - An idle worker asks for jobs once, not once for each free place, and waits long for one.
 - The script that ends a job brings the next one.
+- A job that must not look failed while an attempt is left leaves no `failedReason` before.
 """
 
 # bullmq ships no types.
@@ -30,7 +31,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from runtime.arrivals import Arrivals
-from runtime.delivery import DeliveryKey
+from runtime.delivery import FAILED_REASON, DeliveryKey
 from runtime.fitness import Fitness
 from runtime.lasting import LastingWrites
 from runtime.lease import Lease
@@ -46,13 +47,16 @@ _PROMPT_S = 5
 _PAUSE_S = 1.0
 # The library's scripts that end an attempt, and at which place they take the lock's token.
 _ENDS = {"moveToCompleted": 3, "moveToFailed": 3, "moveToDelayed": 3, "retryJob": 2}
+# Those that send the job back for another one.
+_RETRIES = ("moveToDelayed", "retryJob")
 
 
 class SafeWorker(Worker):
     """The library's worker, over one queue.
 
-    `frees_id` says of a job's name whether a finished one is removed at once. `settle_deferred`
-    settles the rows of a job that is to fail; False means that the job went back to the queue.
+    `frees_id` says of a job's name whether a finished one is removed at once, `hides_retries`
+    whether one that has an attempt left must not look failed. `settle_deferred` settles the rows of
+    a job that is to fail; False means that the job went back to the queue.
     `waiting` is the client for the wait for jobs, which tells the worker's name itself.
     `last_fetch` is when Redis last answered a fetch, in seconds on the monotonic clock.
     """
@@ -66,6 +70,7 @@ class SafeWorker(Worker):
         scripts: QueueScripts,
         waiting: Redis,
         frees_id: Callable[[str], bool],
+        hides_retries: Callable[[str], bool],
         settle_deferred: Callable[[Job, str], Awaitable[bool]],
         fitness: Fitness,
     ) -> None:
@@ -78,6 +83,7 @@ class SafeWorker(Worker):
         self.writes = LastingWrites(scripts, self.repeated_error)
         self._own_scripts = scripts
         self._frees_id = frees_id
+        self._hides_retries = hides_retries
         self._settle_deferred = settle_deferred
         self._deliveries: dict[str, asyncio.Event] = {}
         self._arrivals = Arrivals(scripts)
@@ -89,6 +95,8 @@ class SafeWorker(Worker):
         self._next: dict[DeliveryKey, Job] = {}
         self.leases = Leases(scripts, self.backend.extendLocks)
         self.backend.extendLocks = self.leases.renew
+        for name in _RETRIES:
+            setattr(self.backend, name, self._hiding(getattr(self.backend, name)))
         for name, token_place in _ENDS.items():
             setattr(self.backend, name, self._lasting(getattr(self.backend, name), token_place))
         self.backend.moveToCompleted = self._fetching_next(self.backend.moveToCompleted)
@@ -315,6 +323,23 @@ class SafeWorker(Worker):
                 self.emit("lockRenewalFailed", lost)
 
     # -- the end of an attempt --------------------------------------------------------------
+
+    def _hiding(self, send_back: Callable[..., Awaitable[Any]]) -> Any:
+        """The library's script for another attempt; it writes no reason that must not be seen."""
+
+        async def sent_back(job_id: str, *args: Any) -> Any:
+            *before, options = args
+            fields = options.get("fieldsToUpdate")
+            if fields and self._is_hidden(job_id):
+                kept = {name: text for name, text in fields.items() if name != FAILED_REASON}
+                options = {**options, "fieldsToUpdate": kept}
+            return await send_back(job_id, *before, options)
+
+        return sent_back
+
+    def _is_hidden(self, job_id: str) -> bool:
+        at_work = (job for job, _ in self.jobs if job.id == job_id)
+        return any(self._hides_retries(job.name) for job in at_work)
 
     def _lasting(self, move: Callable[..., Awaitable[Any]], token_place: int) -> Any:
         """The library's script that ends an attempt, run until it took effect.

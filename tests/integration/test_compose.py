@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from sandbox.processes import Process
 from sandbox.providers.models import Timing
@@ -125,6 +126,55 @@ async def test_a_retry_resumes_the_render(site: Site) -> None:
     await add(site)
     await check_composed_once(site)
     assert (await site.finished(JOB)).attempts_made == 2
+
+
+async def test_a_composition_that_waits_for_another_attempt_shows_no_failure(site: Site) -> None:
+    """The app takes any `failedReason` for the end, be it of a job that is tried again."""
+    await lay(site)
+    control = site.vidfab.providers.control
+    await control.timing(Timing(renders=0))
+    await control.fail(FILMS, 404, times=1)
+    await site.worker(**shotstack(site.vidfab))
+    an_hour = {"type": "fixed", "delay": 3_600_000}
+    await site.app.add("va_compose_video", payload(), options(backoff=an_hour))
+    await site.app.wait_for(JOB, "delayed")
+    async with Redis.from_url(site.redis.url) as redis:
+        assert await redis.hget(f"bull:{site.queue}:{JOB}", "failedReason") is None
+    job = await site.app.job(JOB)
+    assert job is not None
+    assert (job.state, job.attempts_made) == ("delayed", 1)
+    assert "The rendered video could not be fetched" in (job.stacktrace or [""])[0], "for operators"
+    await site.app.promote(JOB)
+    await check_composed_once(site)
+
+
+async def test_a_composition_that_is_tried_again_at_once_shows_no_failure(site: Site) -> None:
+    """Without a backoff it goes back by another script of BullMQ's."""
+    await lay(site)
+    control = site.vidfab.providers.control
+    await control.timing(Timing(renders=0))
+    await control.fail(FILMS, 404, times=1)
+    await site.worker(**shotstack(site.vidfab))
+    at_once = {"type": "fixed", "delay": 0}
+    await site.app.add("va_compose_video", payload(), options(backoff=at_once))
+    await check_composed_once(site)
+    job = await site.finished(JOB)
+    assert (job.attempts_made, job.failed_reason) == (2, None)
+    assert "The rendered video could not be fetched" in (job.stacktrace or [""])[0]
+
+
+async def test_what_an_earlier_attempt_said_is_gone_while_a_composition_runs(site: Site) -> None:
+    """A worker before this one may have left its reason."""
+    await lay(site)
+    await site.vidfab.providers.control.timing(Timing(renders=3))
+    await add(site)
+    async with Redis.from_url(site.redis.url) as redis:
+        key = f"bull:{site.queue}:{JOB}"
+        await redis.hset(key, mapping={"failedReason": "no luck", "atm": "1"})
+        await site.worker(**shotstack(site.vidfab))
+        await rendering(site)
+        assert await redis.hget(key, "failedReason") is None
+    await check_composed_once(site)
 
 
 async def test_a_render_that_nobody_knows_is_ordered_anew(site: Site) -> None:
