@@ -272,7 +272,7 @@ class Consumer:
         return self._worker.hold(job, token, lambda: self._stop_attempt(job, token))
 
     def _link(self, job: Job, lease: Lease) -> JobLink:
-        return JobLink(self._queue, job, lease, self._settings, self._scripts)
+        return JobLink(self._queue, job, lease, self._settings, self._scripts, self._worker.writes)
 
     def _unknown_backoff(self, attempts: int, kind: str, error: Exception, job: Job) -> int:
         """Milliseconds for a backoff type that only the producer knows."""

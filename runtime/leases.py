@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Generator
 from contextlib import contextmanager
 
 from runtime.delivery import DeliveryKey
+from runtime.lasting import LastingWrites
 from runtime.lease import Lease
 from runtime.scripts import Hold, QueueScripts
 
@@ -15,8 +16,9 @@ Extend = Callable[[list[str], list[str], int], Awaitable[Collection[str]]]
 class Leases:
     """Of one worker."""
 
-    def __init__(self, scripts: QueueScripts, extend: Extend) -> None:
+    def __init__(self, scripts: QueueScripts, writes: LastingWrites, extend: Extend) -> None:
         self._scripts = scripts
+        self._writes = writes
         self._extend = extend
         self._held: dict[DeliveryKey, Lease] = {}
 
@@ -24,8 +26,15 @@ class Leases:
     def held(
         self, key: DeliveryKey, locked_at: float, on_loss: Callable[[], None]
     ) -> Generator[Lease]:
-        """The hold on a job that was taken at `locked_at`, renewed meanwhile."""
-        lease = Lease(key[0], lambda: self._scripts.hold(*key), on_loss, locked_at)
+        """The hold on a job that was taken at `locked_at`, renewed meanwhile.
+
+        Whoever asks for it while Redis takes no writes waits, and burns no attempt.
+        """
+
+        async def ask() -> Hold:
+            return await self._writes.until_taken(lambda: self._scripts.hold(*key))
+
+        lease = Lease(key[0], ask, on_loss, locked_at)
         self._held[key] = lease
         try:
             yield lease

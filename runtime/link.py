@@ -5,7 +5,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from loguru import logger
@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from core.errors import LockLost
 from core.follow_ups import FollowUp
+from runtime.lasting import LastingWrites
 from runtime.lease import Lease
 from runtime.new_job import new_job
 from runtime.progress import ProgressStream
@@ -26,13 +27,20 @@ class JobLink:
     """The `QueueLink` of one delivery. `progress` is what was last reported."""
 
     def __init__(
-        self, queue: Any, job: Any, lease: Lease, settings: Settings, scripts: QueueScripts
+        self,
+        queue: Any,
+        job: Any,
+        lease: Lease,
+        settings: Settings,
+        scripts: QueueScripts,
+        writes: LastingWrites,
     ) -> None:
         self._queue = queue
         self._job = job
         self._lease = lease
         self._settings = settings
         self._scripts = scripts
+        self._writes = writes
         self._saved: str = getattr(job, "own_fields", {}).get("checkpoint", "")
         self._unsaved: str | None = None
         self._saving = asyncio.Lock()
@@ -90,10 +98,25 @@ class JobLink:
             raise LockLost
 
     async def add_jobs(self, follow_ups: Sequence[FollowUp]) -> None:
-        """Add jobs; one that is finished under the same id makes room, an open one stays."""
-        await self._lease.check()
-        await self._remove_finished([job.job_id for job in follow_ups])
-        await self._queue.addBulk([new_job(one, self._settings) for one in follow_ups])
+        """Add jobs; one that is finished under the same id makes room, an open one stays.
+
+        Waits for a Redis that is away or takes no writes. Raises LockLost; RedisError, OSError or
+        RetryableError when patience is at its end.
+        """
+        job_ids = [job.job_id for job in follow_ups]
+        new = [new_job(one, self._settings) for one in follow_ups]
+        await self._until_taken(lambda: self._remove_finished(job_ids))
+        # Not repeated with what follows: a job that was added meanwhile may be finished by now.
+        await self._until_taken(lambda: self._queue.addBulk(new))
+
+    async def _until_taken(self, write: Callable[[], Awaitable[object]]) -> None:
+        """Write while the lock is held; what was taken and not answered is written once more."""
+
+        async def while_held() -> None:
+            await self._lease.check()
+            await write()
+
+        await self._writes.until_taken(while_held)
 
     async def _remove_finished(self, job_ids: list[str]) -> None:
         async with self._queue.client.pipeline(transaction=False) as pipe:

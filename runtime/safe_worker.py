@@ -93,7 +93,7 @@ class SafeWorker(Worker):
         self._ending = asyncio.Event()
         self._asking = asyncio.Lock()
         self._next: dict[DeliveryKey, Job] = {}
-        self.leases = Leases(scripts, self.backend.extendLocks)
+        self.leases = Leases(scripts, self.writes, self.backend.extendLocks)
         self.backend.extendLocks = self.leases.renew
         for name in _RETRIES:
             setattr(self.backend, name, self._hiding(getattr(self.backend, name)))

@@ -1,17 +1,24 @@
 """Redis goes away while jobs run: what is done counts when it is back, and is not done again."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
+from runtime.app import EXIT_UNCLEAN
 from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
+from sandbox.processes import LOOPBACK, free_port
 from sandbox.redis import RedisServer
 from sandbox.vidfab import VidFab
 from tests.support.site import Site
 
 OUTAGE_S = 35  # longer than a lock lasts
+UNCERTAIN_S = 22  # from then on a lock that was not renewed is asked for before each write
+FULL, ROOM = ("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")
+READ_ONLY, WRITABLE = ("REPLICAOF", LOOPBACK, str(free_port())), ("REPLICAOF", "NO", "ONE")
 
 
 @pytest.fixture
@@ -57,3 +64,78 @@ async def test_jobs_that_end_during_an_outage_are_completed_after_it_and_run_onc
             "project_storyboards", project_id=f"eq.{project.id}"
         )
         assert row["status"] == "success"
+
+
+# -- Redis answers, and takes no writes ---------------------------------------------------------
+
+
+async def drawn(site: Site, project: Project) -> None:
+    """Until the picture stands in its row: what is left of the job is its follow-up and its end."""
+    async with asyncio.timeout(30):
+        while not await site.vidfab.supabase.rows(  # noqa: ASYNC110 (another process)
+            "project_storyboards", project_id=f"eq.{project.id}", status="eq.success"
+        ):
+            await asyncio.sleep(0.05)
+
+
+async def tell(site: Site, command: tuple[str, ...]) -> None:
+    async with Redis.from_url(site.redis.url) as redis:
+        await redis.execute_command(*command)
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends"), [(FULL, ROOM), (READ_ONLY, WRITABLE)], ids=["full", "read-only"]
+)
+async def test_follow_ups_wait_for_a_redis_that_takes_no_writes(
+    site: Site, begins: tuple[str, ...], ends: tuple[str, ...]
+) -> None:
+    await site.vidfab.providers.control.delay("/ark/*", 1)
+    worker = await site.worker()
+    project = await project_of(site)
+    job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project)
+    await site.wait_for_purchase()
+    await tell(site, begins)
+    await drawn(site, project)
+    await site.wait_for_line(worker, "BullMQ reports")
+    await asyncio.sleep(3)  # so that it is tried more than once
+    await tell(site, ends)
+
+    job = await site.finished(job_id)
+    assert (job.state, job.attempts_made, job.failed_reason) == ("completed", 1, None)
+    assert len(site.app.events_of(job_id, "active")) == 1
+    [row] = await site.vidfab.supabase.rows("project_storyboards", project_id=f"eq.{project.id}")
+    await site.app.wait_for(f"storyboard_download_{project.id}_1_{row['id']}", "completed")
+
+
+async def test_a_job_whose_lock_cannot_be_renewed_in_a_full_redis_burns_no_attempt(
+    site: Site,
+) -> None:
+    """Before it writes the row it asks for its lock, and waits for the answer."""
+    control = site.vidfab.providers.control
+    await control.delay("/ark/*", UNCERTAIN_S)
+    await site.worker()
+    project = await project_of(site)
+    job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project)
+    await site.wait_for_purchase()
+    await tell(site, FULL)
+    await asyncio.sleep(UNCERTAIN_S + 3)
+    await tell(site, ROOM)
+
+    job = await site.finished(job_id)
+    assert (job.state, job.attempts_made, job.stalled_counter) == ("completed", 1, 0)
+    assert len(site.app.events_of(job_id, "active")) == 1
+    assert (await control.paid()).images == 1
+
+
+async def test_a_stop_does_not_wait_for_follow_ups_that_redis_does_not_take(site: Site) -> None:
+    await site.vidfab.providers.control.delay("/ark/*", 1)
+    worker = await site.worker(SHUTDOWN_GRACE_S="1")
+    project = await project_of(site)
+    job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project)
+    await site.wait_for_purchase()
+    await tell(site, FULL)
+    await drawn(site, project)
+    await site.wait_for_line(worker, "BullMQ reports")
+    worker.signal(signal.SIGTERM)
+    assert await worker.wait(8) == EXIT_UNCLEAN  # 1 s of grace, and the 5 s that a stop may take
+    assert site.app.events_of(job_id, "failed") == []

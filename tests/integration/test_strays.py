@@ -77,6 +77,7 @@ async def test_what_arrived_and_is_not_begun_goes_back_at_the_stop(
         scripts=QueueScripts(redis, site.queue),
         waiting=redis,
         frees_id=lambda _: False,
+        hides_retries=lambda _: False,
         settle_deferred=settled,
         fitness=Fitness(lambda: None),
     )

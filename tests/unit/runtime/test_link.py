@@ -3,15 +3,18 @@
 import asyncio
 import json
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from redis.exceptions import OutOfMemoryError
 
 from core.errors import LockLost
+from core.follow_ups import FollowUp
+from runtime.lasting import LastingWrites
 from runtime.lease import Lease
 from runtime.link import JobLink
-from runtime.scripts import Hold
+from runtime.repeated_error import RepeatedError
+from runtime.scripts import Hold, QueueScripts
 
 
 class Scripts:
@@ -33,13 +36,27 @@ class Scripts:
         return answer
 
 
-def link_with(scripts: Scripts) -> tuple[JobLink, Lease]:
+class FullQueue:
+    """BullMQ's queue on a Redis that refuses all; `asked` is set once it did."""
+
+    def __init__(self) -> None:
+        self.client = self
+        self.asked = asyncio.Event()
+
+    def pipeline(self, **_: object) -> None:
+        self.asked.set()
+        raise OutOfMemoryError("OOM")
+
+
+def link_with(scripts: Scripts, queue: FullQueue | None = None) -> tuple[JobLink, Lease]:
     async def hold() -> Hold:
         return Hold.OURS
 
     lease = Lease("j", hold, lambda: None, 0.0, lambda: 0.0)
     job: Any = SimpleNamespace(id="j", token="t", own_fields={})
-    parts: Any = (SimpleNamespace(), job, lease, SimpleNamespace(), scripts)
+    writes = LastingWrites(cast("QueueScripts", scripts), RepeatedError("Redis"))
+    settings = SimpleNamespace(queue_max_retries=3, queue_retry_delay_ms=1000)
+    parts: Any = (queue, job, lease, settings, scripts, writes)
     return JobLink(*parts), lease
 
 
@@ -73,3 +90,13 @@ async def test_what_is_refused_for_good_is_left_to_the_newer_delivery(held: Hold
         await link.save_checkpoint({"a": 1})
     assert lease.is_lost
     assert lease.refused_checkpoint == '{"a": 1}'
+
+
+async def test_follow_ups_that_redis_does_not_take_are_given_up_with_the_lock() -> None:
+    queue = FullQueue()
+    link, lease = link_with(Scripts(), queue)
+    adding = asyncio.create_task(link.add_jobs([FollowUp("x", "x_1", {}, 3)]))
+    await queue.asked.wait()
+    lease.lose()
+    with pytest.raises(LockLost):
+        await adding
