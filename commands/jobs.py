@@ -94,6 +94,11 @@ def _none(state: str, name: str | None, counts: Counts) -> str:
         "completed": counts.completed,
         "failed": counts.failed,
     }
-    others = [f"{count} {word}" for word, count in numbers.items() if count and word != state]
-    rest = f"; the queue holds {', '.join(others)}" if others else "; the queue holds no other"
-    return f"No job{called} is {state}{rest}."
+    here = numbers.pop(state)
+    elsewhere = [f"{count} {word}" for word, count in numbers.items() if count]
+    rest = ""
+    if name and here:
+        rest += f", but {here} of other names {'is' if here == 1 else 'are'}"
+    if elsewhere:
+        rest += f"; the queue holds {', '.join(elsewhere)}"
+    return f"No job{called} is {state}{rest or '; the queue holds no other'}."

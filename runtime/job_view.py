@@ -11,12 +11,11 @@ from redis.exceptions import ResponseError
 
 from core.foreign_json import DEEPEST, is_shallow
 from runtime.delivery import PUT_OFFS, SETTLE_WAITS, read_checkpoint, whole_number
-from runtime.queue_state import QueueState, moment, place_of
+from runtime.queue_state import PAGE, QueueState, moment, place_of
 from runtime.safe_fields import safe_options
 
 # BullMQ keeps about 10,000 events of a queue.
 _EVENTS_SEEN = 10_000
-_PAGE = 1_000
 _TOO_DEEP = f"(JSON of more than {DEEPEST} levels)"
 # A worker's own loop reads these: a producer may write megabytes into any.
 _BRIEF = (
@@ -117,10 +116,11 @@ class JobViews:
         found: list[str] = []
         skip = 0
         while len(found) < limit:
-            page = await self._page(state, skip, _PAGE)
-            found += await self._named(page, name)
+            page = await self._page(state, skip, PAGE)
+            names = await self._queue.names(page)
+            found += [job_id for job_id, its in zip(page, names, strict=True) if its == name]
             skip += len(page)
-            if len(page) < _PAGE:
+            if len(page) < PAGE:
                 break
         return found[:limit]
 
@@ -133,22 +133,15 @@ class JobViews:
         is_ended = place in {"completed", "failed"}
         return await self._redis.zrange(key, skip, skip + limit - 1, desc=is_ended)
 
-    async def _named(self, job_ids: Sequence[str], name: str) -> list[str]:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for job_id in job_ids:
-                pipe.hget(self._queue.key(job_id), "name")
-            names = await pipe.execute(raise_on_error=False)
-        return [job_id for job_id, found in zip(job_ids, names, strict=True) if found == name]
-
     async def timeline(self, job_id: str) -> list[Happening]:
         """What the queue's events of the last while say of the job, oldest first."""
         found: list[Happening] = []
         after, seen = "-", 0
         while seen < _EVENTS_SEEN:
-            page = await self._redis.xrange(self._queue.key("events"), after, "+", _PAGE)
+            page = await self._redis.xrange(self._queue.key("events"), after, "+", PAGE)
             found += [_happening(*entry) for entry in page if entry[1].get("jobId") == job_id]
             seen += len(page)
-            if len(page) < _PAGE:
+            if len(page) < PAGE:
                 break
             after = f"({page[-1][0]}"
         return found

@@ -13,13 +13,15 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from runtime.scripts import own_script
+
 _LISTS = ("wait", "paused", "active")
 # In the direction in which jobs move through them, on to the lists.
 _SORTED_SETS = ("delayed", "waiting-children", "prioritized")
 _ENDS = ("completed", "failed")
 _PLACES = (*_LISTS, *_SORTED_SETS, *_ENDS)
-# Redis serves nobody else while it looks through a page: 1 to 3 ms on a busy two-core machine.
-_PAGE = 1000
+PAGE = 1000
+"""Redis serves nobody else while it looks through a page: 1 to 3 ms on a busy two-core machine."""
 
 
 class State(StrEnum):
@@ -47,6 +49,7 @@ class QueueState:
     def __init__(self, redis: Redis, queue_name: str) -> None:
         self._redis = redis
         self._prefix = f"bull:{queue_name}"
+        self._names = own_script(redis, "names.lua")
 
     def key(self, name: str) -> str:
         """A key of this queue."""
@@ -67,7 +70,7 @@ class QueueState:
 
     async def _in_sorted_set(self, name: str, pattern: str) -> set[str]:
         scored: AsyncIterator[tuple[str, float]] = self._redis.zscan_iter(
-            self.key(name), match=pattern, count=_PAGE
+            self.key(name), match=pattern, count=PAGE
         )
         return {job_id async for job_id, _ in scored}
 
@@ -94,6 +97,10 @@ class QueueState:
                 return JobState(State.FAILED, failed_reason=failed_reason, finished_at=at)
             case _:
                 return JobState(State.UNFINISHED)
+
+    async def names(self, job_ids: Sequence[str]) -> list[str | None]:
+        """Of a `PAGE` of jobs at most; None for one that has gone meanwhile."""
+        return await self._names(keys=[self._prefix], args=job_ids)
 
     def ask_place(self, pipe: Any, job_id: str) -> None:
         """Put the questions on a pipeline whose answers `place_of` reads."""

@@ -7,7 +7,7 @@ import base64
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,16 +15,13 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from runtime.queue_state import QueueState, moment
+from runtime.queue_state import PAGE, QueueState, moment
 from runtime.scripts import own_script
 
 # The keys that counts.lua reads, in its order.
 _LISTS = ("wait", "active", "paused")
 _SETS = ("prioritized", "delayed", "waiting-children", "completed", "failed")
 _COUNTED = (*_LISTS, *_SETS, "meta", "metrics:completed", "metrics:failed")
-# Of each state so many jobs are looked at for their names: 100 round trips at most.
-_NAMES_SEEN = 10_000
-_PAGE = 500
 # A prioritized job's score is its priority times this, plus a counter.
 _PRIORITY_STEP = 2**32
 # Priorities in use are few; the oldest job of each is looked at.
@@ -91,7 +88,8 @@ class QueueView:
         self._redis: Any = redis
         self._queue_name = queue_name
         self._counts = own_script(redis, "counts.lua")
-        self._key = QueueState(redis, queue_name).key
+        self._queue = QueueState(redis, queue_name)
+        self._key = self._queue.key
 
     async def counts(self) -> Counts:
         """All at the same moment."""
@@ -115,24 +113,29 @@ class QueueView:
     async def counts_by_name(self) -> Mapping[str, Mapping[str, int]]:
         """Jobs by name, then by state (`wait`, `prioritized`, `active`, …; `completed` are kept).
 
-        Of each state the first 10,000 jobs are looked at.
+        All are looked at, in pages: the numbers of a queue that changes meanwhile are of no moment.
         """
         found: dict[str, Counter[str]] = {}
-        for place in ("wait", "paused", "active"):
-            ids = await self._redis.lrange(self._key(place), 0, _NAMES_SEEN - 1)
-            await self._count_names(found, place, ids)
-        for place in ("prioritized", "delayed", "completed", "failed"):
-            ids = await self._redis.zrange(self._key(place), 0, _NAMES_SEEN - 1)
-            await self._count_names(found, place, ids)
+        for place in ("wait", "paused", "active", "prioritized", "delayed", "completed", "failed"):
+            async for page in self._pages(place):
+                for name in filter(None, await self._queue.names(page)):
+                    found.setdefault(name, Counter())[place] += 1
         return found
 
-    async def _count_names(
-        self, found: dict[str, Counter[str]], place: str, ids: Sequence[str]
-    ) -> None:
-        for start in range(0, len(ids), _PAGE):
-            for name in await self._fields(ids[start : start + _PAGE], "name"):
-                if name is not None:  # the job may have gone meanwhile
-                    found.setdefault(name, Counter())[place] += 1
+    async def _pages(self, place: str) -> AsyncIterator[list[str]]:
+        """The ids in a list or set of BullMQ's, a `PAGE` at a time."""
+        key, seen = self._key(place), 0
+        while True:
+            if place in _LISTS:
+                # From the end where jobs leave: those that are added meanwhile shift nothing.
+                page = await self._redis.lrange(key, -seen - PAGE, -seen - 1)
+            else:
+                page = await self._redis.zrange(key, seen, seen + PAGE - 1)
+            if page:
+                yield page
+            if len(page) < PAGE:
+                return
+            seen += PAGE
 
     async def oldest_waiting(self) -> WaitingJob | None:
         """The job that waits longest of those which a free worker would take."""

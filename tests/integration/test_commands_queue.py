@@ -42,6 +42,38 @@ async def test_an_empty_queue_says_so_in_words(site: Site) -> None:
     assert (await asked(site, "job", "nobody", "--json")).document["error"].startswith("The queue")
 
 
+async def test_all_jobs_of_a_large_queue_are_counted_by_name(site: Site) -> None:
+    names = ("one", "two", "three", "four")
+    for name in names:  # each name's jobs stand together
+        await site.app.add_bulk([{"name": name, "data": {}, "opts": {}}] * 12_500)
+    last = {"name": "last", "data": {}, "opts": {"priority": 2, "jobId": "last-1"}}
+    await site.app.add_bulk([{"name": "two", "data": {}, "opts": {"priority": 1}}] * 1001 + [last])
+
+    counted = (await asked(site, "stats", "--json")).document
+    assert counted["counts"]["ready"] == 51_002
+    assert counted["jobs"] == {
+        **{name: {"wait": 12_500} for name in names},
+        "two": {"wait": 12_500, "prioritized": 1001},
+        "last": {"prioritized": 1},
+    }
+    listed = (await asked(site, "jobs", "--state", "waiting", "--name", "four", "--json")).document
+    assert {job["name"] for job in listed["jobs"]} == {"four"}
+    other = await asked(site, "jobs", "--state", "waiting", "--name", "other")
+    assert other.out == (
+        "No job called other is waiting, but 50000 of other names are; "
+        "the queue holds 1002 prioritized.\n"
+    )
+    last_one = await asked(site, "jobs", "--state", "prioritized", "--name", "last", "--json")
+    assert [job["id"] for job in last_one.document["jobs"]] == ["last-1"]
+    await site.app.obliterate()
+
+
+async def test_a_name_that_no_job_has_does_not_empty_the_queue(site: Site) -> None:
+    await site.app.add("one", {}, {})
+    other = await asked(site, "jobs", "--state", "waiting", "--name", "other")
+    assert other.out == "No job called other is waiting, but 1 of other names is.\n"
+
+
 async def test_node_sees_an_added_job_as_one_of_the_apps(site: Site) -> None:
     data = json.dumps(COMPOSE)
     added = await asked(
