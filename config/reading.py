@@ -43,7 +43,8 @@ class Reading:
 
     def _shown(self, field: str, scrub: Redact) -> Shown:
         variables = list(names(field, Settings))
-        used = next((name for name in variables if name in self.seen.values), None)
+        is_read = field in self.settings.model_fields_set
+        used = next((name for name in variables if is_read and name in self.seen.values), None)
         value = getattr(self.settings, field)
         if isinstance(value, SecretStr):
             text = f"set ({len(value.get_secret_value())} characters)"

@@ -32,8 +32,8 @@ from config.allowed_hosts import AllowedHosts, parse_allowed_hosts
 from config.certificates import check_certificates
 from config.environment import Environment, read_environment
 from config.errors import ConfigError
-from config.problems import problems
-from config.redis_url import check_redis_url
+from config.problems import names, problems
+from config.redis_url import check_redis_url, without_app_options
 
 HttpUrl = Annotated[str, AfterValidator(check_http_url)]
 Host = Annotated[str, AfterValidator(check_host)]
@@ -197,6 +197,16 @@ class Settings(BaseModel):
     log_format: Literal["pretty", "json"] = _variable("LOG_FORMAT", "pretty or json", "pretty")
     environment: str = _variable("NODE_ENV", "a word such as production", "development")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_address(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Beside a URL its parts are not read: a service link sets `REDIS_PORT=tcp://…`."""
+        if not any(name in values for name in names("redis_url", cls)):
+            return values
+        parts = ("redis_host", "redis_port", "redis_db")
+        unread = {name for part in parts for name in names(part, cls)}
+        return {name: value for name, value in values.items() if name not in unread}
+
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, value: SecretStr | None) -> SecretStr | None:
@@ -262,7 +272,7 @@ class Settings(BaseModel):
     def redis_address(self) -> str:
         """The Redis URL in force, password included: for the client only."""
         if self.redis_url is not None:
-            return self.redis_url.get_secret_value()
+            return without_app_options(self.redis_url.get_secret_value())
         password = self.redis_password.get_secret_value() if self.redis_password else ""
         login = f":{quote(password, safe='')}@" if password else ""
         host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host

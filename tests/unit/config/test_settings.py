@@ -8,6 +8,7 @@ import pytest
 
 from config.environment import Environment, read_environment
 from config.errors import ConfigError
+from config.reading import read_settings
 from config.settings import Settings, load_settings
 
 SUPABASE = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SERVICE_KEY": "sb_secret_1"}
@@ -347,9 +348,57 @@ def test_an_address_that_shows_a_part_of_its_password_is_refused(url: str) -> No
     assert "hunter2" not in line
 
 
-@pytest.mark.parametrize("query", ["family=0", "socket_timeout=1", "db=one", "decode_responses=0"])
+@pytest.mark.parametrize("query", ["Family=0", "socket_timeout=1", "db=one", "decode_responses=0"])
 def test_options_that_the_client_would_obey_are_refused(query: str) -> None:
     with pytest.raises(ConfigError, match=r"behind the \? it may have db, password, "):
         load_settings(
             environment=Environment({**SUPABASE, "REDIS_URL": f"redis://h:1/0?{query}"}, {})
         )
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("?family=0", ""),
+        ("?family=4", ""),
+        ("?family=6&db=2", "?db=2"),
+        ("?db=2&maxRetriesPerRequest=null&connectTimeout=10000&username=u", "?db=2&username=u"),
+        ("?enableReadyCheck=false&lazyConnect=true&keepAlive=", ""),
+    ],
+)
+def test_options_of_the_apps_own_client_are_left_out_of_its_address(query: str, kept: str) -> None:
+    """It is the same variable as the app's; both families of addresses are tried anyway."""
+    found = settings(REDIS_URL=f"redis://default:pw@redis.railway.internal:6379{query}")
+    assert found.redis_address() == f"redis://default:pw@redis.railway.internal:6379{kept}"
+
+
+def test_tls_that_the_app_has_as_an_option_is_asked_for_as_the_scheme() -> None:
+    assert settings(REDIS_URL="rediss://h:1?tls=true").redis_address() == "rediss://h:1"
+    [problem] = problems(**SUPABASE, REDIS_URL="redis://h:1?tls=true")
+    assert "write rediss:// for TLS" in problem
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"REDIS_PORT": "tcp://10.0.171.239:6379"},
+        {"REDIS_HOST": "redis://h:1", "REDIS_DB": "none"},
+    ],
+)
+def test_parts_of_an_address_do_not_matter_beside_a_whole_one(parts: dict[str, str]) -> None:
+    """A platform sets `REDIS_PORT` for a service that is called redis."""
+    assert settings(REDIS_URL="redis://c:1", **parts).redis_address() == "redis://c:1"
+    assert [line.split(":")[0] for line in problems(**SUPABASE, **parts)] == [*parts]
+
+
+def test_parts_that_are_not_read_are_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = {**SUPABASE, "REDIS_URL": "redis://c:1", "REDIS_PORT": "tcp://10.0.171.239:6379"}
+    file = tmp_path / "all.env"
+    file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()), "utf-8")
+    reading = read_settings(file)
+    assert reading.problems == []
+    [port] = [one for one in reading.shown() if one.name == "REDIS_PORT"]
+    assert (port.value, port.origin) == ("6379", "default")
