@@ -115,6 +115,7 @@ class Life:
         )
         consumer = Consumer(self._settings, redis, dispatcher, self._vitals.at_work)
         loop = await consumer.start(after_outage=after_outage)
+        self._vitals.refusal = lambda: consumer.refusal
         self._vitals.phase = Phase.RUNNING
         _announce(self._settings)
         say_ready()

@@ -17,7 +17,7 @@ from typing import Any
 from bullmq import Job, Queue
 from bullmq.custom_errors import DelayedError, UnrecoverableError
 from loguru import logger
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from config.settings import Settings
 from core.errors import LockLost
@@ -36,7 +36,7 @@ from runtime.lease import Lease
 from runtime.line_client import LineClient
 from runtime.link import JobLink
 from runtime.outcome import FailLater, Outcome, Retry, Return
-from runtime.redis_client import connect_to_wait
+from runtime.redis_client import OLDEST_VERSION, connect_to_wait
 from runtime.safe_worker import SafeWorker
 from runtime.scripts import Hold, QueueScripts
 from runtime.worker_options import client_name, worker_options
@@ -92,11 +92,19 @@ class Consumer:
         It begins with a stalled check, as Node does: a job is found stalled by the second one, and
         a worker that follows a killed one is alone. Not `after_outage`: see `SafeWorker`.
         """
-        # Without the version the library rounds short waits up to a second: late delayed jobs.
-        await self._worker.blockingRedisConnection.getRedisVersion()
+        await self._learn_version()
         if not after_outage:
             await self._worker.runStalledJobsCheck()
         return asyncio.create_task(self._worker.run(), name="consumer")
+
+    async def _learn_version(self) -> None:
+        """Without the version the library rounds short waits up to a second: late delayed jobs."""
+        waiting = self._worker.blockingRedisConnection
+        try:
+            await waiting.getRedisVersion()
+        except ResponseError:  # the user may not ask INFO
+            waiting.skipVersionCheck, waiting.minimum_version = True, OLDEST_VERSION
+            await waiting.getRedisVersion()
 
     async def stop(self, loop: asyncio.Task[None], grace: timedelta) -> bool:
         """Take no more jobs, give running ones `grace`, hand back the rest, disconnect.
@@ -300,6 +308,11 @@ class Consumer:
     def last_fetch(self) -> float:
         """When Redis last answered a fetch, on the monotonic clock in seconds."""
         return self._worker.last_fetch
+
+    @property
+    def refusal(self) -> str:
+        """Why Redis refuses what would fetch a job, in its words; empty while it does not."""
+        return self._worker.refusal
 
     @property
     def is_full(self) -> bool:

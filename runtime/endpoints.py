@@ -2,7 +2,7 @@
 
     /livez    200, or 503 when a new worker would do better
     /readyz   200 while jobs are taken: 503 at start, from the stop signal on, while Redis is away
-              and while this machine is unfit for jobs
+              or refuses each fetch, and while this machine is unfit for jobs
     /metrics  for Prometheus            /stats     the queue and this worker, as JSON
     /jobs/ID  one job, as JSON          /          this list
 
@@ -136,6 +136,7 @@ class _Endpoints:
             "starting": "the consumer is not started yet",
             "stopping": "the worker was told to stop",
             "redis-away": _AWAY,
+            "redis-refuses": f"Redis refuses what would fetch a job: {self._refusal()}",
         }
         if status in why:
             return _trouble(why[status], status=status)
@@ -157,13 +158,18 @@ class _Endpoints:
         return _Json(public_job(job, self._show))
 
     async def _status(self) -> str:
-        """`starting`, `running`, `stopping`, `unfit` or `redis-away`."""
+        """`starting`, `running`, `stopping`, `unfit`, `redis-away` or `redis-refuses`."""
         phase = self._vitals.phase
         if phase is Phase.RUNNING and self._vitals.lack() is not None:
             return "unfit"
         if phase is not Phase.STOPPING and not await self._pulse.beats():
             return "redis-away"
+        if phase is Phase.RUNNING and self._vitals.refusal():
+            return "redis-refuses"
         return phase.value
+
+    def _refusal(self) -> str:
+        return self._show(self._vitals.refusal())
 
     def _worker(self, status: str) -> dict[str, Any]:
         work = self._vitals.at_work

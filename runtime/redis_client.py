@@ -8,8 +8,9 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
+from loguru import logger
 from redis.asyncio import Redis
-from redis.asyncio.connection import Connection
+from redis.asyncio.connection import AbstractConnection, Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import (
@@ -28,6 +29,12 @@ from runtime.line_client import LineClient
 from runtime.redis_tls import tls_options, wrong_certificate
 from runtime.traffic import CountedClient, CountedRetry
 
+OLDEST_VERSION = "6.2.0"
+"""The worker and its scripts use LPOS and ZRANGE BYSCORE."""
+NAMELESS = (
+    "Redis does not let the worker tell its name (CLIENT SETNAME): `worker.py stats` and Node's "
+    "getWorkers() do not show it"
+)
 # How long one blocking wait for a job lasts. Longer costs fewer commands when idle.
 BLOCK_S = 70
 # The answer to that wait comes after up to BLOCK_S: the margin tells slow from dead.
@@ -99,10 +106,26 @@ def connect_to_wait(settings: Settings, worker: LineClient, name: str) -> Redis:
     """A client for the blocking wait for jobs, beside the `worker`'s. No I/O yet.
 
     By `name` Node's `getWorkers()` finds it, and the worker once: it waits once at a time, and so
-    over one connection, which tells its name whenever it is made anew.
+    over one connection, which tells its name whenever it is made anew, if the user may.
     """
+
+    async def log_in(connection: AbstractConnection) -> None:
+        try:
+            await connection.on_connect()
+        except NoPermissionError:
+            if connection.client_name is None:
+                raise
+            logger.warning("{}", NAMELESS)
+            client.connection_pool.connection_kwargs["client_name"] = None
+            connection.client_name = None
+            await connection.on_connect()
+
     client = _WaitingClient.from_url(
-        settings.redis_address(), client_name=name, **_patient(), **tls_options(settings)
+        settings.redis_address(),
+        client_name=name,
+        redis_connect_func=log_in,
+        **_patient(),
+        **tls_options(settings),
     )
     assert isinstance(client, _WaitingClient)
     client.worker = worker

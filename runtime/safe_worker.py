@@ -30,6 +30,7 @@ from loguru import logger
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from core.text import one_line
 from runtime.arrivals import Arrivals
 from runtime.delivery import FAILED_REASON, DeliveryKey
 from runtime.fitness import Fitness
@@ -58,7 +59,8 @@ class SafeWorker(Worker):
     whether one that has an attempt left must not look failed. `settle_deferred` settles the rows of
     a job that is to fail; False means that the job went back to the queue.
     `waiting` is the client for the wait for jobs, which tells the worker's name itself.
-    `last_fetch` is when Redis last answered a fetch, in seconds on the monotonic clock.
+    `last_fetch` is when Redis last answered a fetch, in seconds on the monotonic clock, be it with
+    an error; `refusal` is the error that the last one met, empty when it met none.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class SafeWorker(Worker):
         # Else the library would name every connection of the worker's client.
         self._client_name_set = True
         self.last_fetch = 0.0
+        self.refusal = ""
         self.repeated_error = RepeatedError("BullMQ reports")
         self.writes = LastingWrites(scripts, self.repeated_error)
         self._own_scripts = scripts
@@ -153,7 +156,12 @@ class SafeWorker(Worker):
             return None
         asked_at = time.monotonic()
         with self.strays.question(token):
-            job = await self._answered(super().moveToActive(token))
+            try:
+                job = await self._answered(super().moveToActive(token))
+            except ResponseError as error:
+                self.refusal = one_line(str(error)) or type(error).__name__
+                raise
+        self.refusal = ""
         self.repeated_error.worked()
         return await self._taken(job, token, asked_at)
 
@@ -238,6 +246,8 @@ class SafeWorker(Worker):
             if "is not an integer" in str(error):
                 # The script took a job, then met a counter of it that is none.
                 self.strays.suspect()
+            # Soon, a job is asked for again: the marker that told of one may be used up.
+            self.drained = False
             # The library asks again at once, for each free place: Redis may bill every question.
             await asyncio.sleep(_PAUSE_S)
             raise

@@ -31,6 +31,7 @@ class Vitals:
     """`started_at` in seconds since the epoch; `lag` is the loop's of the last minute or two.
 
     `lack` says what the machine lacks, None when nothing.
+    `refusal` is why Redis refuses what would fetch a job, empty while it does not.
     """
 
     started_at: float = field(default_factory=time.time)
@@ -39,6 +40,7 @@ class Vitals:
     last_signs: LastSigns = field(default_factory=LastSigns)
     lag: Callable[[], timedelta] = timedelta
     lack: Callable[[], str | None] = lambda: None
+    refusal: Callable[[], str] = str
 
     @property
     def is_stuck(self) -> bool:

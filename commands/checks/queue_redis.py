@@ -8,18 +8,19 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from redis.exceptions import RedisError, ResponseError
 
 from commands.checks.finding import Finding, failed, ok, warning
 from config.settings import Settings
-from runtime.redis_client import address, connect_briefly, explain
+from runtime.redis_client import NAMELESS, OLDEST_VERSION, address, connect_briefly, explain
 from runtime.redis_tls import UNCHECKED, is_unchecked
 
 AREA = "Redis"
 _PINGS = 5
-# The worker and its scripts use LPOS and ZRANGE BYSCORE.
-_OLDEST_VERSION = (6, 2)
+# 0 would be for ever.
+_SHORT_S = 0.01
 # Each job takes some ten round trips: from here on they are felt.
 _SLOW_MS = 50
 _MIB = 1024 * 1024
@@ -37,6 +38,8 @@ async def check(settings: Settings) -> list[Finding]:
             _memory(info),
             *_role(info),
             await _scripts(redis, settings),
+            await _waiting(redis, settings),
+            *await _naming(redis),
             await _latency(redis),
             await _privacy(settings),
         ]
@@ -59,10 +62,13 @@ def _version(settings: Settings, info: Mapping[str, Any]) -> Finding:
     version = str(info.get("redis_version", ""))
     if not version:
         return ok(AREA, f"PONG from {where}, which does not tell its version")
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
-    if numbers < _OLDEST_VERSION:
+    if _numbers(version) < _numbers(OLDEST_VERSION):
         return failed(AREA, f"{where} is Redis {version}", "Use Redis 6.2 or newer")
     return ok(AREA, f"PONG from {where}, Redis {version}")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
 
 
 def _policy(info: Mapping[str, Any]) -> Finding:
@@ -101,16 +107,37 @@ def _role(info: Mapping[str, Any]) -> list[Finding]:
 
 
 async def _scripts(redis: Any, settings: Settings) -> Finding:
-    key = f"bull:{settings.queue_name}:meta"
+    """As the worker runs them: by their hash, on several keys."""
+    keys = [f"bull:{settings.queue_name}:{name}" for name in ("meta", "wait")]
+    script = redis.register_script("return redis.call('EXISTS', KEYS[1], KEYS[2])")
     try:
-        await redis.eval("return redis.call('EXISTS', KEYS[1])", 1, key)
+        await redis.script_load(script.script)
+        await script(keys=keys)
     except ResponseError as error:
         return failed(
             AREA,
             f"Scripts on the queue's keys are refused ({error})",
-            f"Give the user EVAL, EVALSHA and SCRIPT, and the keys bull:{settings.queue_name}:*",
+            f"Give the user EVALSHA and SCRIPT, and the keys bull:{settings.queue_name}:*",
         )
     return ok(AREA, "Scripts on the queue's keys are allowed")
+
+
+async def _waiting(redis: Any, settings: Settings) -> Finding:
+    """At a key that nobody has: nothing is taken."""
+    try:
+        await redis.bzpopmin(f"bull:{settings.queue_name}:check-{uuid4().hex}", _SHORT_S)
+    except ResponseError as error:
+        text = f"The wait for jobs is refused ({error})"
+        return failed(AREA, text, "Give the user BZPOPMIN, and take the address of the primary")
+    return ok(AREA, "The wait for jobs is allowed")
+
+
+async def _naming(redis: Any) -> list[Finding]:
+    try:
+        await redis.client_setname("check")
+    except ResponseError:
+        return [warning(AREA, NAMELESS, "Give the user CLIENT, jobs are taken without it too")]
+    return []
 
 
 async def _latency(redis: Any) -> Finding:

@@ -4,12 +4,15 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ReadOnlyError
 
 from sandbox.processes import LOOPBACK, Process, free_port, logged
 from sandbox.producer import NodeApp
@@ -161,6 +164,85 @@ async def test_a_redis_that_refuses_is_survived(
         await line(worker, "Redis works again after", 5)
     assert time.monotonic() - began < 5
     assert await worker.stop() == 0
+
+
+# -- Redis grants fewer rights ------------------------------------------------------------------
+
+
+async def grant(redis: RedisServer, *rights: str) -> str:
+    """The address for a user of these rights."""
+    async with Redis.from_url(redis.url) as admin:
+        await admin.execute_command("ACL", "SETUSER", "w", "on", ">pw", "~*", "&*", *rights)
+    return redis.url.replace("redis://", "redis://w:pw@")
+
+
+@pytest.mark.parametrize("without", ["-info", "-client", "-info -client"])
+async def test_rights_that_are_not_needed(
+    redis: RedisServer, app: NodeApp, tmp_path: Path, without: str
+) -> None:
+    """INFO is asked for a version, CLIENT for a name: jobs are taken without either."""
+    url = await grant(redis, "+@all", *without.split())
+    worker = await start_worker(settings(url), tmp_path)
+    try:
+        await completed(app)
+        await idle(redis)
+        await completed(app)  # which wakes it
+    finally:
+        assert await worker.stop() == 0
+    log = worker.log.read_text("utf-8")
+    assert "Traceback" not in log
+    assert log.count("does not let the worker tell its name") == ("-client" in without)
+
+
+async def answer(port: int, path: str) -> tuple[int, dict[str, str]]:
+    async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}") as client:
+        found = await client.get(path)
+    return found.status_code, found.json()
+
+
+async def ready(port: int, status: int, timeout_s: float = 15) -> dict[str, str]:
+    """Until /readyz answers so."""
+    async with asyncio.timeout(timeout_s):
+        while (found := await answer(port, "/readyz"))[0] != status:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "said"),
+    [
+        ("ACL SETUSER w -evalsha -eval", "ACL SETUSER w +evalsha +eval", "no permissions"),
+        ("ACL SETUSER w -bzpopmin -evalsha", "ACL SETUSER w +@all", "no permissions"),
+        (f"REPLICAOF {LOOPBACK} {free_port()}", "REPLICAOF NO ONE", "read only replica"),
+    ],
+    ids=["a right", "two rights", "read-only"],
+)
+async def test_a_worker_is_not_ready_while_every_fetch_is_refused(
+    redis: RedisServer, app: NodeApp, tmp_path: Path, begins: str, ends: str, said: str
+) -> None:
+    """It is alive: a new one would be refused in the same way. What comes meanwhile is not lost."""
+    port = free_port()
+    url = await grant(redis, "+@all")
+    worker = await start_worker({**settings(url), "HEALTH_PORT": str(port)}, tmp_path)
+    try:
+        await completed(app)
+        await idle(redis)
+        assert await ready(port, 200) == {"status": "ready"}
+        async with Redis.from_url(redis.url) as admin:
+            await admin.execute_command(*begins.split())
+            with suppress(ReadOnlyError):  # which wakes all that wait by itself
+                await admin.zadd(f"bull:{QUEUE}:marker", {"0": 0})
+            refused = await ready(port, 503)
+            assert refused["status"] == "redis-refuses"
+            assert said in refused["reason"]
+            await asyncio.sleep(1.5)  # and stays so, whatever else Redis answers
+            assert (await answer(port, "/readyz"))[0] == 503
+            assert (await answer(port, "/livez"))[0] == 200
+            await admin.execute_command(*ends.split())
+        await ready(port, 200, 5)
+        await completed(app)
+    finally:
+        assert await worker.stop() == 0
 
 
 # -- Redis falls silent -------------------------------------------------------------------------

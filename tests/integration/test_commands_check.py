@@ -83,7 +83,13 @@ async def test_a_redis_that_evicts_or_refuses(vidfab: VidFab) -> None:
             "host", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all", "-info"]
         )
         await client.acl_setuser(
-            "poor", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all", "-eval"]
+            "poor", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all", "-evalsha"]
+        )
+        await client.acl_setuser(
+            "nameless", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all", "-client"]
+        )
+        await client.acl_setuser(
+            "idle", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all", "-bzpopmin"]
         )
         url = f"redis://%s:pw@{LOOPBACK}:{redis.port}/0"
         code, found = await marks({**settings, "BULLMQ_REDIS_URL": url % "host"})
@@ -92,7 +98,12 @@ async def test_a_redis_that_evicts_or_refuses(vidfab: VidFab) -> None:
             "maxmemory-policy unknown: this host does not tell"
         ]
         [scripts] = await failures({**settings, "BULLMQ_REDIS_URL": url % "poor"})
-        assert "Give the user EVAL" in scripts
+        assert "Give the user EVALSHA" in scripts
+        code, found = await marks({**settings, "BULLMQ_REDIS_URL": url % "nameless"})
+        assert code == 0
+        assert any("does not let the worker tell its name" in one["text"] for one in found)
+        [waiting] = await failures({**settings, "BULLMQ_REDIS_URL": url % "idle"})
+        assert "The wait for jobs is refused" in waiting
         await client.execute_command("REPLICAOF", LOOPBACK, str(free_port()))
         assert any("read-only replica" in one for one in await failures(settings))
         await client.execute_command("REPLICAOF", "NO", "ONE")

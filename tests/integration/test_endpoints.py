@@ -160,6 +160,18 @@ async def test_ready_means_that_jobs_are_taken(endpoints: Endpoints) -> None:
         assert (await client.get("/livez")).status_code == 200
 
 
+async def test_not_ready_tells_what_redis_refuses_and_no_secret(endpoints: Endpoints) -> None:
+    client = await endpoints.client()
+    endpoints.vitals.refusal = lambda: "NOPERM at redis://u:hunter2secret@h:1"
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "redis-refuses")
+    assert "NOPERM" in answer.json()["reason"]
+    assert "hunter2secret" not in answer.text
+    assert (await client.get("/livez")).status_code == 200
+    endpoints.vitals.phase = Phase.STOPPING
+    assert (await client.get("/readyz")).json()["status"] == "stopping"
+
+
 async def test_a_stuck_worker_is_not_alive_unless_it_stops(endpoints: Endpoints) -> None:
     client = await endpoints.client()
     long_ago = time.monotonic() - 121
