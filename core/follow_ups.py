@@ -71,7 +71,7 @@ def video_clip_download(
     external_url: str,
 ) -> FollowUp:
     """Keep one generated clip. Its id holds the provider's id, so each generation is stored."""
-    job_id = f"va_clip_download_{project_id}_{shot_number}_{_without_colons(provider_id)}"
+    job_id = _clip_download(project_id, shot_number) + in_job_id(provider_id)
     data = {
         **_common(job_id, user_id, project_id),
         "projectId": project_id,
@@ -99,9 +99,19 @@ def generate_thumbnail(*, user_id: PlainId, video_id: PlainId, video_path: str) 
     return FollowUp("generate_thumbnail", job_id, data, priority=3)
 
 
-def _without_colons(text: str) -> str:
+def provider_in(job_id: str, project_id: RowId, shot_number: int) -> str:
+    """The provider's id, as `in_job_id` writes it, in the id of a clip's download; else empty."""
+    prefix = _clip_download(project_id, shot_number)
+    return job_id.removeprefix(prefix) if job_id.startswith(prefix) else ""
+
+
+def in_job_id(text: str) -> str:
     """The app, too, puts `_` where BullMQ refuses `:` in an id; a slash goes the same way."""
     return text.replace(":", "_").replace("/", "_")
+
+
+def _clip_download(project_id: RowId, shot_number: int) -> str:
+    return f"va_clip_download_{project_id}_{shot_number}_"
 
 
 def _common(job_id: str, user_id: PlainId, video_id: str) -> dict[str, Any]:

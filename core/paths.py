@@ -7,6 +7,7 @@ can reach a key.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated
 from urllib.parse import unquote
 
@@ -64,9 +65,18 @@ def storyboard_image(
     return f"{folder}/shot-{shot_number}{version}.jpg"
 
 
-def clip_video(user_id: PlainId, project_id: RowId, shot_number: int) -> str:
-    """Object path of a shot's clip."""
-    return f"videos/{user_id}/video-agent/{project_id}/clips/shot-{shot_number}.mp4"
+def clip_video(
+    user_id: PlainId, project_id: RowId, shot_number: int, clip_id: RowId, generation: str
+) -> str:
+    """Object path of one generation of a clip; `generation` is the provider's id of it.
+
+    Shots change their numbers, and a shot gets other clips, while browsers keep what lay at an
+    address for an hour: the row's id and a hash of the provider's id make the path one clip's own.
+    """
+    # 40 bits: among 1,000 generations of one row two are alike once in two million cases.
+    mark = sha256(generation.encode()).hexdigest()[:10]
+    name = f"shot-{shot_number}-{clip_id}-{mark}.mp4"
+    return f"videos/{user_id}/video-agent/{project_id}/clips/{name}"
 
 
 def final_video(user_id: PlainId, project_id: RowId) -> str:

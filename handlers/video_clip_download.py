@@ -6,25 +6,26 @@ from typing import Any
 from pydantic import Field
 
 from core import follow_ups
-from core.errors import NotFound, UnsafeUrl
+from core.errors import UnsafeUrl
 from core.job_data import JobData, JobResult
 from core.kept import AlreadyKept, Kept
 from core.paths import RowId, clip_video
 from core.registry import job
+from handlers._clip_row import Order, row_of
 from services.bundle import Context
 from services.clips import ClipRow
 from services.transfers import MP4, Stored, Transfer
 
 
 class Subject(JobData):
-    """What names the row."""
+    """What names the clip."""
 
     project_id: RowId
     shot_number: int = Field(ge=0, le=1000)
 
 
 class Settled(Subject):
-    """What names the row after a failure, and the clip that it was about."""
+    """What names the clip after a failure."""
 
     external_url: Any = None
 
@@ -39,28 +40,16 @@ class Data(Subject):
 async def video_clip_download(ctx: Context, data: Data) -> JobResult:
     """Store the clip and complete its row."""
     await ctx.services.projects.owned(data.project_id, data.user_id)
-    row = await _row(ctx, data)
+    _check_url(ctx, data)
+    row = await row_of(ctx, _order(ctx, data, data.external_url))
+    if row is None:
+        return _outdated(data)
     if row.storage_status == "completed" and row.video_url_external == data.external_url:
         return AlreadyKept(project_id=data.project_id, shot_number=data.shot_number)
-    if _is_superseded(row, data.external_url):
-        if ctx.checkpoint_fields.get("overwrote"):
-            return await _make_way(ctx, data, row)
-        return _outdated(data)
     await ctx.progress(10, f"Downloading video clip shot {data.shot_number}...")
-    # Should a newer clip come meanwhile, this attempt or the next one has to store that again.
-    await ctx.checkpoint(overwrote=True)
     stored = await _store(ctx, data, row)
-    newest = await _row(ctx, data)
-    if _is_superseded(newest, data.external_url):
-        return await _make_way(ctx, data, newest)
-    await ctx.services.clips.update(
-        row,
-        video_url_external=data.external_url,
-        storage_path=stored.path,
-        cdn_url=stored.url,
-        storage_status="completed",
-        error_message=None,
-    )
+    if not await _complete(ctx, data, row, stored):
+        return _outdated(data)
     await ctx.progress(100, "Download completed")
     return Kept(
         project_id=data.project_id,
@@ -75,10 +64,26 @@ async def video_clip_download(ctx: Context, data: Data) -> JobResult:
 async def settle(ctx: Context, subject: Settled, reason: str) -> None:
     """Show on the row that the clip could not be kept."""
     await ctx.services.projects.owned(subject.project_id, subject.user_id)
-    row = await _row(ctx, subject)
-    if row.storage_status != "completed" and not _is_superseded(row, str(subject.external_url)):
-        fields = {"storage_status": "failed", "error_message": reason}
-        await ctx.services.clips.update(row, **fields)
+    row = await row_of(ctx, _order(ctx, subject, str(subject.external_url)))
+    if row is not None:
+        await ctx.services.clips.fail_storing(row)
+
+
+def _order(ctx: Context, subject: Subject, url: str) -> Order:
+    provider_id = follow_ups.provider_in(ctx.job_id, subject.project_id, subject.shot_number)
+    return Order(subject.project_id, subject.shot_number, provider_id, url)
+
+
+def _check_url(ctx: Context, data: Data) -> None:
+    """Before anything is asked about the clip: such a job is nobody's."""
+    try:
+        ctx.services.downloads.check(data.external_url)
+    except UnsafeUrl as error:
+        raise _unsafe(error) from error
+
+
+def _unsafe(error: UnsafeUrl) -> UnsafeUrl:
+    return UnsafeUrl(f"Unsafe externalUrl: {error}")
 
 
 def _outdated(data: Data) -> AlreadyKept:
@@ -89,37 +94,11 @@ def _outdated(data: Data) -> AlreadyKept:
     )
 
 
-async def _make_way(ctx: Context, data: Data, newest: ClipRow) -> AlreadyKept:
-    """A newer clip came while this one was stored at its path: have that one stored again."""
-    if newest.status == "success":
-        await ctx.services.clips.update(newest, storage_status="pending")
-        again = follow_ups.video_clip_download(
-            user_id=data.user_id,
-            project_id=data.project_id,
-            shot_number=data.shot_number,
-            provider_id=newest.provider_id,
-            external_url=newest.video_url_external or "",
-        )
-        await ctx.enqueue(again)
-    return _outdated(data)
-
-
-def _is_superseded(row: ClipRow, external_url: str) -> bool:
-    """Whether the shot's row is about another clip by now: both lie at the same path."""
-    return row.video_url_external not in {None, external_url}
-
-
-async def _row(ctx: Context, subject: Subject) -> ClipRow:
-    row = await ctx.services.clips.find(subject.project_id, subject.shot_number)
-    if row is None:
-        raise NotFound(f"Project {subject.project_id} has no clip for shot {subject.shot_number}")
-    return row
-
-
 async def _store(ctx: Context, data: Data, row: ClipRow) -> Stored:
+    generation = row.provider_id or data.external_url
     transfer = Transfer(
         data.external_url,
-        clip_video(data.user_id, data.project_id, data.shot_number),
+        clip_video(data.user_id, data.project_id, data.shot_number, row.id, generation),
         ctx.workdir / "clip",
         content_type=MP4,
         # The row's address is what Google answered; the job's alone could be anybody's.
@@ -128,4 +107,16 @@ async def _store(ctx: Context, data: Data, row: ClipRow) -> Stored:
     try:
         return await ctx.services.transfers.run(transfer)
     except UnsafeUrl as error:
-        raise UnsafeUrl(f"Unsafe externalUrl: {error}") from error
+        raise _unsafe(error) from error
+
+
+async def _complete(ctx: Context, data: Data, row: ClipRow, stored: Stored) -> bool:
+    """Show the stored clip on its row; False when that is about another clip by now."""
+    return await ctx.services.clips.update(
+        row,
+        video_url_external=data.external_url,
+        storage_path=stored.path,
+        cdn_url=stored.url,
+        storage_status="completed",
+        error_message=None,
+    )

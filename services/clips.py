@@ -1,6 +1,7 @@
 """Rows of `project_video_clips`: one a shot."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.moments import Moment
 from core.paths import RowId
+from services.row_changes import change_rows
 
 if TYPE_CHECKING:
     from services.supabase import Supabase
@@ -103,38 +105,45 @@ class Clips:
         )
         return [ClipRow.model_validate(row) for row in rows]
 
-    async def find(self, project_id: RowId, shot_number: int) -> ClipRow | None:
-        """The clip of one shot."""
-        clips = await self.of_project(project_id)
-        return next((clip for clip in clips if clip.shot_number == shot_number), None)
-
     async def settle(self, row: ClipRow, **fields: Any) -> bool:
         """Set columns of a clip that is still the generation that `row` shows.
 
-        False when it was settled before, or ordered anew since.
+        False when it was settled before, ordered anew since, or removed.
         """
-        rows = await self._supabase.query(
+        return await self._change(
             "settle the clip",
-            lambda db: (
-                _of_generation(row, db.from_(_TABLE).update(fields))
-                .eq("status", "generating")
-                .execute()
-            ),
-        )
-        return bool(rows)
-
-    async def update(self, row: ClipRow, **fields: Any) -> None:
-        """Set columns of a row that is still the generation that `row` shows."""
-        await self._supabase.query(
-            "update the clip",
-            lambda db: _of_generation(row, db.from_(_TABLE).update(fields)).execute(),
+            fields,
+            lambda request: _of_generation(row, request).eq("status", "generating"),
         )
 
+    async def update(self, row: ClipRow, **fields: Any) -> bool:
+        """Set columns of a row that is still the generation that `row` shows; False if not."""
+        return await self._change(
+            "update the clip", fields, lambda request: _of_generation(row, request)
+        )
 
-def _of_generation(row: ClipRow, update: Any) -> Any:
-    """The update for this row, should the clip not have been ordered anew since."""
-    update = update.eq("id", row.id)
+    async def fail_storing(self, row: ClipRow) -> None:
+        """Show that the clip could not be stored, unless it is.
+
+        No `error_message`: the app would show it under a clip that plays well.
+        """
+        unstored = "storage_status.is.null,storage_status.neq.completed"
+        await self._change(
+            "show that the clip is not stored",
+            {"storage_status": "failed"},
+            lambda request: _of_generation(row, request).or_(unstored),
+        )
+
+    async def _change(
+        self, operation: str, fields: dict[str, Any], chosen: Callable[[Any], Any]
+    ) -> bool:
+        return bool(await change_rows(self._supabase, operation, _TABLE, fields, chosen))
+
+
+def _of_generation(row: ClipRow, request: Any) -> Any:
+    """The request for this row, should the clip not have been ordered anew since."""
+    request = request.eq("id", row.id)
     for column in ("seedance_task_id", "video_request_id"):
         value = getattr(row, column)
-        update = update.is_(column, "null") if value is None else update.eq(column, value)
-    return update
+        request = request.is_(column, "null") if value is None else request.eq(column, value)
+    return request

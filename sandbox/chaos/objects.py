@@ -164,9 +164,10 @@ def _of_video(row: dict[str, Any]) -> Iterator[Expected]:
 
 def _clip(row: dict[str, Any], user: str) -> Expected:
     project = row["project_id"]
+    generation = row["seedance_task_id"] or row["video_request_id"] or row["video_url_external"]
     return Expected(
         Bucket.VIDEOS,
-        paths.clip_video(user, project, row["shot_number"]),
+        paths.clip_video(user, project, row["shot_number"], row["id"], generation or ""),
         about=project,
         source=row["video_url_external"],
         says=row["storage_status"] == "completed",

@@ -11,9 +11,17 @@ import pytest
 from tests.support.progress import check_events, check_log
 from tests.support.recordings import PROJECT, USER, Recording, load
 from tests.support.site import Site
-from tests.support.stored_videos import VIDEO, clip_row, lay_clip, lay_video, object_info, video_row
+from tests.support.stored_videos import (
+    VIDEO,
+    clip_path,
+    clip_row,
+    lay_clip,
+    lay_video,
+    object_info,
+    video_row,
+)
 
-CLIP_PATH = f"videos/{USER}/video-agent/{PROJECT}/clips/shot-1.mp4"
+CLIP_PATH = clip_path("t1")
 VIDEO_PATH = f"videos/{USER}/{VIDEO}.mp4"
 NOT_FOUND = "Download failed: the server answered 404 Not Found"
 
@@ -36,7 +44,7 @@ def public_url(site: Site, path: str) -> str:
 async def test_clip(site: Site) -> None:
     """The Node worker calls a method that responses do not have; here the clip is stored."""
     recorded = recording(site, "video_clip_download-ok")
-    await lay_clip(site.vidfab)
+    await lay_clip(site.vidfab, seedance_task_id="t1")
     await enqueue(site, recorded)
     await site.worker()
     job = await site.ended(recorded.job_id)
@@ -77,7 +85,7 @@ async def test_clip_that_is_gone(site: Site) -> None:
     assert (job.state, job.failed_reason, job.attempts_made) == ("failed", NOT_FOUND, 1)
     site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
     row = await clip_row(site.vidfab)
-    assert (row["storage_status"], row["error_message"]) == ("failed", NOT_FOUND)
+    assert (row["storage_status"], row["error_message"]) == ("failed", None)
 
 
 async def test_video(site: Site) -> None:

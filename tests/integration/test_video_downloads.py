@@ -13,6 +13,7 @@ from tests.support.recordings import PROJECT, USER
 from tests.support.site import Site
 from tests.support.stored_videos import (
     VIDEO,
+    clip_path,
     clip_row,
     is_stored,
     lay_clip,
@@ -25,7 +26,6 @@ from tests.support.stored_videos import (
 OTHER = "00000000-0000-4000-8000-000000000002"
 NOWHERE = "99999999-9999-4999-8999-999999999999"
 PATH = f"videos/{USER}/{VIDEO}.mp4"
-CLIP_PATH = f"videos/{USER}/video-agent/{PROJECT}/clips/shot-1.mp4"
 URL = "https://x.example/a.mp4"
 
 Payload = tuple[str, dict[str, Any]]
@@ -120,7 +120,7 @@ async def test_a_broken_source_is_fetched_again(site: Site) -> None:
     await site.worker()
     again = {"priority": 3, "attempts": 3, "backoff": {"type": "fixed", "delay": 50}}
     url = f"{media.media_url}/clip/broken.mp4"
-    for payload, path in ((clip(externalUrl=url), CLIP_PATH), (video(originalUrl=url), PATH)):
+    for payload, path in ((clip(externalUrl=url), clip_path(url)), (video(originalUrl=url), PATH)):
         job = await site.ended(await site.app.add(*payload, again))
         assert job.state == "completed"
         size = job.returnvalue["data"]["fileSize"]
@@ -201,7 +201,7 @@ async def test_a_settled_row_stays_as_it_is(site: Site, status: str) -> None:
 
 
 async def test_an_older_clip_does_not_replace_a_newer_one(site: Site) -> None:
-    """Both lie at the same path; the row says which one counts."""
+    """The row says which one counts."""
     media = site.vidfab.providers.media_url
     await lay_clip(site.vidfab, video_url_external=f"{media}/clip/newer.mp4")
     before = await clip_row(site.vidfab)

@@ -1,5 +1,6 @@
 """A clip and a single video of the recordings in the database."""
 
+from hashlib import sha256
 from typing import Any
 
 from sandbox.processes import SandboxError
@@ -7,6 +8,7 @@ from sandbox.vidfab import VidFab
 from tests.support.recordings import PROJECT, USER
 
 VIDEO = "22222222-2222-4222-8222-222222222222"
+CLIP = "44444444-4444-4444-8444-444444444444"
 
 
 async def lay_user(vidfab: VidFab) -> None:
@@ -19,9 +21,15 @@ async def lay_clip(vidfab: VidFab, **columns: Any) -> None:
     await lay_user(vidfab)
     project = {"id": PROJECT, "user_id": USER, "duration": 30, "story_style": "auto"}
     await vidfab.supabase.insert("video_agent_projects", [{**project, "original_script": "A cat."}])
-    clip = {"project_id": PROJECT, "shot_number": 1, "status": "success"}
+    clip = {"id": CLIP, "project_id": PROJECT, "shot_number": 1, "status": "success"}
     row = {**clip, "storage_status": "pending", **columns}
     await vidfab.supabase.insert("project_video_clips", [row])
+
+
+def clip_path(generation: str) -> str:
+    """Where that clip lies; `generation` is the provider's id of it, or its URL without one."""
+    mark = sha256(generation.encode()).hexdigest()[:10]
+    return f"videos/{USER}/video-agent/{PROJECT}/clips/shot-1-{CLIP}-{mark}.mp4"
 
 
 async def lay_video(vidfab: VidFab, **columns: Any) -> None:

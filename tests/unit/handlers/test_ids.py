@@ -120,7 +120,7 @@ def test_no_key_leaves_the_folder_of_its_user(
     )  # fmt: skip
     keys = [
         paths.storyboard_image(user, project, shot, row),
-        paths.clip_video(user, project, shot),
+        paths.clip_video(user, project, shot, row, video),
         paths.final_video(user, project),
         paths.user_video(user, video),
         paths.thumbnail(user, plain),
