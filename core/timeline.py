@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Protocol
 
+from core.errors import PermanentError
+
 # A shot that names no length lasts as long as the clips that the providers make by default.
 DEFAULT_SECONDS = 5
 
@@ -97,25 +99,34 @@ class Timeline:
 def timeline(
     clips: Iterable[Clip], seconds_by_shot: Mapping[int, int | None], aspect_ratio: str | None
 ) -> Timeline:
-    """The clips that succeeded, in shot order, each as long as its own shot."""
-    found = sorted(
-        ((clip, url) for clip in clips if (url := _url(clip))),
-        key=lambda entry: entry[0].shot_number,
-    )
-    lengths = [_seconds(seconds_by_shot.get(clip.shot_number)) for clip, _ in found]
+    """The clips that succeeded, in shot order, each as long as its own shot.
+
+    Raises PermanentError when one of them has no video: a film must not lack it without a word.
+    """
+    ready = (clip for clip in clips if clip.status == "success")
+    found = sorted(ready, key=lambda clip: clip.shot_number)
+    _check_all_have_videos(found)
+    lengths = [_seconds(seconds_by_shot.get(clip.shot_number)) for clip in found]
     starts = accumulate(lengths, initial=0)
     scenes = (
-        Scene(clip.shot_number, url, start, length, clip.is_googles)
-        for (clip, url), start, length in zip(found, starts, lengths, strict=False)
+        Scene(clip.shot_number, _url(clip), start, length, clip.is_googles)
+        for clip, start, length in zip(found, starts, lengths, strict=False)
     )
     aspect = aspect_ratio if aspect_ratio in _SIZES else _DEFAULT_ASPECT
     return Timeline(tuple(scenes), aspect or _DEFAULT_ASPECT)
 
 
-def _url(clip: Clip) -> str | None:
-    if clip.status != "success":
-        return None
-    return clip.cdn_url or clip.video_url_external or clip.video_url
+def _check_all_have_videos(clips: Iterable[Clip]) -> None:
+    missing = ", ".join(f"shot {clip.shot_number}" for clip in clips if not _url(clip))
+    if missing:
+        raise PermanentError(
+            f"Some clips are missing their video. Please generate them again: {missing}."
+        )
+
+
+def _url(clip: Clip) -> str:
+    """Empty when there is none."""
+    return clip.cdn_url or clip.video_url_external or clip.video_url or ""
 
 
 def _seconds(seconds: int | None) -> int:

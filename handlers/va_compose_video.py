@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from core.errors import HandBack, PermanentError, UnsafeUrl
 from core.job_data import JobData, JobResult
-from core.paths import RowId
+from core.paths import RowId, final_video
 from core.registry import job
 from core.timeline import Scene, Timeline, timeline
 from handlers._local_film import local_film
@@ -36,12 +36,16 @@ class Data(Subject):
 
 
 class Video(JobResult):
-    """The stored film; `duration` in seconds, `resolution` as in `1920x1080`."""
+    """The stored film; `duration` in seconds, `resolution` as in `1920x1080`.
+
+    `storage_key` is its path in the bucket, which the app repairs a project with.
+    """
 
     url: str
     file_size: int
     resolution: str
     duration: float
+    storage_key: str
 
 
 class Result(JobResult):
@@ -91,7 +95,7 @@ async def _compose(ctx: Context, project: Project) -> Result:
     film = await _film(ctx, project, found)
     await ctx.progress(90, "Uploading final video to permanent storage...")
     url = await ctx.services.films.store(project, film)
-    result = Result(estimated_duration=found.seconds, video=_video(film, url))
+    result = Result(estimated_duration=found.seconds, video=_video(project, film, url))
     await ctx.checkpoint(stored=result.payload())
     return result
 
@@ -130,8 +134,9 @@ async def _film(ctx: Context, project: Project, found: Timeline) -> Film:
     return Film(file, file.stat().st_size, probed.width, probed.height, probed.duration_s)
 
 
-def _video(film: Film, url: str) -> Video:
+def _video(project: Project, film: Film, url: str) -> Video:
     return Video(
+        storage_key=final_video(project.user_id, project.id),
         url=url,
         file_size=film.size_bytes,
         resolution=film.resolution,

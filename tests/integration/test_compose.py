@@ -269,6 +269,18 @@ async def test_no_clips(site: Site) -> None:
     assert await ordered(site) == 0
 
 
+async def test_a_clip_without_a_video_is_not_left_out_of_the_film(site: Site) -> None:
+    """It says `success` and has no URL at all: a film without it would be sold as the whole."""
+    whole = clip(1, f"{site.vidfab.providers.media_url}/clip/1.mp4")
+    await lay_project(site.vidfab, [4, 4, 4], [whole, clip(2, None), clip(3, "")])
+    await site.worker(**shotstack(site.vidfab))
+    await add(site)
+    reason = "Some clips are missing their video. Please generate them again: shot 2, shot 3."
+    assert await end(site) == ("failed", reason, 1)
+    assert await statuses(site) == ("failed", "failed")
+    assert await ordered(site) == 0
+
+
 BAD = {
     "no projectId": ({"projectId": None}, "Invalid job data: 'projectId': field required"),
     "a number": ({"projectId": 7}, "'projectId': input should be a valid string"),

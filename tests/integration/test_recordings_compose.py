@@ -98,6 +98,7 @@ async def check_result(site: Site, recorded: Recording, resolution: str, seconds
             "fileSize": info["size"],
             "resolution": resolution,
             "duration": pytest.approx(film.duration_s, abs=0.02),
+            "storageKey": FILM,
         },
     }
     assert film.duration_s == pytest.approx(seconds, abs=0.1)

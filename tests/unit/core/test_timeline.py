@@ -2,6 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from core.errors import PermanentError
 from core.timeline import Scene, timeline
 
 
@@ -40,9 +41,19 @@ def test_the_own_copy_comes_first(clip: Clip, url: str) -> None:
     assert timeline([clip], {}, None).scenes[0].url == url
 
 
-@pytest.mark.parametrize("clip", [Clip(1), Clip(1, "generating", cdn_url="a"), Clip(1, None, "a")])
-def test_what_has_no_video_is_left_out(clip: Clip) -> None:
-    assert timeline([clip], {1: 4}, "16:9").scenes == ()
+@pytest.mark.parametrize("status", ["generating", "failed", None])
+def test_what_did_not_succeed_is_left_out(status: str | None) -> None:
+    assert timeline([Clip(1, status, cdn_url="a")], {1: 4}, "16:9").scenes == ()
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_no_clip_that_succeeded_is_left_out_silently(empty: str | None) -> None:
+    clips = [Clip(3, cdn_url=empty), Clip(1, cdn_url="a"), Clip(2, video_url=empty)]
+    with pytest.raises(PermanentError) as raised:
+        timeline(clips, {1: 4}, "16:9")
+    assert str(raised.value) == (
+        "Some clips are missing their video. Please generate them again: shot 2, shot 3."
+    )
 
 
 @pytest.mark.parametrize(
