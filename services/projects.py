@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from core.envelope import iso
 from core.errors import NotFound, NotOwner
 from core.paths import PlainId, RowId
+from services.row_changes import change_rows
 
 if TYPE_CHECKING:
     from services.supabase import Supabase
@@ -86,19 +87,25 @@ class Projects:
         """Show that there is no final video, unless there is: a finished film stays finished."""
         fields = {"status": "failed", "step_6_status": "failed"}
         open_step = "step_6_status.is.null,step_6_status.neq.completed"
-        await self._supabase.query(
+        await change_rows(
+            self._supabase,
             "settle the project",
-            lambda db: (
-                db.from_(_TABLE).update(fields).eq("id", project_id).or_(open_step).execute()
-            ),
+            _TABLE,
+            fields,
+            lambda rows: rows.eq("id", project_id).or_(open_step),
         )
 
     async def update(self, project_id: RowId, **fields: Any) -> None:
-        """Set columns of one project."""
-        await self._supabase.query(
+        """Set columns of one project. Raises NotFound."""
+        changed = await change_rows(
+            self._supabase,
             "update the project",
-            lambda db: db.from_(_TABLE).update(fields).eq("id", project_id).execute(),
+            _TABLE,
+            fields,
+            lambda rows: rows.eq("id", project_id),
         )
+        if not changed:
+            raise NotFound(f"Project {project_id} does not exist")
 
     async def waiting(self, step: Step, unchanged_since: datetime) -> list[WaitingProject]:
         """All projects whose `step` waits for a job and whose row is older than that."""
@@ -137,15 +144,15 @@ class Projects:
 
         False too when the answer to the first try was lost and the second found it done.
         """
-        rows = await self._supabase.query(
+        changed = await change_rows(
+            self._supabase,
             "settle the project",
-            lambda db: (
-                db.from_(_TABLE)
-                .update({project.step: outcome, **fields})
-                .eq("id", project.id)
+            _TABLE,
+            {project.step: outcome, **fields},
+            lambda rows: (
+                rows.eq("id", project.id)
                 .eq(project.step, project.status)
                 .eq("updated_at", project.updated_at)
-                .execute()
             ),
         )
-        return bool(rows)
+        return bool(changed)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from core.errors import NotFound
 from core.moments import Moment
 from core.paths import RowId
+from services.row_changes import nothing_written
 
 if TYPE_CHECKING:
     from services.supabase import Supabase
@@ -101,10 +102,12 @@ class Quotas:
             "total_videos": usage.videos,
             "total_size_bytes": usage.size_bytes,
         }
-        await self._supabase.query(
+        written = await self._supabase.query(
             "write the quota",
             lambda db: db.from_("user_storage_quotas").upsert(row, on_conflict="user_id").execute(),
         )
+        if not written:
+            raise nothing_written("write the quota")
 
     async def _files(self, table: str, user_id: RowId) -> AsyncGenerator[_FileRow]:
         """The rows that are not deleted, page by page in the order of their ids.

@@ -34,6 +34,11 @@ async def change_rows(
         operation, lambda db: chosen(db.from_(table).select("id")).limit(1).execute()
     )
     if left:
-        message = f"Supabase changed nothing when it was asked to {operation}"
-        raise ServiceError("Supabase", operation, message, retryable=True)
+        raise nothing_written(operation)
     return []
+
+
+def nothing_written(operation: str) -> ServiceError:
+    """A success in name only: another attempt may write it."""
+    message = f"Supabase changed nothing when it was asked to {operation}"
+    return ServiceError("Supabase", operation, message, retryable=True)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from core.envelope import iso
+from core.errors import NotFound
 from core.paths import Bucket, PlainId, RowId, storyboard_image
+from services.row_changes import change_rows
 
 if TYPE_CHECKING:
     from services.supabase import Supabase
@@ -132,34 +134,37 @@ class Storyboards:
         return StoryboardRow.model_validate(found[0]) if found else None
 
     async def update(self, row_id: RowId, **fields: Any) -> None:
-        """Set columns of one row."""
-        await self._supabase.query(
+        """Set columns of one row. Raises NotFound."""
+        changed = await change_rows(
+            self._supabase,
             "update the storyboard",
-            lambda db: db.from_(_TABLE).update(fields).eq("id", row_id).execute(),
+            _TABLE,
+            fields,
+            lambda rows: rows.eq("id", row_id),
         )
+        if not changed:
+            raise NotFound(f"The storyboard row {row_id} was removed")
 
     async def succeed(self, row_id: RowId, **fields: Any) -> None:
         """Complete a row that has no picture yet; one that has keeps it."""
         fields = {**fields, "status": "success", "error_message": None}
-        await self._supabase.query(
+        await change_rows(
+            self._supabase,
             "complete the storyboard",
-            lambda db: (
-                db.from_(_TABLE).update(fields).eq("id", row_id).neq("status", "success").execute()
-            ),
+            _TABLE,
+            fields,
+            lambda rows: rows.eq("id", row_id).neq("status", "success"),
         )
 
     async def fail_generating(self, row_ids: list[str], reason: str) -> None:
         """Settle rows that still say `generating`."""
         fields = {"status": "failed", "error_message": reason}
-        await self._supabase.query(
+        await change_rows(
+            self._supabase,
             "settle the storyboards",
-            lambda db: (
-                db.from_(_TABLE)
-                .update(fields)
-                .in_("id", row_ids)
-                .eq("status", "generating")
-                .execute()
-            ),
+            _TABLE,
+            fields,
+            lambda rows: rows.in_("id", row_ids).eq("status", "generating"),
         )
 
     async def fail_abandoned(
@@ -167,19 +172,19 @@ class Storyboards:
     ) -> int:
         """Settle the current rows that say `generating` and are older than that; how many."""
         fields = {"status": "failed", "error_message": reason}
-        rows = await self._supabase.query(
+        settled = await change_rows(
+            self._supabase,
             "settle the storyboards",
-            lambda db: (
-                db.from_(_TABLE)
-                .update(fields)
-                .eq("project_id", project_id)
+            _TABLE,
+            fields,
+            lambda rows: (
+                rows.eq("project_id", project_id)
                 .eq("is_current", True)
                 .eq("status", "generating")
                 .lt("updated_at", iso(unchanged_since))
-                .execute()
             ),
         )
-        return len(rows)
+        return len(settled)
 
     async def store(
         self,

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.errors import NotFound, NotOwner
 from core.paths import TEMPORARY, PlainId
+from services.row_changes import change_rows
 
 if TYPE_CHECKING:
     from services.supabase import Supabase
@@ -67,9 +68,10 @@ class Videos:
     ) -> None:
         if video_id.startswith(TEMPORARY):
             return
-
-        def build(db: Any) -> Any:
-            update = db.from_(_TABLE).update(fields).eq("id", video_id).neq("status", "deleted")
-            return narrowed(update).execute()
-
-        await self._supabase.query("update the video", build)
+        await change_rows(
+            self._supabase,
+            "update the video",
+            _TABLE,
+            fields,
+            lambda rows: narrowed(rows.eq("id", video_id).neq("status", "deleted")),
+        )
