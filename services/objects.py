@@ -5,7 +5,6 @@ server keeps neither of them before its last byte; what was there under the path
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from http import HTTPStatus
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -70,21 +69,35 @@ async def exchange(
     headers: Mapping[str, str],
     content: AsyncGenerator[bytes] | None = None,
 ) -> httpx.Response:
-    """One request to the storage. Raises ServiceError."""
-    try:
-        response = await client.request(method, url, headers=headers, content=content)
-    except httpx.HTTPError as error:
-        raise transport_error("Supabase", OPERATION, error) from error
+    """One request to the storage that succeeds. Raises ServiceError."""
+    response = await answer(client, method, url, headers=headers, content=content)
     if not response.is_success:
-        raise _error(response)
+        raise error_of(response)
     return response
 
 
-def _error(response: httpx.Response) -> ServiceError:
+async def answer(
+    client: httpx.AsyncClient,
+    method: str,
+    url: httpx.URL | str,
+    *,
+    headers: Mapping[str, str],
+    content: AsyncGenerator[bytes] | None = None,
+) -> httpx.Response:
+    """Whatever the storage answers to one request. Raises ServiceError when it is no answer."""
+    try:
+        return await client.request(method, url, headers=headers, content=content)
+    except httpx.HTTPError as error:
+        raise transport_error("Supabase", OPERATION, error) from error
+
+
+def error_of(response: httpx.Response) -> ServiceError:
+    """What a refusal says, by its body where there is one."""
     try:
         said = _Refusal.model_validate_json(response.content)
     except ValidationError:
         said = _Refusal(statusCode=None)
     status = response.status_code
-    message = said.message or HTTPStatus(status).phrase
+    # Cloudflare's own statuses, 520 to 530, have no name anywhere.
+    message = said.message or httpx.codes.get_reason_phrase(status) or f"it answered {status}"
     return refusal(OPERATION, one_line(message), said.status_code or status)

@@ -7,6 +7,7 @@ Of the `supabase` package only its two clients for tables and files are loaded, 
 import asyncio
 import importlib
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -42,6 +43,10 @@ _FILE_TIMEOUT = httpx.Timeout(120, connect=10)
 ATTEMPTS = 4
 STORAGE = "Supabase storage"
 _CHUNK_BYTES = 256 * 1024
+# 402: the project is over its quota until somebody pays, 423: something holds the object.
+_PASSING_HERE = frozenset({402, 423})
+# Of the newest answer in this task: postgrest's errors do not say with which status they came.
+_http_status: ContextVar[int | None] = ContextVar("http_status", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +190,7 @@ class Supabase:
         tables = postgrest.AsyncPostgrestClient(
             f"{url}/rest/v1", headers=headers, http_client=self._row_http, retry_enabled=False
         )
+        tables.session.event_hooks["response"].append(_note_status)
         files = storage3.AsyncStorageClient(
             f"{url}/storage/v1/", headers=headers, http_client=self._file_http
         )
@@ -197,7 +203,7 @@ class Supabase:
         try:
             return await request
         except APIError as error:
-            raise refusal(operation, error.message, error.code) from error
+            raise refusal(operation, error.message, error.code, _http_status.get()) from error
         except StorageApiError as error:
             raise refusal(operation, error.message, error.status) from error
         except httpx.HTTPError as error:
@@ -217,10 +223,19 @@ def _no_object(bucket: Bucket, path: str, response: httpx.Response) -> Exception
     return refusal(f"read from {bucket}", answer.message, answer.status_code)
 
 
-def refusal(operation: str, message: str | None, code: str | int | None) -> ServiceError:
-    """PostgREST gives SQLSTATE or PGRST codes, gateways and storage give HTTP statuses."""
+async def _note_status(response: httpx.Response) -> None:
+    _http_status.set(response.status_code)
+
+
+def refusal(
+    operation: str, message: str | None, code: str | int | None, status: int | None = None
+) -> ServiceError:
+    """PostgREST gives SQLSTATE or PGRST codes, gateways and storage give HTTP statuses.
+
+    `status` is that of the answer; a code that is one itself overrules it.
+    """
     text = str(code or "")
-    status = int(text) if text.isdigit() and len(text) == 3 else None
+    status = int(text) if text.isdigit() and len(text) == 3 else status
     return ServiceError(
         "Supabase",
         operation,
@@ -233,12 +248,16 @@ def refusal(operation: str, message: str | None, code: str | int | None) -> Serv
 
 def _is_passing(code: str, status: int | None) -> bool:
     # SQLSTATE 08: connection, 40: serialization, deadlock, 53: out of resources, 55: not in the
-    # needed state, 57: operator's intervention, 58 and XX: the server itself; PGRST00x: PostgREST
-    # cannot reach its database. No code at all: a gateway spoke.
-    if status is not None:
+    # needed state, 57: operator's intervention, 58 and XX: the server itself. 25006: a full disk
+    # makes a project read-only, which PostgREST answers with 405. PGRST00x: PostgREST cannot reach
+    # its database; 204, 205: it has not read the new schema yet. No code at all: a gateway spoke.
+    if status in _PASSING_HERE or not code.strip():
+        return True
+    if status is not None and (code == str(status) or status >= 500):
         return is_passing_status(status)
-    passing = {"08", "40", "53", "55", "57", "58", "XX"}
-    return code[:2] in passing or code.startswith("PGRST00") or not code.strip()
+    passing = ("08", "40", "53", "55", "57", "58", "XX", "25006", "PGRST00", "PGRST204", "PGRST205")
+    # Beside a code a status below 500 says little: 409 is also a key that is there already.
+    return code.startswith(passing)
 
 
 def _rows(operation: str, data: Any) -> list[Row]:

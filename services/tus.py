@@ -3,15 +3,16 @@
 A broken connection costs one chunk: the server says how far it came, and the upload goes on there.
 """
 
+import time
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 import httpx
 
 from core.errors import ServiceError
 from services.circuit import Circuit
 from services.http import with_retries
-from services.objects import OPERATION, RESUMABLE_ABOVE_BYTES, exchange
+from services.objects import OPERATION, RESUMABLE_ABOVE_BYTES, answer, error_of, exchange
 from services.spool import Upload
 from services.supabase import ATTEMPTS
 
@@ -20,7 +21,9 @@ CHUNK_BYTES = 6 * 1024 * 1024
 
 # The upsert is asked for with each request: any of them may be the one that stores the object.
 _HEADERS = {"tus-resumable": "1.0.0", "x-upsert": "true"}
-_NOT_OFFERED = frozenset({404, 405, 501})
+_NO_SUCH_METHOD = frozenset({405, 501})
+# A proxy may answer so for a moment, and a server be exchanged for one that has them.
+_NOT_OFFERED_FOR_S = 600
 # The server forgot the upload: it expired, or was lost in a restart.
 _GONE = frozenset({404, 410})
 _BEGINNINGS = 2
@@ -32,17 +35,31 @@ class _Lost(ServiceError):
     """The upload cannot be gone on with; a new one can be begun."""
 
 
-class Tus:
-    """Resumable uploads of one Supabase; whether it has them is learnt from the first."""
+class _NotOffered(ServiceError):
+    """The server has no resumable uploads."""
 
-    def __init__(self, client: httpx.AsyncClient, circuit: Circuit) -> None:
+
+class Tus:
+    """Resumable uploads of one Supabase; that it has none is learnt from the first, for 10 minutes.
+
+    `now` in seconds, for tests.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        circuit: Circuit,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._circuit = circuit
-        self._is_offered = True
+        self._now = now
+        self._not_offered_until = float("-inf")
 
     def suits(self, upload: Upload) -> bool:
         """Whether the file is large enough, as far as is known of the server."""
-        return self._is_offered and upload.size_bytes > RESUMABLE_ABOVE_BYTES
+        is_offered = self._now() >= self._not_offered_until
+        return is_offered and upload.size_bytes > RESUMABLE_ABOVE_BYTES
 
     async def send(self, upload: Upload) -> bool:
         """Store the file; False, and nothing sent, where the server has no resumable uploads."""
@@ -64,17 +81,19 @@ class Tus:
             return await with_retries(
                 lambda: self._create(upload), attempts=ATTEMPTS, circuit=self._circuit
             )
-        except ServiceError as error:
-            self._is_offered = error.status not in _NOT_OFFERED
-            if self._is_offered:
-                raise
+        except _NotOffered:
+            self._not_offered_until = self._now() + _NOT_OFFERED_FOR_S
             return None
 
     async def _create(self, upload: Upload) -> httpx.URL:
         size = {"upload-length": str(upload.size_bytes), "upload-metadata": _metadata(upload)}
-        response = await exchange(
+        response = await answer(
             self._client, "POST", "/upload/resumable", headers={**_HEADERS, **size}
         )
+        if _is_not_offered(response):
+            raise _NotOffered("Supabase", OPERATION, "It has no resumable uploads")
+        if not response.is_success:
+            raise error_of(response)
         asked = response.request.url
         # The key goes to no server but the one it is for, whatever that calls itself.
         path = asked.join(response.headers.get("location", "")).raw_path
@@ -134,6 +153,13 @@ class Tus:
                 raise _Lost("Supabase", OPERATION, str(error)) from error
             error.retryable = error.retryable or error.status in _PASSING
             raise
+
+
+def _is_not_offered(response: httpx.Response) -> bool:
+    """A server that speaks the protocol says 404 of a bucket, with the protocol's header."""
+    is_unknown = response.status_code == httpx.codes.NOT_FOUND.value
+    is_foreign = is_unknown and "tus-resumable" not in response.headers
+    return is_foreign or response.status_code in _NO_SUCH_METHOD
 
 
 def _metadata(upload: Upload) -> str:

@@ -1,6 +1,7 @@
 """Transfers into real storage: what breaks, what is tried again, and what never lies there half."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -115,6 +116,43 @@ async def test_without_resumable_uploads_it_asks_once(way: Way) -> None:
     assert way.gateway.seen.count(WHOLE) == 2
 
 
+@pytest.mark.parametrize("status", [405, 501])
+async def test_a_server_that_knows_no_such_method_gets_the_whole(way: Way, status: int) -> None:
+    way.gateway.faults.answers = {"POST": [status]}
+    await way.check(await way.store(way.serve()))
+    assert way.gateway.seen.count(f"POST {RESUMABLE}") == 1
+    assert way.gateway.seen.count(WHOLE) == 1
+
+
+async def test_a_bucket_that_is_missing_does_not_turn_resumable_uploads_off(way: Way) -> None:
+    """The server speaks the protocol as it says 404; the next film goes in chunks all the same."""
+    way.gateway.faults.answers = {"POST": [404]}
+    url = way.serve()
+    with pytest.raises(ServiceError, match="Supabase refused to store the video") as raised:
+        await way.store(url)
+    assert (raised.value.status, raised.value.retryable) == (404, False)
+    await way.vidfab.providers.control.clear_requests()
+    await way.check(await way.store(url))
+    assert way.gateway.seen.count(f"POST {RESUMABLE}") == 2
+    assert WHOLE not in way.gateway.seen
+
+
+async def test_the_gateway_knows_its_buckets_as_a_hosted_server_does(way: Way) -> None:
+    name = base64.b64encode(b"no-such-bucket").decode()
+    key = way.vidfab.supabase.service_key
+    async with httpx.AsyncClient(base_url=way.gateway.url, trust_env=False) as client:
+        answer = await client.post(
+            RESUMABLE,
+            headers={
+                "apikey": key,
+                "tus-resumable": "1.0.0",
+                "upload-length": "1",
+                "upload-metadata": f"bucketName {name}",
+            },
+        )
+    assert (answer.status_code, answer.headers["tus-resumable"]) == (404, "1.0.0")
+
+
 async def test_what_was_there_is_replaced(way: Way) -> None:
     await way.store(way.serve(7 * MIB))
     await way.vidfab.providers.control.clear_requests()
@@ -161,8 +199,9 @@ async def test_what_the_server_refuses_is_not_tried_again(way: Way) -> None:
 
 
 @pytest.mark.parametrize("way", [False], indirect=True)
-async def test_one_request_is_tried_again_from_the_spool(way: Way) -> None:
-    way.gateway.faults.answers = {"object": [503, 500]}
+@pytest.mark.parametrize("statuses", [[503, 500], [423, 402], [520, 530]])
+async def test_one_request_is_tried_again_from_the_spool(way: Way, statuses: list[int]) -> None:
+    way.gateway.faults.answers = {"object": list(statuses)}
     await way.check(await way.store(way.serve()))
     assert way.gateway.seen.count(WHOLE) == 3
 
