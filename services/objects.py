@@ -70,10 +70,7 @@ async def exchange(
     content: AsyncGenerator[bytes] | None = None,
 ) -> httpx.Response:
     """One request to the storage that succeeds. Raises ServiceError."""
-    response = await answer(client, method, url, headers=headers, content=content)
-    if not response.is_success:
-        raise error_of(response)
-    return response
+    return checked(await answer(client, method, url, headers=headers, content=content))
 
 
 async def answer(
@@ -91,8 +88,14 @@ async def answer(
         raise transport_error("Supabase", OPERATION, error) from error
 
 
-def error_of(response: httpx.Response) -> ServiceError:
-    """What a refusal says, by its body where there is one."""
+def checked(response: httpx.Response) -> httpx.Response:
+    """The answer, if it is a success. Raises ServiceError."""
+    if not response.is_success:
+        raise _error(response)
+    return response
+
+
+def _error(response: httpx.Response) -> ServiceError:
     try:
         said = _Refusal.model_validate_json(response.content)
     except ValidationError:

@@ -12,7 +12,7 @@ import httpx
 from core.errors import ServiceError
 from services.circuit import Circuit
 from services.http import with_retries
-from services.objects import OPERATION, RESUMABLE_ABOVE_BYTES, answer, error_of, exchange
+from services.objects import OPERATION, RESUMABLE_ABOVE_BYTES, answer, checked, exchange
 from services.spool import Upload
 from services.supabase import ATTEMPTS
 
@@ -92,9 +92,7 @@ class Tus:
         )
         if _is_not_offered(response):
             raise _NotOffered("Supabase", OPERATION, "It has no resumable uploads")
-        if not response.is_success:
-            raise error_of(response)
-        asked = response.request.url
+        asked = checked(response).request.url
         # The key goes to no server but the one it is for, whatever that calls itself.
         path = asked.join(response.headers.get("location", "")).raw_path
         return asked.copy_with(raw_path=path)
