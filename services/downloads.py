@@ -15,6 +15,7 @@ import httpx
 
 from config.settings import Settings
 from core.errors import PermanentError, RetryableError, UnsafeUrl, UnusableContent
+from services.answers import STREAMED
 from services.arriving import Arriving, begun, in_time
 from services.content import Kind, check_complete
 from services.google import API_HOST, KEY_HEADER
@@ -33,7 +34,7 @@ _LOCATION = "location"
 # Signed URLs cover the host alone, so nothing is sent beyond what every client sends. Some hosts
 # refuse a request without a user agent.
 _NO_HEADERS: Mapping[str, str] = {}
-_HEADERS = {"accept-encoding": "identity", "user-agent": "vidfab-worker"}
+_HEADERS = {"user-agent": "vidfab-worker"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,9 @@ class Downloads:
         self, url: CheckedUrl, headers: Mapping[str, str]
     ) -> AsyncGenerator[httpx.Response]:
         """The response with its body still to come."""
-        request = self._client.build_request("GET", url.url, headers=headers)
+        request = self._client.build_request(
+            "GET", url.url, headers=headers, extensions={STREAMED: True}
+        )
         async with in_time(_ANSWER_S, "no answer came"):
             response = await self._client.send(request, stream=True)
         try:

@@ -24,6 +24,9 @@ _SERVICE = "Gemini"
 _OPERATION = "generate a picture"
 _TIMEOUT = timedelta(minutes=3)
 _ATTEMPTS = 3
+# Its pictures come within the answer. The bucket takes 10 MiB, which is 14 in base64; drafts of the
+# model's thoughts may stand beside it.
+_MAX_ANSWER_BYTES = 32 * 1024 * 1024
 # What a reference may weigh: Gemini takes 20 MB a request in all, and its base64 adds a third.
 _MAX_REFERENCE_BYTES = 7 * 1024 * 1024
 # Ends without a picture that are no refusal; every other one is.
@@ -42,7 +45,7 @@ class GeminiImages:
         self._circuit = Circuit(_SERVICE)
         self._model = settings.gemini_image_model
         self._downloads = downloads
-        self._google = Google(settings, key, _TIMEOUT, _SERVICE)
+        self._google = Google(settings, key, _TIMEOUT, _SERVICE, _MAX_ANSWER_BYTES)
 
     async def generate(self, request: ImageRequest) -> ImageBytes:
         """Buy one picture.

@@ -12,6 +12,7 @@ import httpx
 from pydantic import SecretStr
 
 from config.settings import Settings
+from services.answers import MAX_ANSWER_BYTES
 from services.http import new_client
 
 if TYPE_CHECKING:
@@ -32,13 +33,21 @@ class Google:
     """
 
     def __init__(
-        self, settings: Settings, key: SecretStr, timeout: timedelta, service: str
+        self,
+        settings: Settings,
+        key: SecretStr,
+        timeout: timedelta,
+        service: str,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self._base_url = settings.google_url
         self._key = key
         self._timeout = timeout
         self._http = new_client(
-            settings, service=service, timeout=httpx.Timeout(timeout.total_seconds())
+            settings,
+            service=service,
+            timeout=httpx.Timeout(timeout.total_seconds()),
+            max_answer_bytes=max_answer_bytes,
         )
         self._connecting = asyncio.Lock()
         self._client: Client | None = None

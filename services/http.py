@@ -21,6 +21,7 @@ from config.settings import Settings
 from core import fence
 from core.errors import ServiceError
 from core.text import one_line
+from services.answers import MAX_ANSWER_BYTES, BoundedTransport, UnusableAnswer
 from services.circuit import Circuit
 from services.metered import MeteredTransport
 
@@ -56,23 +57,25 @@ def new_client(
     base_url: str = "",
     headers: Mapping[str, str] | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
+    max_answer_bytes: int = MAX_ANSWER_BYTES,
 ) -> httpx.AsyncClient:
     """A client over HTTP/1.1 without proxies or cookies, trusting certifi or `SSL_CERT_FILE`.
 
     HTTP/2 was measured four times slower for uploads and breaks long-lived connections. Requests
     that change something are sent only while the running job is ours: others raise LockLost.
-    `service` is under which name its requests are counted.
+    `service` is under which name its requests are counted. Answers are bounded, compressed or not:
+    see services/answers.py.
     """
     tls = tls_context(settings.ca_file)
     transport = transport or httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
     return httpx.AsyncClient(
         base_url=base_url,
-        headers=dict(headers or {}),
+        headers={"accept-encoding": "identity", **(headers or {})},
         # One job's answer must not colour the next job's request.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         timeout=timeout,
         trust_env=False,
-        transport=MeteredTransport(service, transport),
+        transport=BoundedTransport(MeteredTransport(service, transport), max_answer_bytes),
         event_hooks={"request": [_check_fence]},
     )
 
@@ -119,6 +122,10 @@ def transport_error(
     if isinstance(error, httpx.LocalProtocolError):  # its text quotes headers, keys included
         reason = "the request cannot be sent, look for stray characters in the key"
         return ServiceError(service, operation, f"{service} was not asked to {operation}: {reason}")
+    if isinstance(error, UnusableAnswer):
+        # What was made for it may be charged for: asking again would pay again.
+        message = f"{service} gave an answer that {error}"
+        return ServiceError(service, operation, message, retryable=not billed, billed=billed)
     reason = str(error) or type(error).__name__
     return ServiceError(
         service,

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError
 from config.settings import Settings
 from core.errors import NotFound, ServiceError, UnusableContent
 from core.paths import Bucket, StoredObject, stored_object
+from services.answers import STREAMED
 from services.circuit import Circuit
 from services.http import (
     is_passing_status,
@@ -159,8 +160,10 @@ class Supabase:
         A body shorter than its content-length is an httpx.RemoteProtocolError.
         """
         url = f"{self._settings.supabase_url}/storage/v1/object/{bucket}/{quote(path)}"
-        headers = {**self._credentials(), "accept-encoding": "identity"}
-        async with self._file_http.stream("GET", url, headers=headers) as response:
+        streamed = self._file_http.stream(
+            "GET", url, headers=self._credentials(), extensions={STREAMED: True}
+        )
+        async with streamed as response:
             if response.status_code != HTTPStatus.OK:
                 await response.aread()
                 raise _no_object(bucket, path, response)
