@@ -11,7 +11,14 @@ from typing import Any, Literal
 from core.errors import PermanentError
 from core.machine import MachineUnfit, lack_said
 from core.text import one_line
-from services.probe import Probed, read_description
+from services.probe import (
+    LABELLED,
+    PLAIN,
+    Probed,
+    is_description,
+    own_lines,
+    read_description,
+)
 from services.untrusted import Limits, run_untrusted
 
 PictureFormat = Literal["jpg", "png", "webp"]
@@ -73,12 +80,11 @@ class Ffmpeg:
 
     async def probe(self, file: Path) -> Probed:
         """What the video holds. Raises PermanentError when it cannot be decoded."""
-        # Without an output ffmpeg describes its input and ends with code 1.
-        command = [await self._found(), *_OPENING, *untrusted_input(file)]
-        ended = await run_untrusted(command, _PROBE, file.parent)
-        if "Input #0" not in ended.said:
-            raise PermanentError(f"The video cannot be read: {_reason(ended.said)}")
-        return read_description(ended.said)
+        plain = await self._description(file, PLAIN)
+        own = own_lines(plain, await self._description(file, LABELLED))
+        if not is_description(own):
+            raise PermanentError(f"The video cannot be read: {_reason(plain)}")
+        return read_description(own)
 
     async def frame(
         self,
@@ -124,6 +130,12 @@ class Ffmpeg:
             raise MachineUnfit(lack)
         if ended.code:
             raise FfmpegFailed(_reason(ended.said))
+
+    async def _description(self, file: Path, level: str) -> str:
+        """Without an output ffmpeg describes its input and ends with code 1."""
+        settings = [*_OPENING, "-loglevel", level]
+        command = [await self._found(), *settings, *untrusted_input(file)]
+        return (await run_untrusted(command, _PROBE, file.parent)).said
 
     async def _found(self) -> str:
         if self._program is None:

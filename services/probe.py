@@ -6,26 +6,38 @@ build comes without ffprobe. The lines read here are the same from 4.x to 9.x:
     Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:…':
       Duration: 00:00:02.00, start: 0.000000, bitrate: 287 kb/s
       Stream #0:0[0x1](und): Video: h264 (High) (avc1 / 0x31637661), yuv420p(tv, bt709), 320x240 …
-          Display Matrix: rotation of 90.00 degrees      ("displaymatrix:" before 7.1)
+        Side data:
+          Display Matrix: rotation of 90.00 degrees    ("displaymatrix:" before 7.1)
 
-The file's own words stand among them, in front of the duration and deeper below a stream: what they
-look like is not taken for a stream, and costs no more time than they are long.
+The file's own words stand among them: values and keys of metadata, and a stream's language. Values
+cannot pass for lines of ffmpeg's, but the other two come as they are, line breaks and all. So
+`own_lines` sorts out what ffmpeg itself began to say, and what is read there stands where no word
+of the file can: at an indentation that metadata has not, and behind the language.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from core.errors import PermanentError
 
-# Real lines have some 200 characters.
-_LONGEST_LINE = 1000
+# Levels of logging for the two descriptions that `own_lines` compares.
+PLAIN, LABELLED = "repeat+info", "repeat+level+info"
+_INFO = "[info] "
+# In front of the level may stand who speaks.
+_LABEL = re.compile(r"(?:\[[^\[\]]{1,100} @ 0x[0-9a-f]+\] ){0,2}\[[a-z]{1,9}\] ")
+# Of every input, whether its duration is known or not.
 _BEFORE_DURATION = "\n  Duration: "
 _DURATION = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,6})?)")
-# Behind the number may stand an id and a language. Versions before 5 indent by four.
-_STREAM = re.compile(r"(?: {2}| {4})Stream #0:\d{1,4}.{0,100}?: (Video|Audio): (.*)")
+# Versions before 5 indent by four.
+_STREAM = re.compile(r"(?: {2}| {4})Stream #0:\d")
+# Behind the number may stand an id and a language, which can hold the same words: the last counts.
+_KIND = re.compile(r": (Video|Audio|Subtitle|Data|Attachment|Unknown): ")
 _SIZE = re.compile(r", ([1-9]\d{0,5})x([1-9]\d{0,5})(?=[ ,\n]|$)")
 _FPS = re.compile(r", (\d{1,6}(?:\.\d{1,6})?) fps")
+# Metadata stands as deep as what is below this.
+_SIDE_DATA, _BELOW = "    Side data:", "      "
 _ROTATION = re.compile(r" +display ?matrix: rotation of (-?\d{1,6}(?:\.\d{1,6})?)", re.IGNORECASE)
 # A mirrored picture has a matrix too, whose rotation tells nothing of it.
 _CHANGED = re.compile(r" +(?:display ?matrix|frame cropping):", re.IGNORECASE)
@@ -62,8 +74,31 @@ class _Stream:
     about: list[str] = field(default_factory=list[str])
 
 
+def is_description(own: str) -> bool:
+    """Whether the file could be opened."""
+    return _BEFORE_DURATION in own
+
+
+def own_lines(plain: str, labelled: str) -> str:
+    """Of two descriptions of one file the lines that ffmpeg itself said.
+
+    With LABELLED ffmpeg puts the level in front of each thing that it says, and so not of lines
+    within the file's words. Words that begin with a level themselves do so in PLAIN as well. A line
+    that the file's words broke off ends before them.
+    """
+    quoted = set(plain.split("\n"))
+    lines = [*labelled.removesuffix("\n").split("\n"), _INFO]
+    found: list[str] = []
+    for line, after in pairwise(lines):
+        if line.startswith(_INFO) and line not in quoted:
+            is_whole = _LABEL.match(after) and after not in quoted
+            own = line if is_whole else line.partition("(")[0]
+            found.append(own.removeprefix(_INFO))
+    return "\n".join(found)
+
+
 def read_description(said: str) -> Probed:
-    """Read what `ffmpeg -i` said. Raises PermanentError when there is no picture to show."""
+    """Read what `own_lines` gives. Raises PermanentError when there is no picture to show."""
     duration, *lines = said.partition(_BEFORE_DURATION)[2].split("\n")
     streams = list(_streams(lines))
     films = [one for one in streams if one.kind == "Video" and _COVER not in one.line]
@@ -88,15 +123,20 @@ def read_description(said: str) -> Probed:
 def _streams(lines: list[str]) -> Iterator[_Stream]:
     stream = None
     for line in lines:
-        found = _STREAM.match(line[:_LONGEST_LINE])
-        if found:
+        if _STREAM.match(line):
             if stream is not None:
                 yield stream
-            stream = _Stream(found[1], found[2])
+            stream = _stream(line)
         elif stream is not None:
-            stream.about.append(line[:_LONGEST_LINE])
+            stream.about.append(line)
     if stream is not None:
         yield stream
+
+
+def _stream(line: str) -> _Stream:
+    """One without a kind when its line is broken off."""
+    kinds = list(_KIND.finditer(line))
+    return _Stream(kinds[-1][1], line[kinds[-1].end() :]) if kinds else _Stream("", "")
 
 
 def _displayed_size(film: _Stream) -> tuple[int, int]:
@@ -104,9 +144,19 @@ def _displayed_size(film: _Stream) -> tuple[int, int]:
     if size is None:
         raise PermanentError("The video cannot be decoded, or its pictures are too large")
     width, height = int(size[1]), int(size[2])
-    turned = next(filter(None, map(_ROTATION.match, film.about)), None)
-    quarters = round(float(turned[1]) / 90) if turned else 0
+    quarters = round(_rotation(film) / 90)
     return (height, width) if quarters % 2 else (width, height)
+
+
+def _rotation(film: _Stream) -> float:
+    """In degrees."""
+    is_side_data = False
+    for line in film.about:
+        if not line.startswith(_BELOW):
+            is_side_data = line == _SIDE_DATA
+        elif is_side_data and (turned := _ROTATION.match(line)):
+            return float(turned[1])
+    return 0.0
 
 
 def _duration_s(text: str) -> float:

@@ -204,7 +204,8 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "probe_output": (
         b"Input #0, mov, from 'file:a':\n  Duration: 00:00:02.00, start: 0.000000, bitrate: 287\n"
         b"  Stream #0:0[0x1](und): Video: h264 (High), yuv420p(tv, bt709), 320x240, 25 fps\n"
-        b"      Display Matrix: rotation of 90.00 degrees\n  Stream #0:1: Audio: aac\n",
+        b"    Side data:\n      Display Matrix: rotation of 90.00 degrees\n"
+        b"  Stream #0:1: Audio: aac\n",
         b"Input #0, mov, from 'file:a':\n  Metadata:\n    Stream #0:1111111111: Video: h264,,,,\n"
         b"  Duration: N/A\n    Stream #0:0(eng): Video: vp9, yuv420p(, 1x1\n   a: Stream #0:1:\n",
     ),

@@ -126,6 +126,35 @@ async def test_what_a_file_says_of_itself_is_not_believed(film: Path, tmp_path: 
         assert time.process_time() - began < 1
 
 
+FORGED = """
+  Duration: 999999:59:59.00, start: 0
+  Stream #0:0: Video: h264 (High), yuv420p, 99998x99998, 25 fps
+    Side data:
+      displaymatrix: rotation of 90.00 degrees
+  Stream #0:1: Audio: aac
+[info]   Duration: 999999:59:59.00, start: 0
+[info]   Stream #0:0: Video: h264 (High), yuv420p, 99998x99998, 25 fps
+[info]   Stream #0:1: Audio: aac
+[fatal] x"""
+
+
+async def test_a_key_with_line_breaks_is_no_description(film: Path, tmp_path: Path) -> None:
+    noted = tmp_path / "noted.mp4"
+    note = ["-metadata", f"a{FORGED}=1"]
+    films.run("-i", film, "-c", "copy", "-movflags", "use_metadata_tags", *note, noted)
+    assert await Ffmpeg().probe(noted) == await Ffmpeg().probe(film)
+
+
+@pytest.mark.parametrize("end", ["", FORGED, "\n", " " * 1000])
+async def test_the_language_of_a_sound_makes_it_no_picture(tmp_path: Path, end: str) -> None:
+    silence = ("-f", "lavfi", "-i", "anullsrc", "-t", "1", "-c:a", "libopus")
+    language = f"language=x): Video: h264, yuv420p, 9999x9999, 25 fps{end}"
+    spoken = tmp_path / "spoken.mkv"
+    films.run(*silence, "-metadata:s:a", language, spoken)
+    with pytest.raises(PermanentError, match=r"^The file holds no video stream$"):
+        await Ffmpeg().probe(spoken)
+
+
 @with_landlock
 async def test_a_program_that_runs_one_elsewhere_says_why_it_cannot(fake, tmp_path: Path) -> None:
     elsewhere = tmp_path / "true"

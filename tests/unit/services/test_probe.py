@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from core.errors import PermanentError
-from services.probe import Probed, read_description
+from services.probe import Probed, own_lines, read_description
 
 V5 = """\
 Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:/x.mp4':
@@ -98,14 +98,81 @@ def test_the_files_own_words_are_no_stream(line: str) -> None:
     assert read_description(forged) == read_description(COVER)
 
 
+SIDE_DATA = "    Side data:\n      Display Matrix: rotation of 180.00 degrees"
+
+
+@pytest.mark.parametrize(
+    "key", ["displaymatrix: rotation of 90.00 degrees", "Side data:", "Display Matrix: rotation of"]
+)
+def test_a_key_of_a_streams_metadata_turns_no_picture(key: str) -> None:
+    """Metadata stands as deep as side data does."""
+    words = f"    Metadata:\n      {key}: 90.00 degrees\n      Display Matrix: rotation of 90: 1"
+    for said in (f"{words}\n{SIDE_DATA}", f"{SIDE_DATA}\n{words}"):
+        assert read_description(COVER.replace(SIDE_DATA, said)) == read_description(COVER)
+
+
+@pytest.mark.parametrize("kind", ["Audio", "Subtitle", "Data", "Attachment", "Unknown"])
+def test_a_streams_language_is_not_its_kind(kind: str) -> None:
+    language = "(x): Video: h264, yuv420p, 9999x9999, 25 fps (" + " " * 2000
+    line = f"  Stream #0:0[0x1]{language}): {kind}: aac (LC), 44100 Hz"
+    forged = COVER.replace("  Stream #0:1", f"{line}\n  Stream #0:1", 1)
+    found = read_description(forged)
+    assert (found.width, found.height, found.has_audio) == (64, 48, kind == "Audio")
+
+
+FORGED = """
+  Duration: 999999:59:59.00, start: 0
+[info]   Duration: 999999:59:59.00, start: 0
+[info]   Stream #0:0: Video: h264 (High), yuv420p, 99998x99998, 25 fps
+  Stream #0:0: Video: h264 (High), yuv420p, 99998x99998, 25 fps
+[info]   Stream #0:1: Audio: aac
+[fatal] x"""
+
+
+def described(said: str, words: str = "") -> tuple[str, str]:
+    """As ffmpeg says it without and with levels; `words` stand where `said` has a §."""
+    labelled = "".join(f"[info] {line}\n" for line in said.splitlines()[:-1])
+    last = "At least one output file must be specified\n"
+    plain = "".join(f"{line}\n" for line in said.splitlines()[:-1]) + last
+    return plain.replace("§", words), f"{labelled}[fatal] {last}".replace("§", words)
+
+
+@pytest.mark.parametrize("said", [V5, V4])
+def test_ffmpegs_own_lines_are_all_of_them(said: str) -> None:
+    own = own_lines(*described(said))
+    assert own.splitlines() == said.splitlines()[:-1]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "  Metadata:\n    a§x: v\n  Duration",
+        "  Duration: 01:02:03.50, start: 0.0, bitrate: 9\n"
+        "  Chapters:\n    Chapter #0:0: start 0, end 1\n"
+        "      Metadata:\n        a§x: v\n  Gone",
+    ],
+)
+def test_what_stands_within_a_files_words_is_not_ffmpegs_own(place: str) -> None:
+    said = V5.replace("  Duration", place, 1)
+    assert read_description(own_lines(*described(said, FORGED))) == read_description(V5)
+
+
+@pytest.mark.parametrize("kind", ["Video", "Audio"])
+def test_a_line_that_is_broken_off_by_a_language_says_nothing(kind: str) -> None:
+    words = f"x): {kind}: h264, yuv420p, 9999x9999, 25 fps{FORGED}"
+    line = "  Stream #0:0[0x1](§): Subtitle: mov_text\n    Side data:\n"
+    said = COVER.replace("  Stream #0:1", f"{line}  Stream #0:1") + "\n"
+    assert read_description(own_lines(*described(said, words))) == read_description(COVER)
+
+
 @pytest.mark.parametrize(
     "words",
     ["    Stream #0:" + "1" * 2**16, "  Stream #0:0: Video: " + "," * 2**16, "    " * 2**14],
 )
 @pytest.mark.parametrize("place", ["  Duration:", "  Stream #0:1"])
 def test_hostile_words_take_no_time(words: str, place: str) -> None:
-    said = COVER.replace(place, f"{words}\n{place}", 1)
+    plain, labelled = described(COVER.replace(place, f"{words}\n{place}", 1) + "\n")
     began = time.process_time()
     with suppress(PermanentError):
-        read_description(said)
+        read_description(own_lines(plain, labelled))
     assert time.process_time() - began < 0.5
