@@ -16,6 +16,7 @@ from core.errors import (
     ProviderDown,
     RetryableError,
     ServiceError,
+    UnsafeUrl,
     is_passing,
 )
 from core.machine import MachineUnfit, lack_of
@@ -206,11 +207,19 @@ class StoryboardBatch:
     ) -> None:
         match image:
             case ImageUrl(url=url):
+                self._check_address(url)
                 # First with the job, then in the row: a database that is away costs no picture.
                 self._bought[str(shot.shot_number)] = {"url": url, "used": used, "at": time.time()}
                 await self.ctx.checkpoint(bought=self._bought)
             case ImageBytes():
                 await self._store_bytes(row, image, used)
+
+    def _check_address(self, url: str) -> None:
+        """Raises UnsafeUrl, which ends the shot: the picture was paid for and cannot be fetched."""
+        try:
+            self.ctx.services.downloads.check(url)
+        except UnsafeUrl as error:
+            raise UnsafeUrl(f"Unsafe address of the picture: {error}") from error
 
     async def _write_bought(self, row: StoryboardRow, bought: dict[str, Any]) -> None:
         await self.ctx.services.storyboards.succeed(

@@ -18,6 +18,7 @@ from core.errors import (
     ProviderDown,
     RetryableError,
     ServiceError,
+    UnsafeUrl,
     is_passing,
 )
 from core.follow_ups import FollowUp
@@ -30,6 +31,8 @@ from services.clips import ClipRow
 
 _AT_ONCE = 5
 _FINAL = {"success", "failed"}
+# Shown to the person who waits.
+_UNUSABLE = "The video of this clip cannot be used. Please generate the clip again."
 
 
 class Data(JobData):
@@ -102,7 +105,7 @@ class _Sync:
 
     async def _sync(self, clip: ClipRow) -> None:
         async with self._slots:
-            outcome = await self._ask(clip)
+            outcome = self._guarded(clip, await self._ask(clip))
             await self._write(clip, outcome)
         self.asked += 1
         # Half up, as JavaScript rounds.
@@ -116,6 +119,27 @@ class _Sync:
             self.troubles.append(error)
             self.ctx.log.warning("Clip {} stays generating: {}", clip.shot_number, error)
             return Running()
+
+    def _guarded(self, clip: ClipRow, outcome: ClipOutcome) -> ClipOutcome:
+        """The outcome without an address that no download would be made of."""
+        if not isinstance(outcome, Succeeded):
+            return outcome
+        if not self._is_safe(clip, "video", outcome.video_url):
+            return Failed(_UNUSABLE)
+        frame = outcome.last_frame_url
+        if frame and not self._is_safe(clip, "last frame", frame):
+            return Succeeded(outcome.video_url)
+        return outcome
+
+    def _is_safe(self, clip: ClipRow, what: str, url: str) -> bool:
+        try:
+            self.ctx.services.downloads.check(url)
+        except UnsafeUrl as error:
+            self.ctx.log.warning(
+                "Unsafe address of the {} of clip {}: {}", what, clip.shot_number, error
+            )
+            return False
+        return True
 
     async def _write(self, clip: ClipRow, outcome: ClipOutcome) -> None:
         match outcome:

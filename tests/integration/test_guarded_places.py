@@ -13,7 +13,7 @@ import pytest
 from sandbox.providers.client import IMAGES
 from sandbox.providers.models import Work
 from tests.support import compositions
-from tests.support.clips import clip, clips, download_id, lay_clips, sync
+from tests.support.clips import SYNC, TASK, clip, clips, download_id, lay_clips, sync
 from tests.support.recordings import PROJECT, USER, row_id
 from tests.support.site import Ended, Site
 from tests.support.storyboards import generated, generating, lay_project, storyboards
@@ -108,17 +108,22 @@ async def test_a_reference_of_a_character(site: Site, trap: Trap, provider: str)
 
 
 async def test_the_picture_that_seedream_answers(site: Site, trap: Trap) -> None:
-    await lay_project(site.vidfab, generating(1))
+    """It is paid for: the shot ends, and the others keep theirs."""
+    await lay_project(site.vidfab, generating(1, 2))
     body = {"model": "seedream-5-0-260128", "created": 1, "data": [{"url": trap.url}]}
-    await site.vidfab.providers.control.fail(IMAGES, 200, body=body)
+    await site.vidfab.providers.control.fail(IMAGES, 200, body=body, body_contains="A door")
     await site.worker()
-    shots = [{"shot_number": 1, "description": "A door"}]
+    shots = [
+        {"shot_number": 1, "description": "A door"},
+        {"shot_number": 2, "description": "A cat"},
+    ]
     job = await ended(site, "storyboard_generation", projectId=PROJECT, shots=shots, characters=[])
-    assert job.state == "completed"
-    await site.app.wait_for(f"storyboard_download_{PROJECT}_1_{row_id(1)}", "failed")
-    row = (await storyboards(site.vidfab))[1]
-    assert row["storage_status"] == "failed"
-    assert row["error_message"].startswith("Unsafe externalUrl: IP literal")
+    assert (job.state, job.attempts_made) == ("completed", 1)
+    rows = await storyboards(site.vidfab)
+    assert (rows[1]["status"], rows[2]["status"]) == ("failed", "success")
+    assert rows[1]["error_message"].startswith("Unsafe address of the picture: IP literal")
+    assert trap.url not in str(rows)
+    assert len(await site.vidfab.providers.control.requests("/ark/*")) == 2
 
 
 CLIPS = {
@@ -136,13 +141,28 @@ async def test_the_clip_that_a_provider_answers(site: Site, trap: Trap, vendor: 
     await lay_clips(site.vidfab, clip(1, **columns))
     await site.worker(**site.vidfab.providers.environment)
     await sync(site)
-    await site.app.wait_for(download_id(1, provider_id.replace("/", "_")), "failed")
+    assert (await site.end_of(SYNC)).args["returnvalue"]["data"]["updated"] == 1
     row = (await clips(site.vidfab))[1]
-    assert (row["status"], row["storage_status"]) == ("success", "failed")
-    assert row["video_url_external"].startswith(trap.url)
-    assert row["error_message"] is None, "the clip itself plays"
-    end = site.app.events_of(download_id(1, provider_id.replace("/", "_")), "failed")[0]
-    assert end.args["failedReason"].startswith("Unsafe externalUrl: IP literal")
+    assert row["status"] == "failed"
+    expected = "The video of this clip cannot be used. Please generate the clip again."
+    assert row["error_message"] == expected
+    assert trap.url not in str(row)
+
+
+async def test_the_last_frame_that_a_provider_answers(site: Site, trap: Trap) -> None:
+    """The clip itself is kept."""
+    url = f"{site.vidfab.providers.media_url}/clip/a.mp4"
+    content = {"video_url": url, "last_frame_url": trap.url}
+    body = {"id": "t1", "status": "succeeded", "content": content}
+    await site.vidfab.providers.control.fail(TASK.format("t1"), 200, body=body)
+    await lay_clips(site.vidfab, clip(1))
+    worker = await site.worker(**site.vidfab.providers.environment)
+    await sync(site)
+    await site.app.wait_for(download_id(1, "t1"), "completed")
+    row = (await clips(site.vidfab))[1]
+    assert (row["status"], row["video_url"], row["last_frame_url"]) == ("success", url, None)
+    reason = "Unsafe address of the last frame of clip 1: IP literal is not allowed"
+    assert reason in worker.log.read_text("utf-8")
 
 
 @pytest.mark.parametrize("composer", ["shotstack", "ffmpeg"])
