@@ -6,7 +6,15 @@ What the payload says about storage is not believed: the path follows from the i
 from datetime import timedelta
 
 from core import follow_ups
-from core.errors import NotFound, PermanentError, RetryableError, UnsafeUrl
+from core.columns import as_integer
+from core.errors import (
+    NotFound,
+    PermanentError,
+    ProviderDown,
+    RetryableError,
+    ServiceError,
+    UnsafeUrl,
+)
 from core.job_data import JobData, JobResult
 from core.paths import Bucket, VideoId, user_video
 from core.registry import job
@@ -91,18 +99,17 @@ async def _download(ctx: Context, data: Data) -> int:
     videos = ctx.services.videos
     await videos.update_download(data.video_id, status="downloading", download_progress=0)
     stored = await _store(ctx, data)
-    await ctx.progress(90, "Getting video metadata...")
-    seconds = await _seconds(ctx, stored)
-    # The app may know the length that a probe does not find.
-    length = {} if seconds is None else {"duration_seconds": seconds}
+    # Before anything else can fail: what the row does not say is downloaded anew.
     await videos.update_download(
         data.video_id,
         status="processing",
         download_progress=100,
         storage_path=stored.path,
         file_size=stored.size_bytes,
-        **length,
     )
+    await show(ctx, 100)
+    await ctx.progress(90, "Getting video metadata...")
+    await _record_length(ctx, data, stored)
     return stored.size_bytes
 
 
@@ -114,15 +121,28 @@ async def _store(ctx: Context, data: Data) -> Stored:
             stored = await ctx.services.transfers.run(transfer)
     except UnsafeUrl as error:
         raise UnsafeUrl(f"Unsafe originalUrl: {error}") from error
-    await show(ctx, 100)
     return stored
 
 
-async def _seconds(ctx: Context, stored: Stored) -> int | None:
+async def _record_length(ctx: Context, data: Data, stored: Stored) -> None:
+    """The app may know the length that a probe does not find, so none is written then.
+
+    Another attempt would not have the file any more, so a failure costs the length alone.
+    """
+    seconds = await _seconds(ctx, stored)
+    if seconds is None:
+        return
+    try:
+        await ctx.services.videos.update(data.video_id, duration_seconds=as_integer(seconds))
+    except (ServiceError, ProviderDown) as error:
+        ctx.log.warning("The length of the video was not written: {}", error)
+
+
+async def _seconds(ctx: Context, stored: Stored) -> float | None:
     """The length, None when it cannot be found out: the video is stored all the same."""
     try:
         probed = await ctx.services.ffmpeg.probe(stored.file)
     except (PermanentError, RetryableError) as error:
         ctx.log.warning("The length of the video is not known: {}", error)
         return None
-    return round(probed.duration_s) if probed.duration_s else None
+    return probed.duration_s or None

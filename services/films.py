@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.columns import as_resolution
 from core.envelope import iso
 from core.errors import RetryableError
 from core.paths import Bucket, final_video
@@ -31,7 +32,7 @@ class Film:
     @property
     def resolution(self) -> str:
         """As the app shows it: `1920x1080`."""
-        return f"{self.width}x{self.height}"
+        return as_resolution(self.width, self.height)
 
 
 @dataclass(frozen=True, slots=True)

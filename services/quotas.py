@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from core.columns import as_bigint, as_integer
 from core.errors import NotFound
 from core.moments import Moment
 from core.paths import RowId
@@ -99,8 +100,8 @@ class Quotas:
         """Write the quota row."""
         row = {
             "user_id": user_id,
-            "total_videos": usage.videos,
-            "total_size_bytes": usage.size_bytes,
+            "total_videos": as_integer(usage.videos),
+            "total_size_bytes": as_bigint(usage.size_bytes),
         }
         written = await self._supabase.query(
             "write the quota",

@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.gateway import RESUMABLE, Gateway
 from sandbox.providers.clips import Clip, make_clip
+from tests.support import films
 from tests.support.mp4 import padded
 from tests.support.recordings import PROJECT, USER
 from tests.support.site import Site
@@ -186,6 +187,47 @@ async def test_a_worker_that_stops_hands_its_download_back(site: Site, tmp_path:
     assert (await object_info(site.vidfab, PATH))["size"] == size_bytes
     row = await video_row(site.vidfab)
     assert (row["file_size"], row["duration_seconds"]) == (size_bytes, 2)
+
+
+# Until it is let go, and then as of a file that is no video.
+WAITING_FFMPEG = "while [ ! -e ${0%/*}/go ]; do :; done; exit 1"
+
+
+async def test_a_stored_video_is_in_its_row_before_it_is_looked_into(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever becomes of the probe, or of the worker meanwhile."""
+    await lay_video(site.vidfab)
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "ffmpeg").write_text(f"#!/bin/sh\n{WAITING_FFMPEG}\n")
+    (folder / "ffmpeg").chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", f"{folder}:/usr/bin:/bin")
+        await site.worker()
+    url = f"{site.vidfab.providers.media_url}/clip/a.mp4"
+    job_id = await site.app.add(*video(originalUrl=url), {"priority": 3})
+    await site.progressed(job_id, "Getting video metadata...")
+    row = await video_row(site.vidfab)
+    size_bytes = (await object_info(site.vidfab, PATH))["size"]
+    assert (row["storage_path"], row["file_size"]) == (PATH, size_bytes)
+    assert (row["status"], row["download_progress"]) == ("processing", 100)
+    (folder / "go").touch()
+    assert (await site.ended(job_id)).state == "completed"
+
+
+async def test_a_length_that_no_column_holds_does_not_fail_the_video(
+    site: Site, tmp_path: Path
+) -> None:
+    await lay_video(site.vidfab)
+    small = await make_clip(Clip(seconds=2), tmp_path / "small.mp4")
+    films.lasting(small, site.vidfab.providers.media_folder / "endless.mp4", 3_000_000_000)
+    await site.worker()
+    url = f"{site.vidfab.providers.media_url}/endless.mp4"
+    job = await site.ended(await site.app.add(*video(originalUrl=url), {"priority": 3}))
+    assert (job.state, job.attempts_made) == ("completed", 1)
+    row = await video_row(site.vidfab)
+    assert (row["storage_path"], row["duration_seconds"]) == (PATH, 2**31 - 1)
 
 
 @pytest.mark.parametrize("status", ["completed", "deleted"])

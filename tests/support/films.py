@@ -40,6 +40,17 @@ def rotated(source: Path, out: Path, degrees: int = 90) -> Path:
     return out
 
 
+def lasting(source: Path, out: Path, seconds: float) -> Path:
+    """The same film in Matroska, of which its header says that it lasts so long."""
+    run("-i", source, "-c", "copy", "-f", "matroska", out)
+    content = bytearray(out.read_bytes())
+    # The element Duration, of eight bytes: a number of milliseconds.
+    place = content.index(b"\x44\x89\x88") + 3
+    content[place : place + 8] = struct.pack(">d", seconds * 1000)
+    out.write_bytes(content)
+    return out
+
+
 def sound(out: Path) -> Path:
     """Silence, and no picture."""
     run("-f", "lavfi", "-i", "anullsrc", "-t", "1", "-c:a", "aac", "-f", "mp4", out)

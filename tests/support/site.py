@@ -113,6 +113,12 @@ class Site:
             while text not in process.log.read_text("utf-8"):  # noqa: ASYNC110 (a file)
                 await asyncio.sleep(0.02)
 
+    async def progressed(self, job_id: str, message: str, timeout_s: float = 30) -> None:
+        """Until the job has shown `message`."""
+        async with asyncio.timeout(timeout_s):
+            while all(one["message"] != message for one in self.progress(job_id)):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     def progress(self, job_id: str) -> list[dict[str, Any]]:
         return [event.args["data"] for event in self.app.events_of(job_id, "progress")]
 

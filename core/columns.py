@@ -1,0 +1,24 @@
+"""Numbers of files from strangers, as the app's columns take them.
+
+A value out of range would make the whole update fail, with all that it says beside the number.
+"""
+
+_INTEGER_MAX = 2**31 - 1
+_BIGINT_MAX = 2**63 - 1
+# The columns of resolutions hold ten characters: two numbers of four digits and an x.
+_SIDE_MAX = 9999
+
+
+def as_integer(number: float) -> int:
+    """For a column of Postgres's type `integer`: rounded, 0 at least."""
+    return round(min(max(number, 0), _INTEGER_MAX))
+
+
+def as_bigint(number: int) -> int:
+    """For a column of Postgres's type `bigint`: 0 at least."""
+    return min(max(number, 0), _BIGINT_MAX)
+
+
+def as_resolution(width: int, height: int) -> str:
+    """As in `1920x1080`, ten characters at most."""
+    return f"{min(width, _SIDE_MAX)}x{min(height, _SIDE_MAX)}"
