@@ -11,6 +11,7 @@ import resource
 import signal
 import struct
 import sys
+from collections.abc import Collection
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
 _SECCOMP_MODE_FILTER = 2
@@ -19,9 +20,10 @@ _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 _NOT_THERE = -1
 _REFUSED = {
     # Reaching the network, other processes' memory and sockets, and the kernel's own services.
-    "socket": (41, 198), "ptrace": (101, 117), "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271), "io_uring_setup": (425, 425), "pidfd_getfd": (438, 438),
-    "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
+    "socket": (41, 198), "socketpair": (53, 199), "ptrace": (101, 117),
+    "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "io_uring_setup": (425, 425),
+    "pidfd_getfd": (438, 438), "bpf": (321, 280), "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282),
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
     "unshare": (272, 97), "setns": (308, 268),
     # Leaving the group that is killed as a whole, or something that stays behind.
@@ -45,9 +47,20 @@ _REFUSED = {
 }  # fmt: skip
 _KILL, _TGKILL, _PRLIMIT, _CLONE, _CLONE3 = (62, 129), (234, 131), (302, 261), (56, 220), (435, 435)
 _CLONE_THREAD = 0x10000
+# Calls that a program needs, but for some orders. By these the kernel itself would send a signal to
+# a file's or a terminal's owner, which may be any process; hold up who opens a leased file; take
+# typed text; leave the program alive when the worker dies; share a processor's core with a process.
+_FCNTL, _FCNTL_REFUSED = (72, 25), {
+    "F_SETOWN": 8, "F_SETSIG": 10, "F_SETOWN_EX": 15, "F_SETLEASE": 1024, "F_NOTIFY": 1026,
+}  # fmt: skip
+_IOCTL, _IOCTL_REFUSED = (16, 29), {
+    "FIOSETOWN": 0x8901, "SIOCSPGRP": 0x8902, "TIOCSPGRP": 0x5410, "TIOCSTI": 0x5412,
+}  # fmt: skip
+_PRCTL, _PRCTL_REFUSED = (157, 167), {"PR_SET_PDEATHSIG": _PR_SET_PDEATHSIG, "PR_SCHED_CORE": 62}
 _LOAD, _EQUAL, _AT_LEAST, _HAS_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-# struct seccomp_data: where the number is, the architecture, the first argument's lower half.
-_NUMBER, _ARCHITECTURE, _ARGUMENT = 0, 4, 16
+# struct seccomp_data: where the number is, the architecture, the lower halves of two arguments. The
+# kernel itself reads no more of those that are compared here.
+_NUMBER, _ARCHITECTURE, _FIRST, _SECOND = 0, 4, 16, 24
 # SECCOMP_RET_ALLOW, and SECCOMP_RET_ERRNO with EACCES and ENOSYS.
 _ANSWERS = {"allow": 0x7FFF0000, "refuse": 0x0005000D, "unknown": 0x00050026}
 # On x86_64 system calls above this are those of another interface, with other numbers.
@@ -74,10 +87,9 @@ _SYSTEM = (
 # The second is that of the imageio-ffmpeg wheel.
 _OF_PROGRAMS = ("bin", "binaries")
 
-# Other places to jump to: the next step, and that behind the three of one call.
-_PASSED_OVER = {"": 0, "behind": 2}
-# An operation, its operand, and where it leads to when it holds and when not.
-Step = tuple[int, int, str, str]
+# An operation, its operand, and where it leads to when it holds and when not: to an answer, or on
+# over so many steps.
+Step = tuple[int, int, str | int, str | int]
 
 
 def keep_signals_away() -> None:
@@ -146,35 +158,41 @@ def _filter(architecture: int, column: int) -> list[Step]:
     numbers = [one[column] for one in _REFUSED.values() if one[column] != _NOT_THERE]
     own = os.getpid()
     return [
-        (_LOAD, _ARCHITECTURE, "", ""),
-        (_EQUAL, architecture, "", "refuse"),
-        (_LOAD, _NUMBER, "", ""),
-        (_AT_LEAST, _OTHER_INTERFACE, "refuse", ""),
-        *((_EQUAL, number, "refuse", "") for number in numbers),
+        (_LOAD, _ARCHITECTURE, 0, 0),
+        (_EQUAL, architecture, 0, "refuse"),
+        (_LOAD, _NUMBER, 0, 0),
+        (_AT_LEAST, _OTHER_INTERFACE, "refuse", 0),
+        *((_EQUAL, number, "refuse", 0) for number in numbers),
         # The C library takes clone() in its place, which says in its argument what it is to be.
-        (_EQUAL, _CLONE3[column], "unknown", ""),
+        (_EQUAL, _CLONE3[column], "unknown", 0),
         *_only_with(_CLONE[column], _HAS_BITS, _CLONE_THREAD),
         *_only_with(_KILL[column], _EQUAL, own),
         *_only_with(_TGKILL[column], _EQUAL, own),
         *_only_with(_PRLIMIT[column], _EQUAL, 0),
+        *_never_with(_FCNTL[column], _SECOND, _FCNTL_REFUSED.values()),
+        *_never_with(_IOCTL[column], _SECOND, _IOCTL_REFUSED.values()),
+        *_never_with(_PRCTL[column], _FIRST, _PRCTL_REFUSED.values()),
     ]
 
 
 def _only_with(number: int, test: int, operand: int) -> list[Step]:
     """This call is allowed if its first argument passes the test."""
-    return [
-        (_EQUAL, number, "", "behind"),
-        (_LOAD, _ARGUMENT, "", ""),
-        (test, operand, "allow", "refuse"),
-    ]
+    return [(_EQUAL, number, 0, 2), (_LOAD, _FIRST, 0, 0), (test, operand, "allow", "refuse")]
+
+
+def _never_with(number: int, argument: int, operands: Collection[int]) -> list[Step]:
+    """This call is refused if the argument is one of these."""
+    refused: list[Step] = [(_EQUAL, operand, "refuse", 0) for operand in operands]
+    after = (_LOAD, _NUMBER, 0, 0)
+    return [(_EQUAL, number, 0, len(refused) + 2), (_LOAD, argument, 0, 0), *refused, after]
 
 
 def _assembled(steps: list[Step]) -> bytes:
     """Steps, then the answers. Jumps count the instructions that they pass over."""
     places = {name: len(steps) + number for number, name in enumerate(_ANSWERS)}
 
-    def jump(here: int, there: str) -> int:
-        return places[there] - here - 1 if there in places else _PASSED_OVER[there]
+    def jump(here: int, there: str | int) -> int:
+        return there if isinstance(there, int) else places[there] - here - 1
 
     jumps = (
         struct.pack("=HBBI", what, jump(here, yes), jump(here, no), operand)

@@ -166,6 +166,54 @@ async def test_no_order_reaches_beyond_the_program(order: str, tmp_path: Path) -
     assert "PermissionError: [Errno 13]" in (await python(script, folder=tmp_path)).said
 
 
+# By the kernel's numbers where Python has no name: a pipe's owner and signal, a note of each change
+# of a folder, a lease on a file; the death signal, and the sharing of a processor's core.
+SIGNALS = (
+    "fcntl.fcntl(pipe, fcntl.F_SETOWN, parent)",
+    "fcntl.fcntl(pipe, 10, 9)",
+    "fcntl.fcntl(pipe, 15, struct.pack('ii', 1, parent))",
+    "fcntl.fcntl(os.open('.', os.O_RDONLY), 1026, 2)",
+    "fcntl.fcntl(os.open('file', os.O_RDONLY), 1024, fcntl.F_RDLCK)",
+    "fcntl.ioctl(pipe, 0x8901, struct.pack('i', parent))",
+    "fcntl.ioctl(pipe, 0x8902, struct.pack('i', parent))",
+    "fcntl.ioctl(pipe, termios.TIOCSPGRP, struct.pack('i', parent))",
+    "fcntl.ioctl(pipe, termios.TIOCSTI, b'x')",
+    "prctl(1, 0)",
+    "prctl(62, 1, parent, 0, 0)",
+    "socket.socketpair()",
+)
+
+
+@on_linux
+@pytest.mark.parametrize("order", SIGNALS)
+async def test_the_kernel_takes_no_orders_for_others(order: str, tmp_path: Path) -> None:
+    """Older kernels than Linux 6.12 let a file's owner be anybody whom signals would reach."""
+    (tmp_path / "file").touch()
+    script = f"""
+import ctypes, fcntl, os, socket, struct, termios
+os.chdir({str(tmp_path)!r})
+parent, (pipe, _) = os.getppid(), os.pipe()
+def prctl(*arguments):
+    kernel = ctypes.CDLL(None, use_errno=True)
+    if kernel.prctl(*arguments):
+        raise OSError(ctypes.get_errno(), "refused")
+{order}
+"""
+    ended = await python(script, folder=tmp_path)
+    assert "PermissionError: [Errno 13]" in ended.said
+
+
+@on_linux
+async def test_the_same_calls_are_free_for_all_else() -> None:
+    script = (
+        "import ctypes, fcntl, os, struct, termios; pipe, _ = os.pipe();"
+        "fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_NONBLOCK);"
+        "fcntl.ioctl(pipe, termios.FIONREAD, b'    ');"
+        "kernel = ctypes.CDLL(None); assert kernel.prctl(15, b'name') == 0"
+    )
+    assert await python(script) == Ended(0, "")
+
+
 @on_linux
 async def test_what_a_program_does_to_itself_is_its_own() -> None:
     script = (
