@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from bench.figure import Figure
 from bench.sections import (
     commands,
+    distance,
     growth,
     idle,
     latency,
@@ -24,6 +25,7 @@ SECTIONS: dict[str, Callable[[Bench], Awaitable[list[Figure]]]] = {
     "throughput": throughput.measure,
     "latency": latency.measure,
     "storyboards": storyboards.measure,
+    "distance": distance.measure,
     "transfer": transfer.measure,
     "growth": growth.measure,
 }
