@@ -101,7 +101,7 @@ class Services:
         """Large files to storage."""
         from services.uploads import Uploads
 
-        return Uploads(self.settings, self.supabase.file_circuit)
+        return Uploads(self.settings, self.supabase)
 
     @cached_property
     def transfers(self) -> Transfers:

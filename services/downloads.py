@@ -20,7 +20,13 @@ from services.arriving import Arriving, begun, in_time
 from services.content import Kind, check_complete
 from services.google import API_HOST, KEY_HEADER
 from services.guard import CheckedUrl, PinnedBackend, Resolver, check_redirect, check_url
-from services.http import is_passing_status, new_client, one_line, tls_context
+from services.http import (
+    connections_of,
+    is_passing_status,
+    new_client,
+    one_line,
+    tls_context,
+)
 
 DEFAULT_DEADLINE = timedelta(minutes=2)
 
@@ -228,7 +234,7 @@ def _pinned_transport(settings: Settings, resolve: Resolver | None) -> httpx.Asy
     # httpx has no public way to hand over a network backend.
     transport._pool = httpcore.AsyncConnectionPool(  # pyright: ignore[reportPrivateUsage]
         ssl_context=tls,
-        max_connections=20,
+        max_connections=connections_of(settings),
         max_keepalive_connections=5,
         keepalive_expiry=5,
         network_backend=PinnedBackend(settings.download_allowed_hosts, resolve),

@@ -27,6 +27,12 @@ from services.metered import MeteredTransport
 
 Answer = TypeVar("Answer")
 
+# For how long an idle connection is kept: as httpx does, where a POST is billed. A request on a
+# connection that the server is just closing counts as sent, so it is not repeated.
+_IDLE_S = 5.0
+# What one job has under way beside its pictures: va_sync_video_status asks for five clips at once.
+_REQUESTS_OF_A_JOB = 5
+
 # What a later request may not meet again; any 5xx counts too.
 PASSING_STATUS = frozenset({408, 409, 425, 429})
 
@@ -66,18 +72,37 @@ def new_client(
     `service` is under which name its requests are counted. Answers are bounded, compressed or not:
     see services/answers.py.
     """
-    tls = tls_context(settings.ca_file)
-    transport = transport or httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
+    transport = transport or new_transport(settings)
     return httpx.AsyncClient(
         base_url=base_url,
         headers={"accept-encoding": "identity", **(headers or {})},
         # One job's answer must not colour the next job's request.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        timeout=timeout,
+        timeout=_without_hurry(timeout),
         trust_env=False,
         transport=BoundedTransport(MeteredTransport(service, transport), max_answer_bytes),
         event_hooks={"request": [_check_fence]},
     )
+
+
+def new_transport(settings: Settings, *, idle_s: float = _IDLE_S) -> httpx.AsyncHTTPTransport:
+    """A pool of connections, which several clients may share; an idle one is kept for `idle_s`."""
+    places = connections_of(settings)
+    limits = httpx.Limits(
+        max_connections=places, max_keepalive_connections=places, keepalive_expiry=idle_s
+    )
+    tls = tls_context(settings.ca_file)
+    return httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
+
+
+def connections_of(settings: Settings) -> int:
+    """How many a pool may have: as many as the worker's jobs can use at the same time."""
+    return settings.queue_concurrency * (settings.storyboard_concurrency + _REQUESTS_OF_A_JOB)
+
+
+def _without_hurry(timeout: httpx.Timeout) -> httpx.Timeout:
+    """The same, but nobody fails for want of a connection: those before have their time-outs."""
+    return httpx.Timeout(connect=timeout.connect, read=timeout.read, write=timeout.write, pool=None)
 
 
 async def _check_fence(request: httpx.Request) -> None:

@@ -33,12 +33,21 @@ class _Refusal(BaseModel):
     message: str | None = None
 
 
-def new_storage_client(settings: Settings) -> httpx.AsyncClient:
+def new_storage_client(
+    settings: Settings, transport: httpx.AsyncBaseTransport
+) -> httpx.AsyncClient:
     """A client that speaks as the service role."""
     key = settings.supabase_key.get_secret_value()
     headers = {"apikey": key, "authorization": f"Bearer {key}"}
     url = f"{settings.supabase_url}/storage/v1"
-    return new_client(settings, service=STORAGE, timeout=_TIMEOUT, base_url=url, headers=headers)
+    return new_client(
+        settings,
+        service=STORAGE,
+        timeout=_TIMEOUT,
+        base_url=url,
+        headers=headers,
+        transport=transport,
+    )
 
 
 async def send_whole(client: httpx.AsyncClient, upload: Upload, circuit: Circuit) -> None:

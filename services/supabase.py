@@ -25,6 +25,7 @@ from services.circuit import Circuit
 from services.http import (
     is_passing_status,
     new_client,
+    new_transport,
     one_line,
     service_error,
     transport_error,
@@ -48,6 +49,9 @@ _CHUNK_BYTES = 256 * 1024
 _PASSING_HERE = frozenset({402, 423})
 # Of the newest answer in this task: postgrest's errors do not say with which status they came.
 _http_status: ContextVar[int | None] = ContextVar("http_status", default=None)
+# Pictures take 15 s, so after httpx's 5 s each wave of them would meet closed connections; gateways
+# close idle ones after 60 s and more. Nothing here is billed, and what is lost is sent again.
+_IDLE_S = 55.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,20 @@ class _StorageError(BaseModel):
 
 
 class Supabase:
-    """One project's tables and storage, with the service key."""
+    """One project's tables and storage, with the service key.
+
+    `transport` holds the connections to it, for rows and files alike.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._row_http = new_client(settings, service="Supabase", timeout=_ROW_TIMEOUT)
-        self._file_http = new_client(settings, service=STORAGE, timeout=_FILE_TIMEOUT)
+        self.transport = new_transport(settings, idle_s=_IDLE_S)
+        self._row_http = new_client(
+            settings, service="Supabase", timeout=_ROW_TIMEOUT, transport=self.transport
+        )
+        self._file_http = new_client(
+            settings, service=STORAGE, timeout=_FILE_TIMEOUT, transport=self.transport
+        )
         self._clients: _Clients | None = None
         self._row_circuit = Circuit("Supabase")
         self.file_circuit = Circuit(STORAGE)

@@ -1,18 +1,21 @@
 """Large files into object storage, by the way that suits their size and the server."""
 
 from config.settings import Settings
-from services.circuit import Circuit
 from services.objects import new_storage_client, send_whole
 from services.spool import Upload
+from services.supabase import Supabase
 from services.tus import Tus
 
 
 class Uploads:
-    """One project's storage; what the server offers is learnt once."""
+    """One project's storage, over the connections of `supabase`.
 
-    def __init__(self, settings: Settings, circuit: Circuit) -> None:
-        self._client = new_storage_client(settings)
-        self._circuit = circuit
+    What the server offers is learnt once.
+    """
+
+    def __init__(self, settings: Settings, supabase: Supabase) -> None:
+        self._client = new_storage_client(settings, supabase.transport)
+        self._circuit = supabase.file_circuit
         self._tus = Tus(self._client, self._circuit)
 
     async def send(self, upload: Upload) -> None:
@@ -22,5 +25,5 @@ class Uploads:
         await send_whole(self._client, upload, self._circuit)
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections, those of Supabase's rows among them."""
         await self._client.aclose()
