@@ -1,12 +1,12 @@
 """The shots of one storyboard job: what is there, what is bought, what failed and why."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from core.characters import Reference, characters_of_shot, references
+from core.concurrent import both
 from core.errors import (
     HandBack,
     JobError,
@@ -22,7 +22,9 @@ from core.errors import (
 from core.machine import MachineUnfit, lack_of
 from core.prompts import storyboard_prompt
 from core.storyboard import Character, Shot
-from handlers._storyboard_rows import add_downloads, own_rows
+from handlers._storyboard_downloads import PictureDownloads
+from handlers._storyboard_purchases import Purchases
+from handlers._storyboard_rows import JobRows
 from services.bundle import Context
 from services.images import GeneratedImage, ImageBytes, ImageProvider, ImageRequest, ImageUrl
 from services.storyboards import Picture, StoryboardRow
@@ -31,8 +33,9 @@ from services.storyboards import Picture, StoryboardRow
 _STORING_PAUSES_S = (5, 10, 20, 40, 60, 60, 60, 60)
 # A work disk that is full for a while among them.
 _STORING_TROUBLES = (ServiceError, ProviderDown, MachineUnfit, RetryableError, OSError)
-# The provider's URLs live 24 h.
-_URL_LIFE_S = 23 * 3600
+
+# And the ids of the characters whose references were sent for it.
+_Bought = tuple[GeneratedImage, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,27 @@ class Failure:
     passing: bool
 
 
+@dataclass(slots=True)
+class _Slot:
+    """A place for one purchase at a time; what it bought last may still be `keeping`."""
+
+    keeping: asyncio.Task[None] | None = None
+
+    async def kept(self) -> None:
+        """Until the last picture is safe, or cannot be made so."""
+        if self.keeping is not None:
+            await asyncio.wait([self.keeping])
+
+
 @dataclass
 class StoryboardBatch:
-    """One attempt at the shots of one job. `rows` maps shot numbers to current rows."""
+    """One attempt at the shots of one job.
+
+    1. So many shots as there are slots look at their rows, and buy.
+    2. A bought picture is kept in the checkpoint, then written to its row, and its download added.
+       Meanwhile its slot's next shot looks at its row; it buys when the last picture is kept.
+    3. At the end the project says how it went, and what was not added yet is.
+    """
 
     ctx: Context
     project_id: str
@@ -55,7 +76,8 @@ class StoryboardBatch:
     characters: tuple[Character, ...]
     style: str | None
     aspect_ratio: str
-    rows: dict[int, StoryboardRow]
+    rows: JobRows
+    downloads: PictureDownloads
     failures: list[Failure] = field(default_factory=list[Failure])
     succeeded: int = 0
     handed_back: HandBack | None = None
@@ -63,10 +85,10 @@ class StoryboardBatch:
 
     def __post_init__(self) -> None:
         """Read the checkpoint: pictures bought and shots refused by earlier attempts."""
-        saved = self.ctx.checkpoint_fields
-        self._bought: dict[str, Any] = saved.setdefault("bought", {})
-        self._refused: dict[str, str] = saved.setdefault("refused", {})
-        self._slots = asyncio.Semaphore(self.ctx.services.settings.storyboard_concurrency)
+        self._purchases = Purchases(self.ctx)
+        self._slots: asyncio.Queue[_Slot] = asyncio.Queue()
+        for _ in range(self.ctx.services.settings.storyboard_concurrency):
+            self._slots.put_nowait(_Slot())
 
     @property
     def total(self) -> int:
@@ -93,7 +115,7 @@ class StoryboardBatch:
         if not passing or self.ctx.is_last_attempt:
             return
         await self._fail_rows(one for one in self.failures if not one.passing)
-        await add_downloads(self.ctx, self.project_id, self.user_id)
+        await self.downloads.add_left(await self.ctx.services.storyboards.current(self.project_id))
         raise RetryableError(
             f"{len(passing)} of {self.total} storyboards failed and will be tried again: "
             f"{_first(passing)}"
@@ -101,21 +123,36 @@ class StoryboardBatch:
 
     async def settle(self) -> str:
         """Write what is final and return it. Raises the failure when no shot has a picture."""
+        await self._write_left()
         await self._fail_rows(self.failures)
         status = _final_status(self.succeeded, self.total)
         await self._report(95, "正在更新项目状态...")
         # Anew: the person may have asked for others while these were made.
-        rows = await own_rows(self.ctx, self.project_id, self.rows)
-        if not any(row.is_superseded for row in rows.values()):
-            await self.ctx.services.projects.update(self.project_id, step_3_status=status)
+        own, current = await self.rows.with_current()
+        is_superseded = any(row.is_superseded for row in own)
+        await both(
+            self._settle_project(None if is_superseded else status),
+            self.downloads.add_left(current),
+        )
         await self._report(100, _final_message(self.succeeded, self.total))
-        await add_downloads(self.ctx, self.project_id, self.user_id)
         if not self.succeeded:
             raise self._all_failed()
         return status
 
+    async def _write_left(self) -> None:
+        """Try again to write what is bought: another attempt that could does not come."""
+        for failure in [one for one in self.failures if one.passing]:
+            if self._purchases.has(failure.shot_number):
+                await self._write_bought(self.rows.by_shot[failure.shot_number])
+                self.failures.remove(failure)
+                self.succeeded += 1
+
+    async def _settle_project(self, status: str | None) -> None:
+        if status is not None:
+            await self.ctx.services.projects.update(self.project_id, step_3_status=status)
+
     def _is_there(self, shot: Shot) -> bool:
-        row = self.rows.get(shot.shot_number)
+        row = self.rows.by_shot.get(shot.shot_number)
         return row is not None and row.status == "success"
 
     def _all_failed(self) -> JobError:
@@ -139,42 +176,56 @@ class StoryboardBatch:
         await self._report_done()
 
     async def _get_picture(self, shot: Shot) -> None:
-        number = str(shot.shot_number)
-        row = self.rows.get(shot.shot_number)
+        number = shot.shot_number
+        row = self.rows.by_shot.get(number)
         if row is None:
             raise NotFound(f"The project has no current storyboard row for shot {number}")
         if row.is_superseded:
-            raise _superseded(shot.shot_number)
-        if number in self._refused:
-            raise PermanentError(self._refused[number])
-        if not self._has_bought(number):
-            async with self._slots:
-                await self._buy_unless_there(shot, row)
-        if number in self._bought:
-            await self._write_bought(row, self._bought[number])
-
-    def _has_bought(self, number: str) -> bool:
-        """Whether an earlier attempt bought this picture and its URL still lives."""
-        return time.time() - self._bought.get(number, {}).get("at", 0) < _URL_LIFE_S
+            raise _superseded(number)
+        if (refusal := self._purchases.refusal(number)) is not None:
+            raise PermanentError(refusal)
+        if not self._purchases.has(number):
+            await self._buy_unless_there(shot, row)
+        if self._purchases.has(number):
+            await self._write_bought(row)
 
     async def _buy_unless_there(self, shot: Shot, row: StoryboardRow) -> None:
-        """Look at the row again first: another job on the same rows may have been quicker."""
+        """Have the picture bought when a slot is free, and kept when that may be another's."""
+        slot = await self._slots.get()
+        keeping: asyncio.Task[None] | None = None
+        try:
+            bought = await self._buy(slot, shot, row)
+            if bought is not None:
+                keeping = slot.keeping = asyncio.create_task(self._keep(shot, row, *bought))
+        finally:
+            self._slots.put_nowait(slot)
+        if keeping is not None:
+            await keeping
+
+    async def _buy(self, slot: _Slot, shot: Shot, row: StoryboardRow) -> _Bought | None:
+        """None when the row has a picture by now."""
         if self.ctx.stopping.is_set():
             raise HandBack  # announce nothing
+        await self._report(self._percent(), f"正在生成第 {shot.shot_number} 张分镜...")
+        await self._look(row)
+        await slot.kept()
+        now = await self._look(row)  # anew only where that took long
         if self._storage_trouble is not None:
             raise self._storage_trouble  # what is bought now could not be kept either
-        await self._report(self._percent(), f"正在生成第 {shot.shot_number} 张分镜...")
-        now = await self.ctx.services.storyboards.find(self.project_id, row.shot_number, row.id)
+        if self.ctx.stopping.is_set():
+            raise HandBack
+        return None if now.status == "success" else await self._purchase(shot, now)
+
+    async def _look(self, row: StoryboardRow) -> StoryboardRow:
+        """The row as it is: another job on the same rows may have been quicker."""
+        now = await self.rows.now(row)
         if now is None:
             raise NotFound(f"The storyboard row of shot {row.shot_number} was removed")
         if now.is_superseded:
             raise _superseded(row.shot_number)
-        if self.ctx.stopping.is_set():
-            raise HandBack
-        if now.status != "success":
-            await self._buy(shot, now)
+        return now
 
-    async def _buy(self, shot: Shot, row: StoryboardRow) -> None:
+    async def _purchase(self, shot: Shot, row: StoryboardRow) -> _Bought:
         provider = self._provider()
         if row.status == "failed":
             await self.ctx.services.storyboards.update(
@@ -183,7 +234,7 @@ class StoryboardBatch:
         cast = characters_of_shot(shot, self.characters)
         shown = references(cast)
         image = await provider.generate(self._request(shot, cast, shown))
-        await self._keep(shot, row, image, [one.character_id for one in shown if one.character_id])
+        return image, [one.character_id for one in shown if one.character_id]
 
     def _provider(self) -> ImageProvider:
         provider = self.ctx.services.images
@@ -208,9 +259,7 @@ class StoryboardBatch:
         match image:
             case ImageUrl(url=url):
                 self._check_address(url)
-                # First with the job, then in the row: a database that is away costs no picture.
-                self._bought[str(shot.shot_number)] = {"url": url, "used": used, "at": time.time()}
-                await self.ctx.checkpoint(bought=self._bought)
+                await self._purchases.keep(shot.shot_number, url, used)
             case ImageBytes():
                 await self._store_bytes(row, image, used)
 
@@ -221,14 +270,10 @@ class StoryboardBatch:
         except UnsafeUrl as error:
             raise UnsafeUrl(f"Unsafe address of the picture: {error}") from error
 
-    async def _write_bought(self, row: StoryboardRow, bought: dict[str, Any]) -> None:
-        await self.ctx.services.storyboards.succeed(
-            row.id,
-            image_url=bought["url"],
-            image_url_external=bought["url"],
-            used_character_ids=bought["used"],
-            storage_status="pending",
-        )
+    async def _write_bought(self, row: StoryboardRow) -> None:
+        written = await self._purchases.write(row)
+        if written is not None:
+            self.downloads.add_soon(written)
 
     async def _store_bytes(self, row: StoryboardRow, image: ImageBytes, used: list[str]) -> None:
         async def store() -> None:
@@ -266,12 +311,11 @@ class StoryboardBatch:
         log = self.ctx.log.opt(exception=unforeseen)
         log.warning("Shot {} failed: {}", shot.shot_number, message)
         if not is_passing(error):
-            self._refused[str(shot.shot_number)] = message
-            await self.ctx.checkpoint(refused=self._refused)
+            await self._purchases.refuse(shot.shot_number, message)
 
     async def _fail_rows(self, failures: Iterable[Failure]) -> None:
         for failure in failures:
-            row = self.rows.get(failure.shot_number)
+            row = self.rows.by_shot.get(failure.shot_number)
             if row is not None:
                 await self.ctx.services.storyboards.fail_generating([row.id], failure.message)
 

@@ -4,47 +4,72 @@ The person may ask for new pictures while an older job waits for its retry. The 
 the new job; the older one must neither buy for them nor settle them.
 """
 
-from collections.abc import Collection
+import asyncio
+import time
+from collections.abc import Collection, Mapping, Sequence
 
-from core import follow_ups
-from core.follow_ups import FollowUp
+from core.concurrent import both
 from core.paths import PlainId, RowId
 from services.bundle import Context
+from services.projects import Project
 from services.storyboards import StoryboardRow
 
-_DOWNLOAD_PRIORITY = 4
+# What was read so lately need not be read again: some four round trips to a far database.
+_FRESH_S = 0.5
 
 
-async def own_rows(
-    ctx: Context, project_id: RowId, shot_numbers: Collection[int]
-) -> dict[int, StoryboardRow]:
-    """The job's rows by shot number; without numbers, all that were current.
+class JobRows:
+    """The job's rows by shot number, as they were just read."""
 
-    The first attempt writes their ids into the checkpoint, later ones read them there.
+    def __init__(self, ctx: Context, project_id: RowId, rows: Sequence[StoryboardRow]) -> None:
+        self.by_shot: Mapping[int, StoryboardRow] = {row.shot_number: row for row in rows}
+        self._ctx = ctx
+        self._project_id = project_id
+        self._latest = {row.id: row for row in rows}
+        self._read_at = time.monotonic()
+        self._reading = asyncio.Lock()
+
+    async def now(self, row: StoryboardRow) -> StoryboardRow | None:
+        """The row as it is, or was half a second ago; None when it was removed.
+
+        To be asked for before a purchase: another job on the same rows may have been quicker.
+        Shots that ask at the same time share one read of all rows.
+        """
+        asked_at = time.monotonic()
+        async with self._reading:
+            if asked_at - self._read_at > _FRESH_S:
+                self._latest = {row.id: row for row in await self._own()}
+                self._read_at = time.monotonic()
+        return self._latest.get(row.id)
+
+    async def with_current(self) -> tuple[list[StoryboardRow], list[StoryboardRow]]:
+        """The job's rows, and the project's current ones, as they are now."""
+        current = self._ctx.services.storyboards.current(self._project_id)
+        return await both(self._own(), current)
+
+    async def _own(self) -> list[StoryboardRow]:
+        ids = [row.id for row in self.by_shot.values()]
+        return await self._ctx.services.storyboards.by_ids(self._project_id, ids)
+
+
+async def project_and_rows(
+    ctx: Context, project_id: RowId, user_id: PlainId, shot_numbers: Collection[int]
+) -> tuple[Project, JobRows]:
+    """The job's project, and its rows of these shots; without numbers, all that were current.
+
+    The first attempt writes the rows' ids into the checkpoint, later ones read them there.
+    Raises NotFound or NotOwner.
     """
-    known: list[str] | None = ctx.checkpoint_fields.get("rows")
-    if known is not None:
-        rows = await ctx.services.storyboards.by_ids(project_id, known)
-    else:
-        rows = await ctx.services.storyboards.current(project_id)
+    owned = ctx.services.projects.owned(project_id, user_id)
+    project, rows = await both(owned, _read(ctx, project_id))
+    if "rows" not in ctx.checkpoint_fields:
         await ctx.checkpoint(rows=[row.id for row in rows])
-    wanted = shot_numbers or {row.shot_number for row in rows}
-    return {row.shot_number: row for row in rows if row.shot_number in wanted}
+    wanted = [row for row in rows if not shot_numbers or row.shot_number in shot_numbers]
+    return project, JobRows(ctx, project_id, wanted)
 
 
-async def add_downloads(ctx: Context, project_id: RowId, user_id: PlainId) -> None:
-    """Have each current picture stored that only the provider has, before its URL ends."""
-    rows = await ctx.services.storyboards.current(project_id)
-    await ctx.enqueue(*(_download(row, user_id) for row in rows if row.wants_storing))
-
-
-def _download(row: StoryboardRow, user_id: PlainId) -> FollowUp:
-    return follow_ups.storyboard_download(
-        user_id=user_id,
-        project_id=row.project_id,
-        shot_number=row.shot_number,
-        storyboard_id=row.id,
-        external_url=row.image_url_external or "",
-        priority=_DOWNLOAD_PRIORITY,
-        remove_on_complete=True,
-    )
+async def _read(ctx: Context, project_id: RowId) -> list[StoryboardRow]:
+    known: list[str] | None = ctx.checkpoint_fields.get("rows")
+    if known is None:
+        return await ctx.services.storyboards.current(project_id)
+    return await ctx.services.storyboards.by_ids(project_id, known)

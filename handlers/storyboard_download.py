@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from core import follow_ups
+from core.concurrent import both
 from core.errors import NotFound, UnsafeUrl
 from core.job_data import JobData, JobResult
 from core.kept import AlreadyKept, Kept
@@ -60,10 +61,11 @@ class Batch(JobResult):
 @job("storyboard_download", timeout=timedelta(minutes=5), frees_id=True)
 async def storyboard_download(ctx: Context, data: Data) -> JobResult:
     """Store one picture, or add a job for each picture that waits."""
-    await ctx.services.projects.owned(data.project_id, data.user_id)
+    owned = ctx.services.projects.owned(data.project_id, data.user_id)
     if data.is_batch:
+        await owned
         return await _enqueue_all(ctx, data)
-    row = await _row(ctx, data)
+    _, row = await both(owned, _row(ctx, data))
     if row.storage_status == "completed":
         return AlreadyKept(
             project_id=data.project_id, shot_number=data.shot_number, storyboard_id=row.id

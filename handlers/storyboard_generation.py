@@ -5,6 +5,7 @@ not asked for again by a later attempt. A shot that failed for a passing reason 
 until the job's last attempt.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal, cast
 
@@ -16,8 +17,11 @@ from core.paths import RowId
 from core.registry import job
 from core.storyboard import Character, Shot
 from handlers._storyboard_batch import StoryboardBatch
-from handlers._storyboard_rows import add_downloads, own_rows
+from handlers._storyboard_downloads import PictureDownloads
+from handlers._storyboard_purchases import Purchases
+from handlers._storyboard_rows import JobRows, project_and_rows
 from services.bundle import Context
+from services.storyboards import StoryboardRow
 
 # The app's projects hold up to 120 s of video; 200 shots is far beyond what it can make of them.
 MAX_SHOTS = 200
@@ -103,20 +107,23 @@ class Subject(JobData):
 @job("storyboard_generation", timeout=timedelta(minutes=30))
 async def storyboard_generation(ctx: Context, data: Data) -> Result:
     """Generate the pictures that are missing and settle the project's step 3."""
-    await ctx.services.projects.owned(data.project_id, data.user_id)
-    batch = StoryboardBatch(
-        ctx=ctx,
-        project_id=data.project_id,
-        user_id=data.user_id,
-        shots=data.shots,
-        characters=tuple(_with_safe_references(ctx, one) for one in data.characters),
-        style=data.style,
-        aspect_ratio=data.aspect_ratio,
-        rows=await own_rows(ctx, data.project_id, {shot.shot_number for shot in data.shots}),
-    )
-    await batch.generate()
-    await batch.try_again_if_passing()
-    status = await batch.settle()
+    numbers = {shot.shot_number for shot in data.shots}
+    _, rows = await project_and_rows(ctx, data.project_id, data.user_id, numbers)
+    async with PictureDownloads(ctx, data.user_id) as downloads:
+        batch = StoryboardBatch(
+            ctx=ctx,
+            project_id=data.project_id,
+            user_id=data.user_id,
+            shots=data.shots,
+            characters=tuple(_with_safe_references(ctx, one) for one in data.characters),
+            style=data.style,
+            aspect_ratio=data.aspect_ratio,
+            rows=rows,
+            downloads=downloads,
+        )
+        await batch.generate()
+        await batch.try_again_if_passing()
+        status = await batch.settle()
     return Result(
         project_id=data.project_id,
         total=batch.total,
@@ -130,18 +137,34 @@ async def storyboard_generation(ctx: Context, data: Data) -> Result:
 async def settle(ctx: Context, subject: Subject, reason: str) -> None:
     """Settle what still says that it is being worked on, and have what was bought stored."""
     await ctx.checkpoint(refused={})  # a retry by hand asks the provider again
-    services = ctx.services
-    project = await services.projects.owned(subject.project_id, subject.user_id)
-    rows = await own_rows(ctx, subject.project_id, subject.shot_numbers())
-    open_ids = [row.id for row in rows.values() if row.status == "generating"]
+    project, rows = await project_and_rows(
+        ctx, subject.project_id, subject.user_id, subject.shot_numbers()
+    )
+    await _write_bought(ctx, rows)
+    own, current = await rows.with_current()
+    open_ids = [row.id for row in own if row.status == "generating"]
     if open_ids:
-        await services.storyboards.fail_generating(open_ids, reason)
-    if project.step_3_status not in _FINAL and not any(row.is_superseded for row in rows.values()):
-        some = any(row.status == "success" for row in rows.values())
-        await services.projects.update(
-            subject.project_id, step_3_status="partial" if some else "failed"
-        )
-    await add_downloads(ctx, subject.project_id, subject.user_id)
+        await ctx.services.storyboards.fail_generating(open_ids, reason)
+    if project.step_3_status not in _FINAL and not any(row.is_superseded for row in own):
+        status = _status_of(own)
+        await ctx.services.projects.update(subject.project_id, step_3_status=status)
+    await PictureDownloads(ctx, subject.user_id).add_left(current)
+
+
+async def _write_bought(ctx: Context, rows: JobRows) -> None:
+    """Into the rows that have no picture: the database may have been away until now."""
+    purchases = Purchases(ctx)
+    for row in rows.by_shot.values():
+        if row.status != "success" and purchases.has(row.shot_number):
+            await purchases.write(row)
+
+
+def _status_of(rows: Sequence[StoryboardRow]) -> str:
+    """Of the project whose job is over."""
+    there = [row.status == "success" for row in rows]
+    if there and all(there):
+        return "completed"
+    return "partial" if any(there) else "failed"
 
 
 def _with_safe_references(ctx: Context, character: Character) -> Character:

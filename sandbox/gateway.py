@@ -50,7 +50,8 @@ class Faults:
 
     breaks: list[int] = field(default_factory=list[int])
     answers: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
-    """Statuses by method, instead of doing what was asked."""
+    """Statuses instead of doing what was asked: of uploads by method, of all else by
+    `METHOD /path`, and of the videos in storage by `object`."""
     idle: dict[str, int] = field(default_factory=dict[str, int])
     """How many changes of a table's rows are answered 200 with `[]`, and nothing is done."""
 
@@ -207,7 +208,7 @@ class Gateway:
     async def _pass_on(self, request: Request) -> Response:
         self.seen.append(f"{request.method} {request.url.path}")
         is_object = request.url.path.startswith("/storage/v1/object/user-videos/")
-        status = self.faults.status_for("object") if is_object else None
+        status = self.faults.status_for("object" if is_object else self.seen[-1])
         if status is not None:
             return Response(f"fault {status}", status)
         if self.faults.is_idle(request):

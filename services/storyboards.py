@@ -145,16 +145,17 @@ class Storyboards:
         if not changed:
             raise NotFound(f"The storyboard row {row_id} was removed")
 
-    async def succeed(self, row_id: RowId, **fields: Any) -> None:
-        """Complete a row that has no picture yet; one that has keeps it."""
+    async def succeed(self, row_id: RowId, **fields: Any) -> StoryboardRow | None:
+        """Complete a row that has no picture yet, and return it; one that has keeps it: None."""
         fields = {**fields, "status": "success", "error_message": None}
-        await change_rows(
+        rows = await change_rows(
             self._supabase,
             "complete the storyboard",
             _TABLE,
             fields,
             lambda rows: rows.eq("id", row_id).neq("status", "success"),
         )
+        return StoryboardRow.model_validate(rows[0]) if rows else None
 
     async def fail_generating(self, row_ids: list[str], reason: str) -> None:
         """Settle rows that still say `generating`."""

@@ -1,0 +1,75 @@
+"""The downloads of a storyboard job's pictures: each is stored before the provider's URL ends."""
+
+import asyncio
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from core import follow_ups
+from core.follow_ups import FollowUp
+from core.paths import PlainId
+from services.bundle import Context
+from services.storyboards import StoryboardRow
+
+_PRIORITY = 4
+
+
+class PictureDownloads:
+    """Adds the download of each picture as its row is written, beside the job's other work.
+
+    A worker that dies in a long job has stored what it had. What could not be added then is added
+    by `add_left` at the job's end. Used as a context, it waits for those that are being added; a
+    cancelled job cancels them.
+    """
+
+    def __init__(self, ctx: Context, user_id: PlainId) -> None:
+        self._ctx = ctx
+        self._user_id = user_id
+        self._adding: set[asyncio.Task[None]] = set()
+        self._added: set[str] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            for task in self._adding:
+                task.cancel()
+        await asyncio.gather(*self._adding, return_exceptions=True)
+
+    def add_soon(self, row: StoryboardRow) -> None:
+        """Add the download of a row as it was just written; of one that is not current, none."""
+        if row.is_current and row.wants_storing:
+            task = asyncio.create_task(self._add(row))
+            self._adding.add(task)
+            task.add_done_callback(self._adding.discard)
+
+    async def add_left(self, current: Iterable[StoryboardRow]) -> None:
+        """Add what is missing of the project's current rows, those of earlier attempts too."""
+        await asyncio.gather(*self._adding)
+        left = [row for row in current if row.wants_storing and row.id not in self._added]
+        await self._ctx.enqueue(*(self._download(row) for row in left))
+
+    async def _add(self, row: StoryboardRow) -> None:
+        try:
+            await self._ctx.enqueue(self._download(row))
+        except Exception as error:  # no failure of the shot: `add_left` tries again, and raises
+            self._ctx.log.warning("The download of shot {} waits: {}", row.shot_number, error)
+        else:
+            self._added.add(row.id)
+
+    def _download(self, row: StoryboardRow) -> FollowUp:
+        return follow_ups.storyboard_download(
+            user_id=self._user_id,
+            project_id=row.project_id,
+            shot_number=row.shot_number,
+            storyboard_id=row.id,
+            external_url=row.image_url_external or "",
+            priority=_PRIORITY,
+            remove_on_complete=True,
+        )

@@ -1,0 +1,53 @@
+"""What a storyboard job bought and what was refused to it, as its checkpoint keeps them."""
+
+import time
+from typing import Any
+
+from services.bundle import Context
+from services.storyboards import StoryboardRow
+
+# The provider's URLs live 24 h.
+_URL_LIFE_S = 23 * 3600
+
+
+class Purchases:
+    """By shot number. A picture is here before it is in its row: it is never bought again."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        saved = ctx.checkpoint_fields
+        self._bought: dict[str, Any] = saved.setdefault("bought", {})
+        self._refused: dict[str, str] = saved.setdefault("refused", {})
+
+    def has(self, shot_number: int) -> bool:
+        """Whether the picture was bought, and its URL still lives."""
+        return time.time() - self._bought.get(str(shot_number), {}).get("at", 0) < _URL_LIFE_S
+
+    def refusal(self, shot_number: int) -> str | None:
+        """Why the provider, or the guard, will not have this shot."""
+        return self._refused.get(str(shot_number))
+
+    async def keep(self, shot_number: int, url: str, used_character_ids: list[str]) -> None:
+        """First with the job, then in the row: a database that is away costs no picture."""
+        bought = {"url": url, "used": used_character_ids, "at": time.time()}
+        self._bought[str(shot_number)] = bought
+        await self._ctx.checkpoint(bought=self._bought)
+
+    async def refuse(self, shot_number: int, reason: str) -> None:
+        """Later attempts do not ask again."""
+        self._refused[str(shot_number)] = reason
+        await self._ctx.checkpoint(refused=self._refused)
+
+    async def write(self, row: StoryboardRow) -> StoryboardRow | None:
+        """Complete the row with the picture bought for it.
+
+        Returns the row as written, None when it has a picture already: it keeps that.
+        """
+        bought = self._bought[str(row.shot_number)]
+        return await self._ctx.services.storyboards.succeed(
+            row.id,
+            image_url=bought["url"],
+            image_url_external=bought["url"],
+            used_character_ids=bought["used"],
+            storage_status="pending",
+        )

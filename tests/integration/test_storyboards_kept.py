@@ -1,0 +1,102 @@
+"""What was bought is kept, whatever happens to the job that bought it."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
+from sandbox.gateway import Gateway
+from tests.support.site import Site
+
+PATCH_ROWS = "PATCH /rest/v1/project_storyboards"
+TRIES = 4
+DAY_S = 24 * 3600
+
+
+@pytest.fixture
+async def gateway(site: Site) -> AsyncIterator[Gateway]:
+    async with Gateway(site.vidfab.supabase) as gateway:
+        yield gateway
+
+
+async def project_of(site: Site, shots: int) -> Project:
+    supabase = site.vidfab.supabase
+    texts = [Shot(number, f"SHOT-{number}") for number in range(1, shots + 1)]
+    return await create_project(supabase, await create_user(supabase), texts)
+
+
+async def rows_of(site: Site, project: Project) -> list[dict[str, Any]]:
+    return await site.vidfab.supabase.rows(
+        "project_storyboards", project_id=f"eq.{project.id}", order="shot_number"
+    )
+
+
+async def step_3_of(site: Site, project: Project) -> str:
+    [row] = await site.vidfab.supabase.rows("video_agent_projects", id=f"eq.{project.id}")
+    return row["step_3_status"]
+
+
+async def stored(site: Site, project: Project, row: dict[str, Any]) -> None:
+    job_id = f"storyboard_download_{project.id}_{row['shot_number']}_{row['id']}"
+    assert (await site.end_of(job_id)).name == "completed"
+
+
+async def test_a_picture_whose_row_could_not_be_written_is_no_failure_of_the_last_attempt(
+    site: Site, gateway: Gateway
+) -> None:
+    gateway.faults.answers[PATCH_ROWS] = [503] * TRIES
+    await site.worker(SUPABASE_URL=gateway.url)
+    project = await project_of(site, 1)
+    job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project, attempts=1)
+    job = await site.finished(job_id, 60)
+
+    assert (job.state, job.failed_reason) == ("completed", None)
+    assert job.returnvalue["data"]["finalStatus"] == "completed"
+    [row] = await rows_of(site, project)
+    assert (row["status"], row["error_message"]) == ("success", None)
+    await stored(site, project, row)
+    assert await step_3_of(site, project) == "completed"
+    assert (await site.vidfab.providers.control.paid()).images == 1
+
+
+@pytest.mark.parametrize(
+    ("bought", "statuses", "step_3"),
+    [
+        pytest.param({"1": 60, "2": 60}, ["success", "success"], "completed", id="all"),
+        pytest.param({"2": 60}, ["failed", "success"], "partial", id="one"),
+        pytest.param({"1": DAY_S}, ["failed", "failed"], "failed", id="its-url-is-dead"),
+    ],
+)
+async def test_a_job_that_failed_for_good_keeps_what_it_bought(
+    site: Site, bought: dict[str, int], statuses: list[str], step_3: str
+) -> None:
+    """The database was away until BullMQ gave the job up: its rows say `generating`.
+
+    `bought` gives by shot how many seconds ago.
+    """
+    project = await project_of(site, 2)
+    job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project)
+    rows = await rows_of(site, project)
+    url = f"{site.vidfab.providers.media_url}/img/a.jpg"
+    purchases = {
+        number: {"url": url, "used": [], "at": time.time() - age_s}
+        for number, age_s in bought.items()
+    }
+    checkpoint = {"rows": [row["id"] for row in rows], "bought": purchases}
+    fields = {"checkpoint": json.dumps(checkpoint), "defa": "job stalled too often"}
+    async with Redis.from_url(site.vidfab.redis.url) as redis:
+        await redis.hset(f"bull:{site.queue}:{job_id}", mapping=fields)
+    await site.worker()
+    assert (await site.finished(job_id)).state == "failed"
+
+    rows = await rows_of(site, project)
+    assert [row["status"] for row in rows] == statuses
+    assert await step_3_of(site, project) == step_3
+    for row in rows:
+        if row["status"] == "success":
+            await stored(site, project, row)
+    assert (await site.vidfab.providers.control.paid()).images == 0
