@@ -54,7 +54,7 @@ def delivery_of(job: Any) -> Delivery:
         name=str(job.name or "")[:_LONGEST_NAME],
         data=job.data,
         attempts_made=job.attemptsMade,
-        attempts=job.opts["attempts"],
+        attempts=max(job.opts["attempts"], 1),
         checkpoint=read_checkpoint(own_fields.get("checkpoint")),
         put_offs=whole_number(own_fields.get(PUT_OFFS)),
         settle_waits=whole_number(own_fields.get(SETTLE_WAITS)),

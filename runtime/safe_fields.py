@@ -146,7 +146,7 @@ def safe_options(options: dict[str, Any]) -> dict[str, Any]:
     safe = {name: value for name, value in options.items() if _RULES.get(name, _is_anything)(value)}
     return {
         **_one_about_parents(safe),
-        "attempts": _attempts(options.get("attempts")),
+        "attempts": _attempts(options.get("attempts", 0)),
         "backoff": _backoff(options.get("backoff")),
     }
 

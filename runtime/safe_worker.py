@@ -37,7 +37,9 @@ from runtime.fitness import Fitness
 from runtime.lasting import LastingWrites
 from runtime.lease import Lease
 from runtime.leases import Leases
+from runtime.library_scripts import amend
 from runtime.repeated_error import RepeatedError
+from runtime.repeating import Repeating
 from runtime.safe_fields import safe_fields, spoilt, unreadable
 from runtime.scripts import QueueScripts
 from runtime.strays import Strays
@@ -77,6 +79,7 @@ class SafeWorker(Worker):
         fitness: Fitness,
     ) -> None:
         super().__init__(queue, process, options)
+        amend(self.redisConnection)
         self.blockingRedisConnection.conn = self.bclient = waiting
         # Else the library would name every connection of the worker's client.
         self._client_name_set = True
@@ -85,6 +88,7 @@ class SafeWorker(Worker):
         self.repeated_error = RepeatedError("BullMQ reports")
         self.writes = LastingWrites(scripts, self.repeated_error)
         self._own_scripts = scripts
+        self._repeating = Repeating(self)
         self._frees_id = frees_id
         self._hides_retries = hides_retries
         self._settle_deferred = settle_deferred
@@ -237,6 +241,9 @@ class SafeWorker(Worker):
                 # Here, and so for jobs that the library fails by itself too, when they stall.
                 job.opts |= {"removeOnComplete": True, "removeOnFail": True}
         return job
+
+    async def _scheduleNextIteration(self, job: Job) -> None:
+        await self._repeating.add_next(job)
 
     async def _answered(self, question: Awaitable[Any]) -> Any:
         try:

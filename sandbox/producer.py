@@ -122,6 +122,19 @@ class NodeApp:
         """Add `{name, data, opts}` each. Returns their ids."""
         return await self._ask("addBulk", queue, jobs=jobs)
 
+    async def schedule(
+        self,
+        scheduler: str,
+        repeat: Mapping[str, Any],
+        template: Mapping[str, Any],
+        *,
+        queue: str | None = None,
+    ) -> str:
+        """Set up a job scheduler; `template` is `{name, data, opts}`. Returns its job's id."""
+        return await self._ask(
+            "schedule", queue, scheduler=scheduler, repeat=repeat, template=template
+        )
+
     async def job(
         self, job_id: str, *, logs: bool = False, queue: str | None = None
     ) -> JobView | None:

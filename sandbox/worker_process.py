@@ -11,7 +11,7 @@ from sandbox.processes import Process, logged
 ROOT = Path(__file__).parent.parent
 READY = "Waiting for jobs..."
 # What the interpreter itself may need; everything else would be a setting of this machine.
-_PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR")
+_PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "TZ")
 
 
 def new_worker(

@@ -76,6 +76,8 @@ async function describe(queue, job, withLogs = false) {
 const commands = {
   add: async (queue, { name, data, opts }) => (await queue.add(name, data, opts)).id,
   addBulk: async (queue, { jobs }) => (await queue.addBulk(jobs)).map((job) => job.id),
+  schedule: async (queue, { scheduler, repeat, template }) =>
+    (await queue.upsertJobScheduler(scheduler, repeat, template)).id,
   job: async (queue, { jobId, logs }) => {
     const job = await Job.fromId(queue, jobId);
     return job ? describe(queue, job, logs) : null;
