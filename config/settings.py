@@ -3,6 +3,7 @@
 Values come from `config.environment`; `load_settings` reports all problems at once.
 """
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -34,6 +36,8 @@ from config.environment import Environment, read_environment
 from config.errors import ConfigError
 from config.problems import names, problems
 from config.redis_url import check_redis_url, without_app_options
+
+_COMMENT = re.compile(r"(?:^|\s)#")
 
 HttpUrl = Annotated[str, AfterValidator(check_http_url)]
 Host = Annotated[str, AfterValidator(check_host)]
@@ -229,6 +233,17 @@ class Settings(BaseModel):
         return {"warn": "WARNING", "verbose": "DEBUG", "fatal": "CRITICAL"}.get(
             value.lower(), value.upper()
         )
+
+    @field_validator("*")
+    @classmethod
+    def _uncommented(cls, value: Any, info: ValidationInfo) -> Any:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        may_hold_any = info.field_name == "redis_password"
+        if isinstance(text, str) and _COMMENT.search(text) and not may_hold_any:
+            raise ValueError(
+                "in Docker's env-file a comment behind a value is part of it: give it its own line"
+            )
+        return value
 
     @field_validator("image_provider", "video_composer", "log_format", mode="before")
     @classmethod

@@ -402,3 +402,35 @@ def test_parts_that_are_not_read_are_not_shown(
     assert reading.problems == []
     [port] = [one for one in reading.shown() if one.name == "REDIS_PORT"]
     assert (port.value, port.origin) == ("6379", "default")
+
+
+@pytest.mark.parametrize("comment", [" # of production", "\t# key", " #"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SUPABASE_SERVICE_KEY", "sb_secret_abc"),
+        ("SUPABASE_URL", "https://x.supabase.co"),
+        ("REDIS_URL", "redis://h:1/0"),
+        ("REDIS_HOST", "redis"),
+        ("QUEUE_PREFIX", "films"),
+        ("BYTEPLUS_API_KEY", '"abc"'),
+        ("BYTEPLUS_IMAGE_MODEL", "seedream-5-0"),
+        ("GEMINI_IMAGE_MODEL", '"gemini-x"'),
+        ("GOOGLE_AI_API_KEY", ""),
+        ("WAVESPEED_API_KEY", "'abc'"),
+        ("SHOTSTACK_API_KEY", "abc"),
+        ("SLACK_WEBHOOK_URL", "https://hooks.example.com/x"),
+        ("SENTRY_DSN", "https://key@host/1"),
+        ("HEALTH_TOKEN", "abc"),
+        ("NODE_ENV", "production"),
+    ],
+)
+def test_a_comment_behind_a_value_is_refused_by_name(name: str, value: str, comment: str) -> None:
+    """Docker's env-file hands it on with the value; files read here lose it."""
+    [line] = problems(**{**SUPABASE, name: f"{value}{comment}".strip()})
+    assert line.startswith(f"{name}: got ")
+    assert "abc" not in line
+
+
+def test_a_password_may_look_like_a_comment() -> None:
+    assert settings(REDIS_PASSWORD="a # b").redis_address().startswith("redis://:a%20%23%20b@")
