@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from core.storyboard import UNSPACED, Character, Shot, fold, split_name
 
-# Seedream and Gemini both take at most 14 reference images.
+# What the most generous models take, Seedream 4.x and 5.0 lite and Gemini.
 MAX_REFERENCES = 14
 
 _LETTER = rf"[^\W_{UNSPACED}]"
@@ -35,10 +35,12 @@ def characters_of_shot(shot: Shot, characters: Sequence[Character]) -> tuple[Cha
     return _in_order_of_aliases(_listed(shot.characters, known, by_name) or known, text)
 
 
-def references(characters: Iterable[Character]) -> tuple[Reference, ...]:
-    """The newest reference image of each character that has one, at most MAX_REFERENCES."""
+def references(
+    characters: Iterable[Character], most: int = MAX_REFERENCES
+) -> tuple[Reference, ...]:
+    """The newest reference image of each character that has one, at most `most`."""
     found = [Reference(one.reference_image, one.id) for one in characters if one.reference_image]
-    return tuple(found[:MAX_REFERENCES])
+    return tuple(found[:most])
 
 
 def text_of(shot: Shot) -> str:

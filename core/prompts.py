@@ -52,13 +52,13 @@ _MAX_CAST = MAX_REFERENCES
 
 
 def storyboard_prompt(
-    shot: Shot, characters: Sequence[Character], style: str | None, with_references: bool
+    shot: Shot, characters: Sequence[Character], style: str | None, references: int
 ) -> str:
     """The prompt of one shot, at most MAX_PROMPT_LENGTH characters, ending with its style.
 
-    Reference images are numbered as `references(characters)` orders them.
+    So many reference images go with it, numbered as `core.characters.references` orders them.
     """
-    rest = " ".join([*_notes(shot), *_cast(characters, with_references), *_rules(shot)])
+    rest = " ".join([*_notes(shot), *_cast(characters, references), *_rules(shot)])
     ending = STYLES.get((style or "").strip().casefold(), _DEFAULT_STYLE)
     rest = f"{rest} Style: {ending}"
     opening = f"Storyboard shot {shot.shot_number}."
@@ -76,10 +76,9 @@ def _notes(shot: Shot) -> list[str]:
     return [_labelled(label, text, _MAX_NOTE) for label, text in notes if text]
 
 
-def _cast(characters: Sequence[Character], with_references: bool) -> list[str]:
+def _cast(characters: Sequence[Character], references: int) -> list[str]:
     """Who is in the picture, and which reference image shows whom."""
-    pictured = [one for one in characters if with_references and one.reference_image]
-    pictured = pictured[:MAX_REFERENCES]
+    pictured = [one for one in characters if one.reference_image][:references]
     others = [one for one in characters if one not in pictured][: _MAX_CAST - len(pictured)]
     sentences: list[str] = []
     if pictured:

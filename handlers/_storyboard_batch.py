@@ -232,7 +232,7 @@ class StoryboardBatch:
                 row.id, status="generating", error_message=None
             )
         cast = characters_of_shot(shot, self.characters)
-        shown = references(cast)
+        shown = references(cast, provider.max_references)
         image = await provider.generate(self._request(shot, cast, shown))
         return image, [one.character_id for one in shown if one.character_id]
 
@@ -248,7 +248,7 @@ class StoryboardBatch:
         self, shot: Shot, cast: tuple[Character, ...], shown: tuple[Reference, ...]
     ) -> ImageRequest:
         return ImageRequest(
-            prompt=storyboard_prompt(shot, cast, self.style, with_references=bool(shown)),
+            prompt=storyboard_prompt(shot, cast, self.style, references=len(shown)),
             aspect_ratio=self.aspect_ratio,
             references=tuple(one.image_url for one in shown),
         )

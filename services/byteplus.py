@@ -4,6 +4,7 @@
 even when nobody waits for the answer, and has no idempotency key.
 """
 
+import re
 import secrets
 
 import httpx
@@ -32,6 +33,10 @@ _SIZES = {
     "21:9": "3136x1344",
 }
 _TAKES = 1_000_000
+# Seedream 5.0 Pro and Flash take fewer reference images than the others; their names may begin with
+# `dola-` or `doubao-`.
+_FEWER = re.compile(r"(?:dola-|doubao-)?seedream-5-0-(?:pro|flash)-.+")
+_FEWER_REFERENCES = 10
 # Parts of error codes. The prompt or a reference is refused:
 _REJECTED = ("SensitiveContentDetected", "RiskDetection", "InvalidImageURL")
 # The request is wrong and will be:
@@ -69,6 +74,8 @@ class Seedream:
     def __init__(self, settings: Settings, key: SecretStr) -> None:
         self._circuit = Circuit(_SERVICE)
         self._model = settings.byteplus_image_model
+        is_fewer = _FEWER.fullmatch(self._model) is not None
+        self.max_references = _FEWER_REFERENCES if is_fewer else MAX_REFERENCES
         self._attempts = settings.byteplus_image_max_retries + 1
         self._client = new_client(
             settings,
@@ -121,7 +128,7 @@ class Seedream:
             "response_format": "url",
             "watermark": False,
         }
-        references = request.references[:MAX_REFERENCES]
+        references = request.references[: self.max_references]
         if references:
             body["image"] = references[0] if len(references) == 1 else list(references)
         return body

@@ -40,6 +40,7 @@ class GeminiImages:
     """Buys pictures from Gemini, which hands over bytes; references are fetched by the guard."""
 
     name = "gemini"
+    max_references = MAX_REFERENCES
 
     def __init__(self, settings: Settings, key: SecretStr, downloads: Downloads) -> None:
         self._circuit = Circuit(_SERVICE)
@@ -70,7 +71,7 @@ class GeminiImages:
         from google.genai import types
 
         contents: list[Any] = [request.prompt]
-        for url in request.references[:MAX_REFERENCES]:
+        for url in request.references[: self.max_references]:
             data, content_type = await self._downloads.fetch_bytes(
                 url, max_bytes=_MAX_REFERENCE_BYTES, accept=Kind.IMAGE
             )

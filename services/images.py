@@ -50,6 +50,11 @@ class ImageProvider(Protocol):
         """How logs call it."""
         ...
 
+    @property
+    def max_references(self) -> int:
+        """How many reference images a request may have."""
+        ...
+
     async def generate(self, request: ImageRequest) -> GeneratedImage:
         """Raises ContentRejected, ServiceError, or what a download of a reference raises."""
         ...
@@ -66,6 +71,7 @@ class Fallback:
         self._first = first
         self._second = second
         self.name = f"{first.name}, else {second.name}"
+        self.max_references = min(first.max_references, second.max_references)
 
     async def generate(self, request: ImageRequest) -> GeneratedImage:
         """The picture of the first that gives one; if neither does, the first one's error."""

@@ -43,11 +43,11 @@ def prompt(
     description: str = "Ginger sleeps",
     *characters: Character,
     style: str | None = "realistic",
-    with_references: bool = True,
+    sent: int = MAX_REFERENCES,
     **fields: str,
 ) -> str:
     shot = Shot.model_validate({"shot_number": 1, "description": description, **fields})
-    text = storyboard_prompt(shot, characters, style, with_references)
+    text = storyboard_prompt(shot, characters, style, sent)
     assert len(text) <= MAX_PROMPT_LENGTH
     return text
 
@@ -74,14 +74,20 @@ def test_references_are_numbered_in_the_order_sent() -> None:
     assert LIKENESS in text
 
 
-@pytest.mark.parametrize(("characters", "sent"), [((GINGER, BOB), False), ((ZED,), True)])
+@pytest.mark.parametrize(("characters", "sent"), [((GINGER, BOB), 0), ((ZED,), 1)])
 def test_without_references_no_likeness_is_asked_for(
-    characters: tuple[Character, ...], sent: bool
+    characters: tuple[Character, ...], sent: int
 ) -> None:
-    text = prompt("a room", *characters, with_references=sent)
+    text = prompt("a room", *characters, sent=sent)
     assert LIKENESS not in text
     assert "Reference images" not in text
     assert f"Characters: {characters[0].short_name} ({characters[0].colour}" in text
+
+
+def test_only_the_references_that_are_sent_are_numbered() -> None:
+    text = prompt("Bob meets Ginger", BOB, GINGER, sent=1)
+    assert "Reference images: image 1 is Bob (man)." in text
+    assert "Also in the scene: Ginger (" in text
 
 
 def test_without_characters_nobody_is_introduced() -> None:
@@ -205,12 +211,12 @@ def test_the_longest_names_still_leave_room_for_the_scene() -> None:
     any_shot(),
     st.lists(any_character(), max_size=30),
     st.one_of(st.text(), st.none(), st.sampled_from([*STYLES])),
-    st.booleans(),
+    st.integers(0, MAX_REFERENCES),
 )
 def test_any_prompt_is_one_bounded_line_that_ends_with_a_style(
-    shot: Shot, characters: list[Character], style: str | None, with_references: bool
+    shot: Shot, characters: list[Character], style: str | None, sent: int
 ) -> None:
-    text = storyboard_prompt(shot, characters, style, with_references)
+    text = storyboard_prompt(shot, characters, style, sent)
     assert len(text) <= MAX_PROMPT_LENGTH
     assert text.isprintable()
     assert text.endswith(f" Style: {STYLES.get(style or '', STYLES['realistic'])}")

@@ -81,6 +81,26 @@ async def test_references(
 
 
 @pytest.mark.parametrize(
+    ("model", "most"),
+    [
+        ("seedream-5-0-260128", 14),
+        ("seedream-4-5-251128", 14),
+        ("seedream-5-0-flash-260915", 10),
+        ("dola-seedream-5-0-pro-260628", 10),
+    ],
+)
+async def test_a_model_is_sent_as_many_references_as_it_takes(
+    settings: Callable[..., Settings], route: respx.Route, model: str, most: int
+) -> None:
+    found = settings(BYTEPLUS_API_KEY="k", BYTEPLUS_IMAGE_MODEL=model)
+    assert found.byteplus_key is not None
+    provider = Seedream(found, found.byteplus_key)
+    body = await sent(provider, route, ImageRequest("p", "1:1", tuple(map(str, range(20)))))
+    await provider.aclose()
+    assert len(body["image"]) == provider.max_references == most
+
+
+@pytest.mark.parametrize(
     ("ratio", "size"), [("16:9", "2848x1600"), ("9:16", "1600x2848"), ("1:1", "2048x2048")]
 )
 async def test_sizes(seedream: Seedream, route: respx.Route, ratio: str, size: str) -> None:

@@ -21,6 +21,8 @@ PICTURE = ImageUrl("https://x.example.com/a.jpg")
 class Stub:
     """Answers or raises as told."""
 
+    max_references = 14
+
     def __init__(self, name: str, outcome: GeneratedImage | Exception) -> None:
         self.name = name
         self.asked = 0
@@ -39,6 +41,12 @@ class Stub:
 
 def service_error(*, retryable: bool = True, billed: bool = False) -> ServiceError:
     return ServiceError("Seedream", "x", "away", retryable=retryable, billed=billed)
+
+
+def test_both_are_sent_as_many_references_as_the_one_that_takes_fewer() -> None:
+    first, second = Stub("a", PICTURE), Stub("b", PICTURE)
+    second.max_references = 10
+    assert Fallback(first, second).max_references == Fallback(second, first).max_references == 10
 
 
 @pytest.mark.parametrize("error", [ContentRejected("refused"), service_error()])
