@@ -53,8 +53,8 @@ class ClipRow(BaseModel):
     def ordered_before(self) -> datetime | None:
         """A moment after the order; None when nothing tells.
 
-        By the task's id, else the last time that the row was written: it may be much older than its
-        clip, since a clip that is ordered anew keeps its row.
+        The task's id tells, else the last time that the row was written. When the row was created
+        proves nothing: a clip that is ordered anew keeps it.
         """
         return _ordered_at(self.seedance_task_id or "") or self.updated_at
 
