@@ -22,14 +22,7 @@ from redis.exceptions import RedisError, ResponseError
 from config.settings import Settings
 from core.errors import LockLost
 from runtime.at_work import AtWork, end_of
-from runtime.delivery import (
-    FAILED_REASON,
-    PUT_OFFS,
-    SETTLE_WAITS,
-    Delivery,
-    DeliveryKey,
-    delivery_of,
-)
+from runtime.delivery import PUT_OFFS, SETTLE_WAITS, Delivery, DeliveryKey, delivery_of
 from runtime.dispatch import Dispatcher, Done
 from runtime.lasting import PATIENCE_S
 from runtime.lease import Lease
@@ -148,7 +141,7 @@ class Consumer:
             await self._hand_back(job, token, Return(timedelta(0)))
             raise DelayedError
         delivery = delivery_of(job)
-        await self._hide_failure(job)
+        await self._hide_failure(job, token)
         with self._hold(job, token) as lease:
             link = self._link(job, lease)
             work = self._dispatcher.run(delivery, link, self._stopping)
@@ -202,11 +195,11 @@ class Consumer:
         await self._forget_counts(job)
         raise UnrecoverableError(outcome.reason)
 
-    async def _hide_failure(self, job: Job) -> None:
+    async def _hide_failure(self, job: Job, token: str) -> None:
         """A Node worker, or one of ours of an older version, left what an attempt failed with."""
         if job.failedReason and self._dispatcher.hides_retries(job.name):
             try:
-                await self._scripts.forget(job.id, FAILED_REASON)
+                await self._scripts.hide_failure(job.id, token)
             except (RedisError, OSError) as error:
                 logger.warning("Job {} shows an old failure while it runs: {}", job.id, error)
 

@@ -9,8 +9,6 @@ from runtime.safe_fields import MAX_NUMBER
 DeliveryKey = tuple[str, str]
 """Job id and token: the library gives jobs that it fetches at the same time one token."""
 
-# BullMQ's field for what the last attempt failed with.
-FAILED_REASON = "failedReason"
 # Counters of ours in the job's hash.
 PUT_OFFS = "putOffs"
 SETTLE_WAITS = "settleWaits"

@@ -106,7 +106,8 @@ class JobLink:
         job_ids = [job.job_id for job in follow_ups]
         new = [new_job(one, self._settings) for one in follow_ups]
         await self._until_taken(lambda: self._remove_finished(job_ids))
-        # Not repeated with what follows: a job that was added meanwhile may be finished by now.
+        # The removal is not repeated with it: what was added by a try whose answer was lost may be
+        # finished by now.
         await self._until_taken(lambda: self._queue.addBulk(new))
 
     async def _until_taken(self, write: Callable[[], Awaitable[object]]) -> None:

@@ -32,7 +32,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from core.text import one_line
 from runtime.arrivals import Arrivals
-from runtime.delivery import FAILED_REASON, DeliveryKey
+from runtime.delivery import DeliveryKey
 from runtime.fitness import Fitness
 from runtime.lasting import LastingWrites
 from runtime.lease import Lease
@@ -52,6 +52,7 @@ _PAUSE_S = 1.0
 _ENDS = {"moveToCompleted": 3, "moveToFailed": 3, "moveToDelayed": 3, "retryJob": 2}
 # Those that send the job back for another one.
 _RETRIES = ("moveToDelayed", "retryJob")
+_FAILED_REASON = "failedReason"
 
 
 class SafeWorker(Worker):
@@ -348,7 +349,7 @@ class SafeWorker(Worker):
             *before, options = args
             fields = options.get("fieldsToUpdate")
             if fields and self._is_hidden(job_id):
-                kept = {name: text for name, text in fields.items() if name != FAILED_REASON}
+                kept = {name: text for name, text in fields.items() if name != _FAILED_REASON}
                 options = {**options, "fieldsToUpdate": kept}
             return await send_back(job_id, *before, options)
 

@@ -31,6 +31,7 @@ class QueueScripts:
         self._prefix = f"bull:{queue}:"
         self._check_hold = own_script(redis, "hold.lua", "check_hold.lua")
         self._checkpoint = own_script(redis, "hold.lua", "checkpoint.lua")
+        self._hide_failure = own_script(redis, "hold.lua", "hide_failure.lua")
         self._hand_back = own_script(redis, "hold.lua", "hand_back.lua")
         self._put_off = own_script(redis, "hold.lua", "put_off.lua")
         self.progress = own_script(redis, "hold.lua", "progress.lua")
@@ -54,6 +55,10 @@ class QueueScripts:
         """Publish an event, and keep it with the job."""
         places = ("events", "meta")
         return await self._run(self.progress, job_id, token, progress, places=places)
+
+    async def hide_failure(self, job_id: str, token: str) -> Hold:
+        """Remove what an earlier attempt failed with."""
+        return await self._run(self._hide_failure, job_id, token)
 
     async def hand_back(self, job_id: str, token: str) -> Hold:
         """To the front of the job's priority."""

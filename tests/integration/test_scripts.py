@@ -112,3 +112,11 @@ async def test_a_job_that_is_put_off_is_counted_and_may_be_marked_to_fail(queue:
     assert await queue.field("defa") == "The rows are away"
     assert await queue.field("putOffs") == "2"
     assert await queue.scripts.put_off(JOB, THEIRS, "putOffs") is Hold.OTHERS
+
+
+async def test_an_old_failure_is_forgotten_by_the_one_who_has_the_job(queue: Queue) -> None:
+    await queue.redis.hset(queue.key(JOB), "failedReason", "no luck")
+    assert await queue.scripts.hide_failure(JOB, THEIRS) is Hold.OTHERS
+    assert await queue.field("failedReason") == "no luck"
+    assert await queue.scripts.hide_failure(JOB, OURS) is Hold.OURS
+    assert await queue.field("failedReason") is None
