@@ -100,7 +100,7 @@ class QueueState:
 
     async def names(self, job_ids: Sequence[str]) -> list[str | None]:
         """Of a `PAGE` of jobs at most; None for one that has gone meanwhile."""
-        return await self._names(keys=[self._prefix], args=job_ids)
+        return await self._names(keys=[self.key("")], args=job_ids)
 
     def ask_place(self, pipe: Any, job_id: str) -> None:
         """Put the questions on a pipeline whose answers `place_of` reads."""
