@@ -7,11 +7,8 @@ exactly those it judged, so a name that resolves differently a moment later gain
 import asyncio
 import ipaddress
 import re
-import socket
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from urllib.parse import urljoin
 
@@ -20,12 +17,10 @@ import httpx
 
 from config.allowed_hosts import AllowedHosts
 from core.errors import UnsafeUrl
+from services.lookups import Lookups
 from services.sockets import AsyncioBackend
 
 MAX_URL_LENGTH = 2048
-
-# Name servers that do not answer hold these threads, and not those that write the disk.
-_LOOKUPS = ThreadPoolExecutor(4, "lookup")
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
@@ -145,7 +140,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self, allowed: AllowedHosts, resolve: Resolver | None = None) -> None:
         self._allowed = allowed
-        self._resolve = resolve or _resolve
+        self._resolve = resolve or Lookups().addresses
         self._inner = AsyncioBackend()
 
     async def connect_tcp(
@@ -219,9 +214,3 @@ def _check_host(host: str) -> None:
     is_local = len(labels) == 1 or host.endswith(_LOCAL_SUFFIXES)
     if is_local or host in _METADATA_HOSTS:
         raise UnsafeUrl("local and internal host names are not allowed")
-
-
-async def _resolve(host: str, port: int) -> list[str]:
-    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, ask)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
