@@ -10,10 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
 from sandbox.processes import LOOPBACK, Process, free_port
+from sandbox.providers import keys
 from sandbox.providers.clips import Clip, make_clip
 from tests.support.kernel import on_linux
-from tests.support.machine import seen_by, start_on_disk, without_descriptors
+from tests.support.machine import fill, seen_by, start_on_disk, without_descriptors
 from tests.support.mp4 import padded
 from tests.support.recordings import USER
 from tests.support.site import Ended, Site
@@ -110,6 +112,25 @@ async def test_a_disk_that_is_full_and_emptied_again(site: Site, tmp_path: Path)
         assert worker.log.read_text("utf-8").count("Handed back") == 1
     finally:
         await worker.stop()
+
+
+async def test_a_picture_that_was_paid_for_waits_for_room(site: Site, tmp_path: Path) -> None:
+    """Gemini gives bytes, which are nowhere else: given up they would be bought again."""
+    disk, supabase = tmp_path / "disk", site.vidfab.supabase
+    gemini = {"IMAGE_PROVIDER": "gemini", "GOOGLE_AI_API_KEY": keys.GOOGLE}
+    worker = await start_on_disk(site, disk, size_mib=4, **gemini)
+    filler = seen_by(worker, disk / "filler")
+    fill(filler)
+    try:
+        project = await create_project(supabase, await create_user(supabase), [Shot(1, "A door")])
+        job_id = await enqueue_storyboards(site.app, supabase, project)
+        await site.wait_for_line(worker, "A picture waits for storage", 30)
+        filler.unlink()
+        job = await site.finished(job_id, 60)
+    finally:
+        await worker.stop()
+    assert (job.state, job.attempts_made) == ("completed", 1)
+    assert (await site.vidfab.providers.control.paid()).images == 1
 
 
 async def test_a_work_folder_that_is_gone_and_back_again(

@@ -3,7 +3,7 @@
 import os
 import resource
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sandbox.processes import Process, logged
@@ -38,6 +38,13 @@ async def start_on_disk(
 def seen_by(worker: Process, path: Path) -> Path:
     """The path as the worker sees it, whatever disk it has there."""
     return Path(f"/proc/{worker.pid}/root{path}")
+
+
+def fill(file: Path) -> None:
+    """Let the file grow until its disk is full."""
+    with suppress(OSError), file.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(4096))
 
 
 @contextmanager
