@@ -30,6 +30,7 @@ from runtime.line_client import LineClient
 from runtime.link import JobLink
 from runtime.outcome import FailLater, Outcome, Retry, Return
 from runtime.redis_client import OLDEST_VERSION, connect_to_wait
+from runtime.retry_delay import spread
 from runtime.safe_worker import SafeWorker
 from runtime.scripts import Hold, QueueScripts
 from runtime.worker_options import client_name, worker_options
@@ -191,6 +192,7 @@ class Consumer:
             await self._hand_back(job, token, outcome)
             raise DelayedError  # keeps the library off the job
         if isinstance(outcome, Retry):
+            job.opts["backoff"] = spread(job.opts.get("backoff"), job.attemptsMade + 1)
             raise AttemptFailed(outcome.reason)
         await self._forget_counts(job)
         raise UnrecoverableError(outcome.reason)

@@ -127,6 +127,21 @@ async def test_a_job_with_parts_of_a_millisecond_runs(site: Site) -> None:
     assert (job.state, job.attempts_made) == ("completed", 1)
 
 
+@pytest.mark.parametrize("kind", ["fixed", "exponential"])
+async def test_jitter_shortens_the_pause_before_a_retry(site: Site, kind: str) -> None:
+    """To anything between none and all of it, as with Node's worker."""
+    await lay_project(site.vidfab, generating(1))
+    await site.vidfab.providers.control.fail("/ark/*", status=503)
+    await site.worker(BYTEPLUS_IMAGE_MAX_RETRIES="0")
+    hour_ms = 3_600_000
+    options = {"attempts": 2, "backoff": {"type": kind, "delay": hour_ms, "jitter": 0.5}}
+    job_id = await site.app.add(*generation(), {"priority": 2, **options})
+    await site.app.wait_for(job_id, "delayed")
+    job = await site.app.job(job_id)
+    assert job is not None
+    assert hour_ms / 2 <= job.delay < hour_ms
+
+
 @pytest.mark.parametrize("backoff", [{"type": "fixed", "delay": "20"}, {"type": "own"}, 20])
 async def test_odd_backoffs_still_retry(site: Site, backoff: Any) -> None:
     await lay_project(site.vidfab, generating(1))
