@@ -240,7 +240,10 @@ class SafeWorker(Worker):
             job.fault = fault  # pyright: ignore
             if self._frees_id(job.name):
                 # Here, and so for jobs that the library fails by itself too, when they stall.
-                job.opts |= {"removeOnComplete": True, "removeOnFail": True}
+                # But not one that failed and has a parent: that would go on as if it had no such
+                # child, where Node's waits until it is retried.
+                job.opts |= {"removeOnComplete": True}
+                job.opts |= {} if job.parentKey else {"removeOnFail": True}
         return job
 
     async def _scheduleNextIteration(self, job: Job) -> None:

@@ -122,6 +122,10 @@ class NodeApp:
         """Add `{name, data, opts}` each. Returns their ids."""
         return await self._ask("addBulk", queue, jobs=jobs)
 
+    async def flow(self, flow: Mapping[str, Any]) -> str:
+        """Add `{name, queueName, data, opts, children}`. Returns the parent's id."""
+        return await self._ask("flow", None, flow=flow)
+
     async def schedule(
         self,
         scheduler: str,

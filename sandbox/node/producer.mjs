@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 import { bullmq, complain, connect } from "./bullmq.mjs";
 
 const [packageName, url, defaultQueue] = process.argv.slice(2);
-const { Queue, QueueEvents, Job } = bullmq(packageName);
+const { Queue, QueueEvents, FlowProducer, Job } = bullmq(packageName);
 const connection = connect(url);
 const queues = new Map();
 const observed = new Map();
@@ -27,6 +27,7 @@ function lazily(map, name, create) {
   return map.get(name);
 }
 
+const flows = () => lazily(queues, "flows", () => new FlowProducer({ connection }));
 const queueOf = (name) => lazily(queues, name, () => new Queue(name, { connection }));
 
 /** '$' is settled here and now: left to the first blocking read, it would miss what comes before. */
@@ -76,6 +77,7 @@ async function describe(queue, job, withLogs = false) {
 const commands = {
   add: async (queue, { name, data, opts }) => (await queue.add(name, data, opts)).id,
   addBulk: async (queue, { jobs }) => (await queue.addBulk(jobs)).map((job) => job.id),
+  flow: async (queue, { flow }) => (await flows().add(flow)).job.id,
   schedule: async (queue, { scheduler, repeat, template }) =>
     (await queue.upsertJobScheduler(scheduler, repeat, template)).id,
   job: async (queue, { jobId, logs }) => {
