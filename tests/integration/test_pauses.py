@@ -1,0 +1,68 @@
+"""Pauses by Node, while jobs without a priority fall due, are retried or come again."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from sandbox.processes import Process
+from sandbox.producer import NodeApp, Package
+from sandbox.redis import RedisServer
+from sandbox.worker_process import start_worker
+from tests.support.alone import settings_without_database
+
+PACKAGES: list[Package] = ["bullmq", "bullmq-5-81", "bullmq-6"]
+DATA = {"userId": str(uuid4()), "operation": "add"}
+
+
+@pytest.fixture(scope="module")
+async def redis() -> AsyncIterator[RedisServer]:
+    async with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(params=PACKAGES)
+async def app(request: pytest.FixtureRequest, redis: RedisServer) -> AsyncIterator[NodeApp]:
+    async with NodeApp(redis.url, f"q-{uuid4().hex}", request.param) as app:
+        await app.observe("0-0")
+        yield app
+
+
+@pytest.fixture
+async def worker(app: NodeApp, redis: RedisServer, tmp_path: Path) -> AsyncIterator[Process]:
+    process = await start_worker(settings_without_database(redis.url, app.queue), tmp_path)
+    yield process
+    await process.stop()
+
+
+async def promoted(app: NodeApp, job_id: str) -> None:
+    """Until a worker has found it due: one asks when it has waited long enough, or when woken."""
+    await app.wait_for(job_id, "waiting", 90)
+
+
+async def test_what_falls_due_meanwhile_runs_after_the_resume(
+    app: NodeApp, worker: Process
+) -> None:
+    """Also where another job was added meanwhile: the resume renames the list that it is in."""
+    first = await app.add("update_quota", DATA)
+    await app.wait_for(first, "completed")
+    delayed = await app.add("update_quota", DATA, {"delay": 1500})
+    # The worker waits for the moment when that falls due, and then asks.
+    await app.pause()
+    added = await app.add("update_quota", DATA)
+    await promoted(app, delayed)
+    await app.resume()
+    await app.wait_for(added, "completed")
+    await app.wait_for(delayed, "completed")
+
+
+async def test_a_resume_wakes_a_worker_for_what_fell_due(app: NodeApp, worker: Process) -> None:
+    """An idle worker waits up to a minute: nobody would tell it."""
+    first = await app.add("update_quota", DATA)
+    await app.wait_for(first, "completed")
+    delayed = await app.add("update_quota", DATA, {"delay": 1500})
+    await app.pause()
+    await promoted(app, delayed)
+    await app.resume()
+    await app.wait_for(delayed, "completed", 15)
