@@ -19,15 +19,27 @@ _FRESH_S = 0.5
 
 
 class JobRows:
-    """The job's rows by shot number, as they were just read."""
+    """The job's rows of the wanted shots, by number, as they were just read; `all_ids` of all."""
 
-    def __init__(self, ctx: Context, project_id: RowId, rows: Sequence[StoryboardRow]) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        project_id: RowId,
+        rows: Sequence[StoryboardRow],
+        all_ids: Sequence[str],
+    ) -> None:
         self.by_shot: Mapping[int, StoryboardRow] = {row.shot_number: row for row in rows}
+        self._all_ids = all_ids
         self._ctx = ctx
         self._project_id = project_id
         self._latest = {row.id: row for row in rows}
         self._read_at = time.monotonic()
         self._reading = asyncio.Lock()
+
+    async def remember(self) -> None:
+        """Have later attempts work on the same rows: their ids go into the checkpoint."""
+        if "rows" not in self._ctx.checkpoint_fields:
+            await self._ctx.checkpoint(rows=list(self._all_ids))
 
     async def now(self, row: StoryboardRow) -> StoryboardRow | None:
         """The row as it is, or was half a second ago; None when it was removed.
@@ -57,15 +69,12 @@ async def project_and_rows(
 ) -> tuple[Project, JobRows]:
     """The job's project, and its rows of these shots; without numbers, all that were current.
 
-    The first attempt writes the rows' ids into the checkpoint, later ones read them there.
-    Raises NotFound or NotOwner.
+    The first attempt's rows are the job's: those that it remembered. Raises NotFound or NotOwner.
     """
     owned = ctx.services.projects.owned(project_id, user_id)
     project, rows = await both(owned, _read(ctx, project_id))
-    if "rows" not in ctx.checkpoint_fields:
-        await ctx.checkpoint(rows=[row.id for row in rows])
     wanted = [row for row in rows if not shot_numbers or row.shot_number in shot_numbers]
-    return project, JobRows(ctx, project_id, wanted)
+    return project, JobRows(ctx, project_id, wanted, [row.id for row in rows])
 
 
 async def _read(ctx: Context, project_id: RowId) -> list[StoryboardRow]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
 
+from core.concurrent import both
 from core.errors import UnsafeUrl
 from core.job_data import JobData, JobResult
 from core.paths import RowId
@@ -121,7 +122,8 @@ async def storyboard_generation(ctx: Context, data: Data) -> Result:
             rows=rows,
             downloads=downloads,
         )
-        await batch.generate()
+        # A worker that dies before the ids are saved has lost no more than one that died sooner.
+        await both(rows.remember(), batch.generate())
         await batch.try_again_if_passing()
         status = await batch.settle()
     return Result(
@@ -140,6 +142,7 @@ async def settle(ctx: Context, subject: Subject, reason: str) -> None:
     project, rows = await project_and_rows(
         ctx, subject.project_id, subject.user_id, subject.shot_numbers()
     )
+    await rows.remember()
     await _write_bought(ctx, rows)
     own, current = await rows.with_current()
     open_ids = [row.id for row in own if row.status == "generating"]
