@@ -13,8 +13,8 @@ from datetime import date, datetime, timedelta, tzinfo
 from runtime.cron_pattern import LONGEST_MONTHS, Pattern, parse
 from runtime.cron_zone import zone
 
-# Node's own limit: a pattern that matches nothing within so many steps is never due. They take
-# 10 ms at most.
+# Node's own limit: a pattern that matches nothing within so many steps is never due. They were
+# measured with up to 0.23 s, for days that no month has; a nightly pattern takes 0.3 ms.
 _MOST_STEPS = 10_000
 _HOUR_S, _MINUTE_S = 3600, 60
 _DAY, _WEEK, _LONGEST_MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=31)

@@ -158,7 +158,7 @@ def _range(field: _Field, text: str, step: str) -> list[int]:
     low, high = (_number(field, end) for end in text.split("-")[:2])
     if low > high:
         raise InvalidPattern(f"{field.name} {text!r} ends before it begins")
-    if not step.isdecimal() or int(step) == 0:
+    if not step.isdecimal() or len(step) > 9 or int(step) == 0:
         raise InvalidPattern(f"{field.name} cannot be repeated every {step!r}")
     found = [*range(low, high + 1, int(step))]
     # Sunday is 0 and 7, and counts from whichever a range ends with.
@@ -167,6 +167,7 @@ def _range(field: _Field, text: str, step: str) -> list[int]:
 
 
 def _number(field: _Field, text: str) -> int:
-    if not text.isdecimal() or not field.low <= int(text[:9]) <= field.high:
+    # Of more digits than any number here needs, Python may make a range that fills the memory.
+    if not text.isdecimal() or len(text) > 9 or not field.low <= int(text) <= field.high:
         raise InvalidPattern(f"{field.name} {text!r} is no number from {field.low} to {field.high}")
     return int(text)

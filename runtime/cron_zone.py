@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta, timezone, tzinfo
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 # Three-letter names that Node's ICU still knows and the tz database does not, by what they mean
@@ -42,18 +42,24 @@ class UnknownZone(ValueError):
     """No time zone of that name."""
 
 
-@cache
+@lru_cache
 def zone(name: str | None) -> tzinfo | None:
     """The time zone, None for the machine's own (`TZ`). Raises UnknownZone."""
     if name is None or name.lower() in _LOCAL:
         return None
     if offset := _OFFSET.fullmatch(name):
         return _fixed(*offset.groups())
-    known = _OLD_NAMES.get(name.upper()) or _by_lower_case().get(name.lower(), name)
+    found = _named(_OLD_NAMES.get(name.upper(), name)) or _named(_by_lower_case().get(name.lower()))
+    if found is None:
+        raise UnknownZone(f"there is no time zone {name[:100]!r}")
+    return found
+
+
+def _named(name: str | None) -> tzinfo | None:
     try:
-        return ZoneInfo(known)
+        return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise UnknownZone(f"there is no time zone {name[:100]!r}") from None
+        return None
 
 
 def _fixed(sign: str, hours: str, minutes: str | None) -> tzinfo:
@@ -66,5 +72,5 @@ def _fixed(sign: str, hours: str, minutes: str | None) -> tzinfo:
 
 @cache
 def _by_lower_case() -> dict[str, str]:
-    """Node does not mind how a zone is written."""
+    """Node does not mind how a zone is written. Reads a file for each zone: asked when it must."""
     return {name.lower(): name for name in available_timezones()}

@@ -56,6 +56,7 @@ def test_a_named_hour_that_comes_twice_counts_once_and_an_unnamed_one_twice() ->
         *("* * * * * * *", "61 * * * *", "5-1 * * * *", "*/0 * * * *", "a * * * *", "* * 30 2 *"),
         *("* * * foo *", "* * * * 1#6", "* * * * 1,2#2", "* * * * L", "1,,2 * * * *"),
         *("-1 * * * *", "1/ * * * *", "@never", "²  * * * *", "9" * 5000 + " * * * *"),
+        *(f"0-{'0' * 9}{'9' * 50} * * * *", f"*/{'9' * 5000} * * * *"),
     ],
 )
 def test_what_is_no_pattern_is_refused(pattern: str) -> None:
