@@ -86,6 +86,8 @@ class StoryboardBatch:
     def __post_init__(self) -> None:
         """Read the checkpoint: pictures bought and shots refused by earlier attempts."""
         self._purchases = Purchases(self.ctx)
+        self._unkept = 0
+        self._all_kept = asyncio.Event()
         self._slots: asyncio.Queue[_Slot] = asyncio.Queue()
         for _ in range(self.ctx.services.settings.storyboard_concurrency):
             self._slots.put_nowait(_Slot())
@@ -101,11 +103,14 @@ class StoryboardBatch:
         Raises HandBack when the worker stops or the provider is down.
         """
         missing = [shot for shot in self.shots if not self._is_there(shot)]
+        self._unkept = len(missing)
         self.succeeded = self.total - len(missing)
         await self._report(0, "开始生成分镜图...")
         async with asyncio.TaskGroup() as tasks:
             for shot in missing:
                 tasks.create_task(self._one(shot))
+            if missing:
+                tasks.create_task(self._read_ahead())
         if self.handed_back is not None:
             raise self.handed_back
 
@@ -127,7 +132,7 @@ class StoryboardBatch:
         await self._fail_rows(self.failures)
         status = _final_status(self.succeeded, self.total)
         await self._report(95, "正在更新项目状态...")
-        # Anew: the person may have asked for others while these were made.
+        # The person may have asked for others while these were made.
         own, current = await self.rows.with_current()
         is_superseded = any(row.is_superseded for row in own)
         await both(
@@ -175,7 +180,28 @@ class StoryboardBatch:
             await self._note(shot, error)
         await self._report_done()
 
+    async def _read_ahead(self) -> None:
+        """Read what `settle` looks at beside the last rows' writing, none of which it looks at."""
+        await self._all_kept.wait()
+        if self.handed_back is not None:
+            return
+        try:
+            await self.rows.read_ahead()
+        except (ServiceError, ProviderDown) as error:  # `settle` asks again, and raises
+            self.ctx.log.debug("The rows could not be read ahead: {}", error)
+
     async def _get_picture(self, shot: Shot) -> None:
+        try:
+            row = await self._kept(shot)
+        finally:
+            self._unkept -= 1
+            if not self._unkept:
+                self._all_kept.set()
+        if self._purchases.has(shot.shot_number):
+            await self._write_bought(row)
+
+    async def _kept(self, shot: Shot) -> StoryboardRow:
+        """The shot's row, its picture being bought and kept, or in the row already."""
         number = shot.shot_number
         row = self.rows.by_shot.get(number)
         if row is None:
@@ -186,8 +212,7 @@ class StoryboardBatch:
             raise PermanentError(refusal)
         if not self._purchases.has(number):
             await self._buy_unless_there(shot, row)
-        if self._purchases.has(number):
-            await self._write_bought(row)
+        return row
 
     async def _buy_unless_there(self, shot: Shot, row: StoryboardRow) -> None:
         """Have the picture bought when a slot is free, and kept when that may be another's."""

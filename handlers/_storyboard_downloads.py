@@ -18,8 +18,8 @@ class PictureDownloads:
     """Adds the download of each picture as its row is written, beside the job's other work.
 
     A worker that dies in a long job has stored what it had. What could not be added then is added
-    by `add_left` at the job's end. Used as a context, it waits for those that are being added; a
-    cancelled job cancels them.
+    by `add_left` at the job's end, which needs no read that saw the last rows written. Used as a
+    context, it waits for those that are being added; a cancelled job cancels them.
     """
 
     def __init__(self, ctx: Context, user_id: PlainId) -> None:
@@ -27,6 +27,7 @@ class PictureDownloads:
         self._user_id = user_id
         self._adding: set[asyncio.Task[None]] = set()
         self._added: set[str] = set()
+        self._waiting: dict[str, StoryboardRow] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -45,6 +46,7 @@ class PictureDownloads:
     def add_soon(self, row: StoryboardRow) -> None:
         """Add the download of a row as it was just written; of one that is not current, none."""
         if row.is_current and row.wants_storing:
+            self._waiting[row.id] = row
             task = asyncio.create_task(self._add(row))
             self._adding.add(task)
             task.add_done_callback(self._adding.discard)
@@ -52,8 +54,10 @@ class PictureDownloads:
     async def add_left(self, current: Iterable[StoryboardRow]) -> None:
         """Add what is missing of the project's current rows, those of earlier attempts too."""
         await asyncio.gather(*self._adding)
-        left = [row for row in current if row.wants_storing and row.id not in self._added]
-        await self._ctx.enqueue(*(self._download(row) for row in left))
+        unstored = {row.id: row for row in current if row.wants_storing}
+        left = {**unstored, **self._waiting}
+        jobs = [self._download(row) for row in left.values() if row.id not in self._added]
+        await self._ctx.enqueue(*jobs)
 
     async def _add(self, row: StoryboardRow) -> None:
         try:
@@ -62,6 +66,7 @@ class PictureDownloads:
             self._ctx.log.warning("The download of shot {} waits: {}", row.shot_number, error)
         else:
             self._added.add(row.id)
+            del self._waiting[row.id]
 
     def _download(self, row: StoryboardRow) -> FollowUp:
         return follow_ups.storyboard_download(

@@ -14,6 +14,8 @@ from services.bundle import Context
 from services.projects import Project
 from services.storyboards import StoryboardRow
 
+Rows = list[StoryboardRow]
+
 # What was read so lately need not be read again: some four round trips to a far database.
 _FRESH_S = 0.5
 
@@ -35,6 +37,8 @@ class JobRows:
         self._latest = {row.id: row for row in rows}
         self._read_at = time.monotonic()
         self._reading = asyncio.Lock()
+        self._ahead: tuple[Rows, Rows] | None = None
+        self._ahead_at = 0.0
 
     async def remember(self) -> None:
         """Have later attempts work on the same rows: their ids go into the checkpoint."""
@@ -54,12 +58,23 @@ class JobRows:
                 self._read_at = time.monotonic()
         return self._latest.get(row.id)
 
-    async def with_current(self) -> tuple[list[StoryboardRow], list[StoryboardRow]]:
-        """The job's rows, and the project's current ones, as they are now."""
+    async def read_ahead(self) -> None:
+        """Ask now what `with_current` tells soon."""
+        asked_at = time.monotonic()
+        self._ahead = await self._own_and_current()
+        self._ahead_at = asked_at
+
+    async def with_current(self) -> tuple[Rows, Rows]:
+        """The job's rows, and the project's current ones, as they are or were half a second ago."""
+        if self._ahead is not None and time.monotonic() - self._ahead_at <= _FRESH_S:
+            return self._ahead
+        return await self._own_and_current()
+
+    async def _own_and_current(self) -> tuple[Rows, Rows]:
         current = self._ctx.services.storyboards.current(self._project_id)
         return await both(self._own(), current)
 
-    async def _own(self) -> list[StoryboardRow]:
+    async def _own(self) -> Rows:
         ids = [row.id for row in self.by_shot.values()]
         return await self._ctx.services.storyboards.by_ids(self._project_id, ids)
 
@@ -77,7 +92,7 @@ async def project_and_rows(
     return project, JobRows(ctx, project_id, wanted, [row.id for row in rows])
 
 
-async def _read(ctx: Context, project_id: RowId) -> list[StoryboardRow]:
+async def _read(ctx: Context, project_id: RowId) -> Rows:
     known: list[str] | None = ctx.checkpoint_fields.get("rows")
     if known is None:
         return await ctx.services.storyboards.current(project_id)

@@ -1,0 +1,124 @@
+"""In which order a storyboard job buys, keeps, writes and looks."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from core.storyboard import Shot
+from handlers._storyboard_batch import StoryboardBatch
+from handlers._storyboard_downloads import PictureDownloads
+from handlers._storyboard_rows import JobRows
+from services.images import ImageRequest, ImageUrl
+from services.storyboards import StoryboardRow
+from tests.support.link import RecordingLink, context
+
+USER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+TURNS = 50
+
+
+async def slowly() -> None:
+    """All others get many turns."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
+@dataclass
+class Outside:
+    """Provider, database and queue, each of which notes what it did when it is done."""
+
+    rows: dict[str, StoryboardRow]
+    done: list[str] = field(default_factory=list[str])
+
+    async def generate(self, request: ImageRequest) -> ImageUrl:
+        shot = "2" if "SHOT-2" in request.prompt else "1"
+        self.done.append(f"buy {shot}")
+        return ImageUrl(f"https://a/{shot}")
+
+    async def by_ids(self, project_id: str, ids: Sequence[str]) -> list[StoryboardRow]:
+        return [self.rows[one] for one in ids]
+
+    async def current(self, project_id: str) -> list[StoryboardRow]:
+        return list(self.rows.values())
+
+    async def succeed(self, row_id: str, **fields: Any) -> StoryboardRow:
+        written = self.rows[row_id].model_copy(update={**fields, "status": "success"})
+        await slowly()
+        self.rows[row_id] = written
+        self.done.append(f"write {written.shot_number}")
+        return written
+
+    async def update(self, project_id: str, **fields: Any) -> None:
+        self.done.append(f"project {fields['step_3_status']}")
+
+
+class SlowLink(RecordingLink):
+    """Saving takes longer than all else."""
+
+    def __init__(self, outside: Outside) -> None:
+        super().__init__()
+        self._done = outside.done
+
+    async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        await slowly()
+        self._done.append(f"keep {','.join(checkpoint['bought'])}")
+
+
+def outside_of(shots: int) -> Outside:
+    rows = [
+        StoryboardRow(id=f"r{n}", project_id="p", shot_number=n, status="generating")
+        for n in range(1, shots + 1)
+    ]
+    return Outside({row.id: row for row in rows})
+
+
+async def run(outside: Outside, link: RecordingLink, at_once: int) -> str:
+    services = SimpleNamespace(
+        settings=SimpleNamespace(storyboard_concurrency=at_once),
+        images=outside,
+        storyboards=outside,
+        projects=outside,
+        scrub=str,
+    )
+    ctx = context(link, services=services)
+    rows = list(outside.rows.values())
+    shots = [
+        Shot.model_validate({"shot_number": row.shot_number, "description": f"SHOT-{row.id[1:]}"})
+        for row in rows
+    ]
+    async with PictureDownloads(ctx, USER) as downloads:
+        batch = StoryboardBatch(
+            ctx=ctx,
+            project_id="p",
+            user_id=USER,
+            shots=shots,
+            characters=(),
+            style=None,
+            aspect_ratio="16:9",
+            rows=JobRows(ctx, "p", rows, list(outside.rows)),
+            downloads=downloads,
+        )
+        await batch.generate()
+        return await batch.settle()
+
+
+async def test_a_slot_buys_the_next_picture_when_its_last_one_is_kept() -> None:
+    outside = outside_of(2)
+    link = SlowLink(outside)
+    assert await run(outside, link, at_once=1) == "completed"
+    assert outside.done.index("keep 1") < outside.done.index("buy 2")
+    assert outside.done.index("keep 1") < outside.done.index("write 1")
+
+
+async def test_a_slot_does_not_wait_for_the_row_of_its_last_picture() -> None:
+    outside = outside_of(2)
+    assert await run(outside, RecordingLink(), at_once=1) == "completed"
+    assert outside.done == ["buy 1", "buy 2", "write 1", "write 2", "project completed"]
+
+
+async def test_the_project_is_completed_after_its_last_row() -> None:
+    outside = outside_of(2)
+    assert await run(outside, SlowLink(outside), at_once=2) == "completed"
+    assert outside.done[-1] == "project completed"
+    assert {"write 1", "write 2"} < set(outside.done)
