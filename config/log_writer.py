@@ -1,20 +1,24 @@
 """Lines on their way out, by a thread of its own: who does not read them must not stop the worker.
 
-    write() ──> at most 4 MiB that wait ──> the thread ──> stdout
+    write() ──> at most 4 Mi characters that wait ──> the thread ──> stdout
 
 A pipe holds 64 KiB. When nobody reads it, the thread waits, and what has no room is counted: a line
 says how many are missing, in their place. Lines keep their order, and none is lost while somebody
-reads.
+reads; at the end a reader has 0.3 s for what waits.
+
+Loguru calls `write` and `stop` one at a time, in a lock of its own that refuses whoever is in it
+already. An object may log as it is freed, wherever the garbage collector runs, in the thread too: a
+lock that both share would have each wait for the other.
 """
 
 import os
 import select
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from queue import SimpleQueue
 from typing import TextIO
 
 # Some 20,000 lines.
@@ -25,6 +29,9 @@ _PIECE = 64 * 1024
 # worst, when Redis is away; all others are far below that.
 _LAST_S = 0.3
 
+# A line, how many are missing here, who waits until all before is written, or the end.
+_Item = str | int | threading.Event | None
+
 
 class LogWriter:
     """A sink for Loguru over `stream`. `missing` is the line that stands for so many others."""
@@ -32,66 +39,64 @@ class LogWriter:
     def __init__(self, stream: TextIO, missing: Callable[[int], str]) -> None:
         self._put = _output(stream)
         self._missing = missing
-        self._lines: deque[str] = deque()
-        self._size = 0
-        self._missed = 0
-        self._is_ending = self._is_broken = False
-        self._changed = threading.Condition()
+        self._items: SimpleQueue[_Item] = SimpleQueue()
+        self._taken = self._missed = 0
+        self._written = 0  # of what was taken; the thread alone changes it
+        self._is_broken = False
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     def write(self, message: str) -> None:
         """Take a line, or count it where there is no room. Never waits for a reader."""
-        with self._changed:
-            if self._size + len(message) > _ROOM:
-                self._missed += 1
-                return
-            self._tell_missed()
-            self._append(str(message))  # Loguru's own kind of text holds the whole record
-            self._changed.notify_all()
+        if self._taken - self._written + len(message) > _ROOM:
+            self._missed += 1
+            return
+        self._tell_missed()
+        self._taken += len(message)
+        self._items.put(str(message))  # Loguru's own kind of text holds the whole record
 
     def drain(self) -> None:
         """Wait until all is written, but not for a reader that does not read."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._size, _LAST_S)
+        is_written = threading.Event()
+        self._items.put(is_written)
+        is_written.wait(_LAST_S)
 
     def stop(self) -> None:
         """End when all is written. Loguru calls it, at the latest at the interpreter's end."""
-        with self._changed:
-            self._is_ending = True
-            self._changed.notify_all()
+        self._tell_missed()
+        self._items.put(None)
         self._thread.join(_LAST_S)
-
-    def _append(self, line: str) -> None:
-        self._lines.append(line)
-        self._size += len(line)
 
     def _tell_missed(self) -> None:
         if self._missed:
-            self._append(self._missing(self._missed))
+            self._items.put(self._missed)
             self._missed = 0
 
     # -- in the thread ----------------------------------------------------------------------
 
     def _run(self) -> None:
-        while piece := self._next():
-            self._write(piece)
-            with self._changed:
-                self._size -= len(piece)
-                self._changed.notify_all()
+        items: list[_Item] = []
+        while None not in items:
+            items = self._next()
+            self._write("".join(map(self._text, items)))
+            self._written += sum(len(item) for item in items if isinstance(item, str))
+            for item in items:
+                if isinstance(item, threading.Event):
+                    item.set()
 
-    def _next(self) -> str:
-        """Some lines that wait; nothing when there will be no more."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._lines or self._is_ending)
-            if not self._lines:
-                self._tell_missed()
-            taken: list[str] = []
-            size = 0
-            while self._lines and size < _PIECE:
-                taken.append(self._lines.popleft())
-                size += len(taken[-1])
-        return "".join(taken)
+    def _next(self) -> list[_Item]:
+        """At least one, and of the others that wait about as many as are written at once."""
+        items = [self._items.get()]
+        size = 0
+        while size < _PIECE and not self._items.empty():
+            items.append(self._items.get())
+            size += len(self._text(items[-1]))
+        return items
+
+    def _text(self, item: _Item) -> str:
+        if isinstance(item, int):
+            return self._missing(item)
+        return item if isinstance(item, str) else ""
 
     def _write(self, piece: str) -> None:
         """A log that nobody takes any more must not fail jobs: stderr hears of it, once."""

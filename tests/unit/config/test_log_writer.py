@@ -109,3 +109,26 @@ def test_the_last_lines_are_written_however_the_process_ends(end: str) -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True
     )
     assert [_number(line) for line in ended.stdout.decode().splitlines()] == list(range(1000))
+
+
+def test_what_is_freed_in_the_thread_may_log() -> None:
+    """The garbage collector runs wherever something is made, in the log's own thread too."""
+    script = (
+        "import gc, threading, time\n"
+        "from loguru import logger\n"
+        "from config.logs import set_up_logs\n"
+        "from tests.support.logs import settings_of\n"
+        "class Loud:\n"
+        "    def __init__(self): self.itself = self\n"
+        "    def __del__(self):\n"
+        "        if threading.current_thread().name == 'log':\n"
+        "            time.sleep(0.001)  # another thread's turn\n"
+        "            logger.info('freed')\n"
+        "set_up_logs(settings_of())\n"
+        "gc.set_threshold(3)\n"
+        "for number in range(3000):\n"
+        "    for _ in range(number % 7 % 4): Loud()\n"
+        "    logger.info('number {} ', number)\n"
+    )
+    command = [sys.executable, "-c", script]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60).returncode == 0
