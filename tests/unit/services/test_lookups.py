@@ -86,8 +86,9 @@ async def test_a_place_is_free_again_when_its_look_up_ends(resolver: Resolver) -
         with suppress(asyncio.CancelledError):
             await one
     fifth = asyncio.create_task(lookups.addresses("www.silent.example", 443))
-    await asyncio.sleep(0)
-    assert len(resolver.asked) == 4
+    await asyncio.sleep(0)  # the fifth comes as far as it can before the next is asked for
+    assert await lookups.addresses("cdn.honest.example", 443) == [PUBLIC]
+    assert "www.silent.example" not in resolver.asked
     resolver.let_go.set()
     async with asyncio.timeout(30):
         assert await fifth == [PUBLIC]
