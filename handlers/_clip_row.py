@@ -44,26 +44,30 @@ def _still(rows: Iterable[ClipRow], clip_id: str, order: Order) -> ClipRow | Non
     row = next((row for row in rows if row.id == clip_id), None)
     if row is None:
         raise NotFound(f"The clip of shot {order.shot_number} was removed")
-    return row if _is_meant(row, order) or _is_blank(row) else None
+    return row if _has_id(row, order) or _has_url(row, order) or _is_blank(row) else None
 
 
 def _first_found(rows: list[ClipRow], order: Order) -> ClipRow | None:
     """By the provider's id or the URL; the shot may have another number by now."""
     at_number = [row for row in rows if row.shot_number == order.shot_number]
-    # The number decides where several rows name one URL.
-    for row in (*at_number, *rows):
-        if _is_meant(row, order):
-            return row
+    # Providers sign the URL of one clip anew for each question, so their id comes first. The number
+    # decides where several rows name one URL.
+    for is_meant in (_has_id, _has_url):
+        for row in (*at_number, *rows):
+            if is_meant(row, order):
+                return row
     if not at_number:
         raise NotFound(f"Project {order.project_id} has no clip for shot {order.shot_number}")
     return next((row for row in at_number if _is_blank(row)), None)
 
 
-def _is_meant(row: ClipRow, order: Order) -> bool:
-    """Providers sign the URL of one clip anew for each question: their id comes first."""
-    if order.provider_id and follow_ups.in_job_id(row.provider_id) == order.provider_id:
-        return True
-    return order.url in {row.video_url_external, row.video_url}
+def _has_id(row: ClipRow, order: Order) -> bool:
+    return bool(order.provider_id) and follow_ups.in_job_id(row.provider_id) == order.provider_id
+
+
+def _has_url(row: ClipRow, order: Order) -> bool:
+    """A clip that is being generated anew still names the URL of the one before it."""
+    return row.status == "success" and order.url in {row.video_url_external, row.video_url}
 
 
 def _is_blank(row: ClipRow) -> bool:

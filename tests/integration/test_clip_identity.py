@@ -167,6 +167,31 @@ async def test_a_late_job_leaves_the_newer_clip_alone(site: Site) -> None:
     assert await clips(site.vidfab) == before
 
 
+async def test_a_late_job_leaves_a_clip_alone_that_is_being_generated_anew(site: Site) -> None:
+    """Its row still names the URL of the clip before it, whose file would get the new address."""
+    await lay_three(site)
+    anew = {"seedance_task_id": "t4", "status": "generating"}
+    await site.vidfab.supabase.update(CLIPS, anew, shot_number="eq.1")
+    before = await clips(site.vidfab)
+    await site.worker()
+    job = await site.ended(await add_download(site, 1, "t1"))
+    assert job.returnvalue["data"]["reason"] == "A newer clip was generated"
+    assert await clips(site.vidfab) == before
+
+
+async def test_the_providers_id_tells_rows_apart_that_name_one_url(site: Site) -> None:
+    """A worker that went by the number wrote the first clip's URL into the second one's row."""
+    await lay_three(site)
+    await delete_shot_1(site)
+    mixed_up = {"video_url_external": source(site, "t2")}
+    await site.vidfab.supabase.update(CLIPS, mixed_up, shot_number="eq.2")
+    before = await clips(site.vidfab)
+    await site.worker()
+    await site.ended(await add_download(site, 2, "t2"))
+    await stored_at(site, 1)
+    assert (await clips(site.vidfab))[2] == before[2]
+
+
 async def test_the_same_clip_under_a_new_signature_is_no_other_clip(site: Site) -> None:
     """Each question to the provider is answered with a URL that is signed anew."""
     await lay_three(site)
