@@ -4,14 +4,18 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from sandbox.gateway import Gateway
+from sandbox.supabase import SupabaseLite
 from tests.support.recordings import PROJECT, USER, row_id
 from tests.support.site import Site
 from tests.support.stored_videos import VIDEO, lay_clip, lay_video
 from tests.support.storyboards import generated
 
 COMMON = {"userId": USER, "videoId": VIDEO, "projectId": PROJECT, "shotNumber": 1}
+STORYBOARDS = "/rest/v1/project_storyboards"
 AGAIN = {"priority": 3, "attempts": 2, "backoff": {"type": "fixed", "delay": 50}}
 
 
@@ -75,21 +79,29 @@ async def test_a_write_that_never_takes_fails_the_job(site: Site, gateway: Gatew
     assert row["storage_status"] == "failed"
 
 
-async def test_a_row_that_was_removed_is_no_write_that_did_not_take(
-    site: Site, gateway: Gateway
-) -> None:
+class Resetting(Gateway):
+    """The app deletes a project's storyboards just before one of them is written."""
+
+    def __init__(self, supabase: SupabaseLite) -> None:
+        super().__init__(supabase)
+        self._supabase = supabase
+
+    async def _pass_on(self, request: Request) -> Response:
+        if request.method == "PATCH" and request.url.path == STORYBOARDS:
+            params = {"project_id": f"eq.{PROJECT}"}
+            await self._supabase.request("DELETE", STORYBOARDS, params=params)
+        return await super()._pass_on(request)
+
+
+async def test_a_row_that_was_removed_is_no_write_that_did_not_take(site: Site) -> None:
     """Two of the app's routes delete rows under running jobs: that is final, and said so."""
-    media = site.vidfab.providers.media_url
+    url = f"{site.vidfab.providers.media_url}/img/a.jpg"
     await lay_clip(site.vidfab)
-    picture = generated(1, f"{media}/img/a.jpg", "pending")
-    await site.vidfab.supabase.insert("project_storyboards", [picture])
-    await site.vidfab.providers.control.delay("/img/*", 1.5)
-    await site.worker(SUPABASE_URL=gateway.url)
-    data = {**COMMON, "storyboardId": row_id(1), "externalUrl": f"{media}/img/a.jpg"}
-    job_id = await site.app.add("storyboard_download", data, {**AGAIN, "attempts": 3})
-    await site.wait_for_requests("/img/*", 1)
-    params = {"project_id": f"eq.{PROJECT}"}
-    await site.vidfab.supabase.request("DELETE", "/rest/v1/project_storyboards", params=params)
-    job = await site.ended(job_id)
+    await site.vidfab.supabase.insert("project_storyboards", [generated(1, url, "pending")])
+    async with Resetting(site.vidfab.supabase) as gateway:
+        await site.worker(SUPABASE_URL=gateway.url)
+        data = {**COMMON, "storyboardId": row_id(1), "externalUrl": url}
+        job_id = await site.app.add("storyboard_download", data, {**AGAIN, "attempts": 3})
+        job = await site.ended(job_id)
     assert (job.state, job.attempts_made) == ("failed", 1)
     assert job.failed_reason == f"The storyboard row {row_id(1)} was removed"
