@@ -45,7 +45,8 @@ _FILE_TIMEOUT = httpx.Timeout(120, connect=10)
 ATTEMPTS = 4
 STORAGE = "Supabase storage"
 _CHUNK_BYTES = 256 * 1024
-# 402: the project is over its quota until somebody pays, 423: something holds the object.
+# 402: the project is over its quota until somebody pays, 423: something holds the object, as the
+# request of a broken connection holds its resumable upload.
 _PASSING_HERE = frozenset({402, 423})
 # Of the newest answer in this task: postgrest's errors do not say with which status they came.
 _http_status: ContextVar[int | None] = ContextVar("http_status", default=None)

@@ -27,8 +27,6 @@ _NOT_OFFERED_FOR_S = 600
 # The server forgot the upload: it expired, or was lost in a restart.
 _GONE = frozenset({404, 410})
 _BEGINNINGS = 2
-# 409: the offset is another; 423: the broken connection's request still holds the upload's lock.
-_PASSING = frozenset({409, 423})
 
 
 class _Lost(ServiceError):
@@ -149,7 +147,6 @@ class Tus:
         except ServiceError as error:
             if error.status in _GONE:
                 raise _Lost("Supabase", OPERATION, str(error)) from error
-            error.retryable = error.retryable or error.status in _PASSING
             raise
 
 
