@@ -103,7 +103,7 @@ class Seedream:
     async def _ask(self, body: dict[str, object]) -> ImageUrl:
         try:
             response = await self._client.post("/images/generations", json=body)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise transport_error(_SERVICE, _OPERATION, error) from error
         except httpx.HTTPError as error:
             # The request went out: the picture may be made, and paid for, without us.

@@ -96,7 +96,7 @@ class Shotstack:
     async def _submit_once(self, edit: Mapping[str, Any]) -> str:
         try:
             response = await self._client.post("/render", json=dict(edit))
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise transport_error(_SERVICE, _SUBMIT, error) from error
         except httpx.HTTPError as error:
             # The request went out: the render may run, and be paid for, without us.
