@@ -6,6 +6,7 @@ OSError of a socket that could not be opened. All that an error came from is loo
 
 import errno
 import os
+import ssl
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import cast
@@ -18,6 +19,7 @@ _DELAY = timedelta(seconds=5)
 _DISK_FULL = "its work disk is full"
 _NO_DESCRIPTORS = "it has too many open files"
 _NO_MEMORY = "it has no memory left"
+_NO_THREADS = "it can start no more threads"
 _LACKS = {
     errno.ENOSPC: _DISK_FULL,
     errno.EDQUOT: _DISK_FULL,
@@ -29,6 +31,8 @@ _LACKS = {
 }
 # The same in the words of a program that was run; one without memory has a limit of its own.
 _SAID = {os.strerror(one): _LACKS[one] for one in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)}
+# What Python says, in a RuntimeError, where the kernel refuses a thread for want of memory or pids.
+_THREAD_REFUSED = "can't start new thread"
 
 
 class MachineUnfit(HandBack):
@@ -54,7 +58,12 @@ def _lack(error: BaseException) -> str | None:
         return error.lack
     if isinstance(error, MemoryError):
         return _NO_MEMORY
-    return _LACKS.get(error.errno or 0) if isinstance(error, OSError) else None
+    if isinstance(error, RuntimeError) and str(error) == _THREAD_REFUSED:
+        return _NO_THREADS
+    # TLS has numbers of its own, of which 5 is the end of a connection, and not a fault of a disk.
+    if not isinstance(error, OSError) or isinstance(error, ssl.SSLError):
+        return None
+    return _LACKS.get(error.errno or 0)
 
 
 def _origins(error: BaseException) -> Iterator[BaseException]:

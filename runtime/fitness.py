@@ -87,7 +87,7 @@ class Fitness:
         try:
             folder = self._folder()  # made on the loop, as it is for jobs
             await asyncio.to_thread(_try_out, folder)
-        except (OSError, MemoryError, MachineUnfit) as error:
+        except (OSError, MemoryError, RuntimeError, MachineUnfit) as error:
             return lack_of(error) or f"its work folder cannot be used ({error})"
         return None
 

@@ -1,6 +1,8 @@
 """What becomes of a job after an exception."""
 
 import errno
+import socket
+import ssl
 from datetime import timedelta
 
 import httpcore
@@ -135,6 +137,9 @@ def test_no_attempt_is_burnt_while_the_machine_lacks_it_without_this_job_too() -
     [
         OSError(errno.ECONNREFUSED, "Connection refused"),
         FileNotFoundError(errno.ENOENT, "No such file or directory"),
+        ssl.SSLSyscallError(errno.EIO, "Some I/O error occurred"),
+        socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+        RuntimeError("cannot schedule new futures after shutdown"),
         _wrapped(FULL, LockLost()),
     ],
 )
