@@ -149,7 +149,7 @@ class SafeWorker(Worker):
         async with self._asking:
             if self._fitness.lack() is not None:
                 # The marker of a job that another worker may take was perhaps met by this one.
-                await self._own_scripts.wake()
+                await self._answered(self._own_scripts.wake())
                 await self._fitness.until_fit(self._ending)
             if self.paused or self.closing:
                 return None
