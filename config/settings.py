@@ -211,6 +211,17 @@ class Settings(BaseModel):
         unread = {name for part in parts for name in names(part, cls)}
         return {name: value for name, value in values.items() if name not in unread}
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _uncommented(cls, value: Any, info: ValidationInfo) -> Any:
+        """Before all else: a comment makes a value wrong in other ways too."""
+        may_hold_any = info.field_name == "redis_password"
+        if isinstance(value, str) and _COMMENT.search(value) and not may_hold_any:
+            raise ValueError(
+                "in Docker's env-file a comment behind a value is part of it: give it its own line"
+            )
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, value: SecretStr | None) -> SecretStr | None:
@@ -233,17 +244,6 @@ class Settings(BaseModel):
         return {"warn": "WARNING", "verbose": "DEBUG", "fatal": "CRITICAL"}.get(
             value.lower(), value.upper()
         )
-
-    @field_validator("*")
-    @classmethod
-    def _uncommented(cls, value: Any, info: ValidationInfo) -> Any:
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        may_hold_any = info.field_name == "redis_password"
-        if isinstance(text, str) and _COMMENT.search(text) and not may_hold_any:
-            raise ValueError(
-                "in Docker's env-file a comment behind a value is part of it: give it its own line"
-            )
-        return value
 
     @field_validator("image_provider", "video_composer", "log_format", mode="before")
     @classmethod

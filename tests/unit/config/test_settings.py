@@ -423,12 +423,15 @@ def test_parts_that_are_not_read_are_not_shown(
         ("SENTRY_DSN", "https://key@host/1"),
         ("HEALTH_TOKEN", "abc"),
         ("NODE_ENV", "production"),
+        ("QUEUE_CONCURRENCY", "3"),
+        ("LOG_FORMAT", "json"),
     ],
 )
 def test_a_comment_behind_a_value_is_refused_by_name(name: str, value: str, comment: str) -> None:
     """Docker's env-file hands it on with the value; files read here lose it."""
     [line] = problems(**{**SUPABASE, name: f"{value}{comment}".strip()})
     assert line.startswith(f"{name}: got ")
+    assert "a comment behind a value" in line
     assert "abc" not in line
 
 
