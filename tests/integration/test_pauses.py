@@ -1,4 +1,4 @@
-"""Pauses by Node, while jobs without a priority fall due, are retried or come again."""
+"""Pauses by Node, while jobs without a priority fall due or are tried again."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -66,3 +66,18 @@ async def test_a_resume_wakes_a_worker_for_what_fell_due(app: NodeApp, worker: P
     await promoted(app, delayed)
     await app.resume()
     await app.wait_for(delayed, "completed")
+
+
+async def test_what_is_tried_again_meanwhile_runs_after_the_resume(
+    app: NodeApp, worker: Process
+) -> None:
+    """At once, without a backoff; nobody is where its database would be."""
+    data = {**DATA, "operation": "recalculate"}
+    tried = await app.add("update_quota", data, {"attempts": 3})
+    await app.wait_for(tried, "active")
+    await app.pause()
+    await app.wait_until(lambda: len(app.events_of(tried, "waiting")) == 2)
+    added = await app.add("update_quota", DATA)
+    await app.resume()
+    await app.wait_for(added, "completed")
+    await app.wait_until(lambda: len(app.events_of(tried, "active")) == 2)
