@@ -1,6 +1,6 @@
 """Takes jobs from the queue and gives their outcomes back.
 
-With safe_worker.py and queue_edit.py all that knows bullmq.
+With safe_worker.py, attempt_ends.py, repeating.py and queue_edit.py all that knows bullmq.
 """
 
 # bullmq ships no types.

@@ -25,13 +25,13 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from bullmq import Job, Worker
-from bullmq.custom_errors import DelayedError
 from loguru import logger
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from core.text import one_line
 from runtime.arrivals import Arrivals
+from runtime.attempt_ends import amend_ends
 from runtime.delivery import DeliveryKey
 from runtime.fitness import Fitness
 from runtime.lasting import LastingWrites
@@ -48,11 +48,6 @@ from runtime.strays import Strays
 _PROMPT_S = 5
 # Between two questions that Redis refused.
 _PAUSE_S = 1.0
-# The library's scripts that end an attempt, and at which place they take the lock's token.
-_ENDS = {"moveToCompleted": 3, "moveToFailed": 3, "moveToDelayed": 3, "retryJob": 2}
-# Those that send the job back for another one.
-_RETRIES = ("moveToDelayed", "retryJob")
-_FAILED_REASON = "failedReason"
 
 
 class SafeWorker(Worker):
@@ -103,10 +98,7 @@ class SafeWorker(Worker):
         self._next: dict[DeliveryKey, Job] = {}
         self.leases = Leases(scripts, self.writes, self.backend.extendLocks)
         self.backend.extendLocks = self.leases.renew
-        for name in _RETRIES:
-            setattr(self.backend, name, self._hiding(getattr(self.backend, name)))
-        for name, token_place in _ENDS.items():
-            setattr(self.backend, name, self._lasting(getattr(self.backend, name), token_place))
+        amend_ends(self.backend, self.writes, self._is_hidden)
         self.backend.moveToCompleted = self._fetching_next(self.backend.moveToCompleted)
 
     def emit(self, event_name: str, *args: Any, **kwargs: Any) -> None:
@@ -345,39 +337,9 @@ class SafeWorker(Worker):
 
     # -- the end of an attempt --------------------------------------------------------------
 
-    def _hiding(self, send_back: Callable[..., Awaitable[Any]]) -> Any:
-        """The library's script for another attempt; it writes no reason that must not be seen."""
-
-        async def sent_back(job_id: str, *args: Any) -> Any:
-            *before, options = args
-            fields = options.get("fieldsToUpdate")
-            if fields and self._is_hidden(job_id):
-                kept = {name: text for name, text in fields.items() if name != _FAILED_REASON}
-                options = {**options, "fieldsToUpdate": kept}
-            return await send_back(job_id, *before, options)
-
-        return sent_back
-
     def _is_hidden(self, job_id: str) -> bool:
         at_work = (job for job, _ in self.jobs if job.id == job_id)
         return any(self._hides_retries(job.name) for job in at_work)
-
-    def _lasting(self, move: Callable[..., Awaitable[Any]], token_place: int) -> Any:
-        """The library's script that ends an attempt, run until it took effect.
-
-        Its first argument is the job or its id, and at `token_place` stands the lock's token.
-        """
-
-        async def until_done(job: Job | str, *args: Any, **options: Any) -> Any:
-            job_id, token = job if isinstance(job, str) else str(job.id), args[token_place - 1]
-            try:
-                answer = await self.writes.end(job_id, token, lambda: move(job, *args, **options))
-            except (RedisError, OSError) as error:
-                logger.error("The end of job {} could not be written: {}", job_id, error)
-                raise DelayedError from error  # or the library would fail what has succeeded
-            return answer or {"result": None, "finishedOn": 0}
-
-        return until_done
 
 
 def _now_ms() -> int:
