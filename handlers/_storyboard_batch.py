@@ -120,7 +120,7 @@ class StoryboardBatch:
         if not passing or self.ctx.is_last_attempt:
             return
         await self._fail_rows(one for one in self.failures if not one.passing)
-        await self.downloads.add_left(await self.ctx.services.storyboards.current(self.project_id))
+        await self.downloads.add_left(await self.rows.current())
         raise RetryableError(
             f"{len(passing)} of {self.total} storyboards failed and will be tried again: "
             f"{_first(passing)}"
@@ -133,12 +133,8 @@ class StoryboardBatch:
         status = _final_status(self.succeeded, self.total)
         await self._report(95, "正在更新项目状态...")
         # The person may have asked for others while these were made.
-        own, current = await self.rows.with_current()
-        is_superseded = any(row.is_superseded for row in own)
-        await both(
-            self._settle_project(None if is_superseded else status),
-            self.downloads.add_left(current),
-        )
+        current = await self.rows.current()
+        await both(self._settle_project(status, current), self.downloads.add_left(current))
         await self._report(100, _final_message(self.succeeded, self.total))
         if not self.succeeded:
             raise self._all_failed()
@@ -152,8 +148,8 @@ class StoryboardBatch:
                 self.failures.remove(failure)
                 self.succeeded += 1
 
-    async def _settle_project(self, status: str | None) -> None:
-        if status is not None:
+    async def _settle_project(self, status: str, current: list[StoryboardRow]) -> None:
+        if not self.rows.are_superseded_by(current):
             await self.ctx.services.projects.update(self.project_id, step_3_status=status)
 
     def _is_there(self, shot: Shot) -> bool:

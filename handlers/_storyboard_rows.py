@@ -37,8 +37,8 @@ class JobRows:
         self._latest = {row.id: row for row in rows}
         self._read_at = time.monotonic()
         self._reading = asyncio.Lock()
-        self._ahead: tuple[Rows, Rows] | None = None
-        self._ahead_at = 0.0
+        self._ahead: Rows = []
+        self._ahead_at = float("-inf")
 
     async def remember(self) -> None:
         """Have later attempts work on the same rows: their ids go into the checkpoint."""
@@ -59,18 +59,27 @@ class JobRows:
         return self._latest.get(row.id)
 
     async def read_ahead(self) -> None:
-        """Ask now what `with_current` tells soon."""
+        """Ask now what `current` tells soon."""
         asked_at = time.monotonic()
-        self._ahead = await self._own_and_current()
+        self._ahead = await self._ctx.services.storyboards.current(self._project_id)
         self._ahead_at = asked_at
 
-    async def with_current(self) -> tuple[Rows, Rows]:
-        """The job's rows, and the project's current ones, as they are or were half a second ago."""
-        if self._ahead is not None and time.monotonic() - self._ahead_at <= _FRESH_S:
-            return self._ahead
-        return await self._own_and_current()
+    async def current(self) -> Rows:
+        """The project's current rows, as they are or were half a second ago."""
+        if time.monotonic() - self._ahead_at > _FRESH_S:
+            await self.read_ahead()
+        return self._ahead
 
-    async def _own_and_current(self) -> tuple[Rows, Rows]:
+    def are_superseded_by(self, current: Rows) -> bool:
+        """Whether one of the job's shots has a row that came later: a newer version was asked for.
+
+        When a shot is removed, its number becomes that of another row, which is none that came.
+        """
+        known = set(self._all_ids)
+        return any(row.shot_number in self.by_shot and row.id not in known for row in current)
+
+    async def with_current(self) -> tuple[Rows, Rows]:
+        """The job's rows, and the project's current ones, as they are."""
         current = self._ctx.services.storyboards.current(self._project_id)
         return await both(self._own(), current)
 
