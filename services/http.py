@@ -78,7 +78,7 @@ def new_client(
         headers={"accept-encoding": "identity", **(headers or {})},
         # One job's answer must not colour the next job's request.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        timeout=_without_hurry(timeout),
+        timeout=_without_pool_timeout(timeout),
         trust_env=False,
         transport=BoundedTransport(MeteredTransport(service, transport), max_answer_bytes),
         event_hooks={"request": [_check_fence]},
@@ -100,7 +100,7 @@ def connections_of(settings: Settings) -> int:
     return settings.queue_concurrency * (settings.storyboard_concurrency + _REQUESTS_OF_A_JOB)
 
 
-def _without_hurry(timeout: httpx.Timeout) -> httpx.Timeout:
+def _without_pool_timeout(timeout: httpx.Timeout) -> httpx.Timeout:
     """The same, but nobody fails for want of a connection: those before have their time-outs."""
     return httpx.Timeout(connect=timeout.connect, read=timeout.read, write=timeout.write, pool=None)
 
