@@ -2,6 +2,9 @@
 
 The person may ask for new pictures while an older job waits for its retry. The new rows belong to
 the new job; the older one must neither buy for them nor settle them.
+
+Numbers move: deleting a shot in the app removes its rows and lowers those of all later ones while
+jobs run. To the job its rows keep the numbers that they had when it first ran, as its shots do.
 """
 
 import asyncio
@@ -21,17 +24,17 @@ _FRESH_S = 0.5
 
 
 class JobRows:
-    """The job's rows of the wanted shots, by number, as they were just read; `all_ids` of all."""
+    """The job's rows of the wanted shots, by number, as they were just read; `ids` of all."""
 
     def __init__(
         self,
         ctx: Context,
         project_id: RowId,
         rows: Sequence[StoryboardRow],
-        all_ids: Sequence[str],
+        ids: Mapping[str, int],
     ) -> None:
         self.by_shot: Mapping[int, StoryboardRow] = {row.shot_number: row for row in rows}
-        self._all_ids = all_ids
+        self._ids = ids
         self._ctx = ctx
         self._project_id = project_id
         self._latest = {row.id: row for row in rows}
@@ -41,9 +44,9 @@ class JobRows:
         self._ahead_at = float("-inf")
 
     async def remember(self) -> None:
-        """Have later attempts work on the same rows: their ids go into the checkpoint."""
+        """Have later attempts work on the same rows: ids and numbers go into the checkpoint."""
         if "rows" not in self._ctx.checkpoint_fields:
-            await self._ctx.checkpoint(rows=list(self._all_ids))
+            await self._ctx.checkpoint(rows=dict(self._ids))
 
     async def now(self, row: StoryboardRow) -> StoryboardRow | None:
         """The row as it is, or was half a second ago; None when it was removed.
@@ -54,8 +57,9 @@ class JobRows:
         asked_at = time.monotonic()
         async with self._reading:
             if asked_at - self._read_at > _FRESH_S:
+                began_at = time.monotonic()  # what a slow answer tells is older than it
                 self._latest = {row.id: row for row in await self._own()}
-                self._read_at = time.monotonic()
+                self._read_at = began_at
         return self._latest.get(row.id)
 
     async def read_ahead(self) -> None:
@@ -75,8 +79,7 @@ class JobRows:
 
         When a shot is removed, its number becomes that of another row, which is none that came.
         """
-        known = set(self._all_ids)
-        return any(row.shot_number in self.by_shot and row.id not in known for row in current)
+        return any(row.shot_number in self.by_shot and row.id not in self._ids for row in current)
 
     async def with_current(self) -> tuple[Rows, Rows]:
         """The job's rows, and the project's current ones, as they are."""
@@ -98,11 +101,14 @@ async def project_and_rows(
     owned = ctx.services.projects.owned(project_id, user_id)
     project, rows = await both(owned, _read(ctx, project_id))
     wanted = [row for row in rows if not shot_numbers or row.shot_number in shot_numbers]
-    return project, JobRows(ctx, project_id, wanted, [row.id for row in rows])
+    return project, JobRows(ctx, project_id, wanted, {row.id: row.shot_number for row in rows})
 
 
 async def _read(ctx: Context, project_id: RowId) -> Rows:
-    known: list[str] | None = ctx.checkpoint_fields.get("rows")
+    known: dict[str, int] | list[str] | None = ctx.checkpoint_fields.get("rows")
     if known is None:
         return await ctx.services.storyboards.current(project_id)
-    return await ctx.services.storyboards.by_ids(project_id, known)
+    rows = await ctx.services.storyboards.by_ids(project_id, list(known))
+    if isinstance(known, list):  # of a job that began under an earlier version
+        return rows
+    return [row.model_copy(update={"shot_number": known[row.id]}) for row in rows]

@@ -10,11 +10,13 @@ from redis.asyncio import Redis
 
 from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
 from sandbox.gateway import Gateway
+from sandbox.providers.client import IMAGES
 from tests.support.site import Site
 
 PATCH_ROWS = "PATCH /rest/v1/project_storyboards"
 TRIES = 4
 DAY_S = 24 * 3600
+STORYBOARDS = "project_storyboards"
 
 
 @pytest.fixture
@@ -100,3 +102,28 @@ async def test_a_job_that_failed_for_good_keeps_what_it_bought(
         if row["status"] == "success":
             await stored(site, project, row)
     assert (await site.vidfab.providers.control.paid()).images == 0
+
+
+async def test_a_picture_is_its_rows_whatever_number_that_has_by_now(site: Site) -> None:
+    """Deleting a shot removes its row and lowers the later ones while the job waits."""
+    control, supabase = site.vidfab.providers.control, site.vidfab.supabase
+    await control.fail(IMAGES, 429, times=1, body_contains="SHOT-3")
+    await site.worker(BYTEPLUS_IMAGE_MAX_RETRIES="0")
+    project = await project_of(site, 3)
+    job_id = await enqueue_storyboards(site.app, supabase, project, backoff_ms=600_000)
+    await site.app.wait_for(job_id, "delayed")
+    _, second, third = await rows_of(site, project)
+    assert (second["status"], third["status"]) == ("success", "generating")
+    await supabase.request("DELETE", f"/rest/v1/{STORYBOARDS}", params={"shot_number": "eq.1"})
+    for number in (2, 3):
+        lowered = {"shot_number": number - 1}
+        await supabase.update(STORYBOARDS, lowered, shot_number=f"eq.{number}")
+    await site.app.promote(job_id)
+    await site.finished(job_id, 60)
+
+    first_now, second_now = await rows_of(site, project)
+    assert [row["id"] for row in (first_now, second_now)] == [second["id"], third["id"]]
+    assert [row["status"] for row in (first_now, second_now)] == ["success", "success"]
+    assert first_now["image_url_external"] == second["image_url_external"]
+    assert second_now["image_url_external"] not in {None, second["image_url_external"]}
+    assert (await control.paid()).images == 3
