@@ -16,12 +16,16 @@ from runtime.scripts import LOCK_MS
 # after two idle weeks keeps Redis busy for 20 ms, after an idle night for one.
 _METRICS_MINUTES = 14 * 24 * 60
 
+# Two dead workers, such as a deploy's and the next one's, are no reason to fail a job: it goes on
+# from its checkpoint. One that kills its workers by itself ends all the same. Node's default is 1.
+_MAX_STALLED = 5
+
 WORKER_NAME = f"vidfab-{socket.gethostname()}-{os.getpid()}"
 """Under which the queue knows this worker."""
 
 
 def worker_options(settings: Settings, redis: Redis, backoff: Any) -> dict[str, Any]:
-    """As the Node worker's, with one long wait for jobs."""
+    """As the Node worker's, with one long wait for jobs and more patience with dead workers."""
     return {
         "connection": redis,
         "name": WORKER_NAME,
@@ -29,7 +33,7 @@ def worker_options(settings: Settings, redis: Redis, backoff: Any) -> dict[str, 
         "concurrency": settings.queue_concurrency,
         "lockDuration": LOCK_MS,
         "stalledInterval": 30_000,
-        "maxStalledCount": 1,
+        "maxStalledCount": _MAX_STALLED,
         "drainDelay": BLOCK_S,
         "runRetryDelay": 2_000,
         "metrics": {"maxDataPoints": _METRICS_MINUTES},

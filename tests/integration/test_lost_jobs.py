@@ -1,8 +1,10 @@
 """Jobs that BullMQ takes away from a worker, or fails by itself."""
 
+import pytest
 from redis.asyncio import Redis
 
 from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
+from tests.support.recordings import USER
 from tests.support.site import Site
 
 
@@ -25,8 +27,26 @@ async def test_rows_are_settled_when_bullmq_fails_a_job_by_itself(site: Site) ->
     assert (await site.vidfab.providers.control.paid()).images == 0
 
 
+@pytest.mark.parametrize(("stalled_before", "state"), [(4, "completed"), (5, "failed")])
+async def test_a_job_outlives_five_workers_that_died(
+    site: Site, stalled_before: int, state: str
+) -> None:
+    """It is active without a lock, and was looked at once: the next check finds it stalled."""
+    job_id = await site.app.add(
+        "update_quota", {"userId": USER, "operation": "add"}, {"priority": 3}
+    )
+    async with Redis.from_url(site.vidfab.redis.url) as client:
+        queue = f"bull:{site.queue}"
+        await client.zrem(f"{queue}:prioritized", job_id)
+        await client.lpush(f"{queue}:active", job_id)
+        await client.sadd(f"{queue}:stalled", job_id)
+        await client.hset(f"{queue}:{job_id}", "stc", str(stalled_before))
+    await site.worker()
+    assert (await site.end_of(job_id)).name == state
+
+
 async def test_what_a_job_bought_before_bullmq_failed_it_is_stored(site: Site) -> None:
-    """Its worker died twice, the second time after a picture had been written to its row."""
+    """Its worker died too often, the last time after a picture had been written to its row."""
     supabase = site.vidfab.supabase
     shots = [Shot(1, "A door"), Shot(2, "A window")]
     project = await create_project(supabase, await create_user(supabase), shots)
