@@ -39,6 +39,7 @@ class Fitness:
         self._folder = folder
         self._tell = tell
         self._lack: str | None = None
+        self._reports = 0
         self._pause_s = _LOOK_EVERY_S
         self._began = self._ended = float("-inf")
         self._reserve: list[int] = []
@@ -57,6 +58,7 @@ class Fitness:
         if self._lack is None:
             self._begin(lack)
         self._lack = lack
+        self._reports += 1
         return await self._look() is not None
 
     async def until_fit(self, ending: asyncio.Event) -> None:
@@ -65,8 +67,12 @@ class Fitness:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), pause_s)
                 return
-            self._lack = await self._look()
-            if self._lack is None:
+            reports = self._reports
+            lack = await self._look()
+            if self._reports > reports:  # meanwhile a job came upon something: it knows better
+                continue
+            self._lack = lack
+            if lack is None:
                 break
         self.hold_reserve()
         self._ended = time.monotonic()
