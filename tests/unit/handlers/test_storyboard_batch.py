@@ -29,6 +29,7 @@ class Outside:
     """Provider, database and queue, each of which notes what it did when it is done."""
 
     rows: dict[str, StoryboardRow]
+    max_references: int = 14
     done: list[str] = field(default_factory=list[str])
 
     async def generate(self, request: ImageRequest) -> ImageUrl:
@@ -79,6 +80,7 @@ async def run(outside: Outside, link: RecordingLink, at_once: int) -> str:
         images=outside,
         storyboards=outside,
         projects=outside,
+        downloads=SimpleNamespace(check=lambda url: None),
         scrub=str,
     )
     ctx = context(link, services=services)
@@ -96,7 +98,7 @@ async def run(outside: Outside, link: RecordingLink, at_once: int) -> str:
             characters=(),
             style=None,
             aspect_ratio="16:9",
-            rows=JobRows(ctx, "p", rows, list(outside.rows)),
+            rows=JobRows(ctx, "p", rows, {row.id: row.shot_number for row in rows}),
             downloads=downloads,
         )
         await batch.generate()
