@@ -12,7 +12,7 @@ from core import follow_ups
 from core.errors import NotFound
 from core.paths import RowId
 from services.bundle import Context
-from services.clips import ClipRow
+from services.supabase.clips import ClipRow
 
 
 @dataclass(frozen=True, slots=True)

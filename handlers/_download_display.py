@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from core.errors import ProviderDown, RetryableError, ServiceError
 from core.paths import PlainId
 from services.bundle import Context
-from services.transfers import Transfer
+from services.storage.transfers import Transfer
 
 # Steps of 2 make at most 51 events of one download, steps of 5 at most 20 updates of its row.
 _EVENT_STEP = 2

@@ -5,8 +5,8 @@ from pathlib import Path
 from core.errors import HandBack, UnsafeUrl
 from core.timeline import Scene, Timeline
 from services.bundle import Context
-from services.composer import Piece, Style
-from services.projects import Project
+from services.media.composer import Piece, Style
+from services.supabase.projects import Project
 
 
 async def local_film(ctx: Context, project: Project, timeline: Timeline) -> Path:

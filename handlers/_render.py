@@ -20,12 +20,12 @@ from core.errors import (
 )
 from core.timeline import Timeline
 from services.bundle import Context
-from services.content import Kind
-from services.renders import Rendered, RenderFailed, Rendering, State, UnknownRender
-from services.transfers import MAX_VIDEO_BYTES
+from services.films.renders import Rendered, RenderFailed, Rendering, State, UnknownRender
+from services.net.content import Kind
+from services.storage.transfers import MAX_VIDEO_BYTES
 
 if TYPE_CHECKING:
-    from services.shotstack import Shotstack
+    from services.films.shotstack import Shotstack
 
 # Shotstack takes about 20 s for a minute of video and lets a key ask 300 times a minute.
 _POLL = timedelta(seconds=5)

@@ -26,8 +26,8 @@ from handlers._storyboard_downloads import PictureDownloads
 from handlers._storyboard_purchases import Purchases
 from handlers._storyboard_rows import JobRows
 from services.bundle import Context
-from services.images import GeneratedImage, ImageBytes, ImageProvider, ImageRequest, ImageUrl
-from services.storyboards import Picture, StoryboardRow
+from services.images.base import GeneratedImage, ImageBytes, ImageProvider, ImageRequest, ImageUrl
+from services.supabase.storyboards import Picture, StoryboardRow
 
 # Between tries to store a picture that is nowhere else: some five minutes in all.
 _STORING_PAUSES_S = (5, 10, 20, 40, 60, 60, 60, 60)

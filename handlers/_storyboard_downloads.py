@@ -9,7 +9,7 @@ from core import follow_ups
 from core.follow_ups import FollowUp
 from core.paths import PlainId
 from services.bundle import Context
-from services.storyboards import StoryboardRow
+from services.supabase.storyboards import StoryboardRow
 
 _PRIORITY = 4
 

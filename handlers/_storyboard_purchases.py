@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from services.bundle import Context
-from services.storyboards import StoryboardRow
+from services.supabase.storyboards import StoryboardRow
 
 # The provider's URLs live 24 h.
 _URL_LIFE_S = 23 * 3600

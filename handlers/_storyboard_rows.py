@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping, Sequence
 from core.concurrent import both
 from core.paths import PlainId, RowId
 from services.bundle import Context
-from services.projects import Project
-from services.storyboards import StoryboardRow
+from services.supabase.projects import Project
+from services.supabase.storyboards import StoryboardRow
 
 Rows = list[StoryboardRow]
 

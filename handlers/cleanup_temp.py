@@ -12,8 +12,8 @@ from pydantic import Field
 from core.errors import HandBack
 from core.job_data import JobData, JobResult
 from core.registry import job
-from services import temp_files
 from services.bundle import Context
+from services.media import temp_files
 
 _MAX_URLS = 1000
 

@@ -20,8 +20,8 @@ from core.paths import Bucket, VideoId, user_video
 from core.registry import job
 from handlers._download_display import displayed, show
 from services.bundle import Context
-from services.transfers import Stored, Transfer
-from services.videos import VideoRow
+from services.storage.transfers import Stored, Transfer
+from services.supabase.videos import VideoRow
 
 
 class Subject(JobData):

@@ -14,9 +14,9 @@ from core.job_data import JobData, JobResult
 from core.paths import Bucket, PlainId, is_video_of, thumbnail
 from core.registry import job
 from services.bundle import Context
-from services.ffmpeg import NoFrame, PictureFormat
-from services.transfers import MAX_VIDEO_BYTES
-from services.videos import VideoRow
+from services.media.ffmpeg import NoFrame, PictureFormat
+from services.storage.transfers import MAX_VIDEO_BYTES
+from services.supabase.videos import VideoRow
 
 _CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 _MAX_AGE_S = 3600

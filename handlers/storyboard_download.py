@@ -16,8 +16,8 @@ from core.kept import AlreadyKept, Kept
 from core.paths import RowId
 from core.registry import job
 from services.bundle import Context
-from services.content import Kind
-from services.storyboards import MAX_IMAGE_BYTES, Picture, StoryboardRow
+from services.net.content import Kind
+from services.supabase.storyboards import MAX_IMAGE_BYTES, Picture, StoryboardRow
 
 _BATCH_URL = "__BATCH__"
 _BATCH_PRIORITY = 2

@@ -22,7 +22,7 @@ from handlers._storyboard_downloads import PictureDownloads
 from handlers._storyboard_purchases import Purchases
 from handlers._storyboard_rows import JobRows, project_and_rows
 from services.bundle import Context
-from services.storyboards import StoryboardRow
+from services.supabase.storyboards import StoryboardRow
 
 # The app's projects hold up to 120 s of video; 200 shots is far beyond what it can make of them.
 MAX_SHOTS = 200

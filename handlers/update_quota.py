@@ -12,7 +12,7 @@ from core.job_data import JobData, JobResult
 from core.paths import RowId
 from core.registry import job
 from services.bundle import Context
-from services.quotas import Usage
+from services.supabase.quotas import Usage
 
 _MIB = 1024 * 1024
 _MAX_VIDEOS = 999_999

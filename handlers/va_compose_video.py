@@ -17,8 +17,8 @@ from core.timeline import Scene, Timeline, timeline
 from handlers._local_film import local_film
 from handlers._render import Render
 from services.bundle import Context
-from services.films import Film, StoredFilm
-from services.projects import Project
+from services.supabase.films import Film, StoredFilm
+from services.supabase.projects import Project
 
 _READY = "completed"
 # A clip's own download is on its way; twenty times this is what it may take.

@@ -26,8 +26,8 @@ from core.job_data import JobData, JobResult
 from core.paths import RowId
 from core.registry import job
 from services.bundle import Context
-from services.clip_status import ClipOutcome, Failed, Running, Succeeded
-from services.clips import ClipRow
+from services.clips.base import ClipOutcome, Failed, Running, Succeeded
+from services.supabase.clips import ClipRow
 
 _AT_ONCE = 5
 _FINAL = {"success", "failed"}

@@ -13,8 +13,8 @@ from core.paths import RowId, clip_video
 from core.registry import job
 from handlers._clip_row import Order, row_of
 from services.bundle import Context
-from services.clips import ClipRow
-from services.transfers import MP4, Stored, Transfer
+from services.storage.transfers import MP4, Stored, Transfer
+from services.supabase.clips import ClipRow
 
 
 class Subject(JobData):

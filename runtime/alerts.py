@@ -12,7 +12,7 @@ from config.settings import Settings
 from core.alert import Alert, Notice
 from runtime.alert_groups import AlertGroups
 from runtime.outbox import Outbox
-from services.alerts import Channel, channels
+from services.alerts.channels import Channel, channels
 
 _WINDOW = timedelta(minutes=1)
 # What is left at the end of the worker gets this long.

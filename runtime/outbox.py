@@ -8,7 +8,7 @@ from loguru import logger
 from core.alert import Notice
 from core.errors import ServiceError, is_passing
 from runtime.repeated_error import RepeatedError
-from services.alerts import Channel
+from services.alerts.channels import Channel
 
 # Groups keep it at some forty a minute; more than this wait only for a channel that is away.
 _MAX_WAITING = 100

@@ -17,8 +17,8 @@ from pydantic.alias_generators import to_camel
 from core.envelope import iso
 from core.paths import final_video
 from runtime.queue_state import JobState, State
-from services.projects import WaitingProject
-from services.storyboards import StoryboardRow
+from services.supabase.projects import WaitingProject
+from services.supabase.storyboards import StoryboardRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from core.paths import RowId
 from runtime.queue_state import QueueState
 from runtime.verdict import Fail, LeaveAlone, Repair, decide, storyboards_status
 from services.bundle import Services
-from services.projects import Step, WaitingProject
+from services.supabase.projects import Step, WaitingProject
 
 INTERVAL = timedelta(minutes=5)
 # Between a route's update of the row and its adding the job lie milliseconds, between attempts of a

@@ -20,7 +20,7 @@ from typing import Self
 from loguru import logger
 
 from core.machine import MachineUnfit, lack_of
-from services.temp_files import PREFIX
+from services.media.temp_files import PREFIX
 
 _NAME = re.compile(rf"{PREFIX}(\d+)-(\d+)-\w+")
 # States of a process that has ended and was not yet waited for.

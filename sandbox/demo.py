@@ -33,7 +33,7 @@ from sandbox.providers.contact_sheet import contact_sheet
 from sandbox.vidfab import VidFab
 from sandbox.whole_project import WholeProject
 from sandbox.worker_process import start_worker
-from services.ffmpeg import Ffmpeg
+from services.media.ffmpeg import Ffmpeg
 
 OUTPUT = Path("demo-output")
 LOGS = OUTPUT / "logs"

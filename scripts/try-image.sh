@@ -139,8 +139,8 @@ check_running() {
 readonly FRAMES='
 import asyncio, subprocess
 from pathlib import Path
-from services.ffmpeg import Ffmpeg
-from services.untrusted import within_reach
+from services.media.ffmpeg import Ffmpeg
+from services.media.sandboxed import within_reach
 
 async def main():
     film = Path("/tmp/film.mp4")

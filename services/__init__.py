@@ -1,4 +1,4 @@
-"""The outside world: one module a vendor. Nothing here knows of jobs or BullMQ."""
+"""The outside world: a folder a subject. Nothing here knows of jobs or BullMQ."""
 
 import sys
 

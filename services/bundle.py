@@ -13,26 +13,26 @@ from config.redaction import Redact, scrubber
 from config.settings import Settings
 from core.alert import Tell, tell_nobody
 from core.context import JobContext
-from services.clip_alerts import ClipAlerts
-from services.clip_files import ClipFiles
-from services.clip_status import ClipProviders
-from services.clips import Clips
-from services.composer import Composer
-from services.ffmpeg import Ffmpeg
-from services.films import Films
-from services.images import ImageProvider, choose_provider
-from services.projects import Projects
-from services.quotas import Quotas
-from services.shots import Shots
-from services.storyboards import Storyboards
-from services.transfers import Transfers
-from services.videos import Videos
+from services.clips.alerts import ClipAlerts
+from services.images.base import ImageProvider
+from services.media.clip_files import ClipFiles
+from services.media.composer import Composer
+from services.media.ffmpeg import Ffmpeg
+from services.storage.transfers import Transfers
+from services.supabase.clips import Clips
+from services.supabase.films import Films
+from services.supabase.projects import Projects
+from services.supabase.quotas import Quotas
+from services.supabase.shots import Shots
+from services.supabase.storyboards import Storyboards
+from services.supabase.videos import Videos
 
 if TYPE_CHECKING:
-    from services.downloads import Downloads
-    from services.shotstack import Shotstack
-    from services.supabase import Supabase
-    from services.uploads import Uploads
+    from services.clips.choice import ClipProviders
+    from services.films.shotstack import Shotstack
+    from services.net.downloads import Downloads
+    from services.storage.uploads import Uploads
+    from services.supabase.client import Supabase
 
 
 class Services:
@@ -50,7 +50,7 @@ class Services:
     @cached_property
     def supabase(self) -> "Supabase":
         """Tables and storage."""
-        from services.supabase import Supabase
+        from services.supabase.client import Supabase
 
         return Supabase(self.settings)
 
@@ -70,8 +70,10 @@ class Services:
         return Clips(self.supabase)
 
     @cached_property
-    def clip_providers(self) -> ClipProviders:
+    def clip_providers(self) -> "ClipProviders":
         """Who makes the clips."""
+        from services.clips.choice import ClipProviders
+
         return ClipProviders(self.settings)
 
     @cached_property
@@ -92,14 +94,14 @@ class Services:
     @cached_property
     def downloads(self) -> "Downloads":
         """Guarded downloads of URLs from job data."""
-        from services.downloads import Downloads
+        from services.net.downloads import Downloads
 
         return Downloads(self.settings)
 
     @cached_property
     def uploads(self) -> "Uploads":
         """Large files to storage."""
-        from services.uploads import Uploads
+        from services.storage.uploads import Uploads
 
         return Uploads(self.settings, self.supabase)
 
@@ -116,6 +118,8 @@ class Services:
     @cached_property
     def images(self) -> ImageProvider | None:
         """The configured image provider, None when no key is set."""
+        from services.images.choice import choose_provider
+
         return choose_provider(self.settings, self.downloads)
 
     @cached_property
@@ -141,7 +145,7 @@ class Services:
     @cached_property
     def shotstack(self) -> "Shotstack | None":
         """The configured renderer, None when films are made on this machine."""
-        from services.shotstack import Shotstack
+        from services.films.shotstack import Shotstack
 
         key = self.settings.shotstack_key
         if key is None or self.settings.video_composer == "ffmpeg":
@@ -164,9 +168,9 @@ class Services:
 
 def _load_http(settings: Settings) -> None:
     """What clients would import and read as they are made: in a thread, for the loop's sake."""
-    for name in ("services.supabase", "services.downloads"):
+    for name in ("services.supabase.client", "services.net.downloads"):
         importlib.import_module(name)
-    from services.http import tls_context
+    from services.net.http import tls_context
 
     tls_context(settings.ca_file)
 

@@ -12,8 +12,8 @@ import httpx
 from pydantic import SecretStr
 
 from config.settings import Settings
-from services.answers import MAX_ANSWER_BYTES
-from services.http import new_client
+from services.net.answers import MAX_ANSWER_BYTES
+from services.net.http import new_client
 
 if TYPE_CHECKING:
     from google.genai import Client

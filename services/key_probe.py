@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from services.google import API_HOST, API_VERSION, KEY_HEADER
-from services.http import new_client, service_error, transport_error
+from services.net.http import new_client, service_error, transport_error
 
 _TIMEOUT = httpx.Timeout(5)
 _NOBODYS = "00000000-0000-4000-8000-000000000000"

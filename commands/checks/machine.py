@@ -11,9 +11,9 @@ from commands.checks.finding import Finding, failed, ok, warning
 from config.settings import Settings
 from core.errors import PermanentError, RetryableError
 from runtime.server import CannotListen, listen
-from services.ffmpeg import Ffmpeg
-from services.temp_files import PREFIX
-from services.untrusted import within_reach
+from services.media.ffmpeg import Ffmpeg
+from services.media.sandboxed import within_reach
+from services.media.temp_files import PREFIX
 
 AREA = "Machine"
 _GIB = 1024**3

@@ -7,9 +7,9 @@ from commands.checks.finding import Finding, failed, ok, warning
 from config.settings import Settings
 from core.errors import ServiceError
 from core.paths import Bucket
-from services.schema import COLUMNS
-from services.storyboards import MAX_IMAGE_BYTES
-from services.supabase_probe import BucketFacts, KeyRefused, NoTable, SupabaseProbe, kind_of_key
+from services.supabase.probe import BucketFacts, KeyRefused, NoTable, SupabaseProbe, kind_of_key
+from services.supabase.schema import COLUMNS
+from services.supabase.storyboards import MAX_IMAGE_BYTES
 
 AREA = "Supabase"
 _MIB = 1024 * 1024

@@ -23,10 +23,12 @@ from core.paths import stored_object
 from core.registry import discover
 from runtime.redis_client import address, connect_briefly
 from runtime.safe_fields import safe_fields, spoilt
-from services import byteplus, seedance, shotstack, veo
-from services.guard import check_url
-from services.http import service_error
-from services.probe import read_description
+from services.clips import seedance, wavespeed
+from services.films import shotstack
+from services.images import seedream
+from services.media.description import read_description
+from services.net.guard import check_url
+from services.net.http import service_error
 
 SPECS = discover()
 SECRETS = ('ark"1\\2/3+4=5', "shot'stack key", "sb_secret_0a1b2c3d4e", "redis+pass/word")
@@ -95,7 +97,7 @@ def provider_answers(data: bytes) -> None:
     """What BytePlus, Wavespeed and Shotstack say, with success and without."""
     request = httpx.Request("GET", "https://x.example", headers={"authorization": "Bearer key"})
     good = httpx.Response(200, content=data, request=request)
-    for judge in (byteplus._picture, seedance._outcome, veo._predicted, _render):
+    for judge in (seedream._picture, seedance._outcome, wavespeed._predicted, _render):
         with suppress(*ANSWERED):
             judge(good)
     for status in (400, 401, 429, 503):
@@ -113,7 +115,7 @@ def gemini_answers(data: bytes) -> None:
     """What Google's library makes of an answer."""
     from google.genai.types import GenerateContentResponse
 
-    from services import gemini
+    from services.images import gemini
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library warns of words that it does not know

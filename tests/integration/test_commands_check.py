@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from sandbox.processes import LOOPBACK, free_port
 from sandbox.redis import RedisServer
 from sandbox.vidfab import VidFab
-from services.schema import COLUMNS
+from services.supabase.schema import COLUMNS
 from tests.support.cli import command
 
 VENDOR_KEYS = (

@@ -8,7 +8,7 @@ import pytest
 from config.settings import load_settings
 from sandbox.vidfab import VidFab
 from services.bundle import Services
-from services.clips import ClipRow
+from services.supabase.clips import ClipRow
 from tests.support.recordings import PROJECT, row_id
 from tests.support.stored_videos import VIDEO, clip_row, lay_clip, lay_video, video_row
 from tests.support.storyboards import generated

@@ -15,7 +15,7 @@ from sandbox.gateway import CHUNK_BYTES, RESUMABLE, Gateway
 from sandbox.providers.clips import Clip, make_clip
 from sandbox.vidfab import VidFab
 from services.bundle import Services
-from services.transfers import Stored, Transfer
+from services.storage.transfers import Stored, Transfer
 from tests.support.mp4 import padded
 from tests.support.stored_videos import is_stored, object_info
 

@@ -14,7 +14,7 @@ from core.envelope import iso
 from sandbox.app import start_consumer
 from sandbox.gateway import Gateway
 from sandbox.providers.models import Timing
-from services.projects import Step
+from services.supabase.projects import Step
 from tests.support.compositions import JOB, clip, lay_project, options, payload, project_row
 from tests.support.compositions import shotstack as shotstack_settings
 from tests.support.recordings import PROJECT

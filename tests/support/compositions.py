@@ -9,8 +9,8 @@ from typing import Any
 from sandbox.providers import keys
 from sandbox.providers.clips import ffmpeg
 from sandbox.vidfab import VidFab
-from services.ffmpeg import Ffmpeg
-from services.probe import Probed
+from services.media.description import Probed
+from services.media.ffmpeg import Ffmpeg
 from tests.support.recordings import PROJECT, USER
 
 JOB = f"va_compose_{PROJECT}"

@@ -25,8 +25,8 @@ import trustme
 from PIL import Image
 
 from config.settings import Settings
-from services.content import Kind
-from services.downloads import Downloads
+from services.net.content import Kind
+from services.net.downloads import Downloads
 from tests.support.names import A, Names
 from tests.support.server import Answer, Server, response
 from tests.support.urls import BENIGN, HOSTILE, PUBLIC

@@ -20,7 +20,7 @@ from core.errors import (
 )
 from core.timeline import Scene, Timeline
 from handlers._render import Render
-from services.shotstack import Rendered, RenderFailed, Rendering, State, UnknownRender
+from services.films.shotstack import Rendered, RenderFailed, Rendering, State, UnknownRender
 from tests.support.link import RecordingLink, context
 
 TIMELINE = Timeline((Scene(1, "https://x.example/a.mp4", 0, 4),), "16:9")

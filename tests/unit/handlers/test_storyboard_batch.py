@@ -10,8 +10,8 @@ from core.storyboard import Shot
 from handlers._storyboard_batch import StoryboardBatch
 from handlers._storyboard_downloads import PictureDownloads
 from handlers._storyboard_rows import JobRows
-from services.images import ImageRequest, ImageUrl
-from services.storyboards import StoryboardRow
+from services.images.base import ImageRequest, ImageUrl
+from services.supabase.storyboards import StoryboardRow
 from tests.support.link import RecordingLink, context
 
 USER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"

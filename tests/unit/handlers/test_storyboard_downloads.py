@@ -7,7 +7,7 @@ import pytest
 
 from core.follow_ups import FollowUp
 from handlers._storyboard_downloads import PictureDownloads
-from services.storyboards import StoryboardRow
+from services.supabase.storyboards import StoryboardRow
 from tests.support.link import RecordingLink, context
 
 USER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"

@@ -13,7 +13,7 @@ from core import fence
 from core.alert import Alert
 from core.errors import LockLost
 from runtime.alerts import Alerts, open_alerts
-from services.alerts import channels
+from services.alerts.channels import channels
 from tests.support.logs import settings_of
 from tests.support.server import Server, response, running
 
@@ -166,7 +166,8 @@ async def test_without_channels_nothing_is_done() -> None:
 async def test_a_missing_package_is_one_line(
     lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.alerts.find_spec", lambda name: None)  # as if not installed
+    # As if it were not installed.
+    monkeypatch.setattr("services.alerts.channels.find_spec", lambda name: None)
     async with open_alerts(settings_of(SENTRY_DSN="https://key@h.example/42")) as alerts:
         alerts.tell(failure())
     assert lines == [

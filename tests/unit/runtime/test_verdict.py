@@ -8,8 +8,8 @@ import pytest
 
 from runtime.queue_state import JobState, State
 from runtime.verdict import Fail, LeaveAlone, Repair, decide, storyboards_status
-from services.projects import Step, WaitingProject
-from services.storyboards import StoryboardRow
+from services.supabase.projects import Step, WaitingProject
+from services.supabase.storyboards import StoryboardRow
 
 PROJECT = WaitingProject(
     id="11111111-1111-4111-8111-111111111111",

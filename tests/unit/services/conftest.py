@@ -15,8 +15,8 @@ from loguru import logger
 from PIL import Image
 
 from config.settings import Settings
-from services.content import Kind
-from services.downloads import Downloaded, Downloads
+from services.net.content import Kind
+from services.net.downloads import Downloaded, Downloads
 from tests.support.server import Server, response, running
 
 _TEN_MIB = 10 * 1024 * 1024

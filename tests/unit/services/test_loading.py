@@ -9,7 +9,7 @@ from sandbox.worker_process import ROOT
 def test_no_command_line_is_loaded_with_what_all_jobs_need() -> None:
     """The HTTP client has one of its own, which it loads wherever its libraries are installed."""
     script = (
-        "import services.supabase, services.downloads, services.byteplus, sys;"
+        "import services.supabase.client, services.net.downloads, services.images.seedream, sys;"
         "print({'httpx', 'rich', 'pygments', 'click', 'typer', 'hpack'} & set(sys.modules))"
     )
     ended = subprocess.run(

@@ -1,0 +1,1 @@
+"""Clips that providers make: Seedance, Wavespeed and Google, asked until they are ready."""

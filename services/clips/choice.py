@@ -1,0 +1,75 @@
+"""Whom to ask about a clip, and what it means that nobody knows it."""
+
+from datetime import UTC, datetime
+
+from config.settings import Settings
+from core.errors import ServiceError
+from services.clips.base import OPERATION, ClipOutcome, ClipProvider, Failed, Unknown
+from services.clips.google_veo import GoogleVeo
+from services.clips.seedance import Seedance
+from services.clips.wavespeed import WavespeedVeo
+from services.supabase.clips import ClipRow
+
+
+class ClipProviders:
+    """The configured providers, each made when first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._made: dict[str, ClipProvider] = {}
+
+    async def status(self, clip: ClipRow) -> ClipOutcome:
+        """Ask the provider that a clip's row names.
+
+        Raises ServiceError for what says nothing of the clip: a missing key, any refusal, and that
+        the provider does not know a clip which is young enough to be known.
+        """
+        name = "Google" if clip.is_googles else "Wavespeed"
+        provider = self._provider("Seedance" if clip.seedance_task_id else name)
+        answer = await provider.status(clip.provider_id)
+        return _gone(clip, provider, answer.error) if isinstance(answer, Unknown) else answer
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for provider in self._made.values():
+            await provider.aclose()
+
+    def _provider(self, name: str) -> ClipProvider:
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def _make(self, name: str) -> ClipProvider:
+        settings = self._settings
+        match name:
+            case "Seedance" if settings.byteplus_key:
+                return Seedance(settings, settings.byteplus_key)
+            case "Wavespeed" if settings.wavespeed_key:
+                return WavespeedVeo(settings, settings.wavespeed_key)
+            case "Google" if settings.google_key:
+                return GoogleVeo(settings, settings.google_key)
+            case _:
+                raise _no_key(name)
+
+
+def _gone(clip: ClipRow, provider: ClipProvider, error: ServiceError) -> Failed:
+    """The end of a clip that is too old to be known. Raises ServiceError for a younger one."""
+    days = provider.keeps.days
+    ordered = clip.ordered_before
+    if ordered and datetime.now(UTC) - ordered > provider.keeps:
+        return Failed(f"The video is no longer available: it was ordered more than {days} days ago")
+    service = error.service
+    message = f"{service} does not know the clip, which it should for {days} days: {error}"
+    raise ServiceError(service, OPERATION, message, status=error.status, code=error.code) from error
+
+
+_VARIABLES = {
+    "Seedance": "BYTEPLUS_API_KEY",
+    "Wavespeed": "WAVESPEED_API_KEY",
+    "Google": "GOOGLE_AI_API_KEY",
+}
+
+
+def _no_key(name: str) -> ServiceError:
+    message = f"{name} cannot be asked for clips: set {_VARIABLES[name]}"
+    return ServiceError(name, OPERATION, message)

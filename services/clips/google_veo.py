@@ -1,0 +1,92 @@
+"""Google's Veo clips: how an operation is getting along.
+
+Google keeps the video in its files API, where `services.net.downloads` shows the key; no URL holds
+it.
+"""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from pydantic import SecretStr
+
+from config.settings import Settings
+from services.clips.base import OPERATION, Answer, ClipOutcome, Failed, Running, Succeeded, Unknown
+from services.clips.polling import ATTEMPTS, TIMEOUT_S, as_path, unreadable
+from services.google import Google
+from services.net.circuit import Circuit
+from services.net.http import one_line, service_error, transport_error, with_retries
+
+if TYPE_CHECKING:
+    from google.genai import Client, types
+
+_SERVICE = "Google"
+# What Google says of an operation that it does not have, and of a model or a version.
+_NO_OPERATION = ("operation", "requested entity was not found")
+_NO_MODEL = ("api version", "listmodels", "is not supported")
+
+
+class GoogleVeo:
+    """Answers for operations, whose names are `models/{model}/operations/{id}`."""
+
+    # So long Google keeps the files of videos.
+    keeps = timedelta(days=2)
+
+    def __init__(self, settings: Settings, key: SecretStr) -> None:
+        self._circuit = Circuit(_SERVICE)
+        self._google = Google(settings, key, timedelta(seconds=TIMEOUT_S), _SERVICE)
+
+    async def status(self, clip_id: str) -> Answer:
+        """How the operation is getting along. Raises ServiceError."""
+        name = as_path(clip_id)
+        if name is None:
+            return Failed("The clip's Google operation name is not one")
+        client = await self._google.client()
+        return await with_retries(
+            lambda: self._ask(client, name), attempts=ATTEMPTS, circuit=self._circuit
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._google.aclose()
+
+    async def _ask(self, client: "Client", name: str) -> Answer:
+        from google.genai import errors, types
+
+        asked = types.GenerateVideosOperation.model_validate({"name": name})
+        try:
+            operation = await client.aio.operations.get(asked)
+        except errors.APIError as error:
+            return _refused(error)
+        except httpx.HTTPError as error:
+            raise transport_error(_SERVICE, OPERATION, error) from error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise unreadable(_SERVICE) from error
+        return _operated(operation)
+
+
+def _refused(error: Any) -> Unknown:
+    """What an `errors.APIError` says of the clip. Raises ServiceError when it says nothing."""
+    found = service_error(_SERVICE, OPERATION, error.response)
+    said = str(found).lower()
+    is_named = any(words in said for words in _NO_OPERATION)
+    is_of_a_model = any(words in said for words in _NO_MODEL)
+    if found.code == "NOT_FOUND" and is_named and not is_of_a_model:
+        return Unknown(found)
+    raise found from error
+
+
+def _operated(operation: "types.GenerateVideosOperation") -> ClipOutcome:
+    if not operation.done:
+        return Running()
+    if operation.error:
+        reason = one_line(str(operation.error.get("message") or ""))
+        return Failed(reason or "Google ended the clip without a reason")
+    answer = operation.response
+    videos = answer.generated_videos or [] if answer else []
+    url = next((one.video.uri for one in videos if one.video and one.video.uri), None)
+    if url:
+        return Succeeded(url)
+    # A refusal comes as an ordinary answer: no video, and the reasons beside it.
+    reasons = answer.rai_media_filtered_reasons or [] if answer else []
+    return Failed(one_line(" ".join(reasons)) or "Google ended the clip without a video")

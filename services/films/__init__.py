@@ -1,0 +1,1 @@
+"""Final videos rendered by Shotstack."""

@@ -1,0 +1,169 @@
+"""Shotstack Edit v1: films rendered from a timeline.
+
+`POST /render` is billed and has no idempotency key; `GET /render/{id}` says how far it is. A result
+has no size, width or height, and its URL lives 24 h.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from config.settings import Settings
+from core.errors import ServiceError
+from core.meter import bill
+from services.films.renders import Rendered, RenderFailed, Rendering, State, UnknownRender
+from services.net.circuit import Circuit
+from services.net.http import new_client, one_line, service_error, transport_error, with_retries
+
+_SERVICE = "Shotstack"
+_SUBMIT = "render the video"
+_ASK = "say how far the render is"
+_TIMEOUT = httpx.Timeout(30, connect=10)
+_ATTEMPTS = 4
+_TOO_MANY = httpx.codes.TOO_MANY_REQUESTS.value
+
+
+class _Accepted(BaseModel):
+    id: str
+
+
+class _Render(BaseModel):
+    status: str
+    error: str | None = None
+    url: str | None = None
+
+
+class _AcceptedAnswer(BaseModel):
+    response: _Accepted
+
+
+class _RenderAnswer(BaseModel):
+    response: _Render
+
+
+class _Complaint(BaseModel):
+    error: str = ""
+
+
+class _Refusal(BaseModel):
+    response: _Complaint
+
+
+class _OwnRefusal(BaseModel):
+    success: Literal[False]
+
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class Shotstack:
+    """Orders renders and asks after them."""
+
+    def __init__(self, settings: Settings, key: SecretStr) -> None:
+        self._circuit = Circuit(_SERVICE)
+        self._client = new_client(
+            settings,
+            service=_SERVICE,
+            base_url=settings.shotstack_url,
+            headers={"x-api-key": key.get_secret_value()},
+            timeout=_TIMEOUT,
+        )
+
+    async def submit(self, edit: Mapping[str, Any]) -> str:
+        """Order a render; returns its id.
+
+        Asks again only after what was not accepted for sure: 429, or no connection. Raises
+        ServiceError: `billed` if the order may stand.
+        """
+        with bill(_SERVICE, "render"):
+            return await with_retries(
+                lambda: self._submit_once(edit), attempts=_ATTEMPTS, circuit=self._circuit
+            )
+
+    async def state(self, render_id: str) -> State:
+        """How far the render is. Raises UnknownRender or ServiceError."""
+        return await with_retries(
+            lambda: self._state_once(render_id), attempts=_ATTEMPTS, circuit=self._circuit
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _submit_once(self, edit: Mapping[str, Any]) -> str:
+        try:
+            response = await self._client.post("/render", json=dict(edit))
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise transport_error(_SERVICE, _SUBMIT, error) from error
+        except httpx.HTTPError as error:
+            # The request went out: the render may run, and be paid for, without us.
+            raise transport_error(_SERVICE, _SUBMIT, error, billed=True) from error
+        _check(response, _SUBMIT)
+        return _read(_AcceptedAnswer, response, _SUBMIT, billed=True).response.id
+
+    async def _state_once(self, render_id: str) -> State:
+        try:
+            response = await self._client.get(f"/render/{quote(render_id, safe='')}")
+        except httpx.HTTPError as error:
+            raise transport_error(_SERVICE, _ASK, error) from error
+        if response.status_code == httpx.codes.NOT_FOUND.value:
+            raise _not_found(response)
+        _check(response, _ASK)
+        return _state(_read(_RenderAnswer, response, _ASK).response)
+
+
+def _check(response: httpx.Response, operation: str) -> None:
+    if response.is_success:
+        return
+    error = service_error(_SERVICE, operation, response)
+    # Whoever answered so may have passed the order on, and there is no key to find it by.
+    error.billed = operation == _SUBMIT and error.retryable and error.status != _TOO_MANY
+    complaint = _complaint(response)
+    if complaint:
+        error.args = (f"{_SERVICE} refused to {operation}: {complaint}",)
+    raise error
+
+
+def _not_found(response: httpx.Response) -> Exception:
+    """That Shotstack does not know the render, in its own JSON; anybody else's 404 is passing."""
+    try:
+        _OwnRefusal.model_validate_json(response.content)
+    except ValidationError:
+        error = service_error(_SERVICE, _ASK, response)
+        error.retryable = True
+        return error
+    return UnknownRender("Shotstack does not know the render (any more)")
+
+
+def _complaint(response: httpx.Response) -> str:
+    """What `{success, message, response: {error}}` says beyond the status."""
+    try:
+        return one_line(_Refusal.model_validate_json(response.content).response.error)
+    except ValidationError:
+        return ""
+
+
+def _read(
+    model: type[Answer], response: httpx.Response, operation: str, *, billed: bool = False
+) -> Answer:
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError:
+        raise ServiceError(
+            _SERVICE,
+            operation,
+            f"{_SERVICE} gave an answer that cannot be read",
+            retryable=True,
+            billed=billed,
+        ) from None
+
+
+def _state(render: _Render) -> State:
+    if render.status == "failed":
+        return RenderFailed(one_line(render.error or "") or "no reason given")
+    if render.status != "done":
+        return Rendering(render.status)
+    return Rendered(render.url) if render.url else RenderFailed("it is done, but has no address")

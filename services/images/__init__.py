@@ -1,0 +1,1 @@
+"""Pictures that are bought: Seedream and Gemini behind one interface."""

@@ -1,0 +1,53 @@
+"""The small interface behind which pictures are bought."""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """What to draw. `aspect_ratio` as "16:9"; `references` are https URLs, most important first."""
+
+    prompt: str
+    aspect_ratio: str
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageUrl:
+    """The provider keeps the picture at `url`, for about a day."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBytes:
+    """The provider handed the picture over."""
+
+    data: bytes
+    content_type: str
+
+
+GeneratedImage: TypeAlias = ImageUrl | ImageBytes
+
+
+class ImageProvider(Protocol):
+    """Buys one picture a call."""
+
+    @property
+    def name(self) -> str:
+        """How logs call it."""
+        ...
+
+    @property
+    def max_references(self) -> int:
+        """How many reference images a request may have."""
+        ...
+
+    async def generate(self, request: ImageRequest) -> GeneratedImage:
+        """Raises ContentRejected, ServiceError, or what a download of a reference raises."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...

@@ -1,0 +1,143 @@
+"""Google Gemini pictures."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from pydantic import SecretStr
+
+from config.settings import Settings
+from core.characters import MAX_REFERENCES
+from core.errors import ContentRejected, ServiceError
+from core.meter import bill
+from services.google import Google
+from services.images.base import ImageBytes, ImageRequest
+from services.net.circuit import Circuit
+from services.net.content import Kind, sniff
+from services.net.downloads import Downloads
+from services.net.http import one_line, service_error, transport_error, with_retries
+
+if TYPE_CHECKING:
+    from google.genai import Client, types
+
+_SERVICE = "Gemini"
+_OPERATION = "generate a picture"
+_TIMEOUT = timedelta(minutes=3)
+_ATTEMPTS = 3
+# Its pictures come within the answer. The bucket takes 10 MiB, which is 14 in base64; drafts of the
+# model's thoughts may stand beside it.
+_MAX_ANSWER_BYTES = 32 * 1024 * 1024
+# What a reference may weigh: Gemini takes 20 MB a request in all, and its base64 adds a third.
+_MAX_REFERENCE_BYTES = 7 * 1024 * 1024
+# Ends without a picture that are no refusal; every other one is.
+_PASSING_ENDS = frozenset({
+    "FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "OTHER", "NO_IMAGE", "IMAGE_OTHER",
+    "MALFORMED_RESPONSE",
+})  # fmt: skip
+
+
+class GeminiImages:
+    """Buys pictures from Gemini, which hands over bytes; references are fetched by the guard."""
+
+    name = "gemini"
+    max_references = MAX_REFERENCES
+
+    def __init__(self, settings: Settings, key: SecretStr, downloads: Downloads) -> None:
+        self._circuit = Circuit(_SERVICE)
+        self._model = settings.gemini_image_model
+        self._downloads = downloads
+        self._google = Google(settings, key, _TIMEOUT, _SERVICE, _MAX_ANSWER_BYTES)
+
+    async def generate(self, request: ImageRequest) -> ImageBytes:
+        """Buy one picture.
+
+        Raises ContentRejected, ServiceError, or what `Downloads` raises for a reference.
+        """
+        client = await self._google.client()
+        contents = await self._contents(request)
+        config = _config(request.aspect_ratio)
+        with bill(_SERVICE, "picture"):
+            return await with_retries(
+                lambda: self._ask(client, contents, config),
+                attempts=_ATTEMPTS,
+                circuit=self._circuit,
+            )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._google.aclose()
+
+    async def _contents(self, request: ImageRequest) -> list[Any]:
+        from google.genai import types
+
+        contents: list[Any] = [request.prompt]
+        for url in request.references[: self.max_references]:
+            data, content_type = await self._downloads.fetch_bytes(
+                url, max_bytes=_MAX_REFERENCE_BYTES, accept=Kind.IMAGE
+            )
+            contents.append(types.Part.from_bytes(data=data, mime_type=content_type))
+        return contents
+
+    async def _ask(self, client: "Client", contents: list[Any], config: Any) -> ImageBytes:
+        from google.genai import errors
+
+        try:
+            answer = await client.aio.models.generate_content(
+                model=self._model, contents=contents, config=config
+            )
+        except errors.APIError as error:
+            raise _refused(error) from error
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise transport_error(_SERVICE, _OPERATION, error) from error
+        except httpx.HTTPError as error:
+            raise transport_error(_SERVICE, _OPERATION, error, billed=True) from error
+        except (ValueError, TypeError, AttributeError) as error:
+            # The library trips over what is of another kind than it expects.
+            raise _unusable("an answer that cannot be read") from error
+        return _picture(answer)
+
+
+def _config(aspect_ratio: str) -> "types.GenerateContentConfig":
+    from google.genai import types
+
+    return types.GenerateContentConfig(
+        response_modalities=["IMAGE"],
+        image_config=types.ImageConfig(aspect_ratio=aspect_ratio),
+    )
+
+
+def _refused(error: Any) -> ServiceError:
+    """An `errors.APIError`, read from its response as for every service."""
+    found = service_error(_SERVICE, _OPERATION, error.response)
+    # A gateway that stopped waiting does not stop the work behind it.
+    found.billed = found.status == httpx.codes.GATEWAY_TIMEOUT.value
+    return found
+
+
+def _picture(answer: "types.GenerateContentResponse") -> ImageBytes:
+    """The first picture that is not a draft of the model's thoughts."""
+    for part in answer.parts or []:
+        data = part.inline_data.data if part.inline_data and not part.thought else None
+        content_type = sniff(data) if data else None
+        if data and content_type:
+            return ImageBytes(data, content_type)
+    raise _no_picture(answer)
+
+
+def _no_picture(answer: "types.GenerateContentResponse") -> Exception:
+    """Why there is none: a refusal comes as an ordinary answer."""
+    feedback = answer.prompt_feedback
+    blocked = feedback.block_reason if feedback else None
+    if blocked:
+        return ContentRejected(f"Gemini refused the prompt: {one_line(blocked.value)}")
+    end = answer.candidates[0].finish_reason if answer.candidates else None
+    if end is None or end.value in _PASSING_ENDS:
+        return _unusable(f"an answer without a picture ({one_line(end.value) if end else 'empty'})")
+    return ContentRejected(f"Gemini refused the picture: {one_line(end.value)}")
+
+
+def _unusable(what: str) -> ServiceError:
+    # Charged by the token: asking at once would only pay again.
+    return ServiceError(
+        _SERVICE, _OPERATION, f"{_SERVICE} gave {what}", retryable=True, billed=True
+    )

@@ -1,0 +1,190 @@
+"""BytePlus ModelArk: Seedream pictures.
+
+`POST {base}/images/generations` answers when the picture is there, about 15 s later. It is billed
+even when nobody waits for the answer, and has no idempotency key.
+"""
+
+import re
+import secrets
+
+import httpx
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from config.settings import Settings
+from core.characters import MAX_REFERENCES
+from core.errors import ContentRejected, PermanentError, ServiceError
+from core.meter import bill
+from services.images.base import ImageRequest, ImageUrl
+from services.net.circuit import Circuit
+from services.net.http import new_client, one_line, service_error, transport_error, with_retries
+
+_SERVICE = "Seedream"
+_OPERATION = "generate a picture"
+
+# The 2K presets of Seedream 5; others would have to keep 3.7 to 16.8 million pixels.
+_SIZES = {
+    "1:1": "2048x2048",
+    "4:3": "2304x1728",
+    "3:4": "1728x2304",
+    "16:9": "2848x1600",
+    "9:16": "1600x2848",
+    "3:2": "2496x1664",
+    "2:3": "1664x2496",
+    "21:9": "3136x1344",
+}
+_TAKES = 1_000_000
+# Seedream 5.0 Pro and Flash take fewer reference images than the others; their names may begin with
+# `dola-` or `doubao-`.
+_FEWER = re.compile(r"(?:dola-|doubao-)?seedream-5-0-(?:pro|flash)-.+")
+_FEWER_REFERENCES = 10
+# Parts of error codes. The prompt or a reference is refused:
+_REJECTED = ("SensitiveContentDetected", "RiskDetection", "InvalidImageURL")
+# The request is wrong and will be:
+_INVALID = ("InvalidParameter", "MissingParameter")
+# A refusal that has lost its code:
+_SENSITIVE = "may contain sensitive information"
+# The codes of a wrong request, too, when a reference did not come within ModelArk's 10 s: only the
+# words tell ("Timeout while downloading url…", "Error while downloading url…", "… is not valid:
+# timeout while fetching resource").
+_NOT_FETCHED = ("while downloading", "while fetching")
+# The account's own spending limit, a 429 that waiting does not cure:
+_SPENT = "SetLimitExceeded"
+
+
+class _Error(BaseModel):
+    code: str | None = None
+    message: str | None = None
+
+
+class _Item(BaseModel):
+    url: str | None = None
+    error: _Error | None = None
+
+
+class _Answer(BaseModel):
+    data: list[_Item] | None = None
+    error: _Error | None = None
+
+
+class Seedream:
+    """Buys pictures from Seedream; references go as URLs that BytePlus fetches itself."""
+
+    name = "seedream"
+
+    def __init__(self, settings: Settings, key: SecretStr) -> None:
+        self._circuit = Circuit(_SERVICE)
+        self._model = settings.byteplus_image_model
+        is_fewer = _FEWER.fullmatch(self._model) is not None
+        self.max_references = _FEWER_REFERENCES if is_fewer else MAX_REFERENCES
+        self._attempts = settings.byteplus_image_max_retries + 1
+        self._client = new_client(
+            settings,
+            service=_SERVICE,
+            base_url=settings.byteplus_url,
+            headers={"Authorization": f"Bearer {key.get_secret_value()}"},
+            timeout=httpx.Timeout(settings.byteplus_image_timeout_ms / 1000, connect=10),
+        )
+
+    async def generate(self, request: ImageRequest) -> ImageUrl:
+        """Buy one picture; its URL lives 24 h.
+
+        Raises ContentRejected, PermanentError for a wrong request, or ServiceError.
+        """
+        body = self._body(request)
+        with bill(_SERVICE, "picture"):
+            return await with_retries(
+                lambda: self._ask(body), attempts=self._attempts, circuit=self._circuit
+            )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _ask(self, body: dict[str, object]) -> ImageUrl:
+        try:
+            response = await self._client.post("/images/generations", json=body)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise transport_error(_SERVICE, _OPERATION, error) from error
+        except httpx.HTTPError as error:
+            # The request went out: the picture may be made, and paid for, without us.
+            raise transport_error(_SERVICE, _OPERATION, error, billed=True) from error
+        if response.status_code != httpx.codes.OK.value:
+            raise _judged(service_error(_SERVICE, _OPERATION, response))
+        return _picture(response)
+
+    def _body(self, request: ImageRequest) -> dict[str, object]:
+        """The fields that every Seedream takes: the API knows no negative prompt.
+
+        `sequential_image_generation` and `stream` are left at their defaults, one picture in one
+        piece: Seedream 5.0 Pro and Flash refuse a request that names them.
+
+        Equal requests may be answered from a cache, and the next version of a shot has to be
+        another picture: the take tells them apart (not every Seedream accepts a `seed`).
+        """
+        body: dict[str, object] = {
+            "model": self._model,
+            "prompt": f"Take {secrets.randbelow(_TAKES)}. {request.prompt}",
+            "size": _size(request.aspect_ratio),
+            "response_format": "url",
+            "watermark": False,
+        }
+        references = request.references[: self.max_references]
+        if references:
+            body["image"] = references[0] if len(references) == 1 else list(references)
+        return body
+
+
+def _size(aspect_ratio: str) -> str:
+    size = _SIZES.get(aspect_ratio)
+    if size is None:
+        raise PermanentError(f"Seedream has no size for the aspect ratio {one_line(aspect_ratio)}")
+    return size
+
+
+def _picture(response: httpx.Response) -> ImageUrl:
+    """The first picture of a 200 answer, which may hold an error all the same."""
+    try:
+        answer = _Answer.model_validate_json(response.content)
+    except ValidationError:
+        raise _unusable("an answer that cannot be read") from None
+    item = next(iter(answer.data or []), _Item())
+    error = answer.error or item.error
+    if error is not None:
+        raise _judged(_error_in_answer(error))
+    if not item.url:
+        raise _unusable("an answer without a picture")
+    return ImageUrl(item.url)
+
+
+def _error_in_answer(error: _Error) -> ServiceError:
+    message = one_line(error.message or error.code or "") or "the picture failed without a reason"
+    return ServiceError(_SERVICE, _OPERATION, message, code=error.code, retryable=True)
+
+
+def _judged(error: ServiceError) -> Exception:
+    """The same error by its code: a refusal is final for this request, a spent account for all."""
+    code = error.code or ""
+    if _is_about_a_late_reference(error, code):
+        error.retryable = True  # nothing was made, and so nothing is billed
+        return error
+    if any(part in code for part in _REJECTED) or (not code and _SENSITIVE in str(error)):
+        return ContentRejected(str(error))
+    if any(part in code for part in _INVALID):
+        return PermanentError(str(error))
+    if _SPENT in code:
+        error.retryable = False
+    # A gateway that stopped waiting does not stop the work behind it.
+    error.billed = error.status == httpx.codes.GATEWAY_TIMEOUT.value
+    return error
+
+
+def _is_about_a_late_reference(error: ServiceError, code: str) -> bool:
+    may_be = "InvalidParameter" in code or "InvalidImageURL" in code
+    return may_be and any(words in str(error) for words in _NOT_FETCHED)
+
+
+def _unusable(what: str) -> ServiceError:
+    # Made and paid for, yet not to be had: asking at once would only pay again.
+    return ServiceError(
+        _SERVICE, _OPERATION, f"{_SERVICE} gave {what}", retryable=True, billed=True
+    )

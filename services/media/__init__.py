@@ -1,0 +1,1 @@
+"""ffmpeg in its cage, and what is made with it: thumbnails, descriptions, films."""

@@ -1,0 +1,1 @@
+"""HTTP for all services: clients, retries, circuits, and guarded downloads."""

@@ -1,0 +1,242 @@
+"""Guarded, streaming downloads of URLs that came with a job."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import httpcore
+import httpx
+
+from config.settings import Settings
+from core.errors import PermanentError, RetryableError, UnsafeUrl, UnusableContent
+from services.google import API_HOST, KEY_HEADER
+from services.net.answers import STREAMED
+from services.net.content import Kind, check_complete
+from services.net.guard import CheckedUrl, PinnedBackend, Resolver, check_redirect, check_url
+from services.net.http import (
+    connections_of,
+    is_passing_status,
+    new_client,
+    one_line,
+    tls_context,
+)
+from services.net.streaming_body import Arriving, begun, in_time
+
+DEFAULT_DEADLINE = timedelta(minutes=2)
+
+_MAX_REDIRECTS = 5
+_TIMEOUT = httpx.Timeout(30, connect=10)
+# A server that sends a byte now and then keeps a job's place for nothing. Its answer has to come
+# within this, four addresses tried one after the other included.
+_ANSWER_S = 60
+# Under which a response keeps the address that it leads to.
+_LOCATION = "location"
+# Signed URLs cover the host alone, so nothing is sent beyond what every client sends. Some hosts
+# refuse a request without a user agent.
+_NO_HEADERS: Mapping[str, str] = {}
+_HEADERS = {"user-agent": "vidfab-worker"}
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A complete file on this machine."""
+
+    path: Path
+    size_bytes: int
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What one download may be."""
+
+    max_bytes: int
+    accept: Kind
+    deadline: timedelta
+    with_google_key: bool = False
+
+
+class Downloads:
+    """Fetches what the guard lets through. `resolve` stands in for DNS in tests.
+
+    `with_google_key` shows Google's key to Google's host: only for addresses that Google itself
+    gave for a clip of ours. With it, any address on that host would be read as the key's owner.
+
+    Raises UnsafeUrl, UnusableContent (wrong kind, too large), PermanentError (4xx) or
+    RetryableError (5xx, 408, 409, 425, 429, connection lost, too slow, cut off).
+    """
+
+    def __init__(self, settings: Settings, resolve: Resolver | None = None) -> None:
+        self._allowed = settings.download_allowed_hosts
+        self._google_key = settings.google_key
+        self._client = new_client(
+            settings,
+            service="downloads",
+            timeout=_TIMEOUT,
+            headers=_HEADERS,
+            transport=_pinned_transport(settings, resolve),
+        )
+        self._client.event_hooks["response"].append(_keep_location)
+
+    def check(self, url: str) -> None:
+        """Judge the text of a URL that somebody else will fetch. Raises UnsafeUrl."""
+        check_url(url, self._allowed)
+
+    async def fetch(
+        self,
+        url: str,
+        into: Path,
+        *,
+        max_bytes: int,
+        accept: Kind,
+        deadline: timedelta = DEFAULT_DEADLINE,
+        with_google_key: bool = False,
+    ) -> Downloaded:
+        """Stream `url` into the file `into`, complete or not at all."""
+        terms = _Terms(max_bytes, accept, deadline, with_google_key)
+        with _whole_or_nothing(into) as stream:
+            content_type = await self._receive(url, stream, terms)
+            return Downloaded(into, stream.tell(), content_type)
+
+    async def fetch_bytes(
+        self, url: str, *, max_bytes: int, accept: Kind, deadline: timedelta = DEFAULT_DEADLINE
+    ) -> tuple[bytes, str]:
+        """The content and its type, for what is small enough to be held in memory."""
+        stream = BytesIO()
+        content_type = await self._receive(url, stream, _Terms(max_bytes, accept, deadline))
+        return stream.getvalue(), content_type
+
+    def arriving(
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        accept: Kind,
+        deadline: timedelta = DEFAULT_DEADLINE,
+        with_google_key: bool = False,
+    ) -> AbstractAsyncContextManager[Arriving]:
+        """The body while it arrives; the chunks raise as `fetch` does, also when it is cut off.
+
+        What the `async with` block does beside reading counts into the deadline.
+        """
+        return self._arriving(url, _Terms(max_bytes, accept, deadline, with_google_key))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _receive(self, url: str, stream: BinaryIO, terms: _Terms) -> str:
+        """Fill the stream and return the content type."""
+        async with self._arriving(url, terms) as arriving:
+            async for chunk in arriving.chunks:
+                # A disk with a full write cache can hold a write for seconds.
+                await asyncio.to_thread(stream.write, chunk)
+        await asyncio.to_thread(check_complete, stream, arriving.content_type)
+        return arriving.content_type
+
+    @asynccontextmanager
+    async def _arriving(self, url: str, terms: _Terms) -> AsyncGenerator[Arriving]:
+        checked = check_url(url, self._allowed)
+        headers = self._google_headers(checked) if terms.with_google_key else _NO_HEADERS
+        seconds = terms.deadline.total_seconds()
+        try:
+            async with asyncio.timeout(seconds), self._opened(checked, headers) as response:
+                yield await begun(response, terms.max_bytes, terms.accept)
+        except TimeoutError:
+            raise RetryableError(f"Download of {checked} took longer than {seconds:g} s") from None
+        except httpx.HTTPError as error:
+            reason = one_line(str(error)) or type(error).__name__
+            raise RetryableError(f"Download of {checked} failed: {reason}") from error
+
+    @asynccontextmanager
+    async def _opened(
+        self, url: CheckedUrl, headers: Mapping[str, str]
+    ) -> AsyncGenerator[httpx.Response]:
+        """The response of 200 at the end of the redirects, each checked anew.
+
+        The headers go to the first host alone: no redirect leads them away.
+        """
+        for _ in range(_MAX_REDIRECTS + 1):
+            async with self._answer(url, headers) as response:
+                location: str | None = response.extensions.get(_LOCATION)
+                if location is None:
+                    _check_answer(response)
+                    yield response
+                    return
+                target = self._redirected(url, location)
+            headers = headers if target.host == url.host else _NO_HEADERS
+            url = target
+        raise PermanentError(f"Download failed: more than {_MAX_REDIRECTS} redirects")
+
+    @asynccontextmanager
+    async def _answer(
+        self, url: CheckedUrl, headers: Mapping[str, str]
+    ) -> AsyncGenerator[httpx.Response]:
+        """The response with its body still to come."""
+        request = self._client.build_request(
+            "GET", url.url, headers=headers, extensions={STREAMED: True}
+        )
+        async with in_time(_ANSWER_S, "no answer came"):
+            response = await self._client.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    def _google_headers(self, url: CheckedUrl) -> Mapping[str, str]:
+        if self._google_key is None or url.host != API_HOST:
+            return _NO_HEADERS
+        return {KEY_HEADER: self._google_key.get_secret_value()}
+
+    def _redirected(self, url: CheckedUrl, location: str) -> CheckedUrl:
+        try:
+            return check_redirect(url, location, self._allowed)
+        except UnsafeUrl as error:
+            raise UnsafeUrl(f"redirect from {url.host}: {error}") from error
+
+
+async def _keep_location(response: httpx.Response) -> None:
+    """Put a redirect where httpx does not see it: it would mend the address before it is judged."""
+    if response.has_redirect_location:
+        response.extensions[_LOCATION] = response.headers.pop("location")
+
+
+@contextmanager
+def _whole_or_nothing(path: Path) -> Generator[BinaryIO]:
+    """A new file that is removed again when what fills it fails."""
+    try:
+        with path.open("w+b") as stream:
+            yield stream
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _check_answer(response: httpx.Response) -> None:
+    status = response.status_code
+    if status != HTTPStatus.OK:
+        phrase = httpx.codes.get_reason_phrase(status)
+        message = f"Download failed: the server answered {status} {phrase}".rstrip()
+        raise RetryableError(message) if is_passing_status(status) else PermanentError(message)
+    if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
+        raise UnusableContent("Download failed: the server sent the file compressed, unasked")
+
+
+def _pinned_transport(settings: Settings, resolve: Resolver | None) -> httpx.AsyncHTTPTransport:
+    tls = tls_context(settings.ca_file)
+    transport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
+    # httpx has no public way to hand over a network backend.
+    transport._pool = httpcore.AsyncConnectionPool(  # pyright: ignore[reportPrivateUsage]
+        ssl_context=tls,
+        max_connections=connections_of(settings),
+        max_keepalive_connections=5,
+        keepalive_expiry=5,
+        network_backend=PinnedBackend(settings.download_allowed_hosts, resolve),
+    )
+    return transport

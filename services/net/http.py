@@ -1,0 +1,247 @@
+"""HTTP for all services: one client factory, one reading of errors, one retry policy."""
+
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from typing import TypeVar
+
+import certifi
+import httpx
+import stamina
+from loguru import logger
+from pydantic import BaseModel, ValidationError
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
+
+from config.settings import Settings
+from core import fence
+from core.errors import ServiceError
+from core.text import one_line
+from services.net.answers import MAX_ANSWER_BYTES, BoundedTransport, UnusableAnswer
+from services.net.circuit import Circuit
+from services.net.metered import MeteredTransport
+
+Answer = TypeVar("Answer")
+
+# For how long an idle connection is kept: as httpx does, where a POST is billed. A request on a
+# connection that the server is just closing counts as sent, so it is not repeated.
+_IDLE_S = 5.0
+# What one job has under way beside its pictures: va_sync_video_status asks for five clips at once.
+_REQUESTS_OF_A_JOB = 5
+
+# What a later request may not meet again; any 5xx counts too.
+PASSING_STATUS = frozenset({408, 409, 425, 429})
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+# A server may ask for minutes; the job's own backoff is the place for those.
+_MAX_WAIT_S = 30.0
+_REQUEST_ID_HEADERS = ("x-request-id", "x-tt-logid", "x-amzn-requestid")
+_KEY_HEADERS = ("authorization", "apikey", "x-api-key", "x-goog-api-key")
+# Nine digits are 30 years: more is nonsense that would overflow.
+_SECONDS = re.compile(r"[0-9]{1,9}")
+
+
+class _ErrorDetail(BaseModel):
+    code: str | int | None = None
+    status: str | int | None = None
+    message: str | None = None
+
+
+class _ErrorBody(_ErrorDetail):
+    error: _ErrorDetail | str | None = None
+
+
+def new_client(
+    settings: Settings,
+    *,
+    service: str,
+    timeout: httpx.Timeout,
+    base_url: str = "",
+    headers: Mapping[str, str] | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    max_answer_bytes: int = MAX_ANSWER_BYTES,
+) -> httpx.AsyncClient:
+    """A client over HTTP/1.1 without proxies or cookies, trusting certifi or `SSL_CERT_FILE`.
+
+    HTTP/2 was measured four times slower for uploads and breaks long-lived connections. Requests
+    that change something are sent only while the running job is ours: others raise LockLost.
+    `service` is under which name its requests are counted. Answers are bounded, compressed or not:
+    see services/net/answers.py.
+    """
+    transport = transport or new_transport(settings)
+    return httpx.AsyncClient(
+        base_url=base_url,
+        headers={"accept-encoding": "identity", **(headers or {})},
+        # One job's answer must not colour the next job's request.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        timeout=_without_pool_timeout(timeout),
+        trust_env=False,
+        transport=BoundedTransport(MeteredTransport(service, transport), max_answer_bytes),
+        event_hooks={"request": [_check_fence]},
+    )
+
+
+def new_transport(settings: Settings, *, idle_s: float = _IDLE_S) -> httpx.AsyncHTTPTransport:
+    """A pool of connections, which several clients may share; an idle one is kept for `idle_s`."""
+    places = connections_of(settings)
+    limits = httpx.Limits(
+        max_connections=places, max_keepalive_connections=places, keepalive_expiry=idle_s
+    )
+    tls = tls_context(settings.ca_file)
+    return httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
+
+
+def connections_of(settings: Settings) -> int:
+    """How many a pool may have: as many as the worker's jobs can use at the same time."""
+    return settings.queue_concurrency * (settings.storyboard_concurrency + _REQUESTS_OF_A_JOB)
+
+
+def _without_pool_timeout(timeout: httpx.Timeout) -> httpx.Timeout:
+    """The same, but nobody fails for want of a connection: those before have their time-outs."""
+    return httpx.Timeout(connect=timeout.connect, read=timeout.read, write=timeout.write, pool=None)
+
+
+async def _check_fence(request: httpx.Request) -> None:
+    if request.method not in _READING:
+        await fence.check()
+
+
+@lru_cache(maxsize=4)
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Certificates and host names are always checked."""
+    return ssl.create_default_context(cafile=str(ca_file or certifi.where()))
+
+
+def is_passing_status(status: int) -> bool:
+    """Whether the same request may succeed later."""
+    return status in PASSING_STATUS or status >= 500
+
+
+def service_error(service: str, operation: str, response: httpx.Response) -> ServiceError:
+    """What a response with an error status says, its body read.
+
+    Bodies: `{"error": {code | status, message}}`, `{"error": text}`, `{message}`, text, HTML.
+    """
+    code, message = _documented_error(response)
+    status = response.status_code
+    return ServiceError(
+        service,
+        operation,
+        one_line(_without_keys(message, response)) or f"{service} answered {status} to {operation}",
+        status=status,
+        code=code,
+        request_id=_request_id(response),
+        retryable=is_passing_status(status),
+        retry_after=_retry_after(response),
+    )
+
+
+def transport_error(
+    service: str, operation: str, error: Exception, *, billed: bool = False
+) -> ServiceError:
+    """No usable answer came. `billed`: the provider may have charged for the request."""
+    if isinstance(error, httpx.LocalProtocolError):  # its text quotes headers, keys included
+        reason = "the request cannot be sent, look for stray characters in the key"
+        return ServiceError(service, operation, f"{service} was not asked to {operation}: {reason}")
+    if isinstance(error, UnusableAnswer):
+        # What was made for it may be charged for: asking again would pay again.
+        message = f"{service} gave an answer that {error}"
+        return ServiceError(service, operation, message, retryable=not billed, billed=billed)
+    reason = str(error) or type(error).__name__
+    return ServiceError(
+        service,
+        operation,
+        one_line(f"{service} could not be reached to {operation}: {reason}"),
+        retryable=True,
+        billed=billed,
+    )
+
+
+async def with_retries(
+    call: Callable[[], Awaitable[Answer]], *, attempts: int, circuit: Circuit
+) -> Answer:
+    """Call until it succeeds, at most `attempts` times, 0.5 to 8 s apart with jitter.
+
+    Only a ServiceError that is retryable and not billed is tried again; `retry_after` is obeyed up
+    to 30 s. Raises ProviderDown, and calls nothing, while the service's circuit is open.
+    """
+    with circuit.call():
+        return await _retried(call, attempts)
+
+
+async def _retried(call: Callable[[], Awaitable[Answer]], attempts: int) -> Answer:
+    retrying = stamina.retry_context(
+        on=_may_retry,
+        attempts=attempts,
+        timeout=None,
+        wait_initial=0.5,
+        wait_max=8.0,
+        wait_jitter=1.0,
+    )
+    async for attempt in retrying:
+        with attempt:
+            return await call()
+    raise AssertionError("stamina ends with a result or an exception")
+
+
+def _may_retry(error: Exception) -> bool | float:
+    """Whether, or after how many seconds."""
+    if not isinstance(error, ServiceError) or not error.retryable or error.billed:
+        return False
+    if error.retry_after is None:
+        return True
+    return min(error.retry_after.total_seconds(), _MAX_WAIT_S)
+
+
+def _log_retry(details: RetryDetails) -> None:
+    logger.warning("{}, trying again in {:.1f} s", details.caused_by, details.wait_for)
+
+
+# In place of stamina's own hooks, which print to stderr.
+set_on_retry_hooks([_log_retry])
+
+
+def _documented_error(response: httpx.Response) -> tuple[str | None, str]:
+    """Code and message of a JSON error body; a page of HTML says nothing worth showing."""
+    try:
+        body = _ErrorBody.model_validate_json(response.content)
+    except ValidationError:
+        text = response.text
+        return None, "" if text.lstrip()[:1] in {"<", "{", "["} else text
+    detail = body.error or body
+    if isinstance(detail, str):
+        return None, detail
+    # Google gives the HTTP status as code and the telling word as status.
+    code = detail.status or detail.code
+    return (str(code) if code else None), detail.message or ""
+
+
+def _without_keys(message: str, response: httpx.Response) -> str:
+    """The message, should the server quote the key that it was sent."""
+    sent = (response.request.headers.get(name, "") for name in _KEY_HEADERS)
+    for key in {value.removeprefix("Bearer ") for value in sent} - {""}:
+        message = message.replace(key, "***")
+    return message
+
+
+def _request_id(response: httpx.Response) -> str | None:
+    found = (response.headers.get(name) for name in _REQUEST_ID_HEADERS)
+    return next((value for value in found if value), None)
+
+
+def _retry_after(response: httpx.Response) -> timedelta | None:
+    """Seconds or an HTTP date."""
+    text = response.headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(text):
+        return timedelta(seconds=int(text))
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(moment - datetime.now(UTC), timedelta(0))

@@ -1,0 +1,100 @@
+"""The body of a download while it arrives: of the right kind, not too large and not too slow."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from io import BytesIO
+
+import httpx
+
+from core.errors import RetryableError, UnusableContent
+from services.net.content import Kind, content_type_of
+
+_CHUNK_BYTES = 1024 * 1024
+# The slowest that is put up with: 9 KB/s. A server that drips keeps a job's place for nothing. A
+# download that has no more time than this as a whole ends by that.
+_CHUNK_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """A body on its way, of the right kind by its first bytes.
+
+    `content_type` is what the content shows, `served_type` what the server calls it; `size_bytes`
+    is None when the server does not say.
+    """
+
+    content_type: str
+    served_type: str
+    size_bytes: int | None
+    chunks: AsyncIterator[bytes]
+
+
+async def begun(response: httpx.Response, max_bytes: int, accept: Kind) -> Arriving:
+    """Read the first chunk, refusing early what is too large or not of the kind.
+
+    A body shorter than its content-length is an httpx.RemoteProtocolError.
+    """
+    headers = response.headers
+    # Beside chunks a length counts for nothing, though some servers send one.
+    is_told = "content-length" in headers and "transfer-encoding" not in headers
+    length = int(headers["content-length"]) if is_told else None
+    _check_size(length or 0, max_bytes)
+    # Chunks are of full size but for the last, so the first one holds the whole signature.
+    chunks = _flowing(_gathered(response.aiter_raw()))
+    first = await anext(chunks, b"")
+    if not first:
+        raise RetryableError("Download failed: the server sent nothing")
+    content_type = content_type_of(first, accept)
+    served_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return Arriving(content_type, served_type, length, _bounded(first, chunks, max_bytes))
+
+
+async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """Chunks of at least the full size, but for the last; httpx's own way copies a body thrice."""
+    gathered = BytesIO()
+    async for piece in pieces:
+        gathered.write(piece)
+        if gathered.tell() >= _CHUNK_BYTES:
+            yield gathered.getvalue()
+            gathered = BytesIO()
+    if rest := gathered.getvalue():
+        yield rest
+
+
+async def _flowing(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """The same chunks; what their reader does between two of them takes no time of theirs."""
+    while True:
+        async with in_time(_CHUNK_S, f"less than {_CHUNK_BYTES // 1024} KiB came"):
+            chunk = await anext(chunks, b"")
+        if not chunk:
+            return
+        yield chunk
+
+
+@asynccontextmanager
+async def in_time(seconds: float, complaint: str) -> AsyncGenerator[None]:
+    """Raises httpx.ReadTimeout when the block takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise httpx.ReadTimeout(f"{complaint} within {seconds:g} s") from None
+
+
+async def _bounded(
+    first: bytes, rest: AsyncIterator[bytes], max_bytes: int
+) -> AsyncGenerator[bytes]:
+    size = len(first)
+    _check_size(size, max_bytes)
+    yield first
+    async for chunk in rest:
+        size += len(chunk)
+        _check_size(size, max_bytes)
+        yield chunk
+
+
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise UnusableContent(f"The file is larger than {max_bytes / 1024 / 1024:g} MiB")

@@ -1,0 +1,1 @@
+"""Files into Supabase's object storage while they still arrive."""

@@ -1,0 +1,133 @@
+"""Videos from a guarded URL into object storage.
+
+    source ──> spool on disk ──> storage      both at once
+                      └──> ffmpeg, retries    without a second download
+
+When the source breaks, the upload is cut off before its last byte, and the server stores nothing.
+"""
+
+import asyncio
+import re
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.paths import Bucket
+from services.net.content import Kind, check_video_complete
+from services.storage.spool import Spool, Upload, spooled
+
+if TYPE_CHECKING:
+    from services.net.downloads import Arriving, Downloads
+    from services.storage.uploads import Uploads
+    from services.supabase.client import Supabase
+
+# The limit of the bucket for videos, and of a standard upload.
+MAX_VIDEO_BYTES = 5 * 1024 * 1024 * 1024
+MP4 = "video/mp4"
+
+# The jobs' own limits are shorter or equal; a body that stands still ends long before.
+_DEADLINE = timedelta(minutes=30)
+_VIDEO_TYPE = re.compile(r"video/[a-z0-9.+-]{1,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A complete object; `file` holds the same bytes on this machine."""
+
+    file: Path
+    path: str
+    url: str
+    size_bytes: int
+
+
+@dataclass(slots=True)
+class Transfer:
+    """From `url` to `path` by way of the new file `spool_file`.
+
+    `content_type` None means as served, should that be a video's. `with_google_key`: see Downloads.
+    """
+
+    url: str
+    path: str
+    spool_file: Path
+    content_type: str | None = None
+    with_google_key: bool = False
+    _upload: Upload | None = field(default=None, init=False)
+
+    @property
+    def percent(self) -> int:
+        """How much is done, half of it receiving and half of it passing on."""
+        if self._upload is None:
+            return 0
+        done_bytes = self._upload.spool.received_bytes + self._upload.sent_bytes
+        return done_bytes * 100 // (2 * self._upload.size_bytes)
+
+    async def upload_of(self, spool: Spool, arriving: "Arriving") -> Upload:
+        """The other half, once the size is known."""
+        size = await spool.known_size()
+        self._upload = Upload(
+            spool, Bucket.VIDEOS, self.path, size, self.content_type or _type_of(arriving)
+        )
+        return self._upload
+
+
+class Transfers:
+    """Stores videos in the bucket `user-videos`, over what is there."""
+
+    def __init__(self, downloads: "Downloads", uploads: "Uploads", supabase: "Supabase") -> None:
+        self._downloads = downloads
+        self._uploads = uploads
+        self._supabase = supabase
+
+    async def run(self, transfer: Transfer) -> Stored:
+        """Store the video. Raises what `Downloads` raises, or ServiceError; nothing is stored then.
+
+        The spool file is left to the caller, who may look into it.
+        """
+        async with self._downloads.arriving(
+            transfer.url,
+            max_bytes=MAX_VIDEO_BYTES,
+            accept=Kind.VIDEO,
+            deadline=_DEADLINE,
+            with_google_key=transfer.with_google_key,
+        ) as arriving:
+            with spooled(transfer.spool_file, arriving.size_bytes) as spool:
+                await _both(_fill(spool, arriving), self._send(transfer, spool, arriving))
+        url = await self._supabase.public_url(Bucket.VIDEOS, transfer.path)
+        return Stored(transfer.spool_file, transfer.path, url, spool.received_bytes)
+
+    async def _send(self, transfer: Transfer, spool: Spool, arriving: "Arriving") -> None:
+        await self._uploads.send(await transfer.upload_of(spool, arriving))
+
+
+async def _fill(spool: Spool, arriving: "Arriving") -> None:
+    async for chunk in arriving.chunks:
+        await spool.write(chunk)
+    await asyncio.to_thread(_check_complete, spool.path, arriving.content_type)
+    await spool.finish()
+
+
+def _check_complete(file: Path, content_type: str) -> None:
+    with file.open("rb") as stream:
+        check_video_complete(stream, content_type)
+
+
+def _type_of(arriving: "Arriving") -> str:
+    """As served, if that is a video's type; that the content is a video was seen before."""
+    return arriving.served_type if _VIDEO_TYPE.fullmatch(arriving.served_type) else MP4
+
+
+async def _both(*halves: Coroutine[Any, Any, None]) -> None:
+    """Run both to their ends; the failure of one ends the other at once and is raised."""
+    running = [asyncio.create_task(half) for half in halves]
+    try:
+        await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+        for half in running:
+            if half.done():
+                half.result()
+    finally:
+        for half in running:
+            half.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,178 @@
+"""Resumable uploads to Supabase storage: TUS 1.0, in chunks of 6 MiB.
+
+A broken connection costs one chunk: the server says how far it came, and the upload goes on there.
+"""
+
+import time
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Callable, Mapping
+
+import httpx
+
+from core.errors import ServiceError
+from services.net.circuit import Circuit
+from services.net.http import with_retries
+from services.storage.objects import OPERATION, RESUMABLE_ABOVE_BYTES, answer, checked, exchange
+from services.storage.spool import Upload
+from services.supabase.client import ATTEMPTS
+
+# Supabase takes chunks of exactly this size, but for the last.
+CHUNK_BYTES = 6 * 1024 * 1024
+
+# The upsert is asked for with each request: any of them may be the one that stores the object.
+_HEADERS = {"tus-resumable": "1.0.0", "x-upsert": "true"}
+_NO_SUCH_METHOD = frozenset({405, 501})
+# A proxy may answer so for a moment, and a server be exchanged for one that has them.
+_NOT_OFFERED_FOR_S = 600
+# The server forgot the upload: it expired, or was lost in a restart.
+_GONE = frozenset({404, 410})
+_BEGINNINGS = 2
+
+
+class _Lost(ServiceError):
+    """The upload cannot be gone on with; a new one can be begun."""
+
+
+class _NotOffered(ServiceError):
+    """The server has no resumable uploads."""
+
+
+class Tus:
+    """Resumable uploads of one Supabase; that it has none is learnt from the first, for 10 minutes.
+
+    `now` in seconds, for tests.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        circuit: Circuit,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._circuit = circuit
+        self._now = now
+        self._not_offered_until = float("-inf")
+
+    def suits(self, upload: Upload) -> bool:
+        """Whether the file is large enough, as far as is known of the server."""
+        is_offered = self._now() >= self._not_offered_until
+        return is_offered and upload.size_bytes > RESUMABLE_ABOVE_BYTES
+
+    async def send(self, upload: Upload) -> bool:
+        """Store the file; False, and nothing sent, where the server has no resumable uploads."""
+        for beginning in range(1, _BEGINNINGS + 1):
+            location = await self._begin(upload)
+            if location is None:
+                return False
+            try:
+                await self._send_chunks(upload, location)
+                break
+            except _Lost as error:
+                if beginning == _BEGINNINGS:
+                    raise ServiceError("Supabase", OPERATION, str(error), retryable=True) from error
+        return True
+
+    async def _begin(self, upload: Upload) -> httpx.URL | None:
+        """The address of the new upload, None where there are none."""
+        try:
+            return await with_retries(
+                lambda: self._create(upload), attempts=ATTEMPTS, circuit=self._circuit
+            )
+        except _NotOffered:
+            self._not_offered_until = self._now() + _NOT_OFFERED_FOR_S
+            return None
+
+    async def _create(self, upload: Upload) -> httpx.URL:
+        size = {"upload-length": str(upload.size_bytes), "upload-metadata": _metadata(upload)}
+        response = await answer(
+            self._client, "POST", "/upload/resumable", headers={**_HEADERS, **size}
+        )
+        if _is_not_offered(response):
+            raise _NotOffered("Supabase", OPERATION, "It has no resumable uploads")
+        asked = checked(response).request.url
+        # The key goes to no server but the one it is for, whatever that calls itself.
+        path = asked.join(response.headers.get("location", "")).raw_path
+        return asked.copy_with(raw_path=path)
+
+    async def _send_chunks(self, upload: Upload, location: httpx.URL) -> None:
+        offset = 0
+        while offset < upload.size_bytes:
+            # A request that waits for its body may be ended by the server.
+            await upload.spool.arrived(min(offset + CHUNK_BYTES, upload.size_bytes))
+            offset = await self._send_chunk(upload, location, offset)
+
+    async def _send_chunk(self, upload: Upload, location: httpx.URL, begin: int) -> int:
+        """The offset after one chunk; after a broken connection it goes on where that got to."""
+        is_known = True
+
+        async def once() -> int:
+            nonlocal is_known
+            offset = begin if is_known else await self._offset(location)
+            is_known = False
+            return await self._patch(upload, location, offset)
+
+        return await with_retries(once, attempts=ATTEMPTS, circuit=self._circuit)
+
+    async def _patch(self, upload: Upload, location: httpx.URL, begin: int) -> int:
+        end = min(begin + CHUNK_BYTES, upload.size_bytes)
+        if begin == end:
+            # All is there, but whether the object was made of it only the lost answer said.
+            raise _Lost("Supabase", OPERATION, "The end of the upload was not confirmed")
+        chunk = {
+            "upload-offset": str(begin),
+            "content-type": "application/offset+octet-stream",
+            "content-length": str(end - begin),
+        }
+        response = await self._ask("PATCH", location, chunk, upload.body(begin, end))
+        offset = _offset_of(response)
+        if not begin < offset <= upload.size_bytes:
+            raise _misunderstood(f"is at {offset} after {begin} to {end} were sent")
+        return offset
+
+    async def _offset(self, location: httpx.URL) -> int:
+        return _offset_of(await self._ask("HEAD", location, {}))
+
+    async def _ask(
+        self,
+        method: str,
+        location: httpx.URL,
+        headers: Mapping[str, str],
+        content: AsyncGenerator[bytes] | None = None,
+    ) -> httpx.Response:
+        try:
+            return await exchange(
+                self._client, method, location, headers={**_HEADERS, **headers}, content=content
+            )
+        except ServiceError as error:
+            if error.status in _GONE:
+                raise _Lost("Supabase", OPERATION, str(error)) from error
+            raise
+
+
+def _is_not_offered(response: httpx.Response) -> bool:
+    """A server that speaks the protocol says 404 of a bucket, with the protocol's header."""
+    is_unknown = response.status_code == httpx.codes.NOT_FOUND.value
+    is_foreign = is_unknown and "tus-resumable" not in response.headers
+    return is_foreign or response.status_code in _NO_SUCH_METHOD
+
+
+def _metadata(upload: Upload) -> str:
+    values = {
+        "bucketName": upload.bucket,
+        "objectName": upload.path,
+        "contentType": upload.content_type,
+        "cacheControl": str(upload.max_age_s),
+    }
+    return ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in values.items())
+
+
+def _offset_of(response: httpx.Response) -> int:
+    text = response.headers.get("upload-offset", "")
+    if not text.isdecimal():
+        raise _misunderstood("does not say how far it is")
+    return int(text)
+
+
+def _misunderstood(what: str) -> ServiceError:
+    return ServiceError("Supabase", OPERATION, f"The upload to Supabase {what}", retryable=True)

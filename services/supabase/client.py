@@ -1,0 +1,289 @@
+"""Supabase: table queries and object uploads, with our errors, time-outs and retries.
+
+Of the `supabase` package only its two clients for tables and files are loaded, in a thread:
+0.1 s and 10 MiB, where the whole with auth and realtime takes twice both.
+"""
+
+import asyncio
+import importlib
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, Field, ValidationError
+
+from config.settings import Settings
+from core.errors import NotFound, ServiceError, UnusableContent
+from core.paths import Bucket, StoredObject, stored_object
+from services.net.answers import STREAMED
+from services.net.circuit import Circuit
+from services.net.http import (
+    is_passing_status,
+    new_client,
+    new_transport,
+    one_line,
+    service_error,
+    transport_error,
+    with_retries,
+)
+
+if TYPE_CHECKING:
+    from storage3 import AsyncStorageClient
+
+Answer = TypeVar("Answer")
+Row = dict[str, Any]
+
+# A row call answers in milliseconds; an upload over a slow line may take minutes.
+_ROW_TIMEOUT = httpx.Timeout(15, connect=10)
+_FILE_TIMEOUT = httpx.Timeout(120, connect=10)
+# Four tries over about 4 s bridge a restart of the gateway; longer outages are the job's retries.
+ATTEMPTS = 4
+STORAGE = "Supabase storage"
+_CHUNK_BYTES = 256 * 1024
+# 402: the project is over its quota until somebody pays, 423: something holds the object, as the
+# request of a broken connection holds its resumable upload.
+_PASSING_HERE = frozenset({402, 423})
+# Of the newest answer in this task: postgrest's errors do not say with which status they came.
+_http_status: ContextVar[int | None] = ContextVar("http_status", default=None)
+# Pictures take 15 s, so after httpx's 5 s each wave of them would meet closed connections; gateways
+# close idle ones after 60 s and more. Nothing here is billed, and what is lost is sent again.
+_IDLE_S = 55.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Clients:
+    """`tables` is postgrest's client, whose builders are typed only in part."""
+
+    tables: Any
+    files: "AsyncStorageClient"
+
+
+class _StorageError(BaseModel):
+    status_code: str | int = Field(validation_alias="statusCode")
+    message: str | None = None
+
+
+class Supabase:
+    """One project's tables and storage, with the service key.
+
+    `transport` holds the connections to it, for rows and files alike.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.transport = new_transport(settings, idle_s=_IDLE_S)
+        self._row_http = new_client(
+            settings, service="Supabase", timeout=_ROW_TIMEOUT, transport=self.transport
+        )
+        self._file_http = new_client(
+            settings, service=STORAGE, timeout=_FILE_TIMEOUT, transport=self.transport
+        )
+        self._clients: _Clients | None = None
+        self._row_circuit = Circuit("Supabase")
+        self.file_circuit = Circuit(STORAGE)
+        self._connecting = asyncio.Lock()
+
+    async def query(self, operation: str, build: Callable[[Any], Awaitable[Any]]) -> list[Row]:
+        """Run one idempotent table request and return its rows. Raises ServiceError.
+
+        `build` makes the request anew for each try: `lambda db: db.from_("x").select().execute()`.
+        """
+        clients = await self._connected()
+
+        async def once() -> list[Row]:
+            answer = await self._translated(operation, build(clients.tables))
+            return _rows(operation, answer.data)
+
+        return await with_retries(once, attempts=ATTEMPTS, circuit=self._row_circuit)
+
+    async def upload(
+        self, bucket: Bucket, path: str, source: Path, *, content_type: str, max_age_s: int
+    ) -> str:
+        """Store the file `source` at `bucket/path`, over what is there; returns the public URL."""
+        clients = await self._connected()
+        options: Any = {
+            "content-type": content_type,
+            "cache-control": str(max_age_s),
+            "upsert": "true",
+            # A multipart upload says it in the form as well; not every server reads that.
+            "headers": {"cache-control": f"max-age={max_age_s}"},
+        }
+
+        async def once() -> str:
+            files = clients.files.from_(bucket)
+            await self._translated(f"upload to {bucket}", files.upload(path, source, options))
+            return await self.public_url(bucket, path)
+
+        return await with_retries(once, attempts=ATTEMPTS, circuit=self.file_circuit)
+
+    async def public_url(self, bucket: Bucket, path: str) -> str:
+        """Where everybody can read the object `path`."""
+        clients = await self._connected()
+        return (await clients.files.from_(bucket).get_public_url(path)).rstrip("?")
+
+    def object_of(self, url: str) -> StoredObject | None:
+        """The object that a URL of this project serves, None for any other URL."""
+        return stored_object(url, self._settings.supabase_url)
+
+    def serves(self, url: str) -> bool:
+        """Whether the URL is of this project's storage, an object or not."""
+        return url.startswith(f"{self._settings.supabase_url}/storage/")
+
+    async def remove(self, stored: StoredObject) -> bool:
+        """Remove an object; False when there is none. Raises ServiceError."""
+        clients = await self._connected()
+
+        async def once() -> bool:
+            removed = clients.files.from_(stored.bucket).remove([stored.path])
+            return bool(await self._translated(f"remove from {stored.bucket}", removed))
+
+        return await with_retries(once, attempts=ATTEMPTS, circuit=self.file_circuit)
+
+    async def download_to(self, bucket: Bucket, path: str, file: Path, *, max_bytes: int) -> None:
+        """Stream the object `bucket/path` into `file`.
+
+        Raises NotFound, UnusableContent when it is too large, ServiceError.
+        """
+
+        async def once() -> None:
+            try:
+                await self._receive(bucket, path, file, max_bytes)
+            except httpx.HTTPError as error:
+                raise transport_error("Supabase", f"read from {bucket}", error) from error
+
+        await with_retries(once, attempts=ATTEMPTS, circuit=self.file_circuit)
+
+    async def load(self) -> None:
+        """Import and make the clients; no I/O."""
+        await self._connected()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._row_http.aclose()
+        await self._file_http.aclose()
+
+    async def _receive(self, bucket: Bucket, path: str, file: Path, max_bytes: int) -> None:
+        """The storage client would hold the whole object in memory.
+
+        A body shorter than its content-length is an httpx.RemoteProtocolError.
+        """
+        url = f"{self._settings.supabase_url}/storage/v1/object/{bucket}/{quote(path)}"
+        streamed = self._file_http.stream(
+            "GET", url, headers=self._credentials(), extensions={STREAMED: True}
+        )
+        async with streamed as response:
+            if response.status_code != HTTPStatus.OK:
+                await response.aread()
+                raise _no_object(bucket, path, response)
+            with file.open("wb") as stream:
+                async for chunk in response.aiter_raw(_CHUNK_BYTES):
+                    if stream.tell() + len(chunk) > max_bytes:
+                        limit = f"{max_bytes / 1024 / 1024:g} MiB"
+                        raise UnusableContent(f"The stored file is larger than {limit}")
+                    # A disk with a full write cache can hold a write for seconds.
+                    await asyncio.to_thread(stream.write, chunk)
+
+    def _credentials(self) -> dict[str, str]:
+        key = self._settings.supabase_key.get_secret_value()
+        return {"apikey": key, "Authorization": f"Bearer {key}"}
+
+    async def _connected(self) -> "_Clients":
+        async with self._connecting:
+            if self._clients is None:
+                self._clients = await self._connect()
+        return self._clients
+
+    async def _connect(self) -> "_Clients":
+        postgrest = await asyncio.to_thread(importlib.import_module, "postgrest")
+        storage3 = await asyncio.to_thread(importlib.import_module, "storage3")
+        url = self._settings.supabase_url
+        headers = self._credentials()
+        tables = postgrest.AsyncPostgrestClient(
+            f"{url}/rest/v1", headers=headers, http_client=self._row_http, retry_enabled=False
+        )
+        tables.session.event_hooks["response"].append(_note_status)
+        files = storage3.AsyncStorageClient(
+            f"{url}/storage/v1/", headers=headers, http_client=self._file_http
+        )
+        return _Clients(tables, files)
+
+    async def _translated(self, operation: str, request: Awaitable[Answer]) -> Answer:
+        from postgrest.exceptions import APIError
+        from storage3.exceptions import StorageApiError
+
+        try:
+            return await request
+        except APIError as error:
+            raise refusal(operation, error.message, error.code, _http_status.get()) from error
+        except StorageApiError as error:
+            raise refusal(operation, error.message, error.status) from error
+        except httpx.HTTPError as error:
+            raise transport_error("Supabase", operation, error) from error
+        except (ValueError, KeyError) as error:
+            raise _unreadable(operation) from error
+
+
+def _no_object(bucket: Bucket, path: str, response: httpx.Response) -> Exception:
+    """Storage answers 400 for nearly everything, with the true status in the body."""
+    try:
+        answer = _StorageError.model_validate_json(response.content)
+    except ValidationError:
+        return service_error("Supabase", f"read from {bucket}", response)
+    if str(answer.status_code) == "404":
+        return NotFound(f"The bucket {bucket} holds no {path}")
+    return refusal(f"read from {bucket}", answer.message, answer.status_code)
+
+
+async def _note_status(response: httpx.Response) -> None:
+    _http_status.set(response.status_code)
+
+
+def refusal(
+    operation: str, message: str | None, code: str | int | None, status: int | None = None
+) -> ServiceError:
+    """PostgREST gives SQLSTATE or PGRST codes, gateways and storage give HTTP statuses.
+
+    `status` is that of the answer; a code that is one itself overrules it.
+    """
+    text = str(code or "")
+    status = int(text) if text.isdigit() and len(text) == 3 else status
+    return ServiceError(
+        "Supabase",
+        operation,
+        f"Supabase refused to {operation}: {one_line(message or 'no reason given')}",
+        status=status,
+        code=text or None,
+        retryable=_is_passing(text, status) and "api key" not in (message or "").lower(),
+    )
+
+
+def _is_passing(code: str, status: int | None) -> bool:
+    # SQLSTATE 08: connection, 40: serialization, deadlock, 53: out of resources, 55: not in the
+    # needed state, 57: operator's intervention, 58 and XX: the server itself. 25006: a full disk
+    # makes a project read-only, which PostgREST answers with 405. PGRST00x: PostgREST cannot reach
+    # its database; 204, 205: it has not read the new schema yet. No code at all: a gateway spoke.
+    if status in _PASSING_HERE or not code.strip():
+        return True
+    if status is not None and (code == str(status) or status >= 500):
+        return is_passing_status(status)
+    passing = ("08", "40", "53", "55", "57", "58", "XX", "25006", "PGRST00", "PGRST204", "PGRST205")
+    # Beside a code a status below 500 says little: 409 is also a key that is there already.
+    return code.startswith(passing)
+
+
+def _rows(operation: str, data: Any) -> list[Row]:
+    """The rows of an answer; a proxy's page with status 200 is none."""
+    rows: list[Any] = data or []
+    if not all(hasattr(row, "items") for row in rows):
+        raise _unreadable(operation)
+    return list(rows)
+
+
+def _unreadable(operation: str) -> ServiceError:
+    message = f"Supabase gave an answer to '{operation}' that cannot be read"
+    return ServiceError("Supabase", operation, message, retryable=True)

@@ -1,0 +1,149 @@
+"""Rows of `project_video_clips`: one a shot."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from core.moments import Moment
+from core.paths import RowId
+from services.supabase.row_changes import change_rows
+
+if TYPE_CHECKING:
+    from services.supabase.client import Supabase
+
+_TABLE = "project_video_clips"
+_COLUMNS = (
+    "id,project_id,shot_number,status,storage_status,video_url,video_url_external,cdn_url,"
+    "storage_path,seedance_task_id,video_request_id,updated_at"
+)
+
+
+# As in `cgt-20251009163014-wfnnx`: the day, and the time on it.
+_TASK_ID = re.compile(r"cgt-([0-9]{8})([0-9]{6})?")
+_END_OF_DAY = "235959"
+
+
+class ClipRow(BaseModel):
+    """The columns of a clip that jobs read. `status`: generating | success | failed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    project_id: str
+    shot_number: int
+    status: str | None = None
+    storage_status: str | None = None
+    video_url: str | None = None
+    video_url_external: str | None = None
+    cdn_url: str | None = None
+    storage_path: str | None = None
+    seedance_task_id: str | None = None
+    video_request_id: str | None = None
+    updated_at: Moment | None = None
+
+    @property
+    def provider_id(self) -> str:
+        """The provider's id of this generation; empty when nothing was ordered."""
+        return self.seedance_task_id or self.video_request_id or ""
+
+    @property
+    def ordered_before(self) -> datetime | None:
+        """A moment after the order; None when nothing tells.
+
+        The task's id tells, else the last time that the row was written. When the row was created
+        proves nothing: a clip that is ordered anew keeps it.
+        """
+        return _ordered_at(self.seedance_task_id or "") or self.updated_at
+
+    @property
+    def wants_storing(self) -> bool:
+        """Generated, and only the provider's short-lived copy exists."""
+        is_pending = self.status == "success" and self.storage_status == "pending"
+        return is_pending and bool(self.video_url_external)
+
+    @property
+    def is_googles(self) -> bool:
+        """Whether Google itself makes it: its operations have names, predictions have ids."""
+        return not self.seedance_task_id and "/operations/" in (self.video_request_id or "")
+
+
+def _ordered_at(task_id: str) -> datetime | None:
+    """When a Seedance task was ordered, by its id; None if that does not say.
+
+    The ids that are known are in Beijing's time: taken for UTC a task is at most 8 h too young.
+    """
+    found = _TASK_ID.match(task_id)
+    if found is None:
+        return None
+    try:
+        moment = datetime.strptime(found[1] + (found[2] or _END_OF_DAY), "%Y%m%d%H%M%S")
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC)
+
+
+class Clips:
+    """The clips table."""
+
+    def __init__(self, supabase: "Supabase") -> None:
+        self._supabase = supabase
+
+    async def of_project(self, project_id: RowId) -> list[ClipRow]:
+        """All clips of a project, in shot order."""
+        rows = await self._supabase.query(
+            "read the clips",
+            lambda db: (
+                db.from_(_TABLE)
+                .select(_COLUMNS)
+                .eq("project_id", project_id)
+                .order("shot_number")
+                .execute()
+            ),
+        )
+        return [ClipRow.model_validate(row) for row in rows]
+
+    async def settle(self, row: ClipRow, **fields: Any) -> bool:
+        """Set columns of a clip that is still the generation that `row` shows.
+
+        False when it was settled before, ordered anew since, or removed.
+        """
+        return await self._change(
+            "settle the clip",
+            fields,
+            lambda request: _of_generation(row, request).eq("status", "generating"),
+        )
+
+    async def update(self, row: ClipRow, **fields: Any) -> bool:
+        """Set columns of a row that is still the generation that `row` shows; False if not."""
+        return await self._change(
+            "update the clip", fields, lambda request: _of_generation(row, request)
+        )
+
+    async def fail_storing(self, row: ClipRow) -> None:
+        """Show that the clip could not be stored, unless it is.
+
+        No `error_message`: the app would show it under a clip that plays well.
+        """
+        unstored = "storage_status.is.null,storage_status.neq.completed"
+        await self._change(
+            "show that the clip is not stored",
+            {"storage_status": "failed"},
+            lambda request: _of_generation(row, request).or_(unstored),
+        )
+
+    async def _change(
+        self, operation: str, fields: dict[str, Any], chosen: Callable[[Any], Any]
+    ) -> bool:
+        return bool(await change_rows(self._supabase, operation, _TABLE, fields, chosen))
+
+
+def _of_generation(row: ClipRow, request: Any) -> Any:
+    """The request for this row, should the clip not have been ordered anew since."""
+    request = request.eq("id", row.id)
+    for column in ("seedance_task_id", "video_request_id"):
+        value = getattr(row, column)
+        request = request.is_(column, "null") if value is None else request.eq(column, value)
+    return request

@@ -1,0 +1,158 @@
+"""Rows of `video_agent_projects`, and who owns them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from core.envelope import iso
+from core.errors import NotFound, NotOwner
+from core.paths import PlainId, RowId
+from services.supabase.row_changes import change_rows
+
+if TYPE_CHECKING:
+    from services.supabase.client import Supabase
+
+_TABLE = "video_agent_projects"
+_COLUMNS = (
+    "id,user_id,step_3_status,step_4_status,aspect_ratio,transition_effect,transition_duration"
+)
+# Below the 1000 rows that PostgREST gives at most.
+_PAGE = 500
+
+
+class Step(StrEnum):
+    """The steps that one job finishes, by their column."""
+
+    STORYBOARDS = "step_3_status"
+    FILM = "step_6_status"
+
+
+# What a step says while a person waits for its job.
+_WAITING: Mapping[Step, Sequence[str]] = {
+    Step.STORYBOARDS: ("processing",),
+    Step.FILM: ("processing", "queued"),
+}
+
+
+class Project(BaseModel):
+    """The columns of a project that jobs read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    user_id: str
+    step_3_status: str | None = None
+    step_4_status: str | None = None
+    aspect_ratio: str | None = None
+    transition_effect: str | None = None
+    transition_duration: float | None = None
+
+
+class WaitingProject(BaseModel):
+    """A project whose `step` waits for its job. `updated_at` is the database's own text."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    user_id: str
+    step: Step
+    status: str
+    updated_at: str
+
+
+class Projects:
+    """The projects table."""
+
+    def __init__(self, supabase: "Supabase") -> None:
+        self._supabase = supabase
+
+    async def owned(self, project_id: RowId, user_id: PlainId) -> Project:
+        """The project, if `user_id` owns it. Raises NotFound or NotOwner."""
+        rows = await self._supabase.query(
+            "read the project",
+            lambda db: db.from_(_TABLE).select(_COLUMNS).eq("id", project_id).execute(),
+        )
+        if not rows:
+            raise NotFound(f"Project {project_id} does not exist")
+        project = Project.model_validate(rows[0])
+        if project.user_id != user_id:
+            raise NotOwner(f"Project {project_id} does not belong to the job's user")
+        return project
+
+    async def fail_composition(self, project_id: RowId) -> None:
+        """Show that there is no final video, unless there is: a finished film stays finished."""
+        fields = {"status": "failed", "step_6_status": "failed"}
+        open_step = "step_6_status.is.null,step_6_status.neq.completed"
+        await change_rows(
+            self._supabase,
+            "settle the project",
+            _TABLE,
+            fields,
+            lambda rows: rows.eq("id", project_id).or_(open_step),
+        )
+
+    async def update(self, project_id: RowId, **fields: Any) -> None:
+        """Set columns of one project. Raises NotFound."""
+        changed = await change_rows(
+            self._supabase,
+            "update the project",
+            _TABLE,
+            fields,
+            lambda rows: rows.eq("id", project_id),
+        )
+        if not changed:
+            raise NotFound(f"Project {project_id} does not exist")
+
+    async def waiting(self, step: Step, unchanged_since: datetime) -> list[WaitingProject]:
+        """All projects whose `step` waits for a job and whose row is older than that."""
+        found: list[WaitingProject] = []
+        last = str(UUID(int=0))
+        # By id and not by offset: rows that change meanwhile move no others over a page's edge.
+        # Only an empty page is the last one, as a project may be set to give fewer rows than asked.
+        while page := await self._waiting_after(last, step, unchanged_since):
+            found += page
+            last = page[-1].id
+        return found
+
+    async def _waiting_after(
+        self, last: RowId, step: Step, unchanged_since: datetime
+    ) -> list[WaitingProject]:
+        rows = await self._supabase.query(
+            "read the waiting projects",
+            lambda db: (
+                db.from_(_TABLE)
+                .select(f"id,user_id,updated_at,{step}")
+                .in_(step, _WAITING[step])
+                .lt("updated_at", iso(unchanged_since))
+                .gt("id", last)
+                .order("id")
+                .limit(_PAGE)
+                .execute()
+            ),
+        )
+        return [
+            WaitingProject.model_validate({**row, "step": step, "status": row[step]})
+            for row in rows
+        ]
+
+    async def settle(self, project: WaitingProject, outcome: str, /, **fields: Any) -> bool:
+        """End the project's step, with other columns; False when its row was changed since.
+
+        False too when the answer to the first try was lost and the second found it done.
+        """
+        changed = await change_rows(
+            self._supabase,
+            "settle the project",
+            _TABLE,
+            {project.step: outcome, **fields},
+            lambda rows: (
+                rows.eq("id", project.id)
+                .eq(project.step, project.status)
+                .eq("updated_at", project.updated_at)
+            ),
+        )
+        return bool(changed)

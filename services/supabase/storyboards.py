@@ -1,0 +1,209 @@
+"""Rows of `project_storyboards` and the pictures stored for them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from core.envelope import iso
+from core.errors import NotFound
+from core.paths import Bucket, PlainId, RowId, storyboard_image
+from services.supabase.row_changes import change_rows
+
+if TYPE_CHECKING:
+    from services.supabase.client import Supabase
+
+_TABLE = "project_storyboards"
+_COLUMNS = "id,project_id,shot_number,is_current,status,storage_status,image_url,image_url_external"
+
+# The limit of the `user-images` bucket.
+MAX_IMAGE_BYTES = 10 * 1024 * 1024
+
+
+class StoryboardRow(BaseModel):
+    """The columns of a storyboard that jobs read. `status`: generating | success | failed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    project_id: str
+    shot_number: int
+    is_current: bool = True
+    status: str | None = None
+    storage_status: str | None = None
+    image_url: str | None = None
+    image_url_external: str | None = None
+
+    @property
+    def is_superseded(self) -> bool:
+        """A newer version of the shot has been asked for."""
+        return not self.is_current
+
+    @property
+    def wants_storing(self) -> bool:
+        """Generated, and only the provider's short-lived copy exists."""
+        unstored = self.storage_status in {None, "pending"}
+        return self.status == "success" and unstored and bool(self.image_url_external)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image file on this machine that is to be stored."""
+
+    file: Path
+    content_type: str
+    size_bytes: int
+    external_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """Where a picture lies in the bucket."""
+
+    path: str
+    url: str
+    size_bytes: int
+
+    def columns(self) -> dict[str, Any]:
+        """The row fields that say so."""
+        return {
+            "image_url": self.url,
+            "cdn_url": self.url,
+            "image_storage_path": self.path,
+            "storage_status": "completed",
+            "file_size": self.size_bytes,
+            "error_message": None,
+        }
+
+
+class Storyboards:
+    """The storyboards table and its folder in the `user-images` bucket."""
+
+    def __init__(self, supabase: "Supabase") -> None:
+        self._supabase = supabase
+
+    async def current(self, project_id: RowId) -> list[StoryboardRow]:
+        """The current row of each shot, in shot order."""
+        rows = await self._supabase.query(
+            "read the storyboards",
+            lambda db: (
+                db.from_(_TABLE)
+                .select(_COLUMNS)
+                .eq("project_id", project_id)
+                .eq("is_current", True)
+                .order("shot_number")
+                .execute()
+            ),
+        )
+        return [StoryboardRow.model_validate(row) for row in rows]
+
+    async def by_ids(self, project_id: RowId, row_ids: Sequence[str]) -> list[StoryboardRow]:
+        """These rows of the project, current or not."""
+        rows = await self._supabase.query(
+            "read the storyboards",
+            lambda db: (
+                db.from_(_TABLE)
+                .select(_COLUMNS)
+                .eq("project_id", project_id)
+                .in_("id", row_ids)
+                .execute()
+            ),
+        )
+        return [StoryboardRow.model_validate(row) for row in rows]
+
+    async def find(
+        self, project_id: RowId, shot_number: int, row_id: RowId | None
+    ) -> StoryboardRow | None:
+        """The row of this id within the project, or without an id the current row of the shot."""
+        if row_id is None:
+            rows = await self.current(project_id)
+            return next((row for row in rows if row.shot_number == shot_number), None)
+        found = await self._supabase.query(
+            "read the storyboard",
+            lambda db: (
+                db.from_(_TABLE)
+                .select(_COLUMNS)
+                .eq("id", row_id)
+                .eq("project_id", project_id)
+                .execute()
+            ),
+        )
+        return StoryboardRow.model_validate(found[0]) if found else None
+
+    async def update(self, row_id: RowId, **fields: Any) -> None:
+        """Set columns of one row. Raises NotFound."""
+        changed = await change_rows(
+            self._supabase,
+            "update the storyboard",
+            _TABLE,
+            fields,
+            lambda rows: rows.eq("id", row_id),
+        )
+        if not changed:
+            raise NotFound(f"The storyboard row {row_id} was removed")
+
+    async def succeed(self, row_id: RowId, **fields: Any) -> StoryboardRow | None:
+        """Complete a row that has no picture yet, and return it; one that has keeps it: None."""
+        fields = {**fields, "status": "success", "error_message": None}
+        rows = await change_rows(
+            self._supabase,
+            "complete the storyboard",
+            _TABLE,
+            fields,
+            lambda rows: rows.eq("id", row_id).neq("status", "success"),
+        )
+        return StoryboardRow.model_validate(rows[0]) if rows else None
+
+    async def fail_generating(self, row_ids: list[str], reason: str) -> None:
+        """Settle rows that still say `generating`."""
+        fields = {"status": "failed", "error_message": reason}
+        await change_rows(
+            self._supabase,
+            "settle the storyboards",
+            _TABLE,
+            fields,
+            lambda rows: rows.in_("id", row_ids).eq("status", "generating"),
+        )
+
+    async def fail_abandoned(
+        self, project_id: RowId, unchanged_since: datetime, reason: str
+    ) -> int:
+        """Settle the current rows that say `generating` and are older than that; how many."""
+        fields = {"status": "failed", "error_message": reason}
+        settled = await change_rows(
+            self._supabase,
+            "settle the storyboards",
+            _TABLE,
+            fields,
+            lambda rows: (
+                rows.eq("project_id", project_id)
+                .eq("is_current", True)
+                .eq("status", "generating")
+                .lt("updated_at", iso(unchanged_since))
+            ),
+        )
+        return len(settled)
+
+    async def store(
+        self,
+        picture: Picture,
+        user_id: PlainId,
+        row: StoryboardRow,
+        version_id: RowId | None,
+        **also: Any,
+    ) -> StoredPicture:
+        """Upload a picture and complete its row, with the columns `also` set in the same update.
+
+        `version_id` is None for paths of the older form.
+        """
+        path = storyboard_image(user_id, row.project_id, row.shot_number, version_id)
+        url = await self._supabase.upload(
+            Bucket.IMAGES, path, picture.file, content_type=picture.content_type, max_age_s=0
+        )
+        stored = StoredPicture(path, url, picture.size_bytes)
+        source = {"image_url_external": picture.external_url} if picture.external_url else {}
+        await self.update(row.id, **stored.columns(), **source, **also)
+        return stored

@@ -1,0 +1,144 @@
+"""Events in envelopes, as a Sentry on this machine receives them from the real SDK."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from traceback import TracebackException
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from config.redaction import redactor
+from config.settings import Settings
+from core.alert import Alert, Notice
+from core.errors import ServiceError
+from services.alerts.sentry import Sentry
+from tests.support.server import Server
+
+MakeSettings = Callable[..., Settings]
+Respond = Callable[..., bytes]
+KEY = "0123456789abcdef0123456789abcdef"
+SECRET = "supabase-key"  # as the settings of these tests have it
+PATH = "/api/42/envelope/"
+
+
+def refused() -> Alert:
+    local = f"a local variable with {SECRET}"
+    try:
+        try:
+            raise KeyError(f"inner {SECRET}")
+        except KeyError as cause:
+            raise ValueError(f"refused: {SECRET}") from cause
+    except ValueError as error:
+        assert local
+        trace = TracebackException.from_exception(error)
+    about = {"job_id": "j1", "job_name": "double", "project_id": f"p {SECRET}"}
+    return Alert("double refused", f"❌ Failed: double j1: {SECRET}", "error", about, trace)
+
+
+def channel(server: Server, settings: Settings) -> Sentry:
+    dsn = f"http://{KEY}@127.0.0.1:{server.port}/42"
+    return Sentry(settings, SecretStr(dsn), redactor(settings.secrets()))
+
+
+async def sent(server: Server, settings: Settings, alert: Alert, more: int = 0) -> Any:
+    """The event of the one envelope that arrived."""
+    sentry = channel(server, settings)
+    await sentry.send(Notice(alert, alert.text, more))
+    await sentry.aclose()
+    [request] = server.to(PATH)
+    assert f"sentry_key={KEY}" in request.headers["x-sentry-auth"]
+    _, item, event = request.body.splitlines()
+    assert json.loads(item)["type"] == "event"
+    assert SECRET not in request.body.decode()
+    assert "local variable" not in request.body.decode()
+    return json.loads(event)
+
+
+async def test_an_event(provider: Server, settings: MakeSettings, response: Respond) -> None:
+    provider.on(PATH, response(b"{}"))
+    found = settings(NODE_ENV="production", QUEUE_PREFIX="q1")
+    event = await sent(provider, found, refused(), more=136)
+    assert event["tags"] == {
+        "queue": "q1",
+        "job_id": "j1",
+        "job_name": "double",
+        "project_id": "p ***",
+    }
+    assert event["message"] == "❌ Failed: double j1: ***"
+    assert event["extra"] == {"more_like_it": 136}
+    assert (event["environment"], event["level"]) == ("production", "error")
+    assert event["fingerprint"] == ["double refused"]
+    cause, error = event["exception"]["values"]
+    assert (cause["type"], error["type"]) == ("KeyError", "ValueError")
+    assert error["value"] == "refused: ***"
+    [frame] = error["stacktrace"]["frames"]
+    assert (frame["function"], frame["in_app"]) == ("refused", True)
+    assert frame["context_line"].startswith("raise ValueError")
+    assert {"modules", "breadcrumbs", "user", "request", "threads"}.isdisjoint(event)
+
+
+async def test_a_refusal_says_how_long_to_wait(
+    provider: Server, settings: MakeSettings, response: Respond
+) -> None:
+    provider.on(PATH, response(b"", status="429 Too Many Requests", Retry_After="60"))
+    with pytest.raises(ServiceError, match="Sentry answered 429") as caught:
+        await sent(provider, settings(), Alert("k", "it failed", "fatal"))
+    assert caught.value.retry_after is not None
+    assert caught.value.retry_after.total_seconds() == 60
+
+
+async def test_the_environment_of_the_sdk_changes_nothing(
+    provider: Server,
+    settings: MakeSettings,
+    response: Respond,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    elsewhere = "http://127.0.0.1:1"
+    for name in ("SENTRY_SPOTLIGHT", "HTTP_PROXY", "http_proxy", "SENTRY_DSN"):
+        monkeypatch.setenv(name, elsewhere)
+    monkeypatch.setenv("SENTRY_DEBUG", "1")
+    monkeypatch.setenv("SENTRY_RELEASE", "r1")
+    provider.on(PATH, response(b"{}"))
+    event = await sent(provider, settings(), Alert("k", "it failed", "fatal"))
+    assert event.get("release") in (None, "")
+
+
+async def test_it_leaves_the_process_as_it_is(
+    provider: Server, settings: MakeSettings, response: Respond
+) -> None:
+    def hooks() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        return [
+            sys.excepthook,
+            threading.excepthook,
+            threading.Thread.start,
+            loop.get_task_factory(),
+        ]
+
+    provider.on(PATH, response(b"{}"))
+    before = hooks()
+    await sent(provider, settings(), refused())
+    assert hooks() == before
+    names = {thread.name for thread in threading.enumerate()}
+    assert not any("sentry" in name.lower() for name in names)
+
+
+def test_only_an_alert_loads_the_sdk() -> None:
+    program = (
+        "import sys, runtime.app, services.alerts.channels\n"
+        "from config.redaction import redactor\n"
+        "from tests.support.logs import settings_of\n"
+        "found = settings_of(SENTRY_DSN='https://key@h.example/42')\n"
+        "assert len(services.alerts.channels.channels(found, redactor([]))) == 1\n"
+        "heavy = {'sentry_sdk', 'starlette', 'uvicorn', 'prometheus_client', 'urllib3'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "[]\n"

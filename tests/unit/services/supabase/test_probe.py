@@ -1,0 +1,45 @@
+"""What a key says of itself, and which columns are asked after."""
+
+import base64
+import importlib
+import json
+import pkgutil
+
+import pytest
+
+from services import supabase
+from services.supabase.probe import kind_of_key
+from services.supabase.schema import COLUMNS
+
+
+def jwt(role: str) -> str:
+    payload = base64.urlsafe_b64encode(json.dumps({"role": role, "ref": "x"}).encode())
+    return f"eyJhbGciOiJIUzI1NiJ9.{payload.decode().rstrip('=')}.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("sb_secret_x", "service"),
+        ("sb_publishable_x", "public"),
+        (jwt("service_role"), "service"),
+        (jwt("anon"), "public"),
+        (jwt("other"), "unknown"),
+        ("a.b.c", "unknown"),
+        ("a.%%.c", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_keys_are_told_apart_by_their_form(key: str, kind: str) -> None:
+    assert kind_of_key(key) == kind
+
+
+def test_all_columns_that_services_read_are_asked_after() -> None:
+    read: dict[str, set[str]] = {}
+    for module in pkgutil.iter_modules(supabase.__path__):
+        names = vars(importlib.import_module(f"services.supabase.{module.name}"))
+        if "_TABLE" in names and "_COLUMNS" in names:
+            read.setdefault(names["_TABLE"], set()).update(names["_COLUMNS"].split(","))
+    assert len(read) >= 4
+    for table, columns in read.items():
+        assert columns <= set(COLUMNS[table])

@@ -1,0 +1,136 @@
+"""Which of Supabase's refusals pass: what PostgREST, the storage and those in front of them say."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from core.errors import ServiceError
+from core.paths import Bucket
+from services.storage import objects
+from services.supabase.client import ATTEMPTS, Supabase
+from services.supabase.row_changes import change_rows
+
+TABLE = "user_videos"
+ROWS = "/rest/v1/user_videos"
+PICTURE = "images/u/a.jpg"
+PAGE = b"<html>Something is wrong</html>"
+
+pytestmark = pytest.mark.usefixtures("no_waits")
+
+
+@pytest.fixture
+async def supabase(provider: Any, settings: Any) -> AsyncIterator[Supabase]:
+    service = Supabase(settings(SUPABASE_URL=provider.url("")))
+    yield service
+    await service.aclose()
+
+
+def said(code: str | None, message: str = "Because") -> bytes:
+    """PostgREST's body."""
+    return json.dumps({"code": code, "message": message, "details": None, "hint": None}).encode()
+
+
+READ_ONLY = "cannot execute UPDATE in a read-only transaction"
+STALE = "Could not find the 'cdn_url' column of 'user_videos' in the schema cache"
+
+PASSING: dict[str, tuple[int, bytes]] = {
+    "the disk is full, and the project read-only": (405, said("25006", READ_ONLY)),
+    "the project is over its quota": (402, said(None, "exceed_egress_quota")),
+    "the project is over its quota, says a page": (402, PAGE),
+    "PostgREST does not know a new column yet": (400, said("PGRST204", STALE)),
+    "PostgREST does not know a new table yet": (404, said("PGRST205", "No such table")),
+    "something holds it": (423, PAGE),
+    "something holds it, says JSON": (423, said("Locked")),
+    **{f"Cloudflare says {status}": (status, PAGE) for status in range(520, 531)},
+    "the statement is too complex": (500, said("54001", "stack depth limit exceeded")),
+    "a configuration file is wrong": (500, said("F0001")),
+    "a function failed": (500, said("P0002")),
+}
+FINAL: dict[str, tuple[int, bytes]] = {
+    "no such column": (400, said("42703", "column does not exist")),
+    "no such table": (404, said("42P01", "relation does not exist")),
+    "not allowed": (403, said("42501", "permission denied")),
+    "there already": (409, said("23505", "duplicate key value")),
+    "an exception of the app's own": (400, said("P0001")),
+    "a method that there is not": (405, PAGE),
+    "an expired token": (401, said("PGRST301", "JWT expired")),
+}
+
+
+async def refused(supabase: Supabase) -> ServiceError:
+    with pytest.raises(ServiceError) as raised:
+        await supabase.query("read", lambda db: db.from_(TABLE).select("id").execute())
+    return raised.value
+
+
+def answer(response: Callable[..., bytes], status: int, body: bytes) -> bytes:
+    kind = "text/html" if body == PAGE else "application/json"
+    return response(body, status=f"{status} Because", content_type=kind)
+
+
+@pytest.mark.parametrize("case", PASSING)
+async def test_what_passes_is_tried_again(
+    provider: Any, supabase: Supabase, response: Any, case: str
+) -> None:
+    status, body = PASSING[case]
+    provider.on(ROWS, answer(response, status, body))
+    error = await refused(supabase)
+    assert (error.retryable, error.status) == (True, status)
+    assert len(provider.requests) == ATTEMPTS
+
+
+@pytest.mark.parametrize("case", FINAL)
+async def test_what_does_not_pass_is_final(
+    provider: Any, supabase: Supabase, response: Any, case: str
+) -> None:
+    status, body = FINAL[case]
+    provider.on(ROWS, answer(response, status, body))
+    error = await refused(supabase)
+    assert (error.retryable, error.status) == (False, status)
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize("status", [402, 423, *range(520, 531)])
+async def test_an_upload_is_tried_again(
+    provider: Any, supabase: Supabase, response: Any, tmp_path: Path, status: int
+) -> None:
+    file = tmp_path / "a.jpg"
+    file.write_bytes(b"jpeg")
+    stored = response(b'{"Key": "k", "Id": "i"}', content_type="application/json")
+    provider.on(f"/storage/v1/object/user-images/{PICTURE}", answer(response, status, PAGE), stored)
+    url = await supabase.upload(
+        Bucket.IMAGES, PICTURE, file, content_type="image/jpeg", max_age_s=0
+    )
+    assert url.endswith(PICTURE)
+    assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize("status", [402, 423, *range(520, 531)])
+async def test_a_large_upload_is_tried_again(provider: Any, response: Any, status: int) -> None:
+    provider.on("/large", answer(response, status, PAGE))
+    async with httpx.AsyncClient(base_url=provider.url(""), trust_env=False) as client:
+        with pytest.raises(ServiceError, match="Supabase refused to store the video") as raised:
+            await objects.exchange(client, "POST", "/large", headers={})
+    assert (raised.value.retryable, raised.value.status) == (True, status)
+
+
+async def test_a_change_that_changed_nothing_is_an_error(
+    provider: Any, supabase: Supabase, response: Any
+) -> None:
+    """The row is there, the answer to the PATCH is 200 with `[]`: nothing was written."""
+    kind = {"content_type": "application/json"}
+    provider.on(ROWS, response(b"[]", **kind), response(b'[{"id": "1"}]', **kind))
+    with pytest.raises(ServiceError, match="changed nothing when it was asked to write") as raised:
+        await change_rows(supabase, "write", TABLE, {"a": 1}, lambda rows: rows.eq("id", "1"))
+    assert raised.value.retryable
+    assert [request.line.split()[0] for request in provider.requests] == ["PATCH", "GET"]
+
+
+async def test_a_change_of_no_row_is_none(provider: Any, supabase: Supabase, response: Any) -> None:
+    provider.on(ROWS, response(b"[]", content_type="application/json"))
+    changed = await change_rows(supabase, "write", TABLE, {}, lambda rows: rows.eq("id", "1"))
+    assert changed == []
