@@ -11,7 +11,7 @@ import typer
 from commands.call import Call, Refused, operator
 from commands.options import new_app
 from commands.output import Output, length
-from runtime.discreet import Discreet, discreet
+from runtime.http.redacted import Discreet, discreet
 from runtime.job_view import Happening, JobView, JobViews, read_json
 from runtime.queue_state import moment
 

@@ -8,7 +8,7 @@ import typer
 from commands.call import Call, operator
 from commands.options import new_app
 from commands.output import age, short_name
-from runtime.discreet import discreet
+from runtime.http.redacted import discreet
 from runtime.job_view import JobView, JobViews
 from runtime.queue_view import Counts, QueueView
 

@@ -17,20 +17,20 @@ from config.settings import Settings
 from core.alert import Alert
 from core.registry import discover
 from runtime import redis_client
-from runtime.alerts import Alerts, open_alerts
+from runtime.alerts.alerts import Alerts, open_alerts
 from runtime.consumer import Consumer
 from runtime.dispatch import Dispatcher
 from runtime.fitness import Fitness
+from runtime.http.listening import CannotListen, served
 from runtime.liveness import until_starved
 from runtime.loop_watch import LoopWatch
 from runtime.queue_state import QueueState
+from runtime.reconciler.reconciler import Watchdog
 from runtime.redis_tls import UNCHECKED, is_unchecked
 from runtime.redis_wait import until_redis_answers
-from runtime.server import CannotListen, served
 from runtime.signals import stop_on_signal
 from runtime.supervisor import say_ready
 from runtime.vitals import Phase, Vitals
-from runtime.watchdog import Watchdog
 from runtime.work_folders import WorkFolder, remove_abandoned
 from services.bundle import Services
 

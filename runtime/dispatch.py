@@ -26,7 +26,7 @@ from core.registry import JobSpec
 from core.text import one_line
 from runtime.delivery import Delivery
 from runtime.fitness import Fitness
-from runtime.observe import Observation
+from runtime.job_log import Observation
 from runtime.outcome import Fail, FailLater, Outcome, decide
 from runtime.work_folders import JobFolder
 from services.bundle import Context, Services

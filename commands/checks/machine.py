@@ -10,7 +10,7 @@ from pathlib import Path
 from commands.checks.finding import Finding, failed, ok, warning
 from config.settings import Settings
 from core.errors import PermanentError, RetryableError
-from runtime.server import CannotListen, listen
+from runtime.http.listening import CannotListen, listen
 from services.media.ffmpeg import Ffmpeg
 from services.media.sandboxed import within_reach
 from services.media.temp_files import PREFIX

@@ -95,5 +95,5 @@ async def test_a_worker_without_a_port_loads_nothing_for_it(site: Site, tmp_path
     assert await worker.stop() == 0
     # Nested imports are indented.
     imported = set(re.findall(r"\| +(\S+)$", worker.log.read_text("utf-8"), re.M))
-    assert "runtime.server" in imported
-    assert not imported & {"starlette", "uvicorn", "prometheus_client", "runtime.endpoints"}
+    assert "runtime.http.listening" in imported
+    assert not imported & {"starlette", "uvicorn", "prometheus_client", "runtime.http.endpoints"}

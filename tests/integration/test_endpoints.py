@@ -15,13 +15,13 @@ from redis.asyncio import Redis
 from config.environment import Environment
 from config.settings import Settings, load_settings
 from core import meter
-from runtime import http_server
 from runtime.at_work import AtWork
 from runtime.delivery import Delivery
-from runtime.endpoints import new_app
+from runtime.http import uvicorn_server as http_server
+from runtime.http.endpoints import new_app
+from runtime.http.listening import CannotListen, served
 from runtime.liveness import Signs
 from runtime.redis_client import connect_briefly
-from runtime.server import CannotListen, served
 from runtime.traffic import TRAFFIC
 from runtime.vitals import Phase, Vitals
 from sandbox.processes import LOOPBACK, free_port
@@ -185,7 +185,7 @@ async def test_a_stuck_worker_is_not_alive_unless_it_stops(endpoints: Endpoints)
 async def test_an_outage_is_seen_and_answered_in_time(
     endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.endpoints._COUNTS_LIVE_S", 0)
+    monkeypatch.setattr("runtime.http.endpoints._COUNTS_LIVE_S", 0)
     client = await endpoints.client()
     assert (await client.get("/readyz")).status_code == 200
     assert value((await client.get("/metrics")).text, "vidfab_worker_redis_up") == 1

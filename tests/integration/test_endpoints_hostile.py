@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from core import meter
-from runtime import http_server
-from runtime.server import served
+from runtime.http import uvicorn_server as http_server
+from runtime.http.listening import served
 from runtime.vitals import Phase, Vitals
 from sandbox.processes import LOOPBACK, free_port
 from tests.support.logs import settings_of

@@ -14,7 +14,7 @@ from config.environment import Environment
 from config.settings import load_settings
 from runtime import redis_client
 from runtime.queue_state import JobState, QueueState
-from runtime.watchdog import Watchdog
+from runtime.reconciler.reconciler import Watchdog
 from services.bundle import Services
 from tests.support.site import Site
 

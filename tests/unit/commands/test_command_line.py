@@ -13,7 +13,7 @@ from commands.watch import run_watched
 from config.environment import Environment
 from config.settings import load_settings
 from config.version import VERSION
-from runtime.discreet import discreet
+from runtime.http.redacted import discreet
 
 ROOT = Path(__file__).parents[3]
 

@@ -10,7 +10,7 @@ from loguru import logger
 
 from config.logs import set_up_logs
 from runtime.delivery import Delivery
-from runtime.observe import Observation
+from runtime.job_log import Observation
 from tests.support.logs import settings_of, worker_log
 
 FORGED = "real\n12:00:00.000 INFO     ✅ Completed: fake\r\x1b[2K\x9b1A\u2028\u202e\x85\ud800x"

@@ -14,7 +14,7 @@ from config.environment import Environment
 from config.errors import ConfigError
 from config.settings import Settings, load_settings
 from runtime import app as process
-from runtime.metrics import Metrics
+from runtime.http.metrics import Metrics
 from runtime.queue_view import Counts
 from runtime.vitals import Vitals
 from tests.support.pages import ROOT, Page, page, pages

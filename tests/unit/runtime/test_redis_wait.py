@@ -7,7 +7,7 @@ import pytest
 
 from core.alert import Alert
 from runtime import app
-from runtime.alerts import Alerts
+from runtime.alerts.alerts import Alerts
 from runtime.redis_wait import delays
 from runtime.vitals import Vitals
 from tests.support.logs import settings_of

@@ -10,8 +10,8 @@ from datetime import timedelta
 from config.redaction import Redact, scrubber
 from config.settings import Settings
 from core.alert import Alert, Notice
-from runtime.alert_groups import AlertGroups
-from runtime.outbox import Outbox
+from runtime.alerts.groups import AlertGroups
+from runtime.alerts.outbox import Outbox
 from services.alerts.channels import Channel, channels
 
 _WINDOW = timedelta(minutes=1)

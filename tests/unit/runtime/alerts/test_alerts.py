@@ -12,7 +12,7 @@ from config.redaction import redactor
 from core import fence
 from core.alert import Alert
 from core.errors import LockLost
-from runtime.alerts import Alerts, open_alerts
+from runtime.alerts.alerts import Alerts, open_alerts
 from services.alerts.channels import channels
 from tests.support.logs import settings_of
 from tests.support.server import Server, response, running

@@ -29,10 +29,10 @@ from starlette.routing import Route
 from config.settings import Settings
 from core.meter import install
 from core.registry import discover
-from runtime.discreet import discreet
+from runtime.http.metrics import Metrics
+from runtime.http.public_job import public_job, when
+from runtime.http.redacted import discreet
 from runtime.job_view import JobViews
-from runtime.metrics import Metrics
-from runtime.public_job import public_job, when
 from runtime.queue_view import Counts, QueueView
 from runtime.redis_client import connect_briefly
 from runtime.vitals import Phase, Pulse, Vitals

@@ -110,8 +110,8 @@ def _announce(settings: Settings, listening: socket.socket) -> None:
 async def _serve(settings: Settings, vitals: Vitals, listening: socket.socket) -> None:
     """Serve until cancelled. Should the server break, jobs go on, and who asks is refused."""
     try:
-        from runtime.endpoints import new_app
-        from runtime.http_server import serve
+        from runtime.http.endpoints import new_app
+        from runtime.http.uvicorn_server import serve
 
         async with new_app(settings, vitals) as app:
             await serve(app, listening)

@@ -1,7 +1,7 @@
 """What goes out by itself, and what is summed up."""
 
 from core.alert import Alert
-from runtime.alert_groups import AlertGroups
+from runtime.alerts.groups import AlertGroups
 
 
 def alert(kind: str, text: str = "it failed") -> Alert:

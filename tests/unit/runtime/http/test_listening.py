@@ -7,7 +7,7 @@ import pytest
 
 from config.environment import Environment
 from config.settings import Settings, load_settings
-from runtime.server import CannotListen, _announce, listen
+from runtime.http.listening import CannotListen, _announce, listen
 
 
 def settings(**more: str) -> Settings:

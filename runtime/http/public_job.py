@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.envelope import iso
-from runtime.discreet import Discreet
+from runtime.http.redacted import Discreet
 from runtime.job_view import JobView
 
 

@@ -1,0 +1,1 @@
+"""The HTTP endpoints for supervisors, monitoring and operators, and where they listen."""

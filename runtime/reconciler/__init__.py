@@ -1,0 +1,1 @@
+"""Settles projects whose job was lost."""
