@@ -217,6 +217,7 @@ async def test_an_order_that_was_answered_with_500_is_not_repeated_within_the_at
     job = await site.finished(JOB, 60)
     assert (job.state, job.attempts_made) == ("completed", 2)
     assert await ordered(site) == 2
+    await worker.stop()  # which writes what is left of the log
     assert ", trying again in" not in worker.log.read_text("utf-8")
 
 

@@ -50,6 +50,7 @@ async def test_node_sees_a_storyboard_job_as_the_contract_says(any_site: Site) -
         "processed": 2,
         "total": 2,
     }
+    await worker.stop()  # which writes what is left of the log
     log = worker.log.read_text("utf-8")
     for report in (
         "0% - 正在生成第 1 张分镜",

@@ -100,7 +100,7 @@ async def check_downloads(site: Site, recorded: Recording) -> None:
     """Each follow-up download ran, with the recorded progress and result."""
     for job_id in recorded.did["follow_ups"]:
         await check_end(site, recorded, job_id)
-        site.check_progress(job_id, recorded.progress(job_id))
+        await site.check_progress(job_id, recorded.progress(job_id))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ async def test_generation(site: Site, name: str, shots: int) -> None:
     await site.worker()
 
     await check_end(site, recorded, GENERATION)
-    site.check_progress(GENERATION, recorded.progress(GENERATION))
+    await site.check_progress(GENERATION, recorded.progress(GENERATION))
     await check_downloads(site, recorded)
     await check_follow_ups(site, recorded)
     await check_objects(site, recorded)
@@ -151,7 +151,7 @@ async def test_generation_with_one_shot_refused(site: Site) -> None:
     # Which shot ends first is chance, so `processed` on the way is too.
     check_events(*([{**one, "processed": 0} for one in some] for some in (found, expected)))
     assert found[-1] == expected[-1]
-    check_log(site.folder, expected)
+    await check_log(site.folder, expected)
     await check_downloads(site, recorded)
     await check_follow_ups(site, recorded)
     await check_rows(site, recorded)
@@ -190,7 +190,7 @@ async def test_download(site: Site, name: str) -> None:
     await site.worker()
 
     await check_end(site, recorded, recorded.job_id)
-    site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
+    await site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
     await check_rows(site, recorded)
     await check_objects(site, recorded)
 
@@ -203,7 +203,7 @@ async def test_download_that_is_done_already(site: Site) -> None:
     await site.worker()
 
     await check_end(site, recorded, recorded.job_id)
-    site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
+    await site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
     assert await storyboards(site.vidfab) == before
 
 
@@ -230,7 +230,7 @@ async def test_download_that_cannot_succeed(site: Site, name: str, reason: str) 
 
     job = await site.ended(recorded.job_id)
     assert (job.state, job.failed_reason, job.attempts_made) == ("failed", reason, 1)
-    site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
+    await site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
     await check_rows(site, recorded, but={1: {"error_message": reason}})
 
 
@@ -253,7 +253,7 @@ async def test_batch_download(site: Site) -> None:
 
     await check_end(site, recorded, recorded.job_id)
     await asyncio.gather(*(check_batch_member(site, recorded, number) for number in (1, 2, 5)))
-    site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
+    await site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
     stored = await storyboards(site.vidfab)
     assert {number: row["storage_status"] for number, row in stored.items()} == {
         1: "completed",

@@ -76,7 +76,7 @@ async def check_result(site: Site, recorded: Recording, resolution: str, seconds
     job = await site.finished(JOB)
     assert (job.state, job.failed_reason) == ("completed", None)
     check_events(milestones(site.progress(JOB)), recorded.progress(JOB))
-    check_log(site.folder, recorded.progress(JOB))
+    await check_log(site.folder, recorded.progress(JOB))
     [change] = recorded.did["rows_changed"]["video_agent_projects"]
     expected = {**change["set"], "final_video_resolution": resolution}
     row = await project_row(site.vidfab)
@@ -145,7 +145,7 @@ async def test_a_failed_render_is_final_at_once(site: Site) -> None:
     job = await site.finished(JOB)
     reason = "Shotstack could not render the video: lab render error"
     assert (job.state, job.failed_reason, job.attempts_made) == ("failed", reason, 1)
-    site.check_progress(JOB, recorded.progress(JOB))
+    await site.check_progress(JOB, recorded.progress(JOB))
     row = await project_row(site.vidfab)
     assert (row["status"], row["step_6_status"]) == ("failed", "failed")
     assert len(await site.vidfab.providers.control.requests(f"{RENDERS}/*")) == 1
@@ -158,7 +158,7 @@ async def test_the_clips_are_not_ready(site: Site) -> None:
     job = await site.finished(JOB)
     reason = recorded.did["events"][-1]["returnvalue"]["error"]
     assert (job.state, job.failed_reason, job.attempts_made) == ("failed", reason, 1)
-    site.check_progress(JOB, recorded.progress(JOB))
+    await site.check_progress(JOB, recorded.progress(JOB))
     row = await project_row(site.vidfab)
     assert (row["status"], row["step_6_status"]) == ("failed", "failed")
     assert (await site.vidfab.providers.control.paid()).renders == 0

@@ -32,7 +32,7 @@ async def check_end(site: Site, recorded: Recording, job_id: str, **but: Any) ->
     assert returned.keys() == expected.keys()
     assert returned["success"] is True
     assert returned["data"] == {**expected["data"], **but}
-    site.check_progress(job_id, recorded.progress(job_id))
+    await site.check_progress(job_id, recorded.progress(job_id))
 
 
 async def test_clips_in_every_state(site: Site) -> None:
@@ -169,7 +169,7 @@ async def test_an_unknown_name(site: Site) -> None:
     job = await site.finished("unknown_1")
     assert (job.state, job.attempts_made, job.returnvalue) == ("failed", 1, None)
     assert (job.failed_reason or "").startswith("Unknown job name 'no_such_job': known are ")
-    site.check_progress("unknown_1", recorded.progress("unknown_1"))
+    await site.check_progress("unknown_1", recorded.progress("unknown_1"))
 
 
 async def test_quota_that_the_database_keeps(site: Site) -> None:

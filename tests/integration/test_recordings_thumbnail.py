@@ -46,7 +46,7 @@ async def test_webp(laid: Site) -> None:
     expected = recorded.returned(JOB)
     assert returned.keys() == expected.keys()
     assert returned["data"] == expected["data"]
-    laid.check_progress(JOB, recorded.progress(JOB))
+    await laid.check_progress(JOB, recorded.progress(JOB))
     [change] = recorded.did["rows_changed"]["user_videos"]
     row = await video_row(laid.vidfab)
     for column in ("status", "thumbnail_path"):
@@ -69,7 +69,7 @@ async def test_jpg(laid: Site) -> None:
     webp = recording(laid, "generate_thumbnail-webp")
     assert returned["success"] is True
     assert returned["data"] == webp.returned(JOB)["data"]
-    laid.check_progress(JOB, webp.progress(JOB))
+    await laid.check_progress(JOB, webp.progress(JOB))
     row = await video_row(laid.vidfab)
     assert (row["status"], row["thumbnail_path"]) == ("completed", THUMBNAIL_PATH)
     assert row["error_message"] is None

@@ -63,7 +63,7 @@ async def test_clip(site: Site) -> None:
     assert info["size"] > 10_000
     assert (info["mimetype"], info["cacheControl"]) == ("video/mp4", "max-age=3600")
     end = {"percent": 100, "message": "Download completed"}
-    site.check_progress(recorded.job_id, [*recorded.progress(recorded.job_id), end])
+    await site.check_progress(recorded.job_id, [*recorded.progress(recorded.job_id), end])
     row = await clip_row(site.vidfab)
     expected = {
         "video_url_external": recorded.enqueued[0]["data"]["externalUrl"],
@@ -83,7 +83,7 @@ async def test_clip_that_is_gone(site: Site) -> None:
     job = await site.ended(recorded.job_id)
 
     assert (job.state, job.failed_reason, job.attempts_made) == ("failed", NOT_FOUND, 1)
-    site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
+    await site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
     row = await clip_row(site.vidfab)
     assert (row["storage_status"], row["error_message"]) == ("failed", None)
 
@@ -115,7 +115,7 @@ async def test_video(site: Site) -> None:
         del expected_row["status"]
     assert {key: row[key] for key in expected_row} == expected_row
     check_progress(site.progress(recorded.job_id), recorded.progress(recorded.job_id))
-    check_log(site.folder, [{"percent": 90, "message": "Downloading... 100%"}])
+    await check_log(site.folder, [{"percent": 90, "message": "Downloading... 100%"}])
 
 
 def check_progress(found: list[dict[str, Any]], recorded: list[dict[str, Any]]) -> None:
@@ -161,7 +161,7 @@ async def test_video_that_is_gone(site: Site) -> None:
     assert (job.state, job.failed_reason, job.attempts_made) == ("failed", NOT_FOUND, 1)
     # The download begins here with an event of its own.
     begun = {"percent": 10, "message": "Downloading... 0%"}
-    site.check_progress(recorded.job_id, [*recorded.progress(recorded.job_id), begun])
+    await site.check_progress(recorded.job_id, [*recorded.progress(recorded.job_id), begun])
     row = await video_row(site.vidfab)
     assert (row["status"], row["error_message"]) == ("failed", NOT_FOUND)
 

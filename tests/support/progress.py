@@ -1,6 +1,8 @@
 """What a job shows: each report in the log, and of those the first, the last and four a second."""
 
+import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,22 @@ def check_events(found: list[Progress], reported: list[Progress]) -> None:
     assert len(found) >= min(len(reported), _A_SECOND)
 
 
-def check_log(folder: Path, reported: list[Progress]) -> None:
-    """Every report stands in the log of a worker that logs into this folder."""
-    logs = [log.read_text("utf-8") for log in folder.glob("worker-*.log")]
+async def check_log(folder: Path, reported: list[Progress], timeout_s: float = 30) -> None:
+    """Every report stands in the log of a worker that logs into this folder.
+
+    A thread of the worker writes the log, so a job's end may be known before its last lines are.
+    """
     lines = [f"{one['percent']}% - {one['message']}" for one in reported]
-    assert any(is_within(lines, _reports(log)) for log in logs), f"not in the log: {lines}"
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            while not _is_logged(folder, lines):  # noqa: ASYNC110 (a file)
+                await asyncio.sleep(0.02)
+    assert _is_logged(folder, lines), f"not in the log: {lines}"
+
+
+def _is_logged(folder: Path, lines: list[str]) -> bool:
+    logs = [log.read_text("utf-8") for log in folder.glob("worker-*.log")]
+    return any(is_within(lines, _reports(log)) for log in logs)
 
 
 def is_within(some: Iterable[Any], of: Iterable[Any]) -> bool:

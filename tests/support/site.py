@@ -122,7 +122,7 @@ class Site:
     def progress(self, job_id: str) -> list[dict[str, Any]]:
         return [event.args["data"] for event in self.app.events_of(job_id, "progress")]
 
-    def check_progress(self, job_id: str, reported: list[dict[str, Any]]) -> None:
+    async def check_progress(self, job_id: str, reported: list[dict[str, Any]]) -> None:
         """The job's events are of what it reported, and its log has it all."""
         check_events(self.progress(job_id), reported)
-        check_log(self.folder, reported)
+        await check_log(self.folder, reported)
