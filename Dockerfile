@@ -13,6 +13,7 @@ RUN python -m venv /venv \
     && /venv/bin/pip uninstall --yes pip
 WORKDIR /app
 COPY worker.py scripts/healthcheck.py ./
+COPY bullmq_consumer bullmq_consumer
 COPY config config
 COPY core core
 COPY services services

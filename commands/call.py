@@ -16,11 +16,13 @@ from loguru import logger
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from bullmq_consumer.queue_name import QueueName
+from bullmq_consumer.redis.clients import connect_briefly, explain
 from commands.options import AsJson, EnvFile
 from commands.output import Output
+from config.consumer import queue_of, redis_of
 from config.errors import ConfigError
 from config.settings import Settings, load_settings
-from runtime.redis_client import address, connect_briefly, explain
 
 Command = Callable[..., Coroutine[Any, Any, None]]
 
@@ -45,6 +47,11 @@ class Call:
     def queue_name(self) -> str:
         """The queue that the settings name."""
         return self.settings.queue_name
+
+    @property
+    def queue(self) -> QueueName:
+        """Where it is in Redis."""
+        return queue_of(self.settings)
 
 
 def operator(command: Command) -> Callable[..., None]:
@@ -108,7 +115,7 @@ async def _with_redis(
     command: Command, env_file: Path | None, out: Output, own: Mapping[str, Any]
 ) -> None:
     settings = load_settings(env_file)
-    redis = connect_briefly(settings)
+    redis = connect_briefly(redis_of(settings))
     try:
         await command(Call(settings, redis, out), **own)
     except BrokenPipeError:
@@ -126,8 +133,8 @@ async def _with_redis(
 def _why(settings: Settings, error: RedisError | OSError) -> str:
     """Redis away, or one that answers and does not want to."""
     if not isinstance(error, ResponseError) or "NOAUTH" in str(error):
-        return str(explain(settings, error))
+        return str(explain(redis_of(settings), error))
     return (
-        f"Redis at {address(settings)} refused the command ({error}); check the rights of its "
+        f"Redis at {redis_of(settings)} refused the command ({error}); check the rights of its "
         "user, that its memory is not full, and that it is no read-only replica"
     )

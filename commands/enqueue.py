@@ -12,14 +12,15 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from bullmq_consumer.inspect.edit import NotChanged, QueueEdit
+from bullmq_consumer.new_job import NewJob
 from commands.call import Call, Refused, operator
 from commands.options import new_app
 from commands.output import length
+from config.consumer import job_defaults_of
 from core.envelope import iso
-from core.follow_ups import FollowUp
 from core.job_data import complaints
 from core.registry import JobSpec, discover
-from runtime.queue_edit import NotChanged, QueueEdit
 
 app = new_app()
 
@@ -92,7 +93,7 @@ async def enqueue(
     spec = _spec(name)
     chosen_id = _checked_id(job_id) if job_id is not None else f"{name}_{time.time_ns() // 10**6}"
     payload = {"jobId": chosen_id, "createdAt": iso(datetime.now(UTC)), **_payload(data, spec)}
-    follow_up = FollowUp(
+    follow_up = NewJob(
         name,
         chosen_id,
         payload,
@@ -101,7 +102,7 @@ async def enqueue(
         delay_ms=round(delay.total_seconds() * 1000) if delay else 0,
     )
     try:
-        await QueueEdit(call.settings, call.redis).add(follow_up)
+        await QueueEdit(call.redis, call.queue, job_defaults_of(call.settings)).add(follow_up)
     except NotChanged as error:
         raise Refused(str(error)) from None
     _report(call, follow_up)
@@ -150,7 +151,7 @@ def _text(given: str) -> str:
         raise Refused(f"--data: {given[1:]} cannot be read ({reason})") from None
 
 
-def _report(call: Call, job: FollowUp) -> None:
+def _report(call: Call, job: NewJob) -> None:
     if call.out.as_json:
         call.out.document({
             "id": job.job_id,

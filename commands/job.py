@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from bullmq_consumer.inspect.job import Happening, JobView, JobViews, read_json
+from bullmq_consumer.inspect.states import moment
 from commands.call import Call, Refused, operator
 from commands.options import new_app
 from commands.output import Output, length
 from runtime.http.redacted import Discreet, discreet
-from runtime.job_view import Happening, JobView, JobViews, read_json
-from runtime.queue_state import moment
 
 app = new_app()
 
@@ -46,7 +46,7 @@ async def job(call: Call, job_id: JobId, full: Full = False) -> None:
     started_at, finished_at, delay_ms, worker, stalled, waits, progress, data, checkpoint,
     returnvalue, timeline: [{at, event, details}]}; with --full also stacktrace
     """
-    views = JobViews(call.redis, call.queue_name)
+    views = JobViews(call.redis, call.queue)
     found = await views.get(job_id)
     if found is None:
         raise Refused(

@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from bullmq_consumer.inspect.job import JobView, JobViews
+from bullmq_consumer.inspect.queue import Counts, QueueView
 from commands.call import Call, operator
 from commands.options import new_app
 from commands.output import age, short_name
 from runtime.http.redacted import discreet
-from runtime.job_view import JobView, JobViews
-from runtime.queue_view import Counts, QueueView
 
 app = new_app()
 
@@ -37,7 +37,7 @@ async def jobs(call: Call, state: State = "failed", name: Name = None, limit: Li
     --json: {queue, state, jobs: [{id, name, created_at, finished_at, attempts_made, attempts,
     priority, failed_reason, progress}]}
     """
-    views = JobViews(call.redis, call.queue_name)
+    views = JobViews(call.redis, call.queue)
     show = discreet(call.settings, full=False)
     found = [await views.get(job_id) for job_id in await views.ids(state, limit, name=name)]
     listed = [one for one in found if one is not None]
@@ -49,7 +49,7 @@ async def jobs(call: Call, state: State = "failed", name: Name = None, limit: Li
         names = ("id", "name", "age", "attempts", column)
         call.out.table(names, ([*_cells(one), show(_last(one))] for one in listed))
     else:
-        counts = await QueueView(call.redis, call.queue_name).counts()
+        counts = await QueueView(call.redis, call.queue).counts()
         call.out.line(_none(state, name, counts))
 
 

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from bullmq_consumer.inspect.edit import NotChanged, QueueEdit
+from bullmq_consumer.inspect.job import JobViews
 from commands.call import Call, Refused, operator
 from commands.options import new_app
-from runtime.job_view import JobViews
-from runtime.queue_edit import NotChanged, QueueEdit
+from config.consumer import job_defaults_of
 
 app = new_app()
 
@@ -52,7 +53,7 @@ async def retry(
     if all_failed == bool(ids) or (name and not all_failed):
         raise Refused("Name the jobs, or give --all-failed with or without --name")
     chosen = list(ids or []) or await _all_failed(call, name, yes=yes)
-    edit = QueueEdit(call.settings, call.redis)
+    edit = QueueEdit(call.redis, call.queue, job_defaults_of(call.settings))
     retried: list[str] = []
     refused: list[dict[str, str]] = []
     for job_id in chosen:
@@ -65,7 +66,7 @@ async def retry(
 
 
 async def _all_failed(call: Call, name: str | None, *, yes: bool) -> list[str]:
-    found = await JobViews(call.redis, call.queue_name).ids("failed", _ALL, name=name)
+    found = await JobViews(call.redis, call.queue).ids("failed", _ALL, name=name)
     if found and not yes:
         if not sys.stdin.isatty():
             raise Refused(f"{_jobs(len(found))} would be retried: add --yes to do it unasked")

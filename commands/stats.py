@@ -5,10 +5,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from bullmq_consumer.inspect.queue import ConnectedWorker, Counts, QueueView, WaitingJob
 from commands.call import Call, operator
 from commands.options import new_app
 from commands.output import Output, age, length, short_name
-from runtime.queue_view import ConnectedWorker, Counts, QueueView, WaitingJob
 
 app = new_app()
 
@@ -34,7 +34,7 @@ async def stats(call: Call) -> None:
     \b
     --json: {queue, is_paused, counts, jobs, oldest_waiting, workers, last_hour}
     """
-    view = QueueView(call.redis, call.queue_name)
+    view = QueueView(call.redis, call.queue)
     counts = await view.counts()
     names = await view.counts_by_name()
     oldest = await view.oldest_waiting()

@@ -7,6 +7,8 @@ from types import TracebackType
 
 from loguru import logger
 
+# This project's own consumer speaks by `logging` too, and means what it calls INFO.
+_CONSUMER = "bullmq_consumer"
 # What libraries call INFO is a line for each request: they are heard one level below ours.
 _OURS_FOR_THEIRS = (
     (logging.CRITICAL, "CRITICAL"),
@@ -30,6 +32,7 @@ def take_in_libraries(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [one for one in root.handlers if not isinstance(one, _ToOurs)] + [_ToOurs()]
     root.setLevel(_THEIRS_FOR_OURS[level])
+    logging.getLogger(_CONSUMER).setLevel("DEBUG" if level == "TRACE" else level)
     logging.captureWarnings(True)
 
 
@@ -44,10 +47,13 @@ class _ToOurs(logging.Handler):
     """Loguru behind `logging`. JSON lines name the library's logger."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = next(ours for least, ours in _OURS_FOR_THEIRS if record.levelno >= least)
         error = record.exc_info if record.exc_info and record.exc_info[1] else None
-        log = logger.bind(logger=record.name).opt(exception=error)
-        log.log(level, "{}: {}", record.name, _message(record))
+        log = logger.opt(exception=error)
+        if record.name.startswith(_CONSUMER):
+            log.log(record.levelname, "{}", _message(record))
+            return
+        level = next(ours for least, ours in _OURS_FOR_THEIRS if record.levelno >= least)
+        log.bind(logger=record.name).log(level, "{}: {}", record.name, _message(record))
 
 
 def _message(record: logging.LogRecord) -> str:

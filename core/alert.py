@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from traceback import TracebackException
 from typing import Literal, TypeAlias
 
-from core.text import one_line
+from bullmq_consumer.sanitize.text import one_line
 
 _MAX_TEXT = 1000
 _QUOTES = ("'", '"')

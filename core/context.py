@@ -1,45 +1,18 @@
 """What a handler may do: report progress, keep a checkpoint, add follow-up jobs."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from core.fence import Fence
-from core.follow_ups import FollowUp
+from bullmq_consumer.application import JobHandle
+from bullmq_consumer.new_job import NewJob
 
 if TYPE_CHECKING:
     from loguru import Logger
 
 Services = TypeVar("Services")
-
-
-class QueueLink(Protocol):
-    """A running job's line to the queue."""
-
-    @property
-    def fence(self) -> Fence:
-        """The job's lock, as far as writing needs it."""
-        ...
-
-    def report(self, progress: Mapping[str, Any]) -> None:
-        """Publish a progress object beside the work, soon, or a newer one in its place.
-
-        Never raises for a queue that is away.
-        """
-        ...
-
-    async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
-        """Replace the job's checkpoint; it survives retries, hand-backs and crashes.
-
-        Raises LockLost when another worker has the job.
-        """
-        ...
-
-    async def add_jobs(self, follow_ups: Sequence[FollowUp]) -> None:
-        """Add those jobs whose ids are not waiting, delayed or active."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +27,7 @@ class JobContext(Generic[Services]):
     services: Services
     folder: Callable[[], Path]
     stopping: asyncio.Event
-    link: QueueLink
+    handle: JobHandle
     checkpoint_fields: dict[str, Any] = field(default_factory=dict[str, Any])
     _reported: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -72,14 +45,14 @@ class JobContext(Generic[Services]):
         self._reported.clear()
         self._reported.update(progress)
         self.log.info("⏳ Progress: {}% - {}", percent, message)
-        self.link.report(progress)
+        self.handle.report(progress)
 
     async def checkpoint(self, **fields: Any) -> None:
         """Keep `fields` with the job *before* waiting on what was paid for."""
         self.checkpoint_fields.update(fields)
-        await self.link.save_checkpoint(self.checkpoint_fields)
+        await self.handle.save_checkpoint(self.checkpoint_fields)
 
-    async def enqueue(self, *follow_ups: FollowUp) -> None:
+    async def enqueue(self, *follow_ups: NewJob) -> None:
         """Add follow-up jobs; adding an id again while it is unfinished changes nothing."""
         if follow_ups:
-            await self.link.add_jobs(follow_ups)
+            await self.handle.add_jobs(follow_ups)

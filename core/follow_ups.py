@@ -1,35 +1,15 @@
 """Jobs that jobs add: their names, ids, data and options, exactly as the app knows them.
 
-BullMQ refuses `:` in a custom id; an id that is unfinished makes a second add a no-op.
+An id that is unfinished makes a second add a no-op. All have a priority, 1 critical … 4 low: a
+pause by Node can lose jobs without one.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from bullmq_consumer.new_job import NewJob
 from core.envelope import iso
 from core.paths import PlainId, RowId, thumbnail
-
-
-@dataclass(frozen=True, slots=True)
-class FollowUp:
-    """A job to add. None leaves the queue's default option in force.
-
-    `priority` is 1 critical … 4 low and never absent: a pause by Node can lose jobs without one.
-    `delay_ms` is how long it waits before it is ready.
-    `remove_on_complete` and `remove_on_fail` are True or the number of finished jobs to keep.
-    """
-
-    name: str
-    job_id: str
-    data: Mapping[str, Any]
-    priority: int
-    attempts: int | None = None
-    backoff_ms: int | None = None
-    remove_on_complete: bool | int | None = None
-    remove_on_fail: bool | int | None = None
-    delay_ms: int = 0
 
 
 def storyboard_download(
@@ -41,7 +21,7 @@ def storyboard_download(
     external_url: str,
     priority: int,
     remove_on_complete: bool | int | None = None,
-) -> FollowUp:
+) -> NewJob:
     """Keep one generated picture. Its id holds the row's id, so each version is stored."""
     job_id = f"storyboard_download_{project_id}_{shot_number}_{storyboard_id}"
     data = {
@@ -51,7 +31,7 @@ def storyboard_download(
         "storyboardId": storyboard_id,
         "externalUrl": external_url,
     }
-    return FollowUp(
+    return NewJob(
         "storyboard_download",
         job_id,
         data,
@@ -69,7 +49,7 @@ def video_clip_download(
     shot_number: int,
     provider_id: str,
     external_url: str,
-) -> FollowUp:
+) -> NewJob:
     """Keep one generated clip. Its id holds the provider's id, so each generation is stored."""
     job_id = _clip_download(project_id, shot_number) + in_job_id(provider_id)
     data = {
@@ -78,10 +58,10 @@ def video_clip_download(
         "shotNumber": shot_number,
         "externalUrl": external_url,
     }
-    return FollowUp("video_clip_download", job_id, data, priority=3, attempts=6, backoff_ms=10_000)
+    return NewJob("video_clip_download", job_id, data, priority=3, attempts=6, backoff_ms=10_000)
 
 
-def generate_thumbnail(*, user_id: PlainId, video_id: PlainId, video_path: str) -> FollowUp:
+def generate_thumbnail(*, user_id: PlainId, video_id: PlainId, video_path: str) -> NewJob:
     """Make a picture of a stored video, for lists: 1280x720, from its first second."""
     job_id = f"thumbnail_{video_id}"
     data = {
@@ -96,7 +76,7 @@ def generate_thumbnail(*, user_id: PlainId, video_id: PlainId, video_path: str) 
             "timeOffset": 1,
         },
     }
-    return FollowUp("generate_thumbnail", job_id, data, priority=3)
+    return NewJob("generate_thumbnail", job_id, data, priority=3)
 
 
 def provider_in(job_id: str, project_id: RowId, shot_number: int) -> str:

@@ -8,25 +8,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Literal, Protocol
 
+from bullmq_consumer.health.attempts import AttemptMeter, End
 from core.errors import ServiceError
-
-End = Literal["completed", "retried", "failed", "handed_back", "lost"]
-"""What became of an attempt. `lost`: another worker has the job."""
 
 Direction = Literal["sent", "received"]
 Result = Literal["delivered", "uncertain"]
 
 
-class Meter(Protocol):
+class Meter(AttemptMeter, Protocol):
     """Counts. Each call costs microseconds, and none raises."""
-
-    def job_taken(self, name: str, waited_s: float | None) -> None:
-        """An attempt began. `waited_s`: since it could first be taken; None when it was before."""
-        ...
-
-    def job_ended(self, name: str, end: End, seconds: float) -> None:
-        """An attempt ended, `seconds` after it began."""
-        ...
 
     def asked(self, service: str, method: str, outcome: str, seconds: float) -> None:
         """A service was asked by HTTP. `seconds` until its answer's head, or until none came."""

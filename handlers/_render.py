@@ -16,7 +16,7 @@ from core.errors import (
     ServiceError,
     UnsafeUrl,
     UnusableContent,
-    is_passing,
+    is_transient,
 )
 from core.timeline import Timeline
 from services.bundle import Context
@@ -117,7 +117,7 @@ class Render:
             return await self.shotstack.state(order.id)
         except (ServiceError, ProviderDown) as error:
             # Only an answer may end the wait: the film may lie ready.
-            if not is_passing(error) or self._is_overdue(order):
+            if not is_transient(error) or self._is_overdue(order):
                 raise
             self.ctx.log.warning("The render {} cannot be asked after: {}", order.id, error)
             return Rendering("unknown")

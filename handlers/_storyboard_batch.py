@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bullmq_consumer.health.machine import MachineUnfit, lack_of
 from core.characters import Reference, characters_of_shot, references
 from core.concurrent import both
 from core.errors import (
@@ -17,9 +18,8 @@ from core.errors import (
     RetryableError,
     ServiceError,
     UnsafeUrl,
-    is_passing,
+    is_transient,
 )
-from core.machine import MachineUnfit, lack_of
 from core.prompts import storyboard_prompt
 from core.storyboard import Character, Shot
 from handlers._storyboard_downloads import PictureDownloads
@@ -314,7 +314,7 @@ class StoryboardBatch:
                 await store()
                 return
             except _STORING_TROUBLES as error:
-                if not is_passing(error):
+                if not is_transient(error):
                     self._storage_trouble = error
                     raise
                 self.ctx.log.warning("A picture waits for storage: {}", error)
@@ -327,11 +327,11 @@ class StoryboardBatch:
 
     async def _note(self, shot: Shot, error: Exception) -> None:
         message = self.ctx.services.scrub(str(error)) or type(error).__name__
-        self.failures.append(Failure(shot.shot_number, message, is_passing(error)))
+        self.failures.append(Failure(shot.shot_number, message, is_transient(error)))
         unforeseen = None if isinstance(error, JobError | ServiceError) else error
         log = self.ctx.log.opt(exception=unforeseen)
         log.warning("Shot {} failed: {}", shot.shot_number, message)
-        if not is_passing(error):
+        if not is_transient(error):
             await self._purchases.refuse(shot.shot_number, message)
 
     async def _fail_rows(self, failures: Iterable[Failure]) -> None:

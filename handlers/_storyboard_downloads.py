@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
+from bullmq_consumer.new_job import NewJob
 from core import follow_ups
-from core.follow_ups import FollowUp
 from core.paths import PlainId
 from services.bundle import Context
 from services.supabase.storyboards import StoryboardRow
@@ -68,7 +68,7 @@ class PictureDownloads:
             self._added.add(row.id)
             del self._waiting[row.id]
 
-    def _download(self, row: StoryboardRow) -> FollowUp:
+    def _download(self, row: StoryboardRow) -> NewJob:
         return follow_ups.storyboard_download(
             user_id=self._user_id,
             project_id=row.project_id,

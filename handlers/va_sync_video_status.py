@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from bullmq_consumer.new_job import NewJob
 from core import follow_ups
 from core.errors import (
     PermanentError,
@@ -19,9 +20,8 @@ from core.errors import (
     RetryableError,
     ServiceError,
     UnsafeUrl,
-    is_passing,
+    is_transient,
 )
-from core.follow_ups import FollowUp
 from core.job_data import JobData, JobResult
 from core.paths import RowId
 from core.registry import job
@@ -155,7 +155,7 @@ class _Sync:
         settled = await self.ctx.services.clips.settle(clip, **fields)
         self.updated += settled  # in two lines: the others count while this one awaits
 
-    def _download(self, row: ClipRow) -> FollowUp:
+    def _download(self, row: ClipRow) -> NewJob:
         return follow_ups.video_clip_download(
             user_id=self.data.user_id,
             project_id=self.data.project_id,
@@ -175,7 +175,9 @@ class _Sync:
 
 def _may_pass(trouble: ServiceError | ProviderDown) -> bool:
     """Whether a later attempt may be answered: a refusal too says nothing about the clips."""
-    return is_passing(trouble) or (isinstance(trouble, ServiceError) and trouble.status is not None)
+    return is_transient(trouble) or (
+        isinstance(trouble, ServiceError) and trouble.status is not None
+    )
 
 
 def _columns(outcome: Succeeded) -> dict[str, Any]:

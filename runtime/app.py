@@ -12,25 +12,27 @@ from typing import Any, NoReturn
 from loguru import logger
 from redis.asyncio import Redis
 
+from bullmq_consumer.health.attempts import RunningAttempts
+from bullmq_consumer.health.fitness import Fitness
+from bullmq_consumer.health.liveness import until_starved
+from bullmq_consumer.health.loop_watch import LoopWatch
+from bullmq_consumer.health.status import Phase, Vitals
+from bullmq_consumer.inspect.states import QueueState
+from bullmq_consumer.process.pm2 import say_ready
+from bullmq_consumer.process.signals import stop_on_signal
+from bullmq_consumer.redis import clients as redis_client
+from bullmq_consumer.redis.startup import until_redis_answers
+from bullmq_consumer.worker import Worker
+from config.consumer import UNCHECKED, options_of, queue_of, redis_of
 from config.logs import drain_logs
 from config.settings import Settings
 from core.alert import Alert
+from core.meter import meter
 from core.registry import discover
-from runtime import redis_client
 from runtime.alerts.alerts import Alerts, open_alerts
-from runtime.consumer import Consumer
 from runtime.dispatch import Dispatcher
-from runtime.fitness import Fitness
 from runtime.http.listening import CannotListen, served
-from runtime.liveness import until_starved
-from runtime.loop_watch import LoopWatch
-from runtime.queue_state import QueueState
 from runtime.reconciler.reconciler import Watchdog
-from runtime.redis_tls import UNCHECKED, is_unchecked
-from runtime.redis_wait import until_redis_answers
-from runtime.signals import stop_on_signal
-from runtime.supervisor import say_ready
-from runtime.vitals import Phase, Vitals
 from runtime.work_folders import WorkFolder, remove_abandoned
 from services.bundle import Services
 
@@ -53,7 +55,7 @@ async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
     logger.info("Environment: {}", settings.environment)
     stop = asyncio.Event()
     stop_on_signal(stop)
-    vitals = Vitals()
+    vitals = Vitals(at_work=RunningAttempts(meter))
     try:
         async with open_alerts(settings) as alerts, served(settings, vitals):
             return await Life(settings, vitals, alerts, stop).live(wait_for_redis)
@@ -69,6 +71,7 @@ class Life:
         self, settings: Settings, vitals: Vitals, alerts: Alerts, stop: asyncio.Event
     ) -> None:
         self._settings = settings
+        self._redis = redis_of(settings)
         self._vitals = vitals
         self._alerts = alerts
         self._stop = stop
@@ -87,21 +90,21 @@ class Life:
     async def _redis_answers(self, wait: bool) -> bool:
         """False when told to stop before it did. Raises RedisUnreachable."""
         if not wait:
-            await redis_client.check(self._settings)
+            await redis_client.check(self._redis)
             return True
-        where = redis_client.address(self._settings)
+        where = self._redis
         line = f"⏳ The worker waits for Redis since its start, 5 minutes ago: {where}"
         alert = Alert("waiting for Redis", line, "warning")
         late = asyncio.get_running_loop().call_later(_LONG_AWAY_S, self._alerts.tell, alert)
         try:
-            return await until_redis_answers(self._settings, self._stop)
+            return await until_redis_answers(self._redis, self._stop)
         finally:
             late.cancel()
 
     async def _consume(self, services: Services, after_outage: bool) -> int:
-        redis = redis_client.connect(self._settings)
+        redis = redis_client.connect(self._redis)
         work_folder = WorkFolder()
-        fitness = Fitness(work_folder.path, self._alerts.tell)
+        fitness = Fitness(work_folder.path, self._say_unfit)
         fitness.hold_reserve()
         self._vitals.lack = fitness.lack
         dispatcher = Dispatcher(
@@ -113,13 +116,13 @@ class Life:
             self._loaded,
             fitness,
         )
-        consumer = Consumer(self._settings, redis, dispatcher, self._vitals.at_work)
+        consumer = Worker(options_of(self._settings), redis, dispatcher, self._vitals.at_work)
         loop = await consumer.start(after_outage=after_outage)
         self._vitals.refusal = lambda: consumer.refusal
         self._vitals.phase = Phase.RUNNING
         _announce(self._settings)
         say_ready()
-        with LoopWatch(lambda: os._exit(EXIT_STUCK)) as loop_watch:
+        with LoopWatch(lambda: os._exit(EXIT_STUCK), drain_logs=drain_logs) as loop_watch:
             self._vitals.lag = loop_watch.largest_lag
             with _in_background(asyncio.to_thread(remove_abandoned)):
                 watching = self._until_lacking(redis, services)
@@ -136,12 +139,12 @@ class Life:
 
     async def _until_over(
         self,
-        consumer: Consumer,
+        consumer: Worker,
         loop: asyncio.Task[None],
         until_lacking: Coroutine[Any, Any, str],
     ) -> tuple[int, str | None]:
         """Until a stop signal, or until this worker should not go on: the exit code, the reason."""
-        ping = partial(redis_client.check, self._settings)
+        ping = partial(redis_client.check, self._redis)
         watching = until_starved(consumer, ping, self._vitals.last_signs)
         starved = asyncio.create_task(watching, name="liveness")
         stopped = asyncio.create_task(self._stop.wait())
@@ -171,8 +174,11 @@ class Life:
             what = f"What its jobs need cannot be loaded ({type(error).__name__}: {error})"
             return f"{what}: install requirements/worker.txt anew, and look at SSL_CERT_FILE"
         self._loaded.set()
-        queue = QueueState(redis, self._settings.queue_name)
+        queue = QueueState(redis, queue_of(self._settings))
         return await Watchdog(redis, queue, services, tell=self._alerts.tell).run()
+
+    def _say_unfit(self, line: str) -> None:
+        self._alerts.tell(Alert("machine unfit", line, "error"))
 
     def _say_over(self, why: str | None) -> None:
         self._vitals.phase = Phase.STOPPING
@@ -220,10 +226,10 @@ def _announce(settings: Settings) -> None:
     logger.info(
         "Queue: {} at {}, concurrency {}",
         settings.queue_name,
-        redis_client.address(settings),
+        redis_of(settings),
         settings.queue_concurrency,
     )
-    if is_unchecked(settings):
+    if redis_of(settings).is_unchecked:
         logger.warning("{}", UNCHECKED)
     if settings.byteplus_key is None and settings.google_key is None:
         logger.warning(

@@ -2,14 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from bullmq_consumer.application import JobHandle
+from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.health.fitness import Fitness
+from bullmq_consumer.health.machine import lack_of
+from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, decide
+from bullmq_consumer.safety.fence import fenced
+from bullmq_consumer.sanitize.text import one_line
 from config.redaction import Redact
 from core.alert import Tell, tell_nobody
-from core.context import JobContext, QueueLink
+from core.context import JobContext
 from core.envelope import success
 from core.errors import (
     InvalidData,
@@ -17,17 +24,11 @@ from core.errors import (
     PermanentError,
     RetryableError,
     UnknownJob,
-    is_passing,
+    is_transient,
 )
-from core.fence import fenced
 from core.job_data import JobResult, parse
-from core.machine import lack_of
 from core.registry import JobSpec
-from core.text import one_line
-from runtime.delivery import Delivery
-from runtime.fitness import Fitness
 from runtime.job_log import Observation
-from runtime.outcome import Fail, FailLater, Outcome, decide
 from runtime.work_folders import JobFolder
 from services.bundle import Context, Services
 
@@ -35,13 +36,6 @@ from services.bundle import Context, Services
 _HOOK_TIMEOUT_S = 30
 # Rows that cannot be reached are tried for some three hours; the watchdog is for what is left.
 _SETTLE_WAITS = tuple(timedelta(seconds=min(30 * 2**n, 600)) for n in range(20))
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The attempt succeeded; `envelope` is the job's return value."""
-
-    envelope: dict[str, Any]
 
 
 class Dispatcher:
@@ -69,7 +63,7 @@ class Dispatcher:
         self._tell = tell
         self._scrub = scrub
         self._loaded = loaded or _set_event()
-        self.fitness = fitness or Fitness(work_folder, tell)
+        self.fitness = fitness or Fitness(work_folder)
 
     def frees_id(self, name: str) -> bool:
         """Whether a finished job of this name must not stay under its id."""
@@ -82,14 +76,14 @@ class Dispatcher:
         return spec is not None and spec.hides_retries
 
     async def run(
-        self, delivery: Delivery, link: QueueLink, stopping: asyncio.Event
+        self, delivery: Delivery, handle: JobHandle, stopping: asyncio.Event
     ) -> Done | Outcome:
         """Run one attempt. Raises nothing but CancelledError."""
         await self._loaded.wait()
         spec = self._specs.get(delivery.name)
         observation = Observation(delivery, self._tell)
-        with fenced(link.fence), JobFolder(self._work_folder) as folder:
-            ctx = self._context(delivery, link, stopping, folder, observation)
+        with fenced(handle.fence), JobFolder(self._work_folder) as folder:
+            ctx = self._context(delivery, handle, stopping, folder, observation)
             try:
                 return await self._attempt(spec, ctx, delivery, observation)
             except Exception as error:
@@ -98,13 +92,13 @@ class Dispatcher:
                 observation.ended(outcome, error)
                 return outcome
 
-    async def settle(self, delivery: Delivery, link: QueueLink, reason: str) -> Fail | FailLater:
+    async def settle(self, delivery: Delivery, handle: JobHandle, reason: str) -> Fail | FailLater:
         """Put the rows of a job that is to fail into their final state, or say when to."""
         await self._loaded.wait()
         spec = self._specs.get(delivery.name)
         observation = Observation(delivery, self._tell)
-        with fenced(link.fence), JobFolder(self._work_folder) as folder:
-            ctx = self._context(delivery, link, asyncio.Event(), folder, observation)
+        with fenced(handle.fence), JobFolder(self._work_folder) as folder:
+            ctx = self._context(delivery, handle, asyncio.Event(), folder, observation)
             outcome = await self._failed(spec, ctx, delivery, reason)
         observation.ended(outcome, PermanentError(reason))
         return outcome
@@ -136,7 +130,7 @@ class Dispatcher:
     def _context(
         self,
         delivery: Delivery,
-        link: QueueLink,
+        handle: JobHandle,
         stopping: asyncio.Event,
         folder: JobFolder,
         observation: Observation,
@@ -150,7 +144,7 @@ class Dispatcher:
             services=self._services,
             folder=folder.path,
             stopping=stopping,
-            link=link,
+            handle=handle,
             checkpoint_fields=dict(delivery.checkpoint),
         )
 
@@ -191,9 +185,9 @@ class Dispatcher:
                 raise
             return False  # something of the hook's own was cancelled
         except Exception as error:
-            level = "WARNING" if is_passing(error) else "DEBUG"
+            level = "WARNING" if is_transient(error) else "DEBUG"
             ctx.log.log(level, "The rows of the failed job are as they were: {}", error)
-            return not is_passing(error)
+            return not is_transient(error)
         return True
 
 

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from loguru import logger
 
+from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.outcome import FailLater, Outcome, Retry, Return, is_expected
 from core.alert import Alert, Tell, kind_of, shown
 from core.errors import LockLost
-from runtime.delivery import Delivery
-from runtime.outcome import FailLater, Outcome, Retry, Return, is_foreseen
 
 # What of a payload is named, as the lines that people grep for spell it and as JSON fields are.
 _DATA_KEYS = {
@@ -34,7 +34,7 @@ def job_failed(delivery: Delivery, reason: str, error: Exception) -> Alert:
         text=shown(f"❌ Failed: {about['job_name']} {about['job_id']} ({where}): {reason}"),
         level="error",
         about=about,
-        trace=None if is_foreseen(error) else TracebackException.from_exception(error),
+        trace=None if is_expected(error) else TracebackException.from_exception(error),
     )
 
 
@@ -82,7 +82,7 @@ class Observation:
     ) -> None:
         """Write one line; an error that nobody foresaw brings its traceback."""
         log = self.log
-        if error is not None and not is_foreseen(error):
+        if error is not None and not is_expected(error):
             log = log.opt(exception=error)
         bound = {"duration_ms": about["duration"]} if "duration" in about else {}
         log.log(level, line, self._name, _Json(about), **bound)

@@ -12,10 +12,15 @@ from uuid import uuid4
 
 from redis.exceptions import RedisError, ResponseError
 
+from bullmq_consumer.redis.clients import (
+    NAMELESS,
+    OLDEST_VERSION,
+    connect_briefly,
+    explain,
+)
 from commands.checks.finding import Finding, failed, ok, warning
+from config.consumer import UNCHECKED, queue_of, redis_of
 from config.settings import Settings
-from runtime.redis_client import NAMELESS, OLDEST_VERSION, address, connect_briefly, explain
-from runtime.redis_tls import UNCHECKED, is_unchecked
 
 AREA = "Redis"
 _PINGS = 5
@@ -28,7 +33,8 @@ _MIB = 1024 * 1024
 
 async def check(settings: Settings) -> list[Finding]:
     """What can be asked of it, each on its own."""
-    redis: Any = connect_briefly(settings)
+    address = redis_of(settings)
+    redis: Any = connect_briefly(address)
     try:
         await redis.ping()
         info = await _info(redis)
@@ -44,7 +50,7 @@ async def check(settings: Settings) -> list[Finding]:
             await _privacy(settings),
         ]
     except (RedisError, OSError) as error:
-        return [failed(AREA, str(explain(settings, error)))]
+        return [failed(AREA, str(explain(address, error)))]
     finally:
         await redis.aclose()
 
@@ -58,7 +64,7 @@ async def _info(redis: Any) -> Mapping[str, Any]:
 
 
 def _version(settings: Settings, info: Mapping[str, Any]) -> Finding:
-    where = address(settings)
+    where = redis_of(settings)
     version = str(info.get("redis_version", ""))
     if not version:
         return ok(AREA, f"PONG from {where}, which does not tell its version")
@@ -108,7 +114,7 @@ def _role(info: Mapping[str, Any]) -> list[Finding]:
 
 async def _scripts(redis: Any, settings: Settings) -> Finding:
     """As the worker runs them: by their hash, on several keys."""
-    keys = [f"bull:{settings.queue_name}:{name}" for name in ("meta", "wait")]
+    keys = [queue_of(settings).key(name) for name in ("meta", "wait")]
     script = redis.register_script("return redis.call('EXISTS', KEYS[1], KEYS[2])")
     try:
         await redis.script_load(script.script)
@@ -117,7 +123,7 @@ async def _scripts(redis: Any, settings: Settings) -> Finding:
         return failed(
             AREA,
             f"Scripts on the queue's keys are refused ({error})",
-            f"Give the user EVALSHA and SCRIPT, and the keys bull:{settings.queue_name}:*",
+            f"Give the user EVALSHA and SCRIPT, and the keys {queue_of(settings).key('*')}",
         )
     return ok(AREA, "Scripts on the queue's keys are allowed")
 
@@ -125,7 +131,7 @@ async def _scripts(redis: Any, settings: Settings) -> Finding:
 async def _waiting(redis: Any, settings: Settings) -> Finding:
     """At a key that nobody has: nothing is taken."""
     try:
-        await redis.bzpopmin(f"bull:{settings.queue_name}:check-{uuid4().hex}", _SHORT_S)
+        await redis.bzpopmin(queue_of(settings).key(f"check-{uuid4().hex}"), _SHORT_S)
     except ResponseError as error:
         text = f"The wait for jobs is refused ({error})"
         return failed(AREA, text, "Give the user BZPOPMIN, and take the address of the primary")
@@ -154,7 +160,7 @@ async def _latency(redis: Any) -> Finding:
 
 async def _privacy(settings: Settings) -> Finding:
     parts = urlsplit(settings.redis_address())
-    if is_unchecked(settings):
+    if redis_of(settings).is_unchecked:
         remedy = "Name the root of its certificate in SSL_CERT_FILE instead"
         return warning(AREA, UNCHECKED, remedy)
     if parts.scheme != "redis":

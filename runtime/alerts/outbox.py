@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from loguru import logger
 
+from bullmq_consumer.health.log_throttle import RepeatedError
 from core.alert import Notice
-from core.errors import ServiceError, is_passing
-from runtime.repeated_error import RepeatedError
+from core.errors import ServiceError, is_transient
 from services.alerts.channels import Channel
 
 # Groups keep it at some forty a minute; more than this wait only for a channel that is away.
@@ -56,7 +56,7 @@ class Outbox:
                 self._errors.worked()
                 return
             self._errors.failed(error)
-            if wait is None or not is_passing(error) or self._closing.is_set():
+            if wait is None or not is_transient(error) or self._closing.is_set():
                 return
             asked = error.retry_after if isinstance(error, ServiceError) else None
             await self._pause(min(asked or wait, _LONGEST_WAIT))

@@ -26,17 +26,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bullmq_consumer.health.status import Phase, Pulse, Vitals
+from bullmq_consumer.inspect.job import JobViews
+from bullmq_consumer.inspect.queue import Counts, QueueView
+from bullmq_consumer.redis.clients import connect_briefly
+from config.consumer import WORKER_NAME, queue_of, redis_of
 from config.settings import Settings
 from core.meter import install
 from core.registry import discover
 from runtime.http.metrics import Metrics
 from runtime.http.public_job import public_job, when
 from runtime.http.redacted import discreet
-from runtime.job_view import JobViews
-from runtime.queue_view import Counts, QueueView
-from runtime.redis_client import connect_briefly
-from runtime.vitals import Phase, Pulse, Vitals
-from runtime.worker_options import WORKER_NAME
 
 # What the counts of a queue cost, at most so often.
 _COUNTS_LIVE_S = 5.0
@@ -64,7 +64,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 @asynccontextmanager
 async def new_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[Starlette]:
     """The application, with a Redis client of its own. What the worker counts is counted here."""
-    async with connect_briefly(settings, _REDIS_TIMEOUT_S) as redis:
+    async with connect_briefly(redis_of(settings), _REDIS_TIMEOUT_S) as redis:
         metrics = Metrics(
             vitals,
             names=discover(),
@@ -72,8 +72,8 @@ async def new_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[Starlett
             concurrency=settings.queue_concurrency,
         )
         install(metrics.meter)
-        queue = _Queue(QueueView(redis, settings.queue_name))
-        jobs = JobViews(redis, settings.queue_name)
+        queue = _Queue(QueueView(redis, queue_of(settings)))
+        jobs = JobViews(redis, queue_of(settings))
         endpoints = _Endpoints(settings, vitals, Pulse(redis), queue, jobs, metrics)
         yield _application(settings, endpoints)
 

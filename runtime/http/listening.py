@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 
 from loguru import logger
 
+from bullmq_consumer.health.status import Vitals
 from config.settings import Settings
-from runtime.vitals import Vitals
 
 _BACKLOG = 64
 # The variable that is wrong, and what to do about it.

@@ -19,12 +19,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from bullmq_consumer.health.attempts import Attempt
+from bullmq_consumer.health.status import Phase, Vitals
+from bullmq_consumer.inspect.queue import Counts
+from bullmq_consumer.redis.traffic import TRAFFIC
 from config.version import VERSION
 from core.meter import Direction, End, Result
-from runtime.at_work import Attempt
-from runtime.queue_view import Counts
-from runtime.traffic import TRAFFIC
-from runtime.vitals import Phase, Vitals
 
 _OTHER = "other"
 _ENDS: tuple[End, ...] = ("completed", "retried", "failed", "handed_back", "lost")

@@ -6,9 +6,9 @@ Without what people gave for it (`data`), where it failed in the code, and its c
 from datetime import UTC, datetime
 from typing import Any
 
+from bullmq_consumer.inspect.job import JobView
 from core.envelope import iso
 from runtime.http.redacted import Discreet
-from runtime.job_view import JobView
 
 
 def public_job(job: JobView, show: Discreet) -> dict[str, Any]:

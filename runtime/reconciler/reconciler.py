@@ -15,10 +15,10 @@ from loguru import logger
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bullmq_consumer.inspect.states import QueueState
 from core.alert import Alert, Tell, kind_of, shown, tell_nobody
 from core.errors import ProviderDown, ServiceError
 from core.paths import RowId
-from runtime.queue_state import QueueState
 from runtime.reconciler.plan import Fail, LeaveAlone, Repair, decide, storyboards_status
 from services.bundle import Services
 from services.supabase.projects import Step, WaitingProject

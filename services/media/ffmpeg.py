@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from bullmq_consumer.health.machine import MachineUnfit, lack_said
+from bullmq_consumer.sanitize.text import one_line
 from core.errors import PermanentError
-from core.machine import MachineUnfit, lack_said
-from core.text import one_line
 from services.media.description import (
     LABELLED,
     PLAIN,

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from loguru import logger
 
-from core import fence
+from bullmq_consumer.safety import fence
 from core.errors import PermanentError, ProviderDown, ServiceError
 
 # What one job alone meets may be its own fault, and its own attempts and backoff are for that.

@@ -17,10 +17,10 @@ from loguru import logger
 from pydantic import BaseModel, ValidationError
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
+from bullmq_consumer.safety import fence
+from bullmq_consumer.sanitize.text import one_line
 from config.settings import Settings
-from core import fence
 from core.errors import ServiceError
-from core.text import one_line
 from services.net.answers import MAX_ANSWER_BYTES, BoundedTransport, UnusableAnswer
 from services.net.circuit import Circuit
 from services.net.metered import MeteredTransport

@@ -15,7 +15,16 @@ from tests.support.cli import env_file
 from tests.support.site import Site
 
 PASSED_ON = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-CODE = ("worker.py", "commands", "config", "core", "handlers", "runtime", "services")
+CODE = (
+    "worker.py",
+    "bullmq_consumer",
+    "commands",
+    "config",
+    "core",
+    "handlers",
+    "runtime",
+    "services",
+)
 
 
 def worker(folder: Path, *arguments: str | Path, root: Path = ROOT) -> Process:

@@ -22,7 +22,9 @@ from config.logs import set_up_logs
 from config.settings import load_settings
 from core.job_data import JobData, JobResult
 from core.registry import job
-from runtime import app, consumer, liveness
+from runtime import app
+from bullmq_consumer import worker as consumer
+from bullmq_consumer.health import liveness
 
 @job("wait", timeout=timedelta(minutes=1))
 async def wait(ctx, data: JobData) -> JobResult:
@@ -41,7 +43,7 @@ async def fetch_nothing(self, *_):
 liveness._QUIET_S = 0.2
 app.until_starved = partial(liveness.until_starved, limit=timedelta(seconds=1), check_s=0.1)
 app.discover = lambda: {{"wait": wait}}
-consumer.SafeWorker.waitForJob = fetch_nothing
+consumer.Fetcher.waitForJob = fetch_nothing
 settings = load_settings(environment=Environment(dict(os.environ), {{}}))
 set_up_logs(settings)
 sys.exit(asyncio.run(main(settings)))

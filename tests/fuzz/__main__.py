@@ -31,7 +31,9 @@ def fuzz(name: str, seconds: str) -> None:
     """Until the time is over or something is found; ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["config", "core", "handlers", "runtime", "services"]):
+    with atheris.instrument_imports(
+        include=["bullmq_consumer", "config", "core", "handlers", "runtime", "services"]
+    ):
         from tests.fuzz.parsers import SEEDS, checked
 
     corpus = _FOLDER / name

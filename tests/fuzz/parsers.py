@@ -11,18 +11,19 @@ from contextlib import contextmanager, suppress
 
 import httpx
 
+from bullmq_consumer.redis.clients import connect_briefly
+from bullmq_consumer.sanitize.fields import safe_fields, spoilt
+from bullmq_consumer.sanitize.strict_json import NotReadable, read
 from config.allowed_hosts import AllowedHosts
+from config.consumer import redis_of
 from config.environment import Environment
 from config.errors import ConfigError
 from config.redaction import scrubber
 from config.settings import Settings, load_settings
 from core.errors import InvalidData, PermanentError, ServiceError, UnsafeUrl
-from core.foreign_json import NotReadable, read
 from core.job_data import parse
 from core.paths import stored_object
 from core.registry import discover
-from runtime.redis_client import address, connect_briefly
-from runtime.safe_fields import safe_fields, spoilt
 from services.clips import seedance, wavespeed
 from services.films import shotstack
 from services.images import seedream
@@ -69,8 +70,8 @@ def redis_url(data: bytes) -> None:
     settings = _loaded(url)
     if settings is None:
         return
-    assert connect_briefly(settings)
-    assert url.startswith("unix:") or "@" not in address(settings)
+    assert connect_briefly(redis_of(settings))
+    assert url.startswith("unix:") or "@" not in str(redis_of(settings))
     assert settings.secrets()
 
 

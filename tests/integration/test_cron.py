@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from runtime.cron import next_due
+from bullmq_consumer.schedules.cron import next_due
 from sandbox import node
 
 ZONES = [

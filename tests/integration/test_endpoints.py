@@ -12,18 +12,19 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.health.attempts import RunningAttempts
+from bullmq_consumer.health.liveness import Signs
+from bullmq_consumer.health.status import Phase, Vitals
+from bullmq_consumer.redis.address import RedisAddress
+from bullmq_consumer.redis.clients import connect_briefly
+from bullmq_consumer.redis.traffic import TRAFFIC
 from config.environment import Environment
 from config.settings import Settings, load_settings
 from core import meter
-from runtime.at_work import AtWork
-from runtime.delivery import Delivery
 from runtime.http import uvicorn_server as http_server
 from runtime.http.endpoints import new_app
 from runtime.http.listening import CannotListen, served
-from runtime.liveness import Signs
-from runtime.redis_client import connect_briefly
-from runtime.traffic import TRAFFIC
-from runtime.vitals import Phase, Vitals
 from sandbox.processes import LOOPBACK, free_port
 from sandbox.redis import RedisServer
 from tests.support.metrics import faults, value, values
@@ -242,7 +243,7 @@ async def test_metrics_keep_the_conventions(endpoints: Endpoints) -> None:
         assert value(answer.text, name, **dict(labels)) == wanted
 
 
-def run(work: AtWork, name: str) -> None:
+def run(work: RunningAttempts, name: str) -> None:
     delivery = Delivery("1", name, {}, 0, 1, ready_at=time.time() - 1)
     with work.attempt(delivery, Link()) as attempt:
         attempt.end = "completed"
@@ -331,7 +332,7 @@ async def test_a_connection_that_redis_closed_is_no_outage(endpoints: Endpoints)
 
 
 async def test_redis_commands_are_counted_as_redis_counts_them(endpoints: Endpoints) -> None:
-    async with connect_briefly(endpoints.settings()) as redis:
+    async with connect_briefly(RedisAddress(endpoints.redis.url)) as redis:
         await redis.ping()
         before = TRAFFIC.commands, await commands(endpoints)
         await redis.set("a", 1)

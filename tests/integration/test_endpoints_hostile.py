@@ -8,10 +8,10 @@ import httpx
 import psutil
 import pytest
 
+from bullmq_consumer.health.status import Phase, Vitals
 from core import meter
 from runtime.http import uvicorn_server as http_server
 from runtime.http.listening import served
-from runtime.vitals import Phase, Vitals
 from sandbox.processes import LOOPBACK, free_port
 from tests.support.logs import settings_of
 

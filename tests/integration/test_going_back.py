@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from runtime.delivery import PUT_OFFS, SETTLE_WAITS
+from bullmq_consumer.delivery import PUT_OFFS, SETTLE_WAITS
 from sandbox.app import start_consumer
 from sandbox.producer import Package
 from sandbox.vidfab import VidFab

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from redis.asyncio import Redis
 
-from runtime.job_view import JobViews
-from runtime.queue_view import Counts, QueueView
+from bullmq_consumer.inspect.job import JobViews
+from bullmq_consumer.inspect.queue import Counts, QueueView
+from bullmq_consumer.queue_name import QueueName
 from tests.support.cli import command
 from tests.support.site import Site
 
@@ -14,12 +15,12 @@ BAD = {"userId": "u1", "projectId": "no uuid"}
 
 async def test_a_queue_without_jobs_is_empty(site: Site) -> None:
     async with Redis.from_url(site.redis.url, decode_responses=True) as redis:
-        view = QueueView(redis, site.queue)
+        view = QueueView(redis, QueueName(site.queue))
         assert await view.counts() == Counts(0, 0, 0, 0, 0, 0, 0, 0, is_paused=False)
         assert await view.counts_by_name() == {}
         assert await view.oldest_waiting() is None
-        assert await JobViews(redis, site.queue).get("nobody") is None
-        assert await JobViews(redis, site.queue).timeline("nobody") == []
+        assert await JobViews(redis, QueueName(site.queue)).get("nobody") is None
+        assert await JobViews(redis, QueueName(site.queue)).timeline("nobody") == []
 
 
 async def test_jobs_are_shown_by_state_and_name_and_age(site: Site) -> None:
@@ -32,7 +33,7 @@ async def test_jobs_are_shown_by_state_and_name_and_age(site: Site) -> None:
     )
     await site.app.add("two", {}, {"delay": 60_000, "priority": 3, "jobId": "later"})
     async with Redis.from_url(site.redis.url, decode_responses=True) as redis:
-        view, jobs = QueueView(redis, site.queue), JobViews(redis, site.queue)
+        view, jobs = QueueView(redis, QueueName(site.queue)), JobViews(redis, QueueName(site.queue))
         counts = await view.counts()
         assert (counts.waiting, counts.prioritized, counts.delayed, counts.ready) == (1, 3, 1, 4)
         assert await view.counts_by_name() == {
@@ -57,7 +58,7 @@ async def test_a_failed_job_tells_its_story(site: Site) -> None:
     await site.worker()
     await site.finished("bad")
     async with Redis.from_url(site.redis.url, decode_responses=True) as redis:
-        view, jobs = QueueView(redis, site.queue), JobViews(redis, site.queue)
+        view, jobs = QueueView(redis, QueueName(site.queue)), JobViews(redis, QueueName(site.queue))
         job = await jobs.get("bad")
         assert job is not None
         assert (job.state, job.attempts_made, job.attempts, job.data) == ("failed", 1, 3, BAD)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from runtime.redis_tls import UNCHECKED
+from config.consumer import UNCHECKED
 from sandbox.processes import LOOPBACK
 from sandbox.worker_process import new_worker
 from tests.support.cli import command

@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from runtime.scripts import MAX_HAND_BACKS, Hold, QueueScripts
+from bullmq_consumer.queue_name import QueueName
+from bullmq_consumer.scripts.queue_scripts import MAX_HAND_BACKS, Hold, QueueScripts
 from sandbox.vidfab import VidFab
 
 JOB, OURS, THEIRS = "job-1", "token-1", "token-2"
@@ -17,11 +18,8 @@ class Queue:
 
     def __init__(self, redis: "Redis", name: str) -> None:
         self.redis = redis
-        self.prefix = f"bull:{name}:"
-        self.scripts = QueueScripts(redis, name)
-
-    def key(self, name: str) -> str:
-        return self.prefix + name
+        self.key = QueueName(name).key
+        self.scripts = QueueScripts(redis, QueueName(name))
 
     async def lay(self) -> None:
         await self.redis.hset(self.key(JOB), mapping={"name": "x", "priority": 2})

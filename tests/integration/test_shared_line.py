@@ -14,12 +14,11 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, ResponseError
 
-from config.environment import Environment
-from config.settings import load_settings
-from runtime.line_client import LineClient
-from runtime.redis_client import connect
-from runtime.shared_line import Question, SharedLine
-from runtime.traffic import TRAFFIC, CountedRetry
+from bullmq_consumer.redis.address import RedisAddress
+from bullmq_consumer.redis.clients import connect
+from bullmq_consumer.redis.pipelined_client import LineClient
+from bullmq_consumer.redis.pipelined_connection import Question, SharedLine
+from bullmq_consumer.redis.traffic import TRAFFIC, CountedRetry
 from sandbox.processes import LOOPBACK
 from sandbox.redis import RedisServer
 from tests.support.proxy import Proxy
@@ -35,8 +34,7 @@ async def server() -> AsyncIterator[RedisServer]:
 
 @pytest.fixture
 async def redis(server: RedisServer) -> AsyncIterator[LineClient]:
-    variables = {**OTHERS, "BULLMQ_REDIS_URL": server.url}
-    client = connect(load_settings(environment=Environment(variables, {})))
+    client = connect(RedisAddress(server.url))
     yield client
     await client.aclose()
 

@@ -7,10 +7,11 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from runtime.fitness import Fitness
-from runtime.safe_worker import SafeWorker
-from runtime.scripts import LOCK_MS, QueueScripts
-from runtime.strays import DeliveryKey, Strays
+from bullmq_consumer.fetching import Fetcher
+from bullmq_consumer.health.fitness import Fitness
+from bullmq_consumer.queue_name import QueueName
+from bullmq_consumer.safety.orphans import DeliveryKey, Strays
+from bullmq_consumer.scripts.queue_scripts import LOCK, QueueScripts
 from sandbox.vidfab import VidFab
 from tests.support.site import Site
 
@@ -26,11 +27,11 @@ async def lay(redis: Redis, scripts: QueueScripts, job_id: str, token: str | Non
     await redis.hset(scripts.key(job_id), mapping={"name": "x", "priority": 2})
     await redis.lpush(scripts.key("active"), job_id)
     if token is not None:
-        await redis.set(scripts.key(f"{job_id}:lock"), token, px=LOCK_MS)
+        await redis.set(scripts.key(f"{job_id}:lock"), token, px=LOCK)
 
 
 async def test_only_what_is_ours_and_unknown_goes_back(redis: Redis) -> None:
-    scripts = QueueScripts(redis, f"q-{uuid4().hex}")
+    scripts = QueueScripts(redis, QueueName(f"q-{uuid4().hex}"))
     known: set[DeliveryKey] = {("at-work", "w1:2")}
     strays = Strays(redis, scripts, "w1", known)
     locks = {
@@ -70,11 +71,11 @@ async def test_what_arrived_and_is_not_begun_goes_back_at_the_stop(
     async def settled(*_: object) -> bool:
         return True
 
-    worker = SafeWorker(
+    worker = Fetcher(
         site.queue,
         process,
         {"connection": redis, "autorun": False},
-        scripts=QueueScripts(redis, site.queue),
+        scripts=QueueScripts(redis, QueueName(site.queue)),
         waiting=redis,
         frees_id=lambda _: False,
         hides_retries=lambda _: False,

@@ -10,10 +10,12 @@ from typing import Any
 from loguru import logger
 from redis.asyncio import Redis
 
+from bullmq_consumer.inspect.states import JobState, QueueState
+from bullmq_consumer.queue_name import QueueName
+from bullmq_consumer.redis import clients as redis_client
+from config.consumer import queue_of, redis_of
 from config.environment import Environment
 from config.settings import load_settings
-from runtime import redis_client
-from runtime.queue_state import JobState, QueueState
 from runtime.reconciler.reconciler import Watchdog
 from services.bundle import Services
 from tests.support.site import Site
@@ -32,7 +34,7 @@ async def nothing() -> None:
 class Interrupted(QueueState):
     """Something happens around the last look at the queue, right before the write."""
 
-    def __init__(self, redis: Redis, queue: str, before: Meanwhile, after: Meanwhile) -> None:
+    def __init__(self, redis: Redis, queue: QueueName, before: Meanwhile, after: Meanwhile) -> None:
         super().__init__(redis, queue)
         self.before, self.after, self.looks = before, after, 0
 
@@ -64,9 +66,9 @@ async def watchdog(
     """`before` and `after` happen around its last look at the queue."""
     values = site.vidfab.settings(site.queue, **(variables or {}))
     settings = load_settings(environment=Environment(values, {}))
-    redis = redis_client.connect(settings)
+    redis = redis_client.connect(redis_of(settings))
     services = Services(settings)
-    queue = Interrupted(redis, site.queue, before, after)
+    queue = Interrupted(redis, queue_of(settings), before, after)
     try:
         yield Watchdog(redis, queue, services, **{"now": in_an_hour, **options})
     finally:

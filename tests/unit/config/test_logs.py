@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from loguru import logger
 
+from bullmq_consumer.delivery import Delivery
 from config.logs import set_up_logs
-from runtime.delivery import Delivery
 from runtime.job_log import Observation
 from tests.support.logs import settings_of, worker_log
 

@@ -10,13 +10,13 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import AliasChoices
 
+from bullmq_consumer.health.status import Vitals
+from bullmq_consumer.inspect.queue import Counts
 from config.environment import Environment
 from config.errors import ConfigError
 from config.settings import Settings, load_settings
 from runtime import app as process
 from runtime.http.metrics import Metrics
-from runtime.queue_view import Counts
-from runtime.vitals import Vitals
 from tests.support.pages import ROOT, Page, page, pages
 from tests.support.urls import BENIGN, HOSTILE
 
@@ -52,7 +52,7 @@ def known_variables() -> set[str]:
 @cache
 def code() -> str:
     """All that the worker is made of."""
-    folders = ("config", "core", "services", "handlers", "runtime", "commands")
+    folders = ("bullmq_consumer", "config", "core", "services", "handlers", "runtime", "commands")
     files = [ROOT / "worker.py", *(f for one in folders for f in (ROOT / one).rglob("*.py"))]
     return "\n".join(file.read_text("utf-8") for file in files)
 
@@ -131,7 +131,7 @@ def _said() -> frozenset[str]:
     parts: set[str] = set()
     for node in ast.walk(ast.parse(code())):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            parts |= set(re.split(r"\{[^}]*\}", node.value))
+            parts |= set(re.split(r"\{[^}]*\}|%s|%\.\df", node.value))
     return frozenset(part for part in (*parts, *_refusals()) if part.strip())
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import ServiceError
 from handlers import _download_display as display
-from tests.support.link import RecordingLink, context
+from tests.support.handle import RecordingHandle, context
 
 VIDEO = "22222222-2222-4222-8222-222222222222"
 
@@ -38,15 +38,15 @@ async def watched(
     monkeypatch: pytest.MonkeyPatch, row: Row, percents: list[int], step_s: float
 ) -> list[dict[str, Any]]:
     """The progress events while the transfer stands at each of `percents` for `step_s`."""
-    clock, link, transfer = Clock(), RecordingLink(), SimpleNamespace(percent=0)
+    clock, handle, transfer = Clock(), RecordingHandle(), SimpleNamespace(percent=0)
     monkeypatch.setattr(display, "time", clock)
-    ctx = context(link, services=SimpleNamespace(videos=row))
+    ctx = context(handle, services=SimpleNamespace(videos=row))
     watching = display._Display(ctx, VIDEO, transfer)
     for percent in percents:
         transfer.percent = percent
         await watching._look()
         clock.now += step_s
-    return link.progress
+    return handle.progress
 
 
 async def test_a_slow_download(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bullmq_consumer.sanitize.fields import safe_fields
 from core.errors import InvalidData
 from core.job_data import JobData, complaints, parse
 from core.registry import discover
-from runtime.safe_fields import safe_fields
 from tests.support.payloads import ANY_JSON, GOOD, near_misses
 
 SPECS = discover()

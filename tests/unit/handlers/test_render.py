@@ -21,7 +21,7 @@ from core.errors import (
 from core.timeline import Scene, Timeline
 from handlers._render import Render
 from services.films.shotstack import Rendered, RenderFailed, Rendering, State, UnknownRender
-from tests.support.link import RecordingLink, context
+from tests.support.handle import RecordingHandle, context
 
 TIMELINE = Timeline((Scene(1, "https://x.example/a.mp4", 0, 4),), "16:9")
 DONE = Rendered("https://cdn.example/film.mp4")
@@ -62,10 +62,12 @@ class Downloads:
             raise self.error
 
 
-def job(link: RecordingLink, downloads: Downloads, render: str | None = None) -> JobContext[Any]:
+def job(
+    handle: RecordingHandle, downloads: Downloads, render: str | None = None
+) -> JobContext[Any]:
     services = SimpleNamespace(downloads=downloads)
     saved = {"render": render} if render else {}
-    return context(link, services=services, checkpoint_fields=saved)
+    return context(handle, services=services, checkpoint_fields=saved)
 
 
 def attempt(ctx: JobContext[Any], vendor: Any) -> Render:
@@ -79,68 +81,68 @@ def kept(checkpoint: Mapping[str, Any]) -> str | None:
 
 
 async def test_the_id_is_kept_before_the_first_question() -> None:
-    link, vendor, downloads = RecordingLink(), Vendor(Rendering("queued"), DONE), Downloads()
-    await attempt(job(link, downloads), vendor).film(TIMELINE)
-    assert [kept(one) for one in link.checkpoints] == ["r-1"]
+    handle, vendor, downloads = RecordingHandle(), Vendor(Rendering("queued"), DONE), Downloads()
+    await attempt(job(handle, downloads), vendor).film(TIMELINE)
+    assert [kept(one) for one in handle.checkpoints] == ["r-1"]
     assert vendor.calls == ["submit", "r-1", "r-1"]
     assert downloads.fetched == [DONE.url]
-    assert [one["percent"] for one in link.progress] == [40, 42, 88]
+    assert [one["percent"] for one in handle.progress] == [40, 42, 88]
 
 
 async def test_a_kept_id_is_resumed() -> None:
-    link, vendor = RecordingLink(), Vendor(DONE)
-    await attempt(job(link, Downloads(), "r-7"), vendor).film(TIMELINE)
+    handle, vendor = RecordingHandle(), Vendor(DONE)
+    await attempt(job(handle, Downloads(), "r-7"), vendor).film(TIMELINE)
     assert vendor.calls == ["r-7"]
-    assert link.checkpoints == []
+    assert handle.checkpoints == []
 
 
 async def test_an_unknown_id_is_forgotten_and_another_render_ordered() -> None:
-    link, vendor = RecordingLink(), Vendor(UnknownRender("gone"), DONE)
-    await attempt(job(link, Downloads(), "r-7"), vendor).film(TIMELINE)
+    handle, vendor = RecordingHandle(), Vendor(UnknownRender("gone"), DONE)
+    await attempt(job(handle, Downloads(), "r-7"), vendor).film(TIMELINE)
     assert vendor.calls == ["r-7", "submit", "r-1"]
-    assert [kept(one) for one in link.checkpoints] == [None, "r-1"]
+    assert [kept(one) for one in handle.checkpoints] == [None, "r-1"]
 
 
 async def test_an_order_that_is_unknown_at_once_is_kept_and_not_repeated() -> None:
     """The next attempt asks again, and orders anew if it has to."""
-    link, vendor = RecordingLink(), Vendor(UnknownRender("gone"))
+    handle, vendor = RecordingHandle(), Vendor(UnknownRender("gone"))
     with pytest.raises(RetryableError, match="not known yet"):
-        await attempt(job(link, Downloads()), vendor).film(TIMELINE)
+        await attempt(job(handle, Downloads()), vendor).film(TIMELINE)
     assert vendor.calls == ["submit", "r-1"]
-    assert [kept(one) for one in link.checkpoints] == ["r-1"]
+    assert [kept(one) for one in handle.checkpoints] == ["r-1"]
 
 
 async def test_a_failed_render_is_forgotten_and_final() -> None:
-    link, vendor = RecordingLink(), Vendor(RenderFailed("no luck"))
+    handle, vendor = RecordingHandle(), Vendor(RenderFailed("no luck"))
     with pytest.raises(PermanentError, match="could not render the video: no luck"):
-        await attempt(job(link, Downloads()), vendor).film(TIMELINE)
-    assert kept(link.checkpoints[-1]) is None
+        await attempt(job(handle, Downloads()), vendor).film(TIMELINE)
+    assert kept(handle.checkpoints[-1]) is None
 
 
 @pytest.mark.parametrize("error", [UnusableContent("x"), UnsafeUrl("x")])
 async def test_a_result_that_is_no_film_is_forgotten(error: PermanentError) -> None:
-    link = RecordingLink()
+    handle = RecordingHandle()
     with pytest.raises(type(error)):
-        await attempt(job(link, Downloads(error)), Vendor(DONE)).film(TIMELINE)
-    assert kept(link.checkpoints[-1]) is None
+        await attempt(job(handle, Downloads(error)), Vendor(DONE)).film(TIMELINE)
+    assert kept(handle.checkpoints[-1]) is None
 
 
 @pytest.mark.parametrize("error", [RetryableError("lost"), PermanentError("403 Forbidden")])
 async def test_a_result_that_cannot_be_fetched_now_is_kept(error: JobError) -> None:
     """It was paid for; the next attempt asks for its address anew."""
-    link = RecordingLink()
+    handle = RecordingHandle()
     with pytest.raises(RetryableError):
-        await attempt(job(link, Downloads(error)), Vendor(DONE)).film(TIMELINE)
-    assert [kept(one) for one in link.checkpoints] == ["r-1"]
+        await attempt(job(handle, Downloads(error)), Vendor(DONE)).film(TIMELINE)
+    assert [kept(one) for one in handle.checkpoints] == ["r-1"]
 
 
 async def test_a_result_of_yesterday_is_rendered_anew() -> None:
-    link = RecordingLink()
-    ctx = job(link, Downloads(PermanentError("404")), "r-7")
+    handle = RecordingHandle()
+    ctx = job(handle, Downloads(PermanentError("404")), "r-7")
     ctx.checkpoint_fields["ordered_at"] = time.time() - 25 * 3600
     with pytest.raises(RetryableError):
         await attempt(ctx, Vendor(DONE)).film(TIMELINE)
-    assert kept(link.checkpoints[-1]) is None
+    assert kept(handle.checkpoints[-1]) is None
 
 
 @pytest.mark.parametrize(("age_s", "checkpoints"), [(6, []), (25 * 3600, [None])])
@@ -148,17 +150,17 @@ async def test_the_limit_counts_from_the_order_over_all_attempts(
     age_s: float, checkpoints: list[str | None]
 ) -> None:
     """It ends the job, not the order, whose film lives a day."""
-    link, vendor = RecordingLink(), Vendor()
-    ctx = job(link, Downloads(), "r-7")
+    handle, vendor = RecordingHandle(), Vendor()
+    ctx = job(handle, Downloads(), "r-7")
     ctx.checkpoint_fields["ordered_at"] = time.time() - age_s
     with pytest.raises(PermanentError, match="had not rendered the video after 0:00:05"):
         await attempt(ctx, vendor).film(TIMELINE)
     assert vendor.calls == ["r-7"]
-    assert [kept(one) for one in link.checkpoints] == checkpoints
+    assert [kept(one) for one in handle.checkpoints] == checkpoints
 
 
 async def test_a_render_that_ended_while_nobody_looked_is_used() -> None:
-    ctx = job(RecordingLink(), Downloads(), "r-7")
+    ctx = job(RecordingHandle(), Downloads(), "r-7")
     ctx.checkpoint_fields["ordered_at"] = time.time() - 3600
     vendor = Vendor(DONE)
     await attempt(ctx, vendor).film(TIMELINE)
@@ -166,31 +168,31 @@ async def test_a_render_that_ended_while_nobody_looked_is_used() -> None:
 
 
 async def test_an_order_that_is_under_way_is_kept_though_the_job_is_cancelled() -> None:
-    link, vendor = RecordingLink(), Vendor()
+    handle, vendor = RecordingHandle(), Vendor()
     vendor.answered = asyncio.Event()
-    running = asyncio.create_task(attempt(job(link, Downloads()), vendor).film(TIMELINE))
+    running = asyncio.create_task(attempt(job(handle, Downloads()), vendor).film(TIMELINE))
     await vendor.asked.wait()
     running.cancel()
     asyncio.get_running_loop().call_soon(vendor.answered.set)
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert [kept(one) for one in link.checkpoints] == ["r-1"]
+    assert [kept(one) for one in handle.checkpoints] == ["r-1"]
 
 
 async def test_a_stopping_worker_hands_back_and_keeps_the_render() -> None:
-    link, vendor = RecordingLink(), Vendor()
-    ctx = job(link, Downloads(), "r-7")
+    handle, vendor = RecordingHandle(), Vendor()
+    ctx = job(handle, Downloads(), "r-7")
     ctx.stopping.set()
     render = Render(ctx, vendor, poll=timedelta(minutes=1))
     with pytest.raises(HandBack):
         await render.film(TIMELINE)
     assert vendor.calls == ["r-7"]
-    assert link.checkpoints == []
+    assert handle.checkpoints == []
 
 
 async def test_a_stopping_worker_orders_nothing() -> None:
     vendor = Vendor()
-    ctx = job(RecordingLink(), Downloads())
+    ctx = job(RecordingHandle(), Downloads())
     ctx.stopping.set()
     with pytest.raises(HandBack):
         await attempt(ctx, vendor).film(TIMELINE)
@@ -202,8 +204,8 @@ async def test_a_shotstack_that_cannot_be_asked_never_ends_a_render(
     age_s: float, raised: type[Exception] | None
 ) -> None:
     """Within the limit it is asked again, after it by the next attempt: the film may lie ready."""
-    link = RecordingLink()
-    ctx = job(link, Downloads(), "r-7")
+    handle = RecordingHandle()
+    ctx = job(handle, Downloads(), "r-7")
     ctx.checkpoint_fields["ordered_at"] = time.time() - age_s
     away = ServiceError("Shotstack", "ask", "away", retryable=True)
     film = attempt(ctx, Vendor(away, DONE)).film(TIMELINE)
@@ -212,4 +214,4 @@ async def test_a_shotstack_that_cannot_be_asked_never_ends_a_render(
     else:
         with pytest.raises(raised):
             await film
-    assert link.checkpoints == [], "it is not forgotten"
+    assert handle.checkpoints == [], "it is not forgotten"

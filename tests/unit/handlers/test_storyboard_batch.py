@@ -12,7 +12,7 @@ from handlers._storyboard_downloads import PictureDownloads
 from handlers._storyboard_rows import JobRows
 from services.images.base import ImageRequest, ImageUrl
 from services.supabase.storyboards import StoryboardRow
-from tests.support.link import RecordingLink, context
+from tests.support.handle import RecordingHandle, context
 
 USER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 TURNS = 50
@@ -54,7 +54,7 @@ class Outside:
         self.done.append(f"project {fields['step_3_status']}")
 
 
-class SlowLink(RecordingLink):
+class SlowLink(RecordingHandle):
     """Saving takes longer than all else."""
 
     def __init__(self, outside: Outside) -> None:
@@ -74,7 +74,7 @@ def outside_of(shots: int) -> Outside:
     return Outside({row.id: row for row in rows})
 
 
-async def run(outside: Outside, link: RecordingLink, at_once: int) -> str:
+async def run(outside: Outside, handle: RecordingHandle, at_once: int) -> str:
     services = SimpleNamespace(
         settings=SimpleNamespace(storyboard_concurrency=at_once),
         images=outside,
@@ -83,7 +83,7 @@ async def run(outside: Outside, link: RecordingLink, at_once: int) -> str:
         downloads=SimpleNamespace(check=lambda url: None),
         scrub=str,
     )
-    ctx = context(link, services=services)
+    ctx = context(handle, services=services)
     rows = list(outside.rows.values())
     shots = [
         Shot.model_validate({"shot_number": row.shot_number, "description": f"SHOT-{row.id[1:]}"})
@@ -107,15 +107,15 @@ async def run(outside: Outside, link: RecordingLink, at_once: int) -> str:
 
 async def test_a_slot_buys_the_next_picture_when_its_last_one_is_kept() -> None:
     outside = outside_of(2)
-    link = SlowLink(outside)
-    assert await run(outside, link, at_once=1) == "completed"
+    handle = SlowLink(outside)
+    assert await run(outside, handle, at_once=1) == "completed"
     assert outside.done.index("keep 1") < outside.done.index("buy 2")
     assert outside.done.index("keep 1") < outside.done.index("write 1")
 
 
 async def test_a_slot_does_not_wait_for_the_row_of_its_last_picture() -> None:
     outside = outside_of(2)
-    assert await run(outside, RecordingLink(), at_once=1) == "completed"
+    assert await run(outside, RecordingHandle(), at_once=1) == "completed"
     assert outside.done == ["buy 1", "buy 2", "write 1", "write 2", "project completed"]
 
 

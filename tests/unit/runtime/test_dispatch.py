@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
+from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.outcome import Fail, FailLater, Outcome, Retry
 from core.alert import Alert, Tell, tell_nobody
 from core.context import JobContext
 from core.errors import LockLost, NotOwner, PermanentError, RetryableError, ServiceError
 from core.job_data import JobData, JobResult
 from core.registry import JobSpec, job
-from runtime.delivery import Delivery
 from runtime.dispatch import Dispatcher, Done
-from runtime.outcome import Fail, FailLater, Outcome, Retry
-from tests.support.link import RecordingLink
+from tests.support.handle import RecordingHandle
 
 
 class Data(JobData):
@@ -43,12 +43,12 @@ async def run(
     name: str = "double",
     settle_waits: int = 0,
     tell: Tell = tell_nobody,
-) -> tuple[Done | Outcome, RecordingLink]:
-    link = RecordingLink()
+) -> tuple[Done | Outcome, RecordingHandle]:
+    handle = RecordingHandle()
     specs = {job_spec.name: job_spec}
     dispatcher = Dispatcher(specs, services=None, tell=tell)
     delivery = Delivery("j1", name, data, attempts_made, attempts=3, settle_waits=settle_waits)
-    return await dispatcher.run(delivery, link, asyncio.Event()), link
+    return await dispatcher.run(delivery, handle, asyncio.Event()), handle
 
 
 def raising(error: BaseException) -> Any:
@@ -59,11 +59,11 @@ def raising(error: BaseException) -> Any:
 
 
 async def test_a_result_becomes_the_envelope() -> None:
-    outcome, link = await run(spec(), {"userId": "u", "size": 4}, attempts_made=1)
+    outcome, handle = await run(spec(), {"userId": "u", "size": 4}, attempts_made=1)
     assert isinstance(outcome, Done)
-    assert outcome.envelope["data"] == {"doubleSize": 8}
-    assert outcome.envelope["retryCount"] == 1
-    assert link.progress == [{"percent": 0, "message": "Starting job..."}]
+    assert outcome.returnvalue["data"] == {"doubleSize": 8}
+    assert outcome.returnvalue["retryCount"] == 1
+    assert handle.progress == [{"percent": 0, "message": "Starting job..."}]
 
 
 async def test_an_unknown_name_fails_at_once_and_says_what_is_known() -> None:
@@ -221,7 +221,7 @@ async def test_jobs_that_bullmq_fails_by_itself_are_told() -> None:
     alerts: list[Alert] = []
     dispatcher = Dispatcher({"double": spec()}, services=None, tell=alerts.append)
     delivery = Delivery("j1", "double", {"userId": "u"}, 1, attempts=3)
-    await dispatcher.settle(delivery, RecordingLink(), "job stalled too often")
+    await dispatcher.settle(delivery, RecordingHandle(), "job stalled too often")
     assert [alert.text for alert in alerts] == [
         "❌ Failed: double j1 (attempt 2 of 3): job stalled too often"
     ]

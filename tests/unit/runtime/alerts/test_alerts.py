@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from bullmq_consumer.safety import fence
 from config.redaction import redactor
-from core import fence
 from core.alert import Alert
 from core.errors import LockLost
 from runtime.alerts.alerts import Alerts, open_alerts

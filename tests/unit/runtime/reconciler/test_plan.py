@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtime.queue_state import JobState, State
+from bullmq_consumer.inspect.states import JobState, State
 from runtime.reconciler.plan import Fail, LeaveAlone, Repair, decide, storyboards_status
 from services.supabase.projects import Step, WaitingProject
 from services.supabase.storyboards import StoryboardRow

@@ -7,12 +7,12 @@ import httpx
 import pytest
 import respx
 
+from bullmq_consumer.safety.fence import fenced
 from config.settings import Settings
 from core.errors import ContentRejected, PermanentError, ServiceError
-from core.fence import fenced
 from services.images.base import ImageRequest, ImageUrl
 from services.images.seedream import Seedream
-from tests.support.link import OpenFence
+from tests.support.handle import OpenFence
 
 URL = "https://ark.ap-southeast.bytepluses.com/api/v3/images/generations"
 PICTURE = {"data": [{"url": "https://tos.example.com/a.jpg", "size": "2848x1600"}]}

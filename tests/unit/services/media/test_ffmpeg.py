@@ -9,8 +9,8 @@ import psutil
 import pytest
 from PIL import Image
 
+from bullmq_consumer.health.machine import MachineUnfit
 from core.errors import PermanentError
-from core.machine import MachineUnfit
 from services.media import ffmpeg
 from services.media.ffmpeg import Ffmpeg, FfmpegFailed, NoFrame, untrusted_input
 from services.media.sandboxed import Limits

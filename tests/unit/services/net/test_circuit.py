@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from bullmq_consumer.safety.fence import fenced
 from core.errors import ContentRejected, JobError, ProviderDown, ServiceError
-from core.fence import fenced
 from services.net.circuit import Circuit
 
 DOWN = ServiceError("X", "do", "no answer", retryable=True)

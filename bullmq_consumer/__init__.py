@@ -1,0 +1,47 @@
+"""A BullMQ consumer that loses nothing. See README.md beside this file."""
+
+from bullmq_consumer.application import Application, JobHandle
+from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.errors import (
+    HandBack,
+    JobError,
+    LockLost,
+    PermanentError,
+    RetryableError,
+    is_transient,
+)
+from bullmq_consumer.health.attempts import RunningAttempts
+from bullmq_consumer.health.fitness import Fitness
+from bullmq_consumer.new_job import JobDefaults, NewJob
+from bullmq_consumer.options import Options
+from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Retry, Return, decide
+from bullmq_consumer.queue_name import QueueName
+from bullmq_consumer.redis.address import RedisAddress
+from bullmq_consumer.worker import Worker
+
+__all__ = [
+    "Application",
+    "Delivery",
+    "Done",
+    "Fail",
+    "FailLater",
+    "Fitness",
+    "HandBack",
+    "JobDefaults",
+    "JobError",
+    "JobHandle",
+    "LockLost",
+    "NewJob",
+    "Options",
+    "Outcome",
+    "PermanentError",
+    "QueueName",
+    "RedisAddress",
+    "Retry",
+    "RetryableError",
+    "Return",
+    "RunningAttempts",
+    "Worker",
+    "decide",
+    "is_transient",
+]

@@ -1,0 +1,348 @@
+"""BullMQ's worker with what it lacks to lose nothing. With the consumer the only user of bullmq.
+
+- A listener that raises ends neither the main loop nor the lock renewal.
+- A lock that ran out while Redis was away is taken again, unless another worker has the job.
+- An attempt's end is written when Redis is back, however long that takes within reason.
+- A job that BullMQ fails by itself, because it stalled too often, has its rows settled first.
+- A job that comes back to this worker while it still runs here is run once.
+- A job that arrives while the worker stops goes back at once, and so does one whose arrival was
+  lost on the way.
+- A queue that is held back by a limit is asked again when that has passed.
+- A worker whose machine is unfit for jobs leaves them to others until it is fit again.
+- An idle worker asks for jobs once, not once for each free place, and waits long for one.
+- The script that ends a job brings the next one.
+- A job that must not look failed while an attempt is left leaves no `failedReason` before.
+"""
+
+# bullmq ships no types.
+# pyright: basic, reportMissingTypeStubs=false, reportArgumentType=false
+# pyright: reportOptionalMemberAccess=false
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from bullmq import Job
+from bullmq import Worker as LibraryWorker
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from bullmq_consumer.delivery import DeliveryKey
+from bullmq_consumer.health.fitness import Fitness
+from bullmq_consumer.health.log_throttle import RepeatedError
+from bullmq_consumer.safety.attempt_ends import amend_ends
+from bullmq_consumer.safety.durable_writes import LastingWrites
+from bullmq_consumer.safety.in_flight import Arrivals
+from bullmq_consumer.safety.leases import Lease, Leases
+from bullmq_consumer.safety.orphans import Strays
+from bullmq_consumer.sanitize.fields import safe_fields, spoilt, unreadable
+from bullmq_consumer.sanitize.text import one_line
+from bullmq_consumer.schedules.repeating import Repeating
+from bullmq_consumer.scripts.library_scripts import amend
+from bullmq_consumer.scripts.queue_scripts import QueueScripts
+
+logger = logging.getLogger(__name__)
+
+# A stalled check that waited longer than this for an answer waited for Redis to come back.
+_PROMPT_S = 5
+# Between two questions that Redis refused.
+_PAUSE_S = 1.0
+
+
+class Fetcher(LibraryWorker):
+    """The library's worker, over one queue.
+
+    `frees_id` says of a job's name whether a finished one is removed at once, `hides_retries`
+    whether one that has an attempt left must not look failed. `settle_deferred` settles the rows of
+    a job that is to fail; False means that the job went back to the queue.
+    `waiting` is the client for the wait for jobs, which tells the worker's name itself.
+    `last_fetch` is when Redis last answered a fetch, in seconds on the monotonic clock, be it with
+    an error; `refusal` is the error that the last one met, empty when it met none.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        process: Callable[[Job, str], Awaitable[Any]],
+        options: dict[str, Any],
+        *,
+        scripts: QueueScripts,
+        waiting: Redis,
+        frees_id: Callable[[str], bool],
+        hides_retries: Callable[[str], bool],
+        settle_deferred: Callable[[Job, str], Awaitable[bool]],
+        fitness: Fitness,
+    ) -> None:
+        super().__init__(queue, process, options)
+        amend(self.redisConnection)
+        self.blockingRedisConnection.conn = self.bclient = waiting
+        # Else the library would name every connection of the worker's client.
+        self._client_name_set = True
+        self.last_fetch = 0.0
+        self.refusal = ""
+        self.repeated_error = RepeatedError("BullMQ reports")
+        self.writes = LastingWrites(scripts, self.repeated_error)
+        self._own_scripts = scripts
+        self._repeating = Repeating(self)
+        self._frees_id = frees_id
+        self._hides_retries = hides_retries
+        self._settle_deferred = settle_deferred
+        self._deliveries: dict[str, asyncio.Event] = {}
+        self._arrivals = Arrivals(scripts)
+        self.strays = Strays(options["connection"], scripts, self.id, self._arrivals)
+        self._redis_was_away = False
+        self._fitness = fitness
+        self._ending = asyncio.Event()
+        self._asking = asyncio.Lock()
+        self._next: dict[DeliveryKey, Job] = {}
+        self.leases = Leases(scripts, self.writes, self.backend.extendLocks)
+        self.backend.extendLocks = self.leases.renew
+        amend_ends(self.backend, self.writes, self._is_hidden)
+        self.backend.moveToCompleted = self._fetching_next(self.backend.moveToCompleted)
+
+    def emit(self, event_name: str, *args: Any, **kwargs: Any) -> None:
+        """Call the listeners; one that raises would end the main loop or the lock renewal."""
+        for listener in list(self._callbacks.get(event_name, ())):
+            try:
+                listener(*args, **kwargs)
+            except Exception:
+                logger.exception("A listener of '%s' failed", event_name)
+
+    @property
+    def job_count(self) -> int:
+        """How many jobs this worker has: at work, or at their end."""
+        return self._arrivals.at_work
+
+    async def stop_taking(self) -> None:
+        """Take no more jobs; what has arrived and is not begun goes back."""
+        self._ending.set()
+        # close() would end lock renewal while jobs still run; pause() does not.
+        await self.pause(do_not_wait_active=True)
+        # The main loop sleeps while paused: it would begin with them at close(), and not wait.
+        self._arrivals.hand_back_all()
+
+    async def hang_up(self) -> None:
+        """End the wait for jobs, should it go on all the same, and its connection."""
+        if self.waiting is not None:
+            self.waiting.cancel()
+        await self.bclient.connection_pool.disconnect()
+
+    async def until_idle(self) -> None:
+        """Wait until no job is left here."""
+        while self._deliveries:
+            await next(iter(self._deliveries.values())).wait()
+        await self._arrivals.until_returned()
+
+    # -- taking jobs ------------------------------------------------------------------------
+
+    async def getNextJob(self, token: str) -> Job | None:
+        """One question at a time: while one free place waits for a job, so do the others."""
+        async with self._asking:
+            if self._fitness.lack() is not None:
+                # The marker of a job that another worker may take was perhaps met by this one.
+                await self._answered(self._own_scripts.wake())
+                await self._fitness.until_fit(self._ending)
+            if self.paused or self.closing:
+                return None
+            return await super().getNextJob(token)
+
+    async def moveToActive(self, token: str) -> Job | None:
+        """Also note that Redis answered; what arrives while the worker stops goes back."""
+        if self._fitness.lack() is not None:
+            return None
+        asked_at = time.monotonic()
+        with self.strays.question(token):
+            try:
+                job = await self._answered(super().moveToActive(token))
+            except ResponseError as error:
+                self.refusal = one_line(str(error)) or type(error).__name__
+                raise
+        self.refusal = ""
+        self.repeated_error.worked()
+        return await self._taken(job, token, asked_at)
+
+    async def _taken(self, job: Job | None, token: str, asked_at: float) -> Job | None:
+        if job is None:
+            return None
+        key = str(job.id), token
+        if self.paused or self.closing:
+            await self._arrivals.hand_back(key)
+            return None
+        self._arrivals.add(key)
+        job.locked_at = asked_at  # pyright: ignore
+        return job
+
+    def _fetching_next(self, complete: Callable[..., Awaitable[Any]]) -> Any:
+        """The library's script, told to bring the next job."""
+
+        async def and_fetch(job: Job, value: Any, remove: Any, token: str, **_: Any) -> Any:
+            asked_at = time.monotonic()
+            wants_more = not (self.paused or self.closing or self._fitness.lack())
+            found: Job | None = None
+            with self.strays.question(token):
+                answer = await complete(job, value, remove, token, fetch_next=wants_more)
+                self.last_fetch = time.monotonic()
+                if wants_more and not answer["finishedOn"]:
+                    self.strays.suspect()  # it was written, and its answer brought the next job
+                if wants_more and answer["result"]:
+                    fields, job_id, limit_until, delay_until = answer["result"]
+                    found = await self.nextJobFromJobData(
+                        fields, job_id, limit_until or 0, delay_until or 0, token
+                    )
+            following = await self._taken(found, token, asked_at)
+            if following is not None:
+                self._next[str(job.id), token] = following
+            return answer
+
+        return and_fetch
+
+    async def waitForJob(self) -> int:
+        """Also note that Redis answered."""
+        return await self._answered(super().waitForJob())
+
+    def getBlockTimeout(self, block_until: int) -> float:
+        """Seconds to wait for a job. No marker comes when a limit has passed."""
+        timeout = super().getBlockTimeout(block_until)
+        if self.limitUntil > 0:
+            return min(timeout, max(self.minimumBlockTimeout, self.limitUntil / 1000))
+        return timeout
+
+    @property
+    def maximumBlockTimeout(self) -> float:
+        """Seconds to wait for a delayed job that is far off: as long as for any other."""
+        return self.opts["drainDelay"]
+
+    async def nextJobFromJobData(
+        self, job_data: dict[str, str] | None = None, *args: Any, **kwargs: Any
+    ) -> Job | None:
+        """Also read our own fields, and make safe what would strand the job later."""
+        fields, fault = safe_fields(job_data) if job_data else (job_data, None)
+        if bad := spoilt(job_data or {}):
+            await self._own_scripts.forget(args[0], *bad)
+        try:
+            job = await super().nextJobFromJobData(fields, *args, **kwargs)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            # It is active already: left alone it would hold a place until it counts as stalled.
+            logger.error("A job cannot be decoded and will fail: %s", type(error).__name__)
+            fields, fault = unreadable(job_data or {})
+            job = await super().nextJobFromJobData(fields, *args, **kwargs)
+        if job is not None and job_data is not None:
+            job.own_fields = job_data  # pyright: ignore
+            job.fault = fault  # pyright: ignore
+            if self._frees_id(job.name):
+                # Here, and so for jobs that the library fails by itself too, when they stall.
+                # But not one that failed and has a parent: that would go on as if it had no such
+                # child, where Node's waits until it is retried.
+                job.opts |= {"removeOnComplete": True}
+                job.opts |= {} if job.parentKey else {"removeOnFail": True}
+        return job
+
+    async def _scheduleNextIteration(self, job: Job) -> None:
+        await self._repeating.add_next(job)
+
+    async def _answered(self, question: Awaitable[Any]) -> Any:
+        try:
+            answer = await question
+        except ResponseError as error:
+            self.last_fetch = time.monotonic()
+            if "is not an integer" in str(error):
+                # The script took a job, then met a counter of it that is none.
+                self.strays.suspect()
+            # Soon, a job is asked for again: the marker that told of one may be used up.
+            self.drained = False
+            # The library asks again at once, for each free place: Redis may bill every question.
+            await asyncio.sleep(_PAUSE_S)
+            raise
+        self.last_fetch = time.monotonic()
+        return answer
+
+    # -- one job ----------------------------------------------------------------------------
+
+    def hold(
+        self, job: Job, token: str, on_loss: Callable[[], None]
+    ) -> AbstractContextManager[Lease]:
+        """The hold on a job that was taken, renewed meanwhile."""
+        locked_at: float = getattr(job, "locked_at", time.monotonic())
+        return self.leases.held((str(job.id), token), locked_at, on_loss)
+
+    async def processJob(self, job: Job, token: str) -> None:
+        """Run the job, and each that its predecessor's end brought."""
+        following: Job | None = job
+        while following is not None:
+            following = await self._process_one(following, token)
+
+    async def _process_one(self, job: Job, token: str) -> Job | None:
+        """Run the job, after an older delivery of it here has ended; returns the next one."""
+        job_id = str(job.id)
+        if not self._arrivals.begin((job_id, token)):
+            return None
+        older, over = self._deliveries.get(job_id), asyncio.Event()
+        self._deliveries[job_id] = over
+        try:
+            self.lockManager.track_job(job_id, token, _now_ms())
+            if older is not None:
+                await self._end_older(job, older)
+                # The older one's end made the library forget the id.
+                self.lockManager.track_job(job_id, token, _now_ms())
+            if not job.deferredFailure or await self._settle_deferred(job, token):
+                await super().processJob(job, token)
+            following = self._next.pop((job_id, token), None)
+            if following is not None:
+                self.emit("active", following, "waiting")
+            return following
+        finally:
+            self._arrivals.end((job_id, token))
+            over.set()
+            if self._deliveries.get(job_id) is over:
+                del self._deliveries[job_id]
+                self.lockManager.untrack_job(job_id)
+
+    async def _end_older(self, job: Job, older: asyncio.Event) -> None:
+        """End the delivery that runs; what it could still pay for is in the newer's checkpoint."""
+        leases = self.leases.of({str(job.id)})
+        for lease in leases:
+            lease.lose()
+        await older.wait()
+        for lease in leases:
+            if lease.refused_checkpoint is not None:
+                job.own_fields["checkpoint"] = lease.refused_checkpoint  # pyright: ignore
+
+    # -- locks ------------------------------------------------------------------------------
+
+    async def runStalledJobsCheck(self) -> None:
+        """Look for stalled jobs, after our own locks were renewed; not right after an outage.
+
+        Locks ran out while Redis was away, and their holders are about to take them again.
+        """
+        if self._redis_was_away:
+            self._redis_was_away = False
+            return
+        try:
+            async with asyncio.timeout(_PROMPT_S):
+                await self._renew_all()
+                await super().runStalledJobsCheck()
+        except TimeoutError:
+            self._redis_was_away = True
+        except (RedisError, OSError) as error:
+            self.emit("error", error)
+
+    async def _renew_all(self) -> None:
+        held = {job_id: one["token"] for job_id, one in self.lockManager.tracked_jobs.items()}
+        if held:
+            ids, tokens = [*held], [*held.values()]
+            lost = await self.leases.renew(ids, tokens, self.opts["lockDuration"])
+            if lost:
+                self.emit("lockRenewalFailed", lost)
+
+    # -- the end of an attempt --------------------------------------------------------------
+
+    def _is_hidden(self, job_id: str) -> bool:
+        at_work = (job for job, _ in self.jobs if job.id == job_id)
+        return any(self._hides_retries(job.name) for job in at_work)
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)

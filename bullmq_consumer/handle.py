@@ -1,0 +1,129 @@
+"""What a running job asks of its queue: progress, checkpoint, new jobs.
+
+`queue` and `job` are the library's objects, handed over by the worker.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from bullmq_consumer.errors import LockLost
+from bullmq_consumer.new_job import JobDefaults, NewJob, bulk_entry
+from bullmq_consumer.progress import ProgressStream
+from bullmq_consumer.safety.durable_writes import LastingWrites
+from bullmq_consumer.safety.leases import Lease
+from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
+
+logger = logging.getLogger(__name__)
+
+_as_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+class LiveHandle:
+    """The `JobHandle` of one delivery. `progress` is what was last reported."""
+
+    def __init__(
+        self,
+        queue: Any,
+        job: Any,
+        lease: Lease,
+        defaults: JobDefaults,
+        scripts: QueueScripts,
+        writes: LastingWrites,
+    ) -> None:
+        self._queue = queue
+        self._job = job
+        self._lease = lease
+        self._defaults = defaults
+        self._scripts = scripts
+        self._writes = writes
+        self._saved: str = getattr(job, "own_fields", {}).get("checkpoint", "")
+        self._unsaved: str | None = None
+        self._saving = asyncio.Lock()
+        self.progress: Mapping[str, Any] = {}
+        self.events = ProgressStream(self._publish)
+
+    @property
+    def fence(self) -> Lease:
+        """What is asked before anything is written for the job."""
+        return self._lease
+
+    def report(self, progress: Mapping[str, Any]) -> None:
+        """Publish a progress object soon; a queue that is away costs the event, not the job.
+
+        Raises ValueError when it is not JSON.
+        """
+        self.events.put(_as_json(progress))
+        self.progress = progress
+
+    async def _publish(self, progress: str) -> None:
+        job_id = str(self._job.id)
+        try:
+            # Of a job that is over or another worker's by now, nothing is shown.
+            await self._scripts.show_progress(job_id, self._job.token, progress)
+        except (RedisError, OSError) as error:
+            logger.warning("Progress of job %s was not sent: %s", job_id, error)
+
+    async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        """Keep the checkpoint in the job's hash, where the next delivery brings it along."""
+        self._unsaved = json.dumps(checkpoint)
+        try:
+            await self.flush()
+        except (RedisError, OSError) as error:
+            logger.warning("The checkpoint of job %s waits for Redis: %s", self._job.id, error)
+
+    async def flush(self) -> None:
+        """Save a checkpoint that could not be saved before. Raises LockLost, RedisError, OSError.
+
+        To be tried again with each checkpoint, and before the job goes back to the queue.
+        """
+        # One at a time: parts of a job save side by side, and what is saved names what was before.
+        async with self._saving:
+            if self._unsaved is not None:
+                await self._save(self._unsaved)
+
+    async def _save(self, text: str) -> None:
+        job_id = str(self._job.id)
+        held = await self._scripts.save_checkpoint(job_id, self._job.token, text, self._saved)
+        self._saved = text
+        if self._unsaved == text:
+            self._unsaved = None
+        if held is not Hold.OURS:
+            self._lease.refused_checkpoint = text
+            self._lease.lose()
+            raise LockLost
+
+    async def add_jobs(self, jobs: Sequence[NewJob]) -> None:
+        """Add jobs; one that is finished under the same id makes room, an open one stays.
+
+        Waits for a Redis that is away or takes no writes. Raises LockLost; RedisError, OSError or
+        RetryableError when patience is at its end.
+        """
+        job_ids = [job.job_id for job in jobs]
+        new = [bulk_entry(one, self._defaults) for one in jobs]
+        await self._until_taken(lambda: self._remove_finished(job_ids))
+        # The removal is not repeated with it: what was added by a try whose answer was lost may be
+        # finished by now.
+        await self._until_taken(lambda: self._queue.addBulk(new))
+
+    async def _until_taken(self, write: Callable[[], Awaitable[object]]) -> None:
+        """Write while the lock is held; what was taken and not answered is written once more."""
+
+        async def while_held() -> None:
+            await self._lease.check()
+            await write()
+
+        await self._writes.until_taken(while_held)
+
+    async def _remove_finished(self, job_ids: list[str]) -> None:
+        async with self._queue.client.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hget(self._queue.toKey(job_id), "finishedOn")
+            finished = await pipe.execute()
+        for job_id, when in zip(job_ids, finished, strict=True):
+            if when:
+                await self._queue.remove(job_id)

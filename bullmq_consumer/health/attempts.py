@@ -1,0 +1,112 @@
+"""The jobs that this worker has now, and how many it brought to which end."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.outcome import Fail, Outcome, Retry
+
+End = Literal["completed", "retried", "failed", "handed_back", "lost"]
+"""What became of an attempt. `lost`: another worker has the job."""
+
+
+class AttemptMeter(Protocol):
+    """Counts. Each call costs microseconds, and none raises."""
+
+    def job_taken(self, name: str, waited_s: float | None) -> None:
+        """An attempt began. `waited_s`: since it could first be taken; None when it was before."""
+        ...
+
+    def job_ended(self, name: str, end: End, seconds: float) -> None:
+        """An attempt ended, `seconds` after it began."""
+        ...
+
+
+class _Off:
+    """Counts nothing."""
+
+    def job_taken(self, name: str, waited_s: float | None) -> None: ...
+
+    def job_ended(self, name: str, end: End, seconds: float) -> None: ...
+
+
+class Shown(Protocol):
+    """A job's line to the queue."""
+
+    @property
+    def progress(self) -> Mapping[str, Any]:
+        """What people were last told of the job."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One that runs here since `began_at` (seconds since the epoch)."""
+
+    delivery: Delivery
+    handle: Shown
+    began_at: float = field(default_factory=time.time)
+    end: End = "lost"
+    _began: float = field(default_factory=time.monotonic)
+
+    @property
+    def percent(self) -> int:
+        """How far it is, 0 to 100."""
+        return self.handle.progress.get("percent", 0)
+
+    @property
+    def message(self) -> str:
+        """What the person who waits was last told."""
+        return self.handle.progress.get("message", "")
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has run."""
+        return time.monotonic() - self._began
+
+
+class RunningAttempts:
+    """All attempts of one worker.
+
+    `ended` counts them by their ends. `meter` is asked for at each: one may come later.
+    """
+
+    def __init__(self, meter: Callable[[], AttemptMeter] = _Off) -> None:
+        self._meter = meter
+        self.attempts: list[Attempt] = []
+        self.ended: Counter[End] = Counter()
+
+    @contextmanager
+    def attempt(self, delivery: Delivery, handle: Shown) -> Generator[Attempt]:
+        """Around one attempt, which is told its `end` inside."""
+        attempt = Attempt(delivery, handle)
+        self.attempts.append(attempt)
+        self._meter().job_taken(delivery.name, _waited_s(delivery, attempt.began_at))
+        try:
+            yield attempt
+        finally:
+            self.attempts.remove(attempt)
+            self.ended[attempt.end] += 1
+            self._meter().job_ended(delivery.name, attempt.end, attempt.seconds)
+
+
+def end_of(outcome: Outcome | None) -> End:
+    """What becomes of the job; no outcome is success."""
+    match outcome:
+        case None:
+            return "completed"
+        case Retry():
+            return "retried"
+        case Fail():
+            return "failed"
+        case _:
+            return "handed_back"
+
+
+def _waited_s(delivery: Delivery, now_s: float) -> float | None:
+    """By the clocks of two machines, which may differ."""
+    return None if delivery.ready_at is None else max(now_s - delivery.ready_at, 0)

@@ -1,0 +1,1 @@
+"""A queue as an operator looks at it, and what is changed in it by hand."""

@@ -1,0 +1,63 @@
+"""A job that is put on the queue, with the options that its producer would write."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class JobDefaults:
+    """The options of jobs that name none, as the app's queue has them in `defaultJobOptions`.
+
+    `backoff_ms` is the first pause of an exponential backoff. None keeps all finished jobs.
+    """
+
+    attempts: int = 1
+    backoff_ms: int = 0
+    remove_on_complete: bool | int | None = None
+    remove_on_fail: bool | int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to add. None leaves the default option in force.
+
+    BullMQ refuses `:` in an id. `priority` is 1 (first) to 2 097 152; jobs without one come before
+    all that have one. `delay_ms` is how long it waits before it is ready. `remove_on_complete` and
+    `remove_on_fail` are True or the number of finished jobs to keep.
+    """
+
+    name: str
+    job_id: str
+    data: Mapping[str, Any]
+    priority: int | None = None
+    attempts: int | None = None
+    backoff_ms: int | None = None
+    remove_on_complete: bool | int | None = None
+    remove_on_fail: bool | int | None = None
+    delay_ms: int = 0
+
+
+def bulk_entry(job: NewJob, defaults: JobDefaults) -> dict[str, Any]:
+    """An entry for BullMQ's `addBulk`: `{name, data, opts}`."""
+    return {"name": job.name, "data": dict(job.data), "opts": _options(job, defaults)}
+
+
+def _options(job: NewJob, defaults: JobDefaults) -> dict[str, Any]:
+    options = {
+        "jobId": job.job_id,
+        "priority": job.priority,
+        "attempts": job.attempts or defaults.attempts,
+        "backoff": {
+            "type": "exponential",
+            "delay": _first_set(job.backoff_ms, defaults.backoff_ms),
+        },
+        "removeOnComplete": _first_set(job.remove_on_complete, defaults.remove_on_complete),
+        "removeOnFail": _first_set(job.remove_on_fail, defaults.remove_on_fail),
+        "delay": job.delay_ms or None,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _first_set(value: int | None, default: int | None) -> int | None:
+    return default if value is None else value

@@ -1,0 +1,112 @@
+"""What becomes of a job after an exception. Pure; the one place that decides."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+from bullmq_consumer.errors import ExpectedError, HandBack, LockLost, is_transient
+from bullmq_consumer.health.machine import MachineUnfit, lack_of
+from bullmq_consumer.sanitize.text import one_line
+
+# BullMQ keeps the reason in Redis for every failed job: one readable line, not a page.
+_MAX_REASON = 500
+# A provider that is down holds a job up 20 times, for 15 s to 5 minutes each, without burning an
+# attempt.
+_MAX_PUT_OFFS = 20
+# A file that no work disk here has room for goes round for 2.3 h by this, and stops a worker ever
+# more seldom.
+_LONGEST_DELAY = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The attempt succeeded; `returnvalue` is kept with the job, as JSON."""
+
+    returnvalue: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """BullMQ tries again with the job's own attempts and backoff."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """No attempt is left, or none can succeed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailLater:
+    """It failed for good, but its rows cannot be settled now: the next delivery does only that."""
+
+    reason: str
+    delay: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Back to the queue, no attempt burnt; `delay` zero means to the front."""
+
+    delay: timedelta
+    reason: str = "the worker stops"
+
+
+Outcome = Retry | Fail | FailLater | Return
+
+
+def decide(
+    error: BaseException, *, is_last_attempt: bool, put_offs: int = 0, is_unfit: bool = False
+) -> Outcome:
+    """The outcome of a failed attempt.
+
+    A job that was put off too often burns an attempt, unless the worker stops or `is_unfit`: its
+    machine lacks something without this job, too.
+    """
+    error = _as_unfit(error) or _single(error)
+    may_return = is_unfit or put_offs < _MAX_PUT_OFFS
+    if isinstance(error, HandBack) and (may_return or not error.delay):
+        return Return(_delay(error, put_offs), _reason(error))
+    if is_transient(error) and not is_last_attempt:
+        return Retry(_reason(error))
+    return Fail(_reason(error))
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether its message says it all; any other error deserves its traceback in the log."""
+    return isinstance(_single(error), ExpectedError)
+
+
+def _as_unfit(error: BaseException) -> MachineUnfit | None:
+    """What the machine lacks is no failure of the job's, whoever reported it."""
+    lack = None if isinstance(_single(error), LockLost) else lack_of(error)
+    return MachineUnfit(lack) if lack else None
+
+
+def _delay(error: HandBack, put_offs: int) -> timedelta:
+    """Its own; for a machine the longer the more often the job came back."""
+    if not isinstance(error, MachineUnfit):
+        return error.delay
+    return min(error.delay * 2 ** min(put_offs, 10), _LONGEST_DELAY)
+
+
+def _single(error: BaseException) -> BaseException:
+    """The first error of a task group that failed."""
+    while isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        error = group.exceptions[0]
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    """One line, never empty, without characters that JSON or a terminal would trip over."""
+    try:
+        text = str(error)
+    except Exception:  # a message that cannot be made is itself worth saying
+        text = f"{type(error).__name__} without a readable message"
+    if not isinstance(error, ExpectedError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return one_line(text, _MAX_REASON) or type(error).__name__

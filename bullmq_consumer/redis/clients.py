@@ -1,0 +1,212 @@
+"""A worker's Redis clients: for its work, for the wait for jobs, and for who asks how it is."""
+
+# redis-py types its keyword arguments only in part.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection, Connection
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from bullmq_consumer.redis.address import RedisAddress, wrong_certificate
+from bullmq_consumer.redis.pipelined_client import LineClient
+from bullmq_consumer.redis.traffic import CountedClient, CountedRetry
+from bullmq_consumer.sanitize.text import one_line
+
+logger = logging.getLogger(__name__)
+
+OLDEST_VERSION = "6.2.0"
+"""The worker and its scripts use LPOS and ZRANGE BYSCORE."""
+NAMELESS = (
+    "Redis does not let the worker tell its name (CLIENT SETNAME): Node's "
+    "getWorkers() do not show it"
+)
+# How long one blocking wait for a job lasts. Longer costs fewer commands when idle.
+BLOCK_S = 70
+# The answer to that wait comes after up to BLOCK_S: the margin tells slow from dead.
+_WAIT_TIMEOUT_S = BLOCK_S + 5
+# For all other commands: well below the lock of a running job (30 s), so that a lock which is
+# renewed over a dead connection can be renewed again over a new one in time.
+_SOCKET_TIMEOUT_S = 10
+# The kernel asks a silent peer after 30 s and gives it up after 60 s: for a wait that ends nobody
+# else hears of, and so that no firewall forgets an idle connection. Not every system can be told.
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+# 45 tries, at most 2 s apart, bridge an outage of about 80 s without losing a result.
+_RETRIES = 45
+# After a wait for jobs that broke off: a Redis that ends each of them is not asked all the time.
+_PAUSE_S = 0.5
+
+
+class RedisUnreachable(Exception):
+    """Redis did not answer as it should. The message says where, why and what to check.
+
+    `reason` is the why alone; `is_final` when waiting does not help, as with a wrong password.
+    """
+
+    def __init__(self, message: str, *, reason: str, is_final: bool) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.is_final = is_final
+
+
+class _WaitingClient(CountedClient):
+    """Gives the blocking wait more time for its answer than other commands get.
+
+    `worker` is the client whose connections are as old as the one that waits.
+    """
+
+    worker: LineClient
+
+    async def parse_response(
+        self, connection: Connection, command_name: str | bytes, **options: Any
+    ) -> Any:
+        """As the library does. A wait that is overdue or breaks off brought nothing.
+
+        It is not repeated, as the library would: what it waited for may be there by now.
+        """
+        if command_name != "BZPOPMIN":
+            return await super().parse_response(connection, command_name, **options)
+        connection.socket_timeout = _WAIT_TIMEOUT_S
+        try:
+            return await super().parse_response(connection, command_name, **options)
+        except RedisTimeoutError:
+            # Half-open: the peer went without a word. Other connections are most likely so too.
+            await self.worker.begin_anew()
+            return None
+        except RedisConnectionError:
+            # The marker that it waited for may be gone with its answer.
+            await asyncio.sleep(_PAUSE_S)
+            return None
+        finally:
+            connection.socket_timeout = _SOCKET_TIMEOUT_S
+
+
+def connect(redis: RedisAddress) -> LineClient:
+    """A client for the work: it bridges outages. No I/O yet."""
+    client = LineClient.from_url(redis.url, **_patient(), **redis.tls_options())
+    assert isinstance(client, LineClient)
+    return client
+
+
+def connect_to_wait(redis: RedisAddress, worker: LineClient, name: str) -> Redis:
+    """A client for the blocking wait for jobs, beside the `worker`'s. No I/O yet.
+
+    By `name` Node's `getWorkers()` finds it, and the worker once: it waits once at a time, and so
+    over one connection, which tells its name whenever it is made anew, if the user may.
+    """
+
+    async def log_in(connection: AbstractConnection) -> None:
+        try:
+            await connection.on_connect()
+        except NoPermissionError:
+            if connection.client_name is None:
+                raise
+            logger.warning("{}", NAMELESS)
+            client.connection_pool.connection_kwargs["client_name"] = None
+            connection.client_name = None
+            await connection.on_connect()
+
+    client = _WaitingClient.from_url(
+        redis.url,
+        client_name=name,
+        redis_connect_func=log_in,
+        **_patient(),
+        **redis.tls_options(),
+    )
+    assert isinstance(client, _WaitingClient)
+    client.worker = worker
+    worker.beside = client
+    return client
+
+
+def connect_briefly(redis: RedisAddress, timeout_s: float = 5.0) -> Redis:
+    """A client that says soon that Redis is away: for a question, not for work. No I/O yet.
+
+    Bytes that are no UTF-8 show as �: one such job must not hide the others.
+    A connection that broke while it was idle is made anew: Redis may close those, and restart.
+    """
+    return CountedClient.from_url(
+        redis.url,
+        decode_responses=True,
+        encoding_errors="replace",
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        **redis.tls_options(),
+    )
+
+
+async def check(redis: RedisAddress) -> None:
+    """PING once, with a client that does not retry. Raises RedisUnreachable."""
+    client = connect_briefly(redis)
+    try:
+        await client.ping()
+    except (RedisError, OSError) as error:
+        raise explain(redis, error) from error
+    finally:
+        await client.aclose()
+
+
+def _patient() -> dict[str, Any]:
+    return {
+        "decode_responses": True,
+        # As Node reads them: else a job whose hash is no UTF-8 could be neither run nor failed.
+        "encoding_errors": "replace",
+        "socket_timeout": _SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "socket_keepalive_options": {
+            getattr(socket, name): value
+            for name, value in _KEEPALIVE.items()
+            if hasattr(socket, name)
+        },
+        "health_check_interval": 0,
+        "retry": CountedRetry(ExponentialWithJitterBackoff(base=0.1, cap=2.0), _RETRIES),
+        "retry_on_error": [BusyLoadingError],
+    }
+
+
+def explain(redis: RedisAddress, error: Exception) -> RedisUnreachable:
+    """What went wrong for people, of an error that a client of this Redis raised."""
+    reason = one_line(str(error), 200).rstrip(".") or type(error).__name__
+    if isinstance(error, AuthenticationError) or "NOAUTH" in reason:
+        message = f"Redis at {redis} refused the password; check it in {redis.password_set_in}"
+        return RedisUnreachable(message, reason=reason, is_final=True)
+    if isinstance(error, ResponseError):
+        message = (
+            f"Redis at {redis} refuses the worker ({reason}); check the user's rights and the "
+            f"number of the database in {redis.set_in}"
+        )
+    elif (fault := wrong_certificate(error)) is not None:
+        reason = f"certificate verify failed: {fault}"
+        message = (
+            f"Redis at {redis} is not trusted ({reason}); name the root of its certificate in "
+            f"SSL_CERT_FILE, and the host that it is made for in {redis.set_in}"
+        )
+    else:
+        message = (
+            f"Redis at {redis} does not answer ({reason}); check that it runs, that the address "
+            f"in {redis.set_in} is right (rediss:// for TLS), and that no firewall is in between"
+        )
+    return RedisUnreachable(message, reason=reason, is_final=_is_final(error))
+
+
+def _is_final(error: Exception) -> bool:
+    """Rights and database numbers do not change by waiting, nor do certificates."""
+    if wrong_certificate(error) is not None:
+        return True
+    return isinstance(error, NoPermissionError) or "DB index" in str(error)

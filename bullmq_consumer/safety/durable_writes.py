@@ -1,0 +1,66 @@
+"""Writes to Redis that must not get lost: they wait until it takes them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from redis.exceptions import RedisError
+
+from bullmq_consumer.health.log_throttle import RepeatedError
+from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
+
+logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+# The client itself bridges an outage of 80 s; a failover or a full disk may take longer.
+PATIENCE_S = 15 * 60.0
+_PAUSE_S = 1.0
+_REFUSALS = 3
+
+
+class LastingWrites:
+    """Of one worker. `errors` says, not too often, what is being waited for."""
+
+    def __init__(self, scripts: QueueScripts, errors: RepeatedError) -> None:
+        self._scripts = scripts
+        self._errors = errors
+
+    async def until_taken(
+        self, write: Callable[[], Awaitable[Answer]], patience_s: float = PATIENCE_S
+    ) -> Answer:
+        """Write until Redis takes it. Raises RedisError or OSError when patience is at its end."""
+        give_up_at = time.monotonic() + patience_s
+        while True:
+            try:
+                return await write()
+            except (RedisError, OSError) as error:
+                if time.monotonic() + _PAUSE_S > give_up_at:
+                    raise
+                self._errors.failed(error)
+            await asyncio.sleep(_PAUSE_S)
+
+    async def end(
+        self, job_id: str, token: str, write: Callable[[], Awaitable[Answer]]
+    ) -> Answer | None:
+        """Write how an attempt ended, by one of the library's scripts.
+
+        None when it was written before and only the answer was lost, or when the job is no longer
+        ours. Raises RedisError or OSError when patience is at its end.
+        """
+        for _ in range(_REFUSALS):
+            try:
+                return await self.until_taken(write)
+            except TypeError:  # the library's way to say that its script refused
+                held = await self.until_taken(lambda: self._scripts.hold(job_id, token))
+            if held is not Hold.OURS:
+                _tell(job_id, held)
+                return None
+        raise RuntimeError(f"BullMQ refuses to end job {job_id}")
+
+
+def _tell(job_id: str, held: Hold) -> None:
+    if held is Hold.OTHERS:
+        logger.warning("The attempt at job %s ended, but the job is no longer ours", job_id)

@@ -1,0 +1,133 @@
+"""The locks of the jobs that one worker runs: certain for a while, then to be asked for."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Generator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from redis.exceptions import RedisError
+
+from bullmq_consumer.delivery import DeliveryKey
+from bullmq_consumer.errors import LockLost, RetryableError
+from bullmq_consumer.safety.durable_writes import LastingWrites
+from bullmq_consumer.scripts.queue_scripts import LOCK, Hold, QueueScripts
+
+# Renewed each quarter of the lock in good times. The rest of the lock is for the write itself.
+_CERTAIN = 2 / 3
+
+Extend = Callable[[list[str], list[str], int], Awaitable[Collection[str]]]
+"""The library's renewal of job ids, their tokens, and milliseconds; returns those it refused."""
+
+
+class Lease:
+    """The fence of one delivery. `on_loss` is called once; `locked_at` as `now` counts.
+    Confirmed longer ago than `certain_for`, the lock is asked for before the next write.
+
+    `refused_checkpoint` is what came too late to be saved: for a newer delivery in this process.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        ask: Callable[[], Awaitable[Hold]],
+        on_loss: Callable[[], None],
+        locked_at: float,
+        now: Callable[[], float] = time.monotonic,
+        certain_for: timedelta = LOCK * _CERTAIN,
+    ) -> None:
+        self.job_id = job_id
+        self.is_lost = False
+        self.refused_checkpoint: str | None = None
+        self._ask = ask
+        self._on_loss = on_loss
+        self._now = now
+        self._certain_s = certain_for.total_seconds()
+        self._confirmed_at = locked_at
+        self._asking = asyncio.Lock()
+
+    def confirm(self, at: float) -> None:
+        """Redis renewed the lock; it was asked to at `at`."""
+        self._confirmed_at = max(self._confirmed_at, at)
+
+    def lose(self) -> None:
+        """Somebody else has the job."""
+        if not self.is_lost:
+            self.is_lost = True
+            self._on_loss()
+
+    def end(self) -> None:
+        """The delivery is over: what is left of it writes nothing more."""
+        self.is_lost = True
+
+    async def check(self) -> None:
+        """Return while the lock is held. Raises LockLost, or RetryableError if Redis is away."""
+        async with self._asking:
+            if not self.is_lost and self._now() - self._confirmed_at > self._certain_s:
+                await self._ask_redis()
+        if self.is_lost:
+            raise LockLost
+
+    async def _ask_redis(self) -> None:
+        asked_at = self._now()
+        try:
+            held = await self._ask()
+        except (RedisError, OSError) as error:
+            raise RetryableError("Redis is away: the job's lock may be lost") from error
+        if held is Hold.OURS:
+            self.confirm(asked_at)
+        else:
+            self.lose()
+
+
+class Leases:
+    """Of one worker."""
+
+    def __init__(
+        self,
+        scripts: QueueScripts,
+        writes: LastingWrites,
+        extend: Extend,
+        lock: timedelta = LOCK,
+    ) -> None:
+        self._scripts = scripts
+        self._writes = writes
+        self._extend = extend
+        self._certain_for = lock * _CERTAIN
+        self._held: dict[DeliveryKey, Lease] = {}
+
+    @contextmanager
+    def held(
+        self, key: DeliveryKey, locked_at: float, on_loss: Callable[[], None]
+    ) -> Generator[Lease]:
+        """The hold on a job that was taken at `locked_at`, renewed meanwhile.
+
+        Whoever asks for it while Redis takes no writes waits, and burns no attempt.
+        """
+
+        async def ask() -> Hold:
+            return await self._writes.until_taken(lambda: self._scripts.hold(*key))
+
+        lease = Lease(key[0], ask, on_loss, locked_at, certain_for=self._certain_for)
+        self._held[key] = lease
+        try:
+            yield lease
+        finally:
+            lease.end()
+            del self._held[key]
+
+    def of(self, job_ids: Collection[str]) -> list[Lease]:
+        """Those of these jobs; one may have an older and a newer delivery here."""
+        return [lease for lease in self._held.values() if lease.job_id in job_ids]
+
+    async def renew(self, job_ids: list[str], tokens: list[str], duration: int) -> list[str]:
+        """Renew locks for `duration` ms, or take them again; returns the ids that others have."""
+        asked_at = time.monotonic()
+        failed = set(await self._extend(job_ids, tokens, duration))
+        lost: list[str] = []
+        for key in zip(job_ids, tokens, strict=True):
+            if key[0] in failed and await self._scripts.hold(*key) is not Hold.OURS:
+                lost.append(key[0])
+            elif key in self._held:
+                self._held[key].confirm(asked_at)
+        return lost

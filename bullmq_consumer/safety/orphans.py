@@ -1,0 +1,111 @@
+"""Jobs that Redis gave this worker in an answer that got lost: found, and handed back.
+
+Such a job is active under a lock of ours and nobody works on it. The client asks again after a lost
+answer, and is given another job; the first one would wait for two stalled checks, up to a minute.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Container, Generator
+from contextlib import contextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from bullmq_consumer.delivery import DeliveryKey
+from bullmq_consumer.redis.traffic import TRAFFIC
+from bullmq_consumer.sanitize.fields import COUNTERS, spoilt
+from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
+
+logger = logging.getLogger(__name__)
+
+# Looked at once, and again: what was sent over the connection that broke may reach a Redis that was
+# frozen after what was sent over the next one.
+_LOOKS_S = (0.0, 5.0)
+
+
+class Strays:
+    """Of one worker, whose tokens begin with `worker_id`. `known` holds what it knows of."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        scripts: QueueScripts,
+        worker_id: str,
+        known: Container[DeliveryKey],
+    ) -> None:
+        # redis-py's types allow for bytes, which `decode_responses` rules out.
+        self._redis: Any = redis
+        self._scripts = scripts
+        self._tokens = f"{worker_id}:"
+        self._known = known
+        self._asked: Counter[str] = Counter()
+        self._is_suspected = False
+        self._looking: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def question(self, token: str) -> Generator[None]:
+        """Around a question that may bring a job under this token; a lost answer is followed up."""
+        broken = TRAFFIC.broken
+        self._asked[token] += 1
+        try:
+            yield
+        finally:
+            self._asked[token] -= 1
+            if not self._asked[token]:
+                del self._asked[token]
+            if TRAFFIC.broken != broken:
+                self.suspect()
+
+    async def hand_back(self) -> None:
+        """Give back all that there are now. Raises RedisError or OSError."""
+        for job_id, token in await self._ours():
+            if self._asked[token] or (job_id, token) in self._known:
+                continue
+            await self._mend(job_id)
+            if await self._scripts.hand_back(job_id, token) is Hold.OURS:
+                logger.warning("The answer that brought job %s was lost: handed back", job_id)
+
+    async def _mend(self, job_id: str) -> None:
+        """A counter that is none breaks each script that takes the job."""
+        texts = await self._redis.hmget(self._scripts.key(job_id), COUNTERS)
+        if bad := spoilt(dict(zip(COUNTERS, texts, strict=True))):
+            await self._scripts.forget(job_id, *bad)
+
+    def rest(self) -> None:
+        """Look no more."""
+        if self._looking is not None:
+            self._looking.cancel()
+
+    async def _ours(self) -> list[DeliveryKey]:
+        """The active jobs under our locks."""
+        job_ids = await self._redis.lrange(self._scripts.key("active"), 0, -1)
+        if not job_ids:
+            return []
+        locks = await self._redis.mget([self._scripts.key(f"{one}:lock") for one in job_ids])
+        found = zip(job_ids, locks, strict=True)
+        return [(job_id, lock) for job_id, lock in found if (lock or "").startswith(self._tokens)]
+
+    def suspect(self) -> None:
+        """An answer that may have brought a job got lost: look for it."""
+        self._is_suspected = True
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="strays")
+
+    async def _look(self) -> None:
+        while self._is_suspected:
+            self._is_suspected = False
+            for pause_s in _LOOKS_S:
+                await asyncio.sleep(pause_s)
+                await self._try()
+
+    async def _try(self) -> None:
+        try:
+            await self.hand_back()
+        except (RedisError, OSError) as error:
+            # The next question meets the same, and is followed up too.
+            logger.warning("Could not look for jobs whose answer was lost: %s", error)
+        except Exception:  # a defect of ours, or a lock that is no text
+            logger.exception("Looking for jobs whose answer was lost failed")

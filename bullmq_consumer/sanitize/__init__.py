@@ -1,0 +1,1 @@
+"""What stands in a job's hash is not believed: fields, JSON and text from outside."""

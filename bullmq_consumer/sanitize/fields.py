@@ -1,0 +1,239 @@
+"""Foreign fields of a job's hash, made such that the library can read and end the job. Pure.
+
+Whoever may write to Redis can put anything there. What the library trips over would leave the job
+active until it counts as stalled, and end with a reason that tells nobody what is wrong.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from bullmq_consumer.sanitize.strict_json import NotReadable, read
+
+# A backoff beyond a day is a slip of units; the job would look lost.
+_MAX_BACKOFF_MS = 24 * 3600 * 1000
+# The app's limit is 100. Node counts attempts in numbers that Python's packer does not take.
+_MAX_ATTEMPTS = 1000
+
+# Those of the job's hash, and how large they may be: milliseconds up to the year 33658.
+_NUMBERS = (
+    *("timestamp", "delay", "priority", "processedOn", "finishedOn"),
+    *("ats", "atm", "attemptsMade", "stc"),
+)
+_DIGITS = 15
+MAX_NUMBER = 10**_DIGITS
+COUNTERS = ("ats", "atm", "stc")
+"""Those that Redis itself counts up."""
+_COUNT = re.compile(r"-?[0-9]{1,15}")
+
+_MIB = 1024 * 1024
+# The largest of the app's jobs, 200 shots with all their texts, has a fifth of it.
+MAX_DATA_BYTES = _MIB
+# Above, not even the ids are looked for: reading holds up all other jobs, up to 0.2 s for a MiB.
+_MOST_READ_BYTES = 2 * _MIB
+# Of all else that is JSON: options, parents, progress, stack traces.
+_MOST_BESIDE = 256 * 1024
+
+# What the library reads of it besides, and what it has to be.
+_JSON_BESIDE: dict[str, type] = {"stacktrace": list, "progress": object}
+
+# What becomes of a job's parent, as BullMQ writes it and as its producers do: one of them at most.
+_ABOUT_PARENTS = {
+    name: short
+    for short, name in {
+        "fpof": "failParentOnFailure",
+        "cpof": "continueParentOnFailure",
+        "idof": "ignoreDependencyOnFailure",
+        "rdof": "removeDependencyOnFailure",
+    }.items()
+}
+_PARENT_FLAGS = frozenset({*_ABOUT_PARENTS, *_ABOUT_PARENTS.values()})
+
+
+def safe_fields(raw: dict[str, str]) -> tuple[dict[str, str], str | None]:
+    """The hash as the library reads it, and why the job cannot be worked on, None if it can."""
+    fields = with_whole_numbers(raw)
+    options, options_fault = _options(fields.get("opts", "{}"))
+    data, data_fault = _data(fields.get("data", "{}"))
+    odd = spoilt(raw)
+    kept = {name: text for name, text in fields.items() if name not in odd and _is_kept(name, text)}
+    return {**kept, "opts": options, "data": data}, data_fault or options_fault
+
+
+def spoilt(raw: Mapping[str, str | None]) -> list[str]:
+    """Fields of BullMQ's own over which its scripts in Redis trip, and would leave the job."""
+    bad = [name for name in COUNTERS if not _COUNT.fullmatch(raw.get(name) or "0")]
+    return bad if _has_usual_parent(raw) else [*bad, "parent", "parentKey"]
+
+
+def _has_usual_parent(raw: Mapping[str, str | None]) -> bool:
+    """Or none at all, as all jobs of the app."""
+    parent, key = raw.get("parent"), raw.get("parentKey")
+    if parent is not None and len(parent) > _MOST_BESIDE:
+        return False
+    return (parent is None or _is_parent(parent)) and (not key or ":" in key)
+
+
+def _is_parent(text: str) -> bool:
+    try:
+        parent = read(text)
+    except NotReadable:
+        return False
+    if not isinstance(parent, dict):
+        return False
+    named = cast("dict[str, Any]", parent)
+    return all(isinstance(named.get(name), str) for name in ("id", "queueKey"))
+
+
+def unreadable(raw: dict[str, str]) -> tuple[dict[str, str], str]:
+    """The hash without all that is foreign, when the library trips over the rest."""
+    kept = {name: raw[name] for name in ("name", *_NUMBERS) if name in raw}
+    return {**with_whole_numbers(kept), "data": "null", "opts": "{}"}, _UNREADABLE
+
+
+_UNREADABLE = "Invalid job: its fields in Redis cannot be read; add it again with BullMQ"
+_TOO_MANY_OPTIONS = (
+    f"Invalid job options: they have more than {_MOST_BESIDE // 1024} KiB; add the job with fewer"
+)
+_NO_OPTIONS = "Invalid job options: they are no JSON object; add the job with BullMQ"
+
+
+def _data(text: str) -> tuple[str, str | None]:
+    """Data of a megabyte or two is too much, but its ids still tell which rows to settle."""
+    size = len(text.encode(errors="replace"))
+    too_large = (
+        f"Invalid job data: it has {size / _MIB:.1f} MiB, more than the {MAX_DATA_BYTES // _MIB} "
+        "MiB that a job may bring; store what is large and send its address"
+    )
+    if size > _MOST_READ_BYTES:
+        return "null", too_large
+    try:
+        read(text)
+    except NotReadable as error:
+        return "null", f"Invalid job data: it {error}; send a JSON object"
+    return text, too_large if size > MAX_DATA_BYTES else None
+
+
+def _options(text: str) -> tuple[str, str | None]:
+    if len(text) > _MOST_BESIDE:
+        return "{}", _TOO_MANY_OPTIONS
+    try:
+        options = read(text)
+    except NotReadable:
+        return "{}", _NO_OPTIONS
+    if not isinstance(options, dict):
+        return "{}", _NO_OPTIONS
+    safe = safe_options(cast("dict[str, Any]", options))
+    return text if safe == options else json.dumps(safe), None
+
+
+def _is_kept(name: str, text: str) -> bool:
+    """Whether the library can read the field; without it the job is as good."""
+    if name not in _JSON_BESIDE:
+        return True
+    if len(text) > _MOST_BESIDE:
+        return False
+    try:
+        return isinstance(read(text), _JSON_BESIDE[name])
+    except NotReadable:
+        return False
+
+
+def safe_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with which the library can finish the job: odd ones would strand it."""
+    safe = {name: value for name, value in options.items() if _RULES.get(name, _is_anything)(value)}
+    return {
+        **_one_about_parents(safe),
+        "attempts": _attempts(options.get("attempts", 0)),
+        "backoff": _backoff(options.get("backoff")),
+    }
+
+
+def _is_keeping(value: Any) -> bool:
+    """True, a number of jobs, or `{age, count, limit}`."""
+    if not isinstance(value, dict):
+        return isinstance(value, bool) or value == -1 or _is_count(value)
+    rules = cast("dict[str, Any]", value)
+    return rules.keys() <= {"age", "count", "limit"} and all(map(_is_count, rules.values()))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_NUMBER
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_anything(value: Any) -> bool:
+    return True
+
+
+_RULES: dict[str, Callable[[Any], bool]] = {
+    "removeOnComplete": _is_keeping,
+    "removeOnFail": _is_keeping,
+    "stackTraceLimit": _is_count,
+    "keepLogs": _is_count,
+    "parent": _is_object,
+}
+
+
+def _one_about_parents(options: dict[str, Any]) -> dict[str, Any]:
+    given = _PARENT_FLAGS & options.keys()
+    chosen = [name for name in given if options[name] is True]
+    dropped = given if len(chosen) != 1 else given - {*chosen}
+    return {name: value for name, value in options.items() if name not in dropped}
+
+
+def with_whole_numbers(raw: dict[str, str]) -> dict[str, str]:
+    """A job's hash whose numbers the library can read: 1.5 counts as 1, others as not given.
+
+    Node takes any number for a `timestamp` or `delay`, and writes it down as it is.
+    """
+    odd = {name: raw[name] for name in _NUMBERS if name in raw and not _is_whole(raw[name])}
+    if not odd:
+        return raw
+    kept = {name: value for name, value in raw.items() if name not in odd}
+    whole = {name: _whole(value) for name, value in odd.items()}
+    return {**kept, **{name: value for name, value in whole.items() if value is not None}}
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS
+
+
+def _whole(text: str) -> str | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return str(int(number)) if abs(number) < MAX_NUMBER else None
+
+
+def _attempts(value: Any) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 4:
+        return int(value)
+    return min(max(value, 0), _MAX_ATTEMPTS) if isinstance(value, int) else 1
+
+
+def _backoff(value: Any) -> dict[str, Any] | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = {"type": "fixed", "delay": value}
+    if not isinstance(value, dict):
+        return None
+    backoff: dict[str, Any] = {**value}
+    delay = backoff.get("delay", 0)
+    if isinstance(delay, str) and delay.isascii() and delay.isdecimal():
+        delay = int(delay[:12])
+    if not isinstance(delay, int | float) or not _is_finite(delay) or delay < 0:
+        return None
+    if not isinstance(backoff.get("type", ""), str):
+        backoff["type"] = "unknown"  # then the worker's own delay is taken
+    return {**backoff, "delay": min(delay, _MAX_BACKOFF_MS)}
+
+
+def _is_finite(number: float) -> bool:
+    """Of whole numbers too: Python makes no float of large ones."""
+    return isinstance(number, int) or math.isfinite(number)

@@ -1,0 +1,54 @@
+"""A job handle that keeps what a handler sends, and a context that stands on it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from bullmq_consumer.new_job import NewJob
+from core.context import JobContext
+
+
+@dataclass
+class OpenFence:
+    """The lock of a job that nobody takes away."""
+
+    job_id: str = "job-1"
+
+    async def check(self) -> None:
+        return
+
+
+@dataclass
+class RecordingHandle:
+    fence: OpenFence = field(default_factory=OpenFence)
+    progress: list[dict[str, Any]] = field(default_factory=list)
+    checkpoints: list[dict[str, Any]] = field(default_factory=list)
+    added: list[NewJob] = field(default_factory=list)
+
+    def report(self, progress: Mapping[str, Any]) -> None:
+        self.progress.append(dict(progress))
+
+    async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        self.checkpoints.append(dict(checkpoint))
+
+    async def add_jobs(self, jobs: Sequence[NewJob]) -> None:
+        self.added.extend(jobs)
+
+
+def context(handle: RecordingHandle, workdir: Path = Path(), **fields: Any) -> JobContext[Any]:
+    defaults: dict[str, Any] = {
+        "job_id": "job-1",
+        "name": "some_job",
+        "attempt": 1,
+        "is_last_attempt": False,
+        "log": logger,
+        "services": None,
+        "folder": lambda: workdir,
+        "stopping": asyncio.Event(),
+        "handle": handle,
+    }
+    return JobContext(**{**defaults, **fields})

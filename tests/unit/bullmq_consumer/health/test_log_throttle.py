@@ -1,0 +1,71 @@
+"""An error that comes again and again: few lines, and none that matters is missing."""
+
+from redis.exceptions import ReadOnlyError, ResponseError
+
+from bullmq_consumer.health.log_throttle import RepeatedError
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+READONLY = ReadOnlyError("You can't write against a read only replica.")
+IN_SCRIPT = ResponseError("Error running script: @user_script:14: -READONLY You can't write")
+
+
+def test_the_first_is_told_then_one_a_minute_then_the_end(lines: list[str]) -> None:
+    clock = Clock()
+    error = RepeatedError("BullMQ reports", clock)
+    for _ in range(1441):
+        error.failed(IN_SCRIPT)
+        clock.now += 0.125
+    error.worked()
+    error.worked()
+    advice = "it is a read-only replica, the address must name the primary"
+    assert lines[0] == f"WARNING BullMQ reports: {IN_SCRIPT} ({advice})"
+    assert lines[1].endswith(", 481 errors in 60 s")
+    assert [line.partition(" ")[0] for line in lines] == ["WARNING"] * 4 + ["INFO"]
+    assert lines[-1] == "INFO Redis works again after 1441 errors in 180 s"
+
+
+def test_another_kind_is_told_at_once(lines: list[str]) -> None:
+    error = RepeatedError("BullMQ reports", Clock())
+    for one in (ResponseError("OOM command not allowed"), ValueError("x"), ResponseError("OOM !")):
+        error.failed(one)
+    assert len(lines) == 2
+    assert "raise maxmemory" in lines[0]
+    assert lines[1] == "WARNING BullMQ reports: x"
+
+
+def test_what_comes_and_goes_is_no_flood_either(lines: list[str]) -> None:
+    clock = Clock()
+    error = RepeatedError("BullMQ reports", clock)
+    for _ in range(119):
+        error.failed(READONLY)
+        error.worked()
+        clock.now += 1
+    assert len(lines) == 4
+    assert lines[2].endswith(", 60 errors in 59 s")
+
+
+def test_the_clients_own_errors_count_as_what_they_are(lines: list[str]) -> None:
+    error = RepeatedError("BullMQ reports", Clock())
+    error.failed(IN_SCRIPT)
+    error.failed(READONLY)
+    assert len(lines) == 1
+
+
+def test_success_alone_says_nothing(lines: list[str]) -> None:
+    RepeatedError("BullMQ reports").worked()
+    assert lines == []
+
+
+def test_a_long_message_is_one_short_line(lines: list[str]) -> None:
+    RepeatedError("BullMQ reports").failed(ResponseError("a\nb " * 1000))
+    RepeatedError("BullMQ reports").failed(ResponseError())
+    assert len(lines[0]) < 350
+    assert "\n" not in lines[0]
+    assert lines[1] == "WARNING BullMQ reports: ResponseError"

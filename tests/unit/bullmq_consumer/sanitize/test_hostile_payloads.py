@@ -1,0 +1,70 @@
+"""Each hostile payload fails in validation with its sentence, and nothing else is raised."""
+
+import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from bullmq import Job
+
+from bullmq_consumer.delivery import Delivery, delivery_of
+from bullmq_consumer.outcome import Fail
+from bullmq_consumer.sanitize.fields import safe_fields
+from core.registry import discover
+from runtime.dispatch import Dispatcher, Done
+from services.bundle import Services
+from tests.support.handle import RecordingHandle
+from tests.support.hostile import Hostile, hostile
+from tests.support.logs import settings_of
+
+CASES = hostile()
+
+
+class Reached(Exception):
+    """Validation let it pass."""
+
+
+async def reached(*_: Any) -> Any:
+    raise Reached
+
+
+SPECS = {
+    name: replace(spec, handler=reached, failure_hook=None) for name, spec in discover().items()
+}
+
+
+def delivery(case: Hostile) -> Delivery:
+    """As the worker's client and BullMQ's own class read it."""
+    good = {"name": case.name.encode(), "opts": b'{"attempts":3}', "timestamp": b"1700000000000"}
+    raw = {
+        name: value.decode(errors="replace")
+        for name, value in {**good, **case.hash()}.items()
+        if value is not None
+    }
+    fields, fault = safe_fields(raw)
+    queue: Any = SimpleNamespace(backend=None, qualifiedName="bull:q")
+    job: Any = Job.fromJSON(queue, fields, "1")
+    job.own_fields, job.fault = raw, fault
+    return delivery_of(job)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(CASES) >= 100
+    assert {case.name for case in CASES} >= SPECS.keys()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+async def test_a_hostile_payload_fails_in_validation(case: Hostile) -> None:
+    dispatcher = Dispatcher(SPECS, Services(settings_of()))
+    outcome = await dispatcher.run(delivery(case), RecordingHandle(), asyncio.Event())
+    assert not isinstance(outcome, Done)
+    if case.stage == "run" or case.verdict == "completed":
+        assert "Reached" in outcome.reason
+        return
+    if case.id == "field-defa":
+        return  # the consumer does not run it at all
+    assert isinstance(outcome, Fail), outcome
+    assert case.says in outcome.reason
+    assert outcome.reason.isprintable()
+    assert len(outcome.reason) <= 500

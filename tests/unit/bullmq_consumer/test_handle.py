@@ -1,0 +1,101 @@
+"""What a running job keeps in Redis."""
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from redis.exceptions import OutOfMemoryError
+
+from bullmq_consumer.handle import LiveHandle
+from bullmq_consumer.health.log_throttle import RepeatedError
+from bullmq_consumer.new_job import JobDefaults, NewJob
+from bullmq_consumer.safety.durable_writes import LastingWrites
+from bullmq_consumer.safety.leases import Lease
+from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
+from core.errors import LockLost
+
+
+class Scripts:
+    """Keeps the last checkpoint; answers with what `answers` holds, each when it is let go."""
+
+    def __init__(self, *answers: Hold | Exception) -> None:
+        self.answers = list(answers)
+        self.kept: Any = None
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def save_checkpoint(self, job_id: str, token: str, text: str, before: str) -> Hold:
+        await self.go.wait()
+        answer = self.answers.pop(0) if self.answers else Hold.OURS
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is Hold.OURS:
+            self.kept = json.loads(text)
+        return answer
+
+
+class FullQueue:
+    """BullMQ's queue on a Redis that refuses all; `asked` is set once it did."""
+
+    def __init__(self) -> None:
+        self.client = self
+        self.asked = asyncio.Event()
+
+    def pipeline(self, **_: object) -> None:
+        self.asked.set()
+        raise OutOfMemoryError("OOM")
+
+
+def handle_with(scripts: Scripts, queue: FullQueue | None = None) -> tuple[LiveHandle, Lease]:
+    async def hold() -> Hold:
+        return Hold.OURS
+
+    lease = Lease("j", hold, lambda: None, 0.0, lambda: 0.0)
+    job: Any = SimpleNamespace(id="j", token="t", own_fields={})
+    writes = LastingWrites(cast("QueueScripts", scripts), RepeatedError("Redis"))
+    parts: Any = (queue, job, lease, JobDefaults(), scripts, writes)
+    return LiveHandle(*parts), lease
+
+
+async def test_a_checkpoint_that_was_refused_for_now_is_saved_later() -> None:
+    scripts = Scripts(OutOfMemoryError("OOM"))
+    handle, _ = handle_with(scripts)
+    await handle.save_checkpoint({"a": 1})
+    assert scripts.kept is None
+    await handle.flush()
+    assert scripts.kept == {"a": 1}
+
+
+async def test_parts_that_save_side_by_side_leave_the_newest() -> None:
+    scripts = Scripts(Hold.OURS, OutOfMemoryError("OOM"))
+    scripts.go.clear()
+    handle, _ = handle_with(scripts)
+    first = asyncio.create_task(handle.save_checkpoint({"a": 1}))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(handle.save_checkpoint({"a": 1, "b": 2}))
+    await asyncio.sleep(0)
+    scripts.go.set()
+    await asyncio.gather(first, second)
+    await handle.flush()
+    assert scripts.kept == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("held", [Hold.OTHERS, Hold.GONE])
+async def test_what_is_refused_for_good_is_left_to_the_newer_delivery(held: Hold) -> None:
+    handle, lease = handle_with(Scripts(held))
+    with pytest.raises(LockLost):
+        await handle.save_checkpoint({"a": 1})
+    assert lease.is_lost
+    assert lease.refused_checkpoint == '{"a": 1}'
+
+
+async def test_follow_ups_that_redis_does_not_take_are_given_up_with_the_lock() -> None:
+    queue = FullQueue()
+    handle, lease = handle_with(Scripts(), queue)
+    adding = asyncio.create_task(handle.add_jobs([NewJob("x", "x_1", {}, 3)]))
+    await queue.asked.wait()
+    lease.lose()
+    with pytest.raises(LockLost):
+        await adding

@@ -1,0 +1,148 @@
+"""What of a job's reports is sent, and when."""
+
+import asyncio
+import time
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bullmq_consumer.progress import ProgressStream
+
+
+class Sent:
+    """What a stream sent, and when by the loop's clock."""
+
+    def __init__(self, answers_after_s: float = 0) -> None:
+        self.percents: list[int] = []
+        self.times: list[float] = []
+        self._answers_after_s = answers_after_s
+
+    async def __call__(self, progress: str) -> None:
+        self.percents.append(int(progress))
+        self.times.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self._answers_after_s)
+
+
+def put(stream: ProgressStream, *percents: int) -> None:
+    for percent in percents:
+        stream.put(str(percent))
+
+
+async def test_few_events_are_all_sent_at_once() -> None:
+    sent = Sent()
+    put(ProgressStream(sent), 0, 10, 40)
+    await asyncio.sleep(0.05)
+    assert sent.percents == [0, 10, 40]
+
+
+async def test_the_first_four_go_out_and_then_the_newest_a_second_later() -> None:
+    sent = Sent()
+    stream = ProgressStream(sent)
+    put(stream, *range(50))
+    await asyncio.sleep(0.1)
+    assert sent.percents == [0, 1, 2, 49]  # the fourth place is for whatever is newest by then
+    put(stream, *range(50, 90))
+    await asyncio.sleep(0.5)
+    assert len(sent.percents) == 4
+    await asyncio.sleep(0.6)
+    assert sent.percents == [0, 1, 2, 49, 89]
+    assert sent.times[4] - sent.times[0] >= 1
+
+
+async def test_the_end_sends_the_newest_and_does_not_wait_for_answers() -> None:
+    sent = Sent(answers_after_s=60)
+    stream = ProgressStream(sent)
+    put(stream, *range(9))
+    async with asyncio.timeout(0.5):
+        await stream.end()
+    assert sent.percents == [0, 1, 2, 8]
+    await asyncio.sleep(0.02)
+    assert len(sent.percents) == 4  # none twice
+
+
+async def test_the_end_waits_for_events_whose_time_has_just_come() -> None:
+    sent = Sent()
+    stream = ProgressStream(sent)
+    put(stream, 0)
+    ended: list[list[int]] = []
+
+    async def end() -> None:
+        await stream.end()
+        ended.append([*sent.percents])
+
+    # Both are due in the same turn of the loop; it begins before what the stream sends then.
+    asyncio.get_running_loop().call_later(0.004, lambda: asyncio.ensure_future(end()))
+    time.sleep(0.02)  # noqa: ASYNC251
+    await asyncio.sleep(0.02)
+    assert ended == [[0]]
+
+
+async def test_after_four_in_a_second_the_end_is_a_fifth() -> None:
+    sent = Sent()
+    stream = ProgressStream(sent)
+    put(stream, 0, 1, 2, 3)
+    await asyncio.sleep(0.05)
+    put(stream, 99, 100)
+    await stream.end()
+    assert sent.percents == [0, 1, 2, 3, 100]
+
+
+async def test_the_end_of_a_job_that_reported_nothing() -> None:
+    sent = Sent()
+    await ProgressStream(sent).end()
+    assert sent.percents == []
+
+
+async def test_while_redis_does_not_answer_at_most_four_wait() -> None:
+    sent = Sent(answers_after_s=2.5)
+    stream = ProgressStream(sent)
+    put(stream, 0)
+    await asyncio.sleep(0.1)
+    for percent in range(1, 100):
+        put(stream, percent)
+        await asyncio.sleep(0.02)
+    assert sent.percents == [0]
+    await asyncio.sleep(0.6)
+    assert len(sent.percents) == 5
+    assert (sent.percents[0], sent.percents[-1]) == (0, 99)
+
+
+async def test_nothing_is_sent_once_it_is_over() -> None:
+    sent = Sent()
+    stream = ProgressStream(sent)
+    put(stream, 0)
+    await stream.end()
+    put(stream, 50)
+    await stream.end()
+    await asyncio.sleep(0.05)
+    assert sent.percents == [0]
+
+
+async def test_what_is_dropped_is_not_sent() -> None:
+    sent = Sent()
+    stream = ProgressStream(sent)
+    put(stream, 0, 1)
+    stream.drop()
+    await stream.end()
+    await asyncio.sleep(0.02)
+    assert sent.percents == []
+
+
+@settings(deadline=None, max_examples=15)
+@given(pauses=st.lists(st.sampled_from([0.0, 0.0, 0.01, 0.15, 0.3]), min_size=1, max_size=12))
+def test_never_more_than_four_in_a_second_and_always_in_order(pauses: list[float]) -> None:
+    async def play() -> Sent:
+        sent = Sent()
+        stream = ProgressStream(sent)
+        for percent, pause_s in enumerate(pauses):
+            put(stream, percent)
+            await asyncio.sleep(pause_s)
+        await stream.end()
+        return sent
+
+    sent = asyncio.run(play())
+    assert sent.percents == sorted(set(sent.percents))
+    assert sent.percents[0] == 0
+    assert sent.percents[-1] == len(pauses) - 1
+    for earlier, later in zip(sent.times, sent.times[4:-1], strict=False):
+        assert later - earlier > 0.99
