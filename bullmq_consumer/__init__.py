@@ -14,7 +14,7 @@ from bullmq_consumer.health.attempts import RunningAttempts
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.new_job import JobDefaults, NewJob
 from bullmq_consumer.options import Options
-from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Retry, Return, decide
+from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Retry, decide
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis.address import RedisAddress
 from bullmq_consumer.worker import Worker
@@ -37,9 +37,9 @@ __all__ = [
     "PermanentError",
     "QueueName",
     "RedisAddress",
+    "Requeue",
     "Retry",
     "RetryableError",
-    "Return",
     "RunningAttempts",
     "Worker",
     "decide",

@@ -46,7 +46,7 @@ class Application(Protocol):
         """Whether this machine has what every job needs; while it has not, no job is taken."""
         ...
 
-    def frees_id(self, name: str) -> bool:
+    def releases_id(self, name: str) -> bool:
         """Whether a finished job of this name is removed, so that its id can be added again."""
         ...
 
@@ -60,6 +60,8 @@ class Application(Protocol):
         """Run one attempt. Raises nothing but CancelledError."""
         ...
 
-    async def settle(self, delivery: Delivery, handle: JobHandle, reason: str) -> Fail | FailLater:
+    async def on_failed(
+        self, delivery: Delivery, handle: JobHandle, reason: str
+    ) -> Fail | FailLater:
         """Prepare the end of a job that is to fail without another attempt, or say when to."""
         ...

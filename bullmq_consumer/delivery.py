@@ -10,8 +10,8 @@ DeliveryKey = tuple[str, str]
 """Job id and token: the library gives jobs that it fetches at the same time one token."""
 
 # Counters of ours in the job's hash.
-PUT_OFFS = "putOffs"
-SETTLE_WAITS = "settleWaits"
+SNOOZES = "putOffs"
+FAILURE_WAITS = "settleWaits"
 
 # Longer names are nobody's, and go into lines and answers.
 _LONGEST_NAME = 200
@@ -21,7 +21,7 @@ _LONGEST_NAME = 200
 class Delivery:
     """One attempt at one job. `attempts` is the job's own limit.
 
-    Over all attempts: `put_offs` is how often it went back with a delay, `settle_waits` how often
+    Over all attempts: `snoozes` is how often it went back with a delay, `settle_waits` how often
     it waited for its rows to be reached. `ready_at` is when a job that no worker had before could
     first be taken, in seconds since the epoch by its producer's clock. With a `fault` the job
     cannot be worked on: it says why, and `data` is what of it could be read all the same.
@@ -33,8 +33,8 @@ class Delivery:
     attempts_made: int
     attempts: int
     checkpoint: dict[str, Any] = field(default_factory=dict[str, Any])
-    put_offs: int = 0
-    settle_waits: int = 0
+    snoozes: int = 0
+    failure_waits: int = 0
     ready_at: float | None = None
     fault: str | None = None
 
@@ -54,8 +54,8 @@ def delivery_of(job: Any) -> Delivery:
         attempts_made=job.attemptsMade,
         attempts=max(job.opts["attempts"], 1),
         checkpoint=read_checkpoint(own_fields.get("checkpoint")),
-        put_offs=whole_number(own_fields.get(PUT_OFFS)),
-        settle_waits=whole_number(own_fields.get(SETTLE_WAITS)),
+        snoozes=whole_number(own_fields.get(SNOOZES)),
+        failure_waits=whole_number(own_fields.get(FAILURE_WAITS)),
         ready_at=_ready_at(job),
         fault=getattr(job, "fault", None),
     )

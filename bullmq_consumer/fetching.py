@@ -32,13 +32,13 @@ from redis.exceptions import RedisError, ResponseError
 
 from bullmq_consumer.delivery import DeliveryKey
 from bullmq_consumer.health.fitness import Fitness
-from bullmq_consumer.health.log_throttle import RepeatedError
+from bullmq_consumer.health.log_throttle import LogThrottle
 from bullmq_consumer.safety.attempt_ends import amend_ends
-from bullmq_consumer.safety.durable_writes import LastingWrites
-from bullmq_consumer.safety.in_flight import Arrivals
+from bullmq_consumer.safety.durable_writes import DurableWrites
+from bullmq_consumer.safety.in_flight import InFlight
 from bullmq_consumer.safety.leases import Lease, Leases
-from bullmq_consumer.safety.orphans import Strays
-from bullmq_consumer.sanitize.fields import safe_fields, spoilt, unreadable
+from bullmq_consumer.safety.orphans import Orphans
+from bullmq_consumer.sanitize.fields import corrupt_fields, sanitized, unreadable
 from bullmq_consumer.sanitize.text import one_line
 from bullmq_consumer.schedules.repeating import Repeating
 from bullmq_consumer.scripts.library_scripts import amend
@@ -55,7 +55,7 @@ _PAUSE_S = 1.0
 class Fetcher(LibraryWorker):
     """The library's worker, over one queue.
 
-    `frees_id` says of a job's name whether a finished one is removed at once, `hides_retries`
+    `release_id` says of a job's name whether a finished one is removed at once, `hides_retries`
     whether one that has an attempt left must not look failed. `settle_deferred` settles the rows of
     a job that is to fail; False means that the job went back to the queue.
     `waiting` is the client for the wait for jobs, which tells the worker's name itself.
@@ -71,9 +71,9 @@ class Fetcher(LibraryWorker):
         *,
         scripts: QueueScripts,
         waiting: Redis,
-        frees_id: Callable[[str], bool],
+        releases_id: Callable[[str], bool],
         hides_retries: Callable[[str], bool],
-        settle_deferred: Callable[[Job, str], Awaitable[bool]],
+        fail_deferred: Callable[[Job, str], Awaitable[bool]],
         fitness: Fitness,
     ) -> None:
         super().__init__(queue, process, options)
@@ -83,16 +83,16 @@ class Fetcher(LibraryWorker):
         self._client_name_set = True
         self.last_fetch = 0.0
         self.refusal = ""
-        self.repeated_error = RepeatedError("BullMQ reports")
-        self.writes = LastingWrites(scripts, self.repeated_error)
+        self.log_throttle = LogThrottle("BullMQ reports")
+        self.writes = DurableWrites(scripts, self.log_throttle)
         self._own_scripts = scripts
         self._repeating = Repeating(self)
-        self._frees_id = frees_id
+        self._releases_id = releases_id
         self._hides_retries = hides_retries
-        self._settle_deferred = settle_deferred
+        self._fail_deferred = fail_deferred
         self._deliveries: dict[str, asyncio.Event] = {}
-        self._arrivals = Arrivals(scripts)
-        self.strays = Strays(options["connection"], scripts, self.id, self._arrivals)
+        self._in_flight = InFlight(scripts)
+        self.orphans = Orphans(options["connection"], scripts, self.id, self._in_flight)
         self._redis_was_away = False
         self._fitness = fitness
         self._ending = asyncio.Event()
@@ -114,7 +114,7 @@ class Fetcher(LibraryWorker):
     @property
     def job_count(self) -> int:
         """How many jobs this worker has: at work, or at their end."""
-        return self._arrivals.at_work
+        return self._in_flight.running
 
     async def stop_taking(self) -> None:
         """Take no more jobs; what has arrived and is not begun goes back."""
@@ -122,7 +122,7 @@ class Fetcher(LibraryWorker):
         # close() would end lock renewal while jobs still run; pause() does not.
         await self.pause(do_not_wait_active=True)
         # The main loop sleeps while paused: it would begin with them at close(), and not wait.
-        self._arrivals.hand_back_all()
+        self._in_flight.hand_back_all()
 
     async def hang_up(self) -> None:
         """End the wait for jobs, should it go on all the same, and its connection."""
@@ -134,7 +134,7 @@ class Fetcher(LibraryWorker):
         """Wait until no job is left here."""
         while self._deliveries:
             await next(iter(self._deliveries.values())).wait()
-        await self._arrivals.until_returned()
+        await self._in_flight.until_returned()
 
     # -- taking jobs ------------------------------------------------------------------------
 
@@ -154,14 +154,14 @@ class Fetcher(LibraryWorker):
         if self._fitness.lack() is not None:
             return None
         asked_at = time.monotonic()
-        with self.strays.question(token):
+        with self.orphans.tracked(token):
             try:
                 job = await self._answered(super().moveToActive(token))
             except ResponseError as error:
                 self.refusal = one_line(str(error)) or type(error).__name__
                 raise
         self.refusal = ""
-        self.repeated_error.worked()
+        self.log_throttle.recovered()
         return await self._taken(job, token, asked_at)
 
     async def _taken(self, job: Job | None, token: str, asked_at: float) -> Job | None:
@@ -169,9 +169,9 @@ class Fetcher(LibraryWorker):
             return None
         key = str(job.id), token
         if self.paused or self.closing:
-            await self._arrivals.hand_back(key)
+            await self._in_flight.hand_back(key)
             return None
-        self._arrivals.add(key)
+        self._in_flight.add(key)
         job.locked_at = asked_at  # pyright: ignore
         return job
 
@@ -182,11 +182,11 @@ class Fetcher(LibraryWorker):
             asked_at = time.monotonic()
             wants_more = not (self.paused or self.closing or self._fitness.lack())
             found: Job | None = None
-            with self.strays.question(token):
+            with self.orphans.tracked(token):
                 answer = await complete(job, value, remove, token, fetch_next=wants_more)
                 self.last_fetch = time.monotonic()
                 if wants_more and not answer["finishedOn"]:
-                    self.strays.suspect()  # it was written, and its answer brought the next job
+                    self.orphans.sweep_soon()  # it was written, and its answer brought the next job
                 if wants_more and answer["result"]:
                     fields, job_id, limit_until, delay_until = answer["result"]
                     found = await self.nextJobFromJobData(
@@ -219,8 +219,8 @@ class Fetcher(LibraryWorker):
         self, job_data: dict[str, str] | None = None, *args: Any, **kwargs: Any
     ) -> Job | None:
         """Also read our own fields, and make safe what would strand the job later."""
-        fields, fault = safe_fields(job_data) if job_data else (job_data, None)
-        if bad := spoilt(job_data or {}):
+        fields, fault = sanitized(job_data) if job_data else (job_data, None)
+        if bad := corrupt_fields(job_data or {}):
             await self._own_scripts.forget(args[0], *bad)
         try:
             job = await super().nextJobFromJobData(fields, *args, **kwargs)
@@ -232,7 +232,7 @@ class Fetcher(LibraryWorker):
         if job is not None and job_data is not None:
             job.own_fields = job_data  # pyright: ignore
             job.fault = fault  # pyright: ignore
-            if self._frees_id(job.name):
+            if self._releases_id(job.name):
                 # Here, and so for jobs that the library fails by itself too, when they stall.
                 # But not one that failed and has a parent: that would go on as if it had no such
                 # child, where Node's waits until it is retried.
@@ -250,7 +250,7 @@ class Fetcher(LibraryWorker):
             self.last_fetch = time.monotonic()
             if "is not an integer" in str(error):
                 # The script took a job, then met a counter of it that is none.
-                self.strays.suspect()
+                self.orphans.sweep_soon()
             # Soon, a job is asked for again: the marker that told of one may be used up.
             self.drained = False
             # The library asks again at once, for each free place: Redis may bill every question.
@@ -277,7 +277,7 @@ class Fetcher(LibraryWorker):
     async def _process_one(self, job: Job, token: str) -> Job | None:
         """Run the job, after an older delivery of it here has ended; returns the next one."""
         job_id = str(job.id)
-        if not self._arrivals.begin((job_id, token)):
+        if not self._in_flight.begin((job_id, token)):
             return None
         older, over = self._deliveries.get(job_id), asyncio.Event()
         self._deliveries[job_id] = over
@@ -287,14 +287,14 @@ class Fetcher(LibraryWorker):
                 await self._end_older(job, older)
                 # The older one's end made the library forget the id.
                 self.lockManager.track_job(job_id, token, _now_ms())
-            if not job.deferredFailure or await self._settle_deferred(job, token):
+            if not job.deferredFailure or await self._fail_deferred(job, token):
                 await super().processJob(job, token)
             following = self._next.pop((job_id, token), None)
             if following is not None:
                 self.emit("active", following, "waiting")
             return following
         finally:
-            self._arrivals.end((job_id, token))
+            self._in_flight.end((job_id, token))
             over.set()
             if self._deliveries.get(job_id) is over:
                 del self._deliveries[job_id]

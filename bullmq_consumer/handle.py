@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from bullmq_consumer.errors import LockLost
 from bullmq_consumer.new_job import JobDefaults, NewJob, bulk_entry
 from bullmq_consumer.progress import ProgressStream
-from bullmq_consumer.safety.durable_writes import LastingWrites
+from bullmq_consumer.safety.durable_writes import DurableWrites
 from bullmq_consumer.safety.leases import Lease
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 
@@ -33,7 +33,7 @@ class LiveHandle:
         lease: Lease,
         defaults: JobDefaults,
         scripts: QueueScripts,
-        writes: LastingWrites,
+        writes: DurableWrites,
     ) -> None:
         self._queue = queue
         self._job = job
@@ -117,7 +117,7 @@ class LiveHandle:
             await self._lease.check()
             await write()
 
-        await self._writes.until_taken(while_held)
+        await self._writes.until_acknowledged(while_held)
 
     async def _remove_finished(self, job_ids: list[str]) -> None:
         async with self._queue.client.pipeline(transaction=False) as pipe:

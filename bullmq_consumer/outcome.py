@@ -12,7 +12,7 @@ from bullmq_consumer.sanitize.text import one_line
 _MAX_REASON = 500
 # A provider that is down holds a job up 20 times, for 15 s to 5 minutes each, without burning an
 # attempt.
-_MAX_PUT_OFFS = 20
+_MAX_SNOOZES = 20
 # A file that no work disk here has room for goes round for 2.3 h by this, and stops a worker ever
 # more seldom.
 _LONGEST_DELAY = timedelta(minutes=10)
@@ -48,18 +48,18 @@ class FailLater:
 
 
 @dataclass(frozen=True, slots=True)
-class Return:
+class Requeue:
     """Back to the queue, no attempt burnt; `delay` zero means to the front."""
 
     delay: timedelta
     reason: str = "the worker stops"
 
 
-Outcome = Retry | Fail | FailLater | Return
+Outcome = Retry | Fail | FailLater | Requeue
 
 
 def decide(
-    error: BaseException, *, is_last_attempt: bool, put_offs: int = 0, is_unfit: bool = False
+    error: BaseException, *, is_last_attempt: bool, snoozes: int = 0, is_unfit: bool = False
 ) -> Outcome:
     """The outcome of a failed attempt.
 
@@ -67,9 +67,9 @@ def decide(
     machine lacks something without this job, too.
     """
     error = _as_unfit(error) or _single(error)
-    may_return = is_unfit or put_offs < _MAX_PUT_OFFS
+    may_return = is_unfit or snoozes < _MAX_SNOOZES
     if isinstance(error, HandBack) and (may_return or not error.delay):
-        return Return(_delay(error, put_offs), _reason(error))
+        return Requeue(_delay(error, snoozes), _reason(error))
     if is_transient(error) and not is_last_attempt:
         return Retry(_reason(error))
     return Fail(_reason(error))
@@ -86,11 +86,11 @@ def _as_unfit(error: BaseException) -> MachineUnfit | None:
     return MachineUnfit(lack) if lack else None
 
 
-def _delay(error: HandBack, put_offs: int) -> timedelta:
+def _delay(error: HandBack, snoozes: int) -> timedelta:
     """Its own; for a machine the longer the more often the job came back."""
     if not isinstance(error, MachineUnfit):
         return error.delay
-    return min(error.delay * 2 ** min(put_offs, 10), _LONGEST_DELAY)
+    return min(error.delay * 2 ** min(snoozes, 10), _LONGEST_DELAY)
 
 
 def _single(error: BaseException) -> BaseException:

@@ -18,15 +18,14 @@ from redis.exceptions import RedisError, ResponseError
 
 from bullmq_consumer.application import Application
 from bullmq_consumer.backoff import spread
-from bullmq_consumer.delivery import PUT_OFFS, SETTLE_WAITS, Delivery, DeliveryKey, delivery_of
+from bullmq_consumer.delivery import FAILURE_WAITS, SNOOZES, Delivery, DeliveryKey, delivery_of
 from bullmq_consumer.errors import LockLost
 from bullmq_consumer.fetching import Fetcher
 from bullmq_consumer.handle import LiveHandle
 from bullmq_consumer.health.attempts import RunningAttempts, end_of
 from bullmq_consumer.options import Options
-from bullmq_consumer.outcome import Done, FailLater, Outcome, Retry, Return
-from bullmq_consumer.redis.clients import OLDEST_VERSION, connect_to_wait
-from bullmq_consumer.redis.pipelined_client import LineClient
+from bullmq_consumer.outcome import Done, FailLater, Outcome, Requeue, Retry
+from bullmq_consumer.redis.clients import OLDEST_VERSION, connect, connect_to_wait
 from bullmq_consumer.safety.durable_writes import PATIENCE_S
 from bullmq_consumer.safety.leases import Lease
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
@@ -48,17 +47,24 @@ class AttemptFailed(Exception):
 
 
 class Worker:
-    """Runs jobs of one queue until it is told to stop."""
+    """Runs the jobs of one queue until it is told to stop. Made inside of a running event loop.
+
+    1. A `Fetcher` takes jobs, renews their locks, and finds what other workers lost.
+    2. Each attempt is a task of its own, given to the `application`, whose outcome is written.
+    3. What does not end within the grace of a stop is cancelled and goes back to the queue.
+
+    `redis` is its client for all commands but the wait for jobs. `attempts` counts what runs.
+    """
 
     def __init__(
         self,
         options: Options,
-        redis: LineClient,
         application: Application,
-        at_work: RunningAttempts,
+        attempts: RunningAttempts | None = None,
     ) -> None:
+        self.redis = redis = connect(options.redis)
         self._options = options
-        self._at_work = at_work
+        self._attempts = attempts or RunningAttempts()
         self._application = application
         self._stopping = asyncio.Event()
         self._grace_over = asyncio.get_running_loop().create_future()
@@ -75,14 +81,28 @@ class Worker:
             options.of_library(redis, self._unknown_backoff),
             scripts=self._scripts,
             waiting=connect_to_wait(options.redis, redis, options.client_name),
-            frees_id=application.frees_id,
+            releases_id=application.releases_id,
             hides_retries=application.hides_retries,
-            settle_deferred=self._settle_deferred,
+            fail_deferred=self._fail_deferred,
             fitness=application.fitness,
         )
         self._worker.on("stalled", lambda job_id: logger.warning("⚠️  Stalled: %s", job_id))
         self._worker.on("error", self._worker_error)
         self._worker.on("lockRenewalFailed", self._locks_lost)
+
+    async def run(self, stop: asyncio.Event, grace: timedelta) -> bool:
+        """Take jobs until `stop` is set, then stop within `grace`. Returns as `stop()` does.
+
+        Raises what the library's loop ended with, if it did so by itself.
+        """
+        loop = await self.start()
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({loop, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        is_clean = await self.stop(loop, grace)
+        if not stop.is_set():
+            loop.result()
+        return is_clean
 
     async def start(self, *, after_outage: bool = False) -> asyncio.Task[None]:
         """Begin to take jobs. The task ends when `stop` is done, or when the library gives up.
@@ -105,7 +125,14 @@ class Worker:
             await waiting.getRedisVersion()
 
     async def stop(self, loop: asyncio.Task[None], grace: timedelta) -> bool:
-        """Take no more jobs, give running ones `grace`, hand back the rest, disconnect.
+        """End in this order; `loop` is what `start` returned.
+
+        1. No more jobs are taken; what was prefetched goes back.
+        2. Running jobs have `grace` to end by themselves.
+        3. What still runs is cancelled, has 0.8 s to unwind, and goes back, no attempt burnt.
+        4. Jobs whose answer was lost are looked for, and go back.
+        5. The wait for jobs is ended, and another worker woken for what its marker told of.
+        6. The library is closed, with it `loop`, then the connections.
 
         False when a job could not be handed back, or the library not be closed in time: Redis is
         away, and what the library left behind would keep the event loop from ending.
@@ -121,13 +148,16 @@ class Worker:
         # The library's close() waits for what it knew of when it began: some jobs come later.
         closing = asyncio.create_task(self._close())
         _, pending = await asyncio.wait({closing, loop}, timeout=_CLOSE_S)
-        return not pending and self._is_all_handed_back
+        if pending or not self._is_all_handed_back:
+            return False
+        await self.redis.aclose()
+        return True
 
     async def _close(self) -> None:
         await self._worker.until_idle()
-        self._worker.strays.rest()
+        self._worker.orphans.stop()
         try:
-            await self._worker.strays.hand_back()
+            await self._worker.orphans.hand_back()
             # The wait that was cancelled may have taken the marker of a job with it. Redis has to
             # see the end of that connection first, or the wait would take this marker too.
             await self._worker.hang_up()
@@ -143,7 +173,7 @@ class Worker:
     async def _process(self, job: Job, token: str) -> Any:
         """The library's processor: returns the job's value, or raises what the outcome asks for."""
         if self._stopping.is_set():
-            await self._hand_back(job, token, Return(timedelta(0)))
+            await self._hand_back(job, token, Requeue(timedelta(0)))
             raise DelayedError
         delivery = delivery_of(job)
         await self._hide_failure(job, token)
@@ -171,7 +201,7 @@ class Worker:
         attempt = asyncio.create_task(work, name=f"job {delivery.job_id}")
         self._running[delivery.job_id, token] = attempt
         try:
-            with self._at_work.attempt(delivery, handle) as noted:
+            with self._attempts.attempt(delivery, handle) as noted:
                 outcome = await self._outcome(attempt)
                 if not handle.fence.is_lost:
                     noted.end = end_of(None if isinstance(outcome, Done) else outcome)
@@ -182,7 +212,7 @@ class Worker:
     async def _keep_checkpoint(self, handle: LiveHandle) -> None:
         """The next delivery goes on from it: one that waits for Redis holds up the job's end."""
         with suppress(LockLost, RedisError, OSError):
-            await self._worker.writes.until_taken(handle.flush, self._patience_s)
+            await self._worker.writes.until_acknowledged(handle.flush, self._patience_s)
 
     @property
     def _patience_s(self) -> float:
@@ -192,7 +222,7 @@ class Worker:
     async def _apply(self, outcome: Done | Outcome, job: Job, token: str) -> Any:
         if isinstance(outcome, Done):
             return outcome.returnvalue
-        if isinstance(outcome, Return | FailLater):
+        if isinstance(outcome, Requeue | FailLater):
             await self._hand_back(job, token, outcome)
             raise DelayedError  # keeps the library off the job
         if isinstance(outcome, Retry):
@@ -212,9 +242,9 @@ class Worker:
     async def _forget_counts(self, job: Job) -> None:
         """Who retries a failed job by hand begins anew."""
         delivery = delivery_of(job)
-        if delivery.put_offs or delivery.settle_waits:
+        if delivery.snoozes or delivery.failure_waits:
             with suppress(RedisError, OSError):
-                await self._scripts.forget(job.id, PUT_OFFS, SETTLE_WAITS)
+                await self._scripts.forget(job.id, SNOOZES, FAILURE_WAITS)
 
     async def _outcome(self, attempt: asyncio.Task[Done | Outcome]) -> Done | Outcome:
         """Wait for the attempt, or until the worker stops and its grace has passed."""
@@ -227,29 +257,29 @@ class Worker:
             await asyncio.wait({attempt}, timeout=_UNWIND_S)
         if not attempt.done() or attempt.cancelled():
             # A CancelledError must never reach the library: it would end its main loop.
-            return Return(timedelta(0))
+            return Requeue(timedelta(0))
         return attempt.result()
 
-    async def _settle_deferred(self, job: Job, token: str) -> bool:
+    async def _fail_deferred(self, job: Job, token: str) -> bool:
         """Settle the rows of a job that is to fail; False when it went back to wait for that."""
         delivery = delivery_of(job)
         with self._hold(job, token) as lease:
             handle = self._handle(job, lease)
-            work = self._application.settle(delivery, handle, str(job.deferredFailure))
+            work = self._application.on_failed(delivery, handle, str(job.deferredFailure))
             outcome = await self._attempt(delivery, handle, token, work)
             handle.events.drop()  # the hook of a job that failed has nothing to show
             if lease.is_lost:
                 return False
-            if isinstance(outcome, Return | FailLater):
+            if isinstance(outcome, Requeue | FailLater):
                 await self._hand_back(job, token, outcome)
                 return False
             await self._forget_counts(job)
             return True
 
-    async def _hand_back(self, job: Job, token: str, outcome: Return | FailLater) -> None:
+    async def _hand_back(self, job: Job, token: str, outcome: Requeue | FailLater) -> None:
         """Return the job to the queue, no attempt burnt."""
         try:
-            held = await self._worker.writes.until_taken(
+            held = await self._worker.writes.until_acknowledged(
                 lambda: self._return(job, token, outcome), self._patience_s
             )
         except (RedisError, OSError, TypeError, DelayedError) as error:
@@ -264,11 +294,11 @@ class Worker:
         how = f" for {seconds:.0f} s: {outcome.reason}" if seconds else ""
         logger.info("↩️  Handed back: %s %s%s", job.name, job.id, how)
 
-    async def _return(self, job: Job, token: str, outcome: Return | FailLater) -> Hold:
+    async def _return(self, job: Job, token: str, outcome: Requeue | FailLater) -> Hold:
         if isinstance(outcome, FailLater):
-            held = await self._scripts.put_off(job.id, token, SETTLE_WAITS, outcome.reason)
+            held = await self._scripts.snooze(job.id, token, FAILURE_WAITS, outcome.reason)
         elif outcome.delay > timedelta(0):
-            held = await self._scripts.put_off(job.id, token, PUT_OFFS)
+            held = await self._scripts.snooze(job.id, token, SNOOZES)
         else:
             return await self._scripts.hand_back(job.id, token)
         if held is Hold.OURS:
@@ -299,7 +329,7 @@ class Worker:
 
     def _worker_error(self, error: Exception, job: Job | None = None) -> None:
         if job is None:
-            self._worker.repeated_error.failed(error)
+            self._worker.log_throttle.failure(error)
         else:
             said = str(error) or type(error).__name__
             logger.warning("BullMQ reports on job %s: %s", job.id, said)

@@ -13,7 +13,7 @@ from bullmq_consumer.inspect.states import moment
 from commands.call import Call, Refused, operator
 from commands.options import new_app
 from commands.output import Output, length
-from runtime.http.redacted import Discreet, discreet
+from runtime.http.redacted import Discreet, redacted_view
 
 app = new_app()
 
@@ -54,7 +54,7 @@ async def job(call: Call, job_id: JobId, full: Full = False) -> None:
             "and was not kept, as most are not; the log still tells of it"
         )
     timeline = await views.timeline(job_id)
-    show = discreet(call.settings, full=full)
+    show = redacted_view(call.settings, full=full)
     document = _document(found, full=full)
     happened = [_event(one) for one in timeline]
     if call.out.as_json:

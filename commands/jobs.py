@@ -10,7 +10,7 @@ from bullmq_consumer.inspect.queue import Counts, QueueView
 from commands.call import Call, operator
 from commands.options import new_app
 from commands.output import age, short_name
-from runtime.http.redacted import discreet
+from runtime.http.redacted import redacted_view
 
 app = new_app()
 
@@ -38,7 +38,7 @@ async def jobs(call: Call, state: State = "failed", name: Name = None, limit: Li
     priority, failed_reason, progress}]}
     """
     views = JobViews(call.redis, call.queue)
-    show = discreet(call.settings, full=False)
+    show = redacted_view(call.settings, full=False)
     found = [await views.get(job_id) for job_id in await views.ids(state, limit, name=name)]
     listed = [one for one in found if one is not None]
     if call.out.as_json:

@@ -34,10 +34,10 @@ class Notice:
     more: int = 0
 
 
-Tell: TypeAlias = Callable[[Alert], None]
+AlertSink: TypeAlias = Callable[[Alert], None]
 
 
-def tell_nobody(alert: Alert) -> None:
+def no_alerts(alert: Alert) -> None:
     """Where nobody asked for alerts."""
 
 

@@ -18,15 +18,15 @@ Result = Literal["delivered", "uncertain"]
 class Meter(AttemptMeter, Protocol):
     """Counts. Each call costs microseconds, and none raises."""
 
-    def asked(self, service: str, method: str, outcome: str, seconds: float) -> None:
+    def http_request(self, service: str, method: str, outcome: str, seconds: float) -> None:
         """A service was asked by HTTP. `seconds` until its answer's head, or until none came."""
         ...
 
-    def moved(self, service: str, direction: Direction, size_bytes: int) -> None:
+    def bytes_transferred(self, service: str, direction: Direction, size_bytes: int) -> None:
         """A part of a body went to a service, or came from it."""
         ...
 
-    def paid(self, service: str, kind: str, result: Result) -> None:
+    def purchase(self, service: str, kind: str, result: Result) -> None:
         """A provider made something that it bills, or may have."""
         ...
 
@@ -38,11 +38,11 @@ class _Off:
 
     def job_ended(self, name: str, end: End, seconds: float) -> None: ...
 
-    def asked(self, service: str, method: str, outcome: str, seconds: float) -> None: ...
+    def http_request(self, service: str, method: str, outcome: str, seconds: float) -> None: ...
 
-    def moved(self, service: str, direction: Direction, size_bytes: int) -> None: ...
+    def bytes_transferred(self, service: str, direction: Direction, size_bytes: int) -> None: ...
 
-    def paid(self, service: str, kind: str, result: Result) -> None: ...
+    def purchase(self, service: str, kind: str, result: Result) -> None: ...
 
 
 _installed: Meter = _Off()
@@ -65,10 +65,10 @@ def bill(service: str, kind: str) -> Generator[None]:
     try:
         yield
     except asyncio.CancelledError:
-        _installed.paid(service, kind, "uncertain")
+        _installed.purchase(service, kind, "uncertain")
         raise
     except ServiceError as error:
         if error.billed:
-            _installed.paid(service, kind, "uncertain")
+            _installed.purchase(service, kind, "uncertain")
         raise
-    _installed.paid(service, kind, "delivered")
+    _installed.purchase(service, kind, "delivered")

@@ -20,9 +20,9 @@ FailureHook = Callable[[JobContext[Any], Any, str], Awaitable[None]]
 class JobSpec:
     """One job name: its payload model, its handler, and what settles its rows after it failed.
 
-    `subject` is the smallest payload with which the rows can still be found. `frees_id` is for jobs
-    whose id names a thing (`va_sync_{project}`): a finished one would make BullMQ drop the app's
-    next request for that thing without a word, so none is kept, whatever its options say.
+    `subject` is the smallest payload with which the rows can still be found. `release_id` is for
+    jobs whose id names a thing (`va_sync_{project}`): a finished one would make BullMQ drop the
+    app's next request for that thing without a word, so none is kept, whatever its options say.
     `hides_retries` is for jobs of which the app reads any `failedReason` as the end: one that goes
     back for another attempt has none.
     """
@@ -31,7 +31,7 @@ class JobSpec:
     data: type[JobData]
     handler: Handler
     timeout: timedelta
-    frees_id: bool = False
+    release_id: bool = False
     hides_retries: bool = False
     failure_hook: FailureHook | None = None
     subject: type[JobData] = JobData
@@ -47,13 +47,13 @@ class JobSpec:
 
 
 def job(
-    name: str, *, timeout: timedelta, frees_id: bool = False, hides_retries: bool = False
+    name: str, *, timeout: timedelta, release_id: bool = False, hides_retries: bool = False
 ) -> Callable[[Handler], JobSpec]:
     """Make a handler the one for jobs called `name`; `timeout` bounds one attempt."""
 
     def register(handler: Handler) -> JobSpec:
         data = _model_of(handler)
-        return JobSpec(name, data, handler, timeout, frees_id, hides_retries)
+        return JobSpec(name, data, handler, timeout, release_id, hides_retries)
 
     return register
 

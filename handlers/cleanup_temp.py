@@ -38,7 +38,7 @@ class Result(JobResult):
     urls: int
 
 
-@job("cleanup_temp", timeout=timedelta(minutes=5), frees_id=True)
+@job("cleanup_temp", timeout=timedelta(minutes=5), release_id=True)
 async def cleanup_temp(ctx: Context, data: Data) -> Result:
     """Remove what may be removed, not before it is time."""
     wait = data.due_in(datetime.now(UTC))

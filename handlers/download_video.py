@@ -46,7 +46,7 @@ class Downloaded(JobResult):
     thumbnail_job_id: str
 
 
-@job("download_video", timeout=timedelta(minutes=30), frees_id=True)
+@job("download_video", timeout=timedelta(minutes=30), release_id=True)
 async def download_video(ctx: Context, data: Data) -> Downloaded:
     """Store the video, complete its row and add the thumbnail's job; what is done stays done."""
     row = await _row(ctx, data)

@@ -64,7 +64,7 @@ class Result(JobResult):
     url: str
 
 
-@job("generate_thumbnail", timeout=timedelta(minutes=15), frees_id=True)
+@job("generate_thumbnail", timeout=timedelta(minutes=15), release_id=True)
 async def generate_thumbnail(ctx: Context, data: Data) -> Result:
     """Fetch the video, take a picture of it and store that."""
     await ctx.progress(10, "Preparing thumbnail generation...")

@@ -12,9 +12,9 @@ from core import follow_ups
 from core.concurrent import both
 from core.errors import NotFound, UnsafeUrl
 from core.job_data import JobData, JobResult
-from core.kept import AlreadyKept, Kept
 from core.paths import RowId
 from core.registry import job
+from core.stored_result import AlreadyStored, StoredResult
 from services.bundle import Context
 from services.net.content import Kind
 from services.supabase.storyboards import MAX_IMAGE_BYTES, Picture, StoryboardRow
@@ -58,7 +58,7 @@ class Batch(JobResult):
     enqueued: int
 
 
-@job("storyboard_download", timeout=timedelta(minutes=5), frees_id=True)
+@job("storyboard_download", timeout=timedelta(minutes=5), release_id=True)
 async def storyboard_download(ctx: Context, data: Data) -> JobResult:
     """Store one picture, or add a job for each picture that waits."""
     owned = ctx.services.projects.owned(data.project_id, data.user_id)
@@ -67,7 +67,7 @@ async def storyboard_download(ctx: Context, data: Data) -> JobResult:
         return await _enqueue_all(ctx, data)
     _, row = await both(owned, _row(ctx, data))
     if row.storage_status == "completed":
-        return AlreadyKept(
+        return AlreadyStored(
             project_id=data.project_id, shot_number=data.shot_number, storyboard_id=row.id
         )
     return await _store(ctx, data, row)
@@ -96,7 +96,7 @@ async def _row(ctx: Context, subject: Subject) -> StoryboardRow:
     return row
 
 
-async def _store(ctx: Context, data: Data, row: StoryboardRow) -> Kept:
+async def _store(ctx: Context, data: Data, row: StoryboardRow) -> StoredResult:
     await ctx.progress(10, f"Downloading storyboard shot {data.shot_number}...")
     file = ctx.workdir / "picture"
     try:
@@ -108,7 +108,7 @@ async def _store(ctx: Context, data: Data, row: StoryboardRow) -> Kept:
     picture = Picture(file, got.content_type, got.size_bytes, data.external_url)
     stored = await ctx.services.storyboards.store(picture, data.user_id, row, data.storyboard_id)
     await ctx.progress(100, "Download completed")
-    return Kept(
+    return StoredResult(
         project_id=data.project_id,
         shot_number=data.shot_number,
         storage_path=stored.path,

@@ -67,7 +67,7 @@ class Recalculated(JobResult):
     after: After
 
 
-@job("update_quota", timeout=timedelta(minutes=5), frees_id=True)
+@job("update_quota", timeout=timedelta(minutes=5), release_id=True)
 async def update_quota(ctx: Context, data: Data) -> JobResult:
     """Recalculate the quota; nothing to do for the other operations."""
     if data.operation != "recalculate":
@@ -75,7 +75,7 @@ async def update_quota(ctx: Context, data: Data) -> JobResult:
     quotas = ctx.services.quotas
     account = await quotas.account(data.user_id)
     storage = await quotas.storage(data.user_id)
-    await quotas.keep(data.user_id, storage.kept)
+    await quotas.save(data.user_id, storage.kept)
     return Recalculated(
         user_id=data.user_id,
         operation=data.operation,

@@ -48,7 +48,7 @@ class Result(JobResult):
     updated: int
 
 
-@job("va_sync_video_status", timeout=timedelta(minutes=10), frees_id=True)
+@job("va_sync_video_status", timeout=timedelta(minutes=10), release_id=True)
 async def va_sync_video_status(ctx: Context, data: Data) -> Result:
     """Settle the clips that are at their end, and step 4 once all are."""
     await ctx.services.projects.owned(data.project_id, data.user_id)

@@ -8,9 +8,9 @@ from pydantic import Field
 from core import follow_ups
 from core.errors import UnsafeUrl
 from core.job_data import JobData, JobResult
-from core.kept import AlreadyKept, Kept
 from core.paths import RowId, clip_video
 from core.registry import job
+from core.stored_result import AlreadyStored, StoredResult
 from handlers._clip_row import Order, row_of
 from services.bundle import Context
 from services.storage.transfers import MP4, Stored, Transfer
@@ -36,7 +36,7 @@ class Data(Subject):
     external_url: str
 
 
-@job("video_clip_download", timeout=timedelta(minutes=15), frees_id=True)
+@job("video_clip_download", timeout=timedelta(minutes=15), release_id=True)
 async def video_clip_download(ctx: Context, data: Data) -> JobResult:
     """Store the clip and complete its row."""
     await ctx.services.projects.owned(data.project_id, data.user_id)
@@ -45,13 +45,13 @@ async def video_clip_download(ctx: Context, data: Data) -> JobResult:
     if row is None:
         return _outdated(data)
     if row.storage_status == "completed" and row.video_url_external == data.external_url:
-        return AlreadyKept(project_id=data.project_id, shot_number=data.shot_number)
+        return AlreadyStored(project_id=data.project_id, shot_number=data.shot_number)
     await ctx.progress(10, f"Downloading video clip shot {data.shot_number}...")
     stored = await _store(ctx, data, row)
     if not await _complete(ctx, data, row, stored):
         return _outdated(data)
     await ctx.progress(100, "Download completed")
-    return Kept(
+    return StoredResult(
         project_id=data.project_id,
         shot_number=data.shot_number,
         storage_path=stored.path,
@@ -86,8 +86,8 @@ def _unsafe(error: UnsafeUrl) -> UnsafeUrl:
     return UnsafeUrl(f"Unsafe externalUrl: {error}")
 
 
-def _outdated(data: Data) -> AlreadyKept:
-    return AlreadyKept(
+def _outdated(data: Data) -> AlreadyStored:
+    return AlreadyStored(
         reason="A newer clip was generated",
         project_id=data.project_id,
         shot_number=data.shot_number,

@@ -16,7 +16,7 @@ from bullmq_consumer.health.attempts import RunningAttempts
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.health.liveness import until_starved
 from bullmq_consumer.health.loop_watch import LoopWatch
-from bullmq_consumer.health.status import Phase, Vitals
+from bullmq_consumer.health.status import Phase, WorkerStatus
 from bullmq_consumer.inspect.states import QueueState
 from bullmq_consumer.process.pm2 import say_ready
 from bullmq_consumer.process.signals import stop_on_signal
@@ -32,7 +32,7 @@ from core.registry import discover
 from runtime.alerts.alerts import Alerts, open_alerts
 from runtime.dispatch import Dispatcher
 from runtime.http.listening import CannotListen, served
-from runtime.reconciler.reconciler import Watchdog
+from runtime.reconciler.reconciler import Reconciler
 from runtime.work_folders import WorkFolder, remove_abandoned
 from services.bundle import Services
 
@@ -55,7 +55,7 @@ async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
     logger.info("Environment: {}", settings.environment)
     stop = asyncio.Event()
     stop_on_signal(stop)
-    vitals = Vitals(at_work=RunningAttempts(meter))
+    vitals = WorkerStatus(attempts=RunningAttempts(meter))
     try:
         async with open_alerts(settings) as alerts, served(settings, vitals):
             return await Life(settings, vitals, alerts, stop).live(wait_for_redis)
@@ -68,7 +68,7 @@ class Life:
     """One worker's, from the wait for Redis to the exit code. `stop` is set by a signal."""
 
     def __init__(
-        self, settings: Settings, vitals: Vitals, alerts: Alerts, stop: asyncio.Event
+        self, settings: Settings, vitals: WorkerStatus, alerts: Alerts, stop: asyncio.Event
     ) -> None:
         self._settings = settings
         self._redis = redis_of(settings)
@@ -95,14 +95,13 @@ class Life:
         where = self._redis
         line = f"⏳ The worker waits for Redis since its start, 5 minutes ago: {where}"
         alert = Alert("waiting for Redis", line, "warning")
-        late = asyncio.get_running_loop().call_later(_LONG_AWAY_S, self._alerts.tell, alert)
+        late = asyncio.get_running_loop().call_later(_LONG_AWAY_S, self._alerts.notify, alert)
         try:
             return await until_redis_answers(self._redis, self._stop)
         finally:
             late.cancel()
 
     async def _consume(self, services: Services, after_outage: bool) -> int:
-        redis = redis_client.connect(self._redis)
         work_folder = WorkFolder()
         fitness = Fitness(work_folder.path, self._say_unfit)
         fitness.hold_reserve()
@@ -111,12 +110,12 @@ class Life:
             discover(),
             services,
             work_folder.path,
-            self._alerts.tell,
+            self._alerts.notify,
             services.scrub,
             self._loaded,
             fitness,
         )
-        consumer = Worker(options_of(self._settings), redis, dispatcher, self._vitals.at_work)
+        consumer = Worker(options_of(self._settings), dispatcher, self._vitals.attempts)
         loop = await consumer.start(after_outage=after_outage)
         self._vitals.refusal = lambda: consumer.refusal
         self._vitals.phase = Phase.RUNNING
@@ -125,7 +124,7 @@ class Life:
         with LoopWatch(lambda: os._exit(EXIT_STUCK), drain_logs=drain_logs) as loop_watch:
             self._vitals.lag = loop_watch.largest_lag
             with _in_background(asyncio.to_thread(remove_abandoned)):
-                watching = self._until_lacking(redis, services)
+                watching = self._until_lacking(consumer.redis, services)
                 code, why = await self._until_over(consumer, loop, watching)
             self._say_over(why)
             grace = timedelta(0) if loop.done() else self._settings.shutdown_grace
@@ -133,7 +132,6 @@ class Life:
         await asyncio.to_thread(work_folder.remove)
         if not is_clean:
             await self._end_hard(EXIT_UNCLEAN if why is None else code)
-        await redis.aclose()
         logger.info("✅ Worker stopped gracefully")
         return code
 
@@ -175,16 +173,16 @@ class Life:
             return f"{what}: install requirements/worker.txt anew, and look at SSL_CERT_FILE"
         self._loaded.set()
         queue = QueueState(redis, queue_of(self._settings))
-        return await Watchdog(redis, queue, services, tell=self._alerts.tell).run()
+        return await Reconciler(redis, queue, services, notify=self._alerts.notify).run()
 
     def _say_unfit(self, line: str) -> None:
-        self._alerts.tell(Alert("machine unfit", line, "error"))
+        self._alerts.notify(Alert("machine unfit", line, "error"))
 
     def _say_over(self, why: str | None) -> None:
         self._vitals.phase = Phase.STOPPING
         if why is not None:
             logger.critical("{}", why)
-            self._alerts.tell(Alert("stuck", f"🛑 The worker gives up: {why}", "fatal"))
+            self._alerts.notify(Alert("stuck", f"🛑 The worker gives up: {why}", "fatal"))
         logger.info("🛑 Shutting down worker...")
 
     async def _end_hard(self, code: int) -> NoReturn:
@@ -197,7 +195,7 @@ class Life:
 
 @asynccontextmanager
 async def _services(settings: Settings, alerts: Alerts) -> AsyncGenerator[Services]:
-    services = Services(settings, alerts.tell)
+    services = Services(settings, alerts.notify)
     try:
         yield services
     finally:

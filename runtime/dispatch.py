@@ -15,7 +15,7 @@ from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, decide
 from bullmq_consumer.safety.fence import fenced
 from bullmq_consumer.sanitize.text import one_line
 from config.redaction import Redact
-from core.alert import Tell, tell_nobody
+from core.alert import AlertSink, no_alerts
 from core.context import JobContext
 from core.envelope import success
 from core.errors import (
@@ -28,14 +28,14 @@ from core.errors import (
 )
 from core.job_data import JobResult, parse
 from core.registry import JobSpec
-from runtime.job_log import Observation
+from runtime.job_log import JobLogger
 from runtime.work_folders import JobFolder
 from services.bundle import Context, Services
 
 # The hook writes a few rows.
 _HOOK_TIMEOUT_S = 30
 # Rows that cannot be reached are tried for some three hours; the watchdog is for what is left.
-_SETTLE_WAITS = tuple(timedelta(seconds=min(30 * 2**n, 600)) for n in range(20))
+_FAILURE_WAITS = tuple(timedelta(seconds=min(30 * 2**n, 600)) for n in range(20))
 
 
 class Dispatcher:
@@ -52,7 +52,7 @@ class Dispatcher:
         specs: Mapping[str, JobSpec],
         services: Services,
         work_folder: Callable[[], Path | None] = lambda: None,
-        tell: Tell = tell_nobody,
+        notify: AlertSink = no_alerts,
         scrub: Redact = str,
         loaded: asyncio.Event | None = None,
         fitness: Fitness | None = None,
@@ -60,15 +60,15 @@ class Dispatcher:
         self._specs = specs
         self._services = services
         self._work_folder = work_folder
-        self._tell = tell
+        self._notify = notify
         self._scrub = scrub
         self._loaded = loaded or _set_event()
         self.fitness = fitness or Fitness(work_folder)
 
-    def frees_id(self, name: str) -> bool:
+    def releases_id(self, name: str) -> bool:
         """Whether a finished job of this name must not stay under its id."""
         spec = self._specs.get(name)
-        return spec is not None and spec.frees_id
+        return spec is not None and spec.release_id
 
     def hides_retries(self, name: str) -> bool:
         """Whether a job of this name must not look failed while an attempt is left."""
@@ -81,7 +81,7 @@ class Dispatcher:
         """Run one attempt. Raises nothing but CancelledError."""
         await self._loaded.wait()
         spec = self._specs.get(delivery.name)
-        observation = Observation(delivery, self._tell)
+        observation = JobLogger(delivery, self._notify)
         with fenced(handle.fence), JobFolder(self._work_folder) as folder:
             ctx = self._context(delivery, handle, stopping, folder, observation)
             try:
@@ -92,11 +92,13 @@ class Dispatcher:
                 observation.ended(outcome, error)
                 return outcome
 
-    async def settle(self, delivery: Delivery, handle: JobHandle, reason: str) -> Fail | FailLater:
+    async def on_failed(
+        self, delivery: Delivery, handle: JobHandle, reason: str
+    ) -> Fail | FailLater:
         """Put the rows of a job that is to fail into their final state, or say when to."""
         await self._loaded.wait()
         spec = self._specs.get(delivery.name)
-        observation = Observation(delivery, self._tell)
+        observation = JobLogger(delivery, self._notify)
         with fenced(handle.fence), JobFolder(self._work_folder) as folder:
             ctx = self._context(delivery, handle, asyncio.Event(), folder, observation)
             outcome = await self._failed(spec, ctx, delivery, reason)
@@ -110,7 +112,7 @@ class Dispatcher:
         outcome = decide(
             error,
             is_last_attempt=delivery.is_last_attempt,
-            put_offs=delivery.put_offs,
+            snoozes=delivery.snoozes,
             is_unfit=lack is not None and await self.fitness.lacked(lack),
         )
         outcome = replace(outcome, reason=self._scrub(outcome.reason))
@@ -122,10 +124,10 @@ class Dispatcher:
         self, spec: JobSpec | None, ctx: Context, delivery: Delivery, reason: str
     ) -> Fail | FailLater:
         """Settle the rows; where they cannot be reached now, the job fails once they can."""
-        waits = delivery.settle_waits
-        if await self._settle(spec, ctx, delivery, reason) or waits >= len(_SETTLE_WAITS):
+        waits = delivery.failure_waits
+        if await self._finalize_rows(spec, ctx, delivery, reason) or waits >= len(_FAILURE_WAITS):
             return Fail(reason)
-        return FailLater(reason, _SETTLE_WAITS[waits])
+        return FailLater(reason, _FAILURE_WAITS[waits])
 
     def _context(
         self,
@@ -133,7 +135,7 @@ class Dispatcher:
         handle: JobHandle,
         stopping: asyncio.Event,
         folder: JobFolder,
-        observation: Observation,
+        observation: JobLogger,
     ) -> Context:
         return JobContext(
             job_id=delivery.job_id,
@@ -149,7 +151,7 @@ class Dispatcher:
         )
 
     async def _attempt(
-        self, spec: JobSpec | None, ctx: Context, delivery: Delivery, observation: Observation
+        self, spec: JobSpec | None, ctx: Context, delivery: Delivery, observation: JobLogger
     ) -> Done:
         observation.started()
         await ctx.progress(0, "Starting job...")
@@ -168,7 +170,7 @@ class Dispatcher:
         observation.completed(envelope)
         return Done(envelope)
 
-    async def _settle(
+    async def _finalize_rows(
         self, spec: JobSpec | None, ctx: Context, delivery: Delivery, reason: str
     ) -> bool:
         """Run the job's failure hook; False when it may succeed later."""

@@ -8,8 +8,8 @@ from typing import Any, cast
 from loguru import logger
 
 from bullmq_consumer.delivery import Delivery
-from bullmq_consumer.outcome import FailLater, Outcome, Retry, Return, is_expected
-from core.alert import Alert, Tell, kind_of, shown
+from bullmq_consumer.outcome import FailLater, Outcome, Requeue, Retry, is_expected
+from core.alert import Alert, AlertSink, kind_of, shown
 from core.errors import LockLost
 
 # What of a payload is named, as the lines that people grep for spell it and as JSON fields are.
@@ -38,16 +38,16 @@ def job_failed(delivery: Delivery, reason: str, error: Exception) -> Alert:
     )
 
 
-class Observation:
+class JobLogger:
     """One attempt at one job, from start to end.
 
     The JSON lines of its `log` say which job, attempt and thing they are about.
     """
 
-    def __init__(self, delivery: Delivery, tell: Tell) -> None:
+    def __init__(self, delivery: Delivery, notify: AlertSink) -> None:
         self._name = delivery.name
         self._delivery = delivery
-        self._tell = tell
+        self._notify = notify
         self._began = time.monotonic()
         named, attempt = _named(delivery.data), delivery.attempts_made + 1
         self._about = {"jobId": delivery.job_id, "attempt": attempt, **named}
@@ -67,7 +67,7 @@ class Observation:
 
     def ended(self, outcome: Outcome, error: Exception) -> None:
         """The attempt came to another end; `error` is what it came from."""
-        if isinstance(outcome, Return | FailLater):
+        if isinstance(outcome, Requeue | FailLater):
             return  # the consumer says so, once it has happened
         about = {**self._about, "duration": self.elapsed_ms(), "error": outcome.reason}
         if isinstance(outcome, Retry):
@@ -75,7 +75,7 @@ class Observation:
         else:
             self._say("ERROR", "❌ Failed: {} {}", about, error)
             if not isinstance(error, LockLost):  # then it is another worker's, and may succeed
-                self._tell(job_failed(self._delivery, outcome.reason, error))
+                self._notify(job_failed(self._delivery, outcome.reason, error))
 
     def _say(
         self, level: str, line: str, about: dict[str, Any], error: Exception | None = None

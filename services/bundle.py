@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from config.redaction import Redact, scrubber
 from config.settings import Settings
-from core.alert import Tell, tell_nobody
+from core.alert import AlertSink, no_alerts
 from core.context import JobContext
 from services.clips.alerts import ClipAlerts
 from services.images.base import ImageProvider
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 class Services:
     """What handlers reach the outside world through. `tell` hears what people should look at."""
 
-    def __init__(self, settings: Settings, tell: Tell = tell_nobody) -> None:
+    def __init__(self, settings: Settings, notify: AlertSink = no_alerts) -> None:
         self.settings = settings
-        self._tell = tell
+        self._notify = notify
 
     @cached_property
     def scrub(self) -> Redact:
@@ -79,7 +79,7 @@ class Services:
     @cached_property
     def clip_alerts(self) -> ClipAlerts:
         """For whom nobody can be asked for clips."""
-        return ClipAlerts(self._tell)
+        return ClipAlerts(self._notify)
 
     @cached_property
     def quotas(self) -> Quotas:

@@ -34,7 +34,7 @@ class Answer:
     """`said` is the vendor's own reason for a no, and a sentence for an unknown."""
 
     accepted: Accepted
-    said: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +109,10 @@ async def ask(vendor: Vendor, settings: Settings, key: SecretStr) -> Answer:
         except httpx.HTTPError as error:
             said = str(transport_error(vendor.name, "look at the key", error))
             return Answer(Accepted.UNKNOWN, said)
-    return _judged(vendor, response)
+    return _classified(vendor, response)
 
 
-def _judged(vendor: Vendor, response: httpx.Response) -> Answer:
+def _classified(vendor: Vendor, response: httpx.Response) -> Answer:
     if response.is_success:
         return Answer(Accepted.YES)
     said = str(service_error(vendor.name, "look at the key", response))

@@ -34,7 +34,7 @@ class _Off:
     def job_ended(self, name: str, end: End, seconds: float) -> None: ...
 
 
-class Shown(Protocol):
+class HasProgress(Protocol):
     """A job's line to the queue."""
 
     @property
@@ -48,7 +48,7 @@ class Attempt:
     """One that runs here since `began_at` (seconds since the epoch)."""
 
     delivery: Delivery
-    handle: Shown
+    handle: HasProgress
     began_at: float = field(default_factory=time.time)
     end: End = "lost"
     _began: float = field(default_factory=time.monotonic)
@@ -81,7 +81,7 @@ class RunningAttempts:
         self.ended: Counter[End] = Counter()
 
     @contextmanager
-    def attempt(self, delivery: Delivery, handle: Shown) -> Generator[Attempt]:
+    def attempt(self, delivery: Delivery, handle: HasProgress) -> Generator[Attempt]:
         """Around one attempt, which is told its `end` inside."""
         attempt = Attempt(delivery, handle)
         self.attempts.append(attempt)

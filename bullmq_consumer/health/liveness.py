@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
-from bullmq_consumer.health.log_throttle import RepeatedError
+from bullmq_consumer.health.log_throttle import LogThrottle
 from bullmq_consumer.redis.clients import BLOCK_S, RedisUnreachable
 
 LIMIT = timedelta(minutes=5)
@@ -80,7 +80,7 @@ async def until_starved(
     check_s: float = _CHECK_S,
 ) -> None:
     """Return once the worker is starved. `ping` raises RedisUnreachable."""
-    outage = RepeatedError("No job can be fetched")
+    outage = LogThrottle("No job can be fetched")
     last.signs = LastSigns().signs
     while not is_starved(last.signs, time.monotonic(), limit):
         await asyncio.sleep(check_s)
@@ -88,17 +88,17 @@ async def until_starved(
 
 
 async def _look(
-    consumer: Fetching, before: Signs, ping: Callable[[], Awaitable[None]], outage: RepeatedError
+    consumer: Fetching, before: Signs, ping: Callable[[], Awaitable[None]], outage: LogThrottle
 ) -> Signs:
     now = time.monotonic()
     full = now if consumer.is_full else before.full
     signs = replace(before, fetch=consumer.last_fetch, full=full)
     if not is_quiet(signs, now):
-        outage.worked()
+        outage.recovered()
         return signs
     try:
         await ping()
     except RedisUnreachable as error:
-        outage.failed(error)
+        outage.failure(error)
         return replace(signs, silence=time.monotonic())
     return signs

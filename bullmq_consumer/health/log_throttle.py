@@ -32,7 +32,7 @@ _CODE_OF_TYPE: dict[type[Exception], str] = {
 }
 
 
-class RepeatedError:
+class LogThrottle:
     """Says the first error of a kind at once, then one line a minute, then that it is over.
 
     Errors that come and go are not told more often than that either. `subject` is what works again.
@@ -53,7 +53,7 @@ class RepeatedError:
         self._count = 0
         self._is_said = False
 
-    def failed(self, error: Exception) -> None:
+    def failure(self, error: Exception) -> None:
         """Count it, and say it if it is new or a minute has passed."""
         now = self._clock()
         if self._count == 0:
@@ -71,7 +71,7 @@ class RepeatedError:
         times = f", {self._count} errors in {now - self._began:.0f} s" if said_at else ""
         logger.warning("%s: %s%s%s", self._headline, said, advice, times)
 
-    def worked(self) -> None:
+    def recovered(self) -> None:
         """It succeeded: say so if somebody was told that it failed."""
         if not self._is_said:
             return

@@ -27,7 +27,7 @@ class Phase(StrEnum):
 
 
 @dataclass
-class Vitals:
+class WorkerStatus:
     """`started_at` in seconds since the epoch; `lag` is the loop's of the last minute or two.
 
     `lack` says what the machine lacks, None when nothing.
@@ -36,7 +36,7 @@ class Vitals:
 
     started_at: float = field(default_factory=time.time)
     phase: Phase = Phase.STARTING
-    at_work: RunningAttempts = field(default_factory=RunningAttempts)
+    attempts: RunningAttempts = field(default_factory=RunningAttempts)
     last_signs: LastSigns = field(default_factory=LastSigns)
     lag: Callable[[], timedelta] = timedelta
     lack: Callable[[], str | None] = lambda: None
@@ -48,7 +48,7 @@ class Vitals:
         return self.phase is Phase.RUNNING and self.last_signs.is_stuck()
 
 
-class Pulse:
+class RedisProbe:
     """Whether Redis answers. PING is sent only when asked, and only after nothing else was."""
 
     def __init__(self, redis: Redis) -> None:
@@ -56,7 +56,7 @@ class Pulse:
         self._asking = asyncio.Lock()
         self._silent_at = float("-inf")
 
-    async def beats(self) -> bool:
+    async def answers(self) -> bool:
         """True when Redis answered a moment ago. Takes as long as the client's time-out."""
         async with self._asking:
             if time.monotonic() - TRAFFIC.answered_at < _FRESH_S:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from bullmq_consumer.delivery import PUT_OFFS, SETTLE_WAITS, read_checkpoint, whole_number
+from bullmq_consumer.delivery import FAILURE_WAITS, SNOOZES, read_checkpoint, whole_number
 from bullmq_consumer.inspect.states import PAGE, QueueState, moment, place_of
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.sanitize.fields import safe_options
@@ -22,7 +22,7 @@ _TOO_DEEP = f"(JSON of more than {DEEPEST} levels)"
 _BRIEF = (
     *("name", "progress", "returnvalue", "failedReason", "opts", "priority", "delay", "pb"),
     *("atm", "attemptsMade", "stc", "timestamp", "processedOn", "finishedOn"),
-    *("handBacks", PUT_OFFS, SETTLE_WAITS),
+    *("handBacks", SNOOZES, FAILURE_WAITS),
 )
 _BRIEF_BYTES = 64 * 1024
 _TOO_LONG = f"(longer than {_BRIEF_BYTES // 1024} KiB)"
@@ -199,7 +199,7 @@ def _attempts(options: Any) -> int:
 
 
 def _waits(fields: Mapping[str, str]) -> dict[str, int]:
-    counters = {"stops": "handBacks", "providers": PUT_OFFS, "rows": SETTLE_WAITS}
+    counters = {"stops": "handBacks", "providers": SNOOZES, "rows": FAILURE_WAITS}
     return {word: whole_number(fields.get(name)) for word, name in counters.items()}
 
 

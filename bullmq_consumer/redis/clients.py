@@ -23,7 +23,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bullmq_consumer.redis.address import RedisAddress, wrong_certificate
-from bullmq_consumer.redis.pipelined_client import LineClient
+from bullmq_consumer.redis.pipelined_client import PipelinedClient
 from bullmq_consumer.redis.traffic import CountedClient, CountedRetry
 from bullmq_consumer.sanitize.text import one_line
 
@@ -69,7 +69,7 @@ class _WaitingClient(CountedClient):
     `worker` is the client whose connections are as old as the one that waits.
     """
 
-    worker: LineClient
+    worker: PipelinedClient
 
     async def parse_response(
         self, connection: Connection, command_name: str | bytes, **options: Any
@@ -95,14 +95,14 @@ class _WaitingClient(CountedClient):
             connection.socket_timeout = _SOCKET_TIMEOUT_S
 
 
-def connect(redis: RedisAddress) -> LineClient:
+def connect(redis: RedisAddress) -> PipelinedClient:
     """A client for the work: it bridges outages. No I/O yet."""
-    client = LineClient.from_url(redis.url, **_patient(), **redis.tls_options())
-    assert isinstance(client, LineClient)
+    client = PipelinedClient.from_url(redis.url, **_patient(), **redis.tls_options())
+    assert isinstance(client, PipelinedClient)
     return client
 
 
-def connect_to_wait(redis: RedisAddress, worker: LineClient, name: str) -> Redis:
+def connect_to_wait(redis: RedisAddress, worker: PipelinedClient, name: str) -> Redis:
     """A client for the blocking wait for jobs, beside the `worker`'s. No I/O yet.
 
     By `name` Node's `getWorkers()` finds it, and the worker once: it waits once at a time, and so
@@ -129,7 +129,7 @@ def connect_to_wait(redis: RedisAddress, worker: LineClient, name: str) -> Redis
     )
     assert isinstance(client, _WaitingClient)
     client.worker = worker
-    worker.beside = client
+    worker.sibling = client
     return client
 
 

@@ -1,4 +1,4 @@
-"""One connection to Redis that many questions share: written together, answered in order.
+"""One connection to Redis that many commands share: written together, answered in order.
 
 redis-py's pool gives each command a connection of its own until its answer is there. The commands
 of a worker need not wait for each other, nor be sent one by one: what comes in the same turn of the
@@ -22,7 +22,7 @@ _INCOMPLETE = object()
 
 
 @dataclass(slots=True, eq=False)
-class Question:
+class Command:
     """A packed command. `tries` counts the lines that broke before they gave its answer."""
 
     packed: bytes
@@ -30,10 +30,10 @@ class Question:
     tries: int = 0
 
 
-class LineOwner(Protocol):
+class ConnectionOwner(Protocol):
     """Hears what becomes of its lines; each method is called on the event loop."""
 
-    def opened(self, line: "SharedLine") -> None:
+    def opened(self, connection: "PipelinedConnection") -> None:
         """It is connected and logged in."""
         ...
 
@@ -41,26 +41,29 @@ class LineOwner(Protocol):
         """Redis answered, and not with an error."""
         ...
 
-    def silent(self, line: "SharedLine") -> None:
+    def unresponsive(self, connection: "PipelinedConnection") -> None:
         """Redis owes an answer and sent nothing for the time-out; called again after each."""
         ...
 
     def lost(
-        self, line: "SharedLine", questions: Sequence[Question], error: RedisConnectionError
+        self,
+        connection: "PipelinedConnection",
+        commands: Sequence[Command],
+        error: RedisConnectionError,
     ) -> None:
-        """It is closed. Nobody answers these questions any more, in the order they were asked."""
+        """It is closed. Nobody answers these commands any more, in the order they were asked."""
         ...
 
 
-class SharedLine(asyncio.Protocol):
+class PipelinedConnection(asyncio.Protocol):
     """Over a connection of redis-py's that was not used yet.
 
-    It opens by itself after `pause_s`, and takes questions until it is closed. Its time-out is the
+    It opens by itself after `pause_s`, and takes commands until it is closed. Its time-out is the
     connection's `socket_timeout`.
     """
 
     def __init__(
-        self, connection: AbstractConnection, owner: LineOwner, *, pause_s: float = 0
+        self, connection: AbstractConnection, owner: ConnectionOwner, *, pause_s: float = 0
     ) -> None:
         self._connection: Any = connection
         self._owner = owner
@@ -69,30 +72,30 @@ class SharedLine(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._answers: Any = None
         self._unsent: list[bytes] = []
-        self._asked: deque[Question] = deque()
+        self._unanswered: deque[Command] = deque()
         self._heard_at = 0.0
         self._clock: asyncio.TimerHandle | None = None
         self.is_closed = False
         self._opening = self._loop.create_task(self._open(pause_s))
 
     @property
-    def is_silent(self) -> bool:
+    def is_unresponsive(self) -> bool:
         """Whether Redis owes an answer and sent nothing for the time-out."""
-        return self._silent_in_s() <= 0
+        return self._unresponsive_in_s() <= 0
 
     @property
-    def asked(self) -> list[Question]:
+    def unanswered(self) -> list[Command]:
         """What is not answered, and somebody waits for."""
-        return [question for question in self._asked if not question.reply.done()]
+        return [command for command in self._unanswered if not command.reply.done()]
 
-    def ask(self, *questions: Question) -> None:
+    def send(self, *commands: Command) -> None:
         """Send them; each gets its answer, or RedisError as its answer."""
         if not self._unsent:
             self._loop.call_soon(self._send)
-        if not self._asked:
+        if not self._unanswered:
             self._heard_at = self._loop.time()
-        self._unsent += [question.packed for question in questions]
-        self._asked += questions
+        self._unsent += [command.packed for command in commands]
+        self._unanswered += commands
 
     def close(self, error: RedisConnectionError) -> None:
         """Disconnect; the owner gets back what is not answered."""
@@ -106,8 +109,8 @@ class SharedLine(asyncio.Protocol):
         else:
             self._transport.abort()
         self._connection._close()  # without waiting for a stream that is not read any more
-        asked = self.asked
-        self._asked.clear()
+        asked = self.unanswered
+        self._unanswered.clear()
         self._owner.lost(self, asked, error)
 
     def data_received(self, data: bytes) -> None:
@@ -172,12 +175,12 @@ class SharedLine(asyncio.Protocol):
             return error
 
     def _take(self, answer: Any) -> None:
-        if isinstance(answer, hiredis.PushNotification) or not self._asked:
+        if isinstance(answer, hiredis.PushNotification) or not self._unanswered:
             return  # asked by nobody
         if isinstance(answer, RedisConnectionError):
             self.close(answer)  # LOADING, or not logged in: no answer, and the next is none either
             return
-        reply = self._asked.popleft().reply
+        reply = self._unanswered.popleft().reply
         is_error = isinstance(answer, Exception)
         if not is_error:
             self._owner.answered()
@@ -190,17 +193,17 @@ class SharedLine(asyncio.Protocol):
 
     def _look_at_clock(self) -> None:
         self._clock = None
-        if not self._asked:
+        if not self._unanswered:
             return
-        left_s = self._silent_in_s()
+        left_s = self._unresponsive_in_s()
         if left_s <= 0:
-            self._owner.silent(self)
+            self._owner.unresponsive(self)
         if not self.is_closed:
             self._clock = self._loop.call_later(
                 left_s if left_s > 0 else self._timeout_s, self._look_at_clock
             )
 
-    def _silent_in_s(self) -> float:
-        if not self._asked or self._transport is None:
+    def _unresponsive_in_s(self) -> float:
+        if not self._unanswered or self._transport is None:
             return self._timeout_s
         return self._heard_at + self._timeout_s - self._loop.time()

@@ -11,7 +11,7 @@ from bullmq import Job
 from bullmq.custom_errors import DelayedError
 from redis.exceptions import RedisError
 
-from bullmq_consumer.safety.durable_writes import LastingWrites
+from bullmq_consumer.safety.durable_writes import DurableWrites
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _RETRIES = ("moveToDelayed", "retryJob")
 _FAILED_REASON = "failedReason"
 
 
-def amend_ends(backend: Any, writes: LastingWrites, is_hidden: Callable[[str], bool]) -> None:
+def amend_ends(backend: Any, writes: DurableWrites, is_hidden: Callable[[str], bool]) -> None:
     """Put ours around those of the library's `backend`.
 
     Each is run until it took effect. `is_hidden` says of a job's id whether it must not look failed
@@ -48,7 +48,7 @@ def _hiding(send_back: Callable[..., Awaitable[Any]], is_hidden: Callable[[str],
     return sent_back
 
 
-def _lasting(move: Callable[..., Awaitable[Any]], token_place: int, writes: LastingWrites) -> Any:
+def _lasting(move: Callable[..., Awaitable[Any]], token_place: int, writes: DurableWrites) -> Any:
     """The script, run until it took effect. Its first argument is the job or its id."""
 
     async def until_done(job: Job | str, *args: Any, **options: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from redis.exceptions import RedisError
 
-from bullmq_consumer.health.log_throttle import RepeatedError
+from bullmq_consumer.health.log_throttle import LogThrottle
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 
 logger = logging.getLogger(__name__)
@@ -21,14 +21,14 @@ _PAUSE_S = 1.0
 _REFUSALS = 3
 
 
-class LastingWrites:
+class DurableWrites:
     """Of one worker. `errors` says, not too often, what is being waited for."""
 
-    def __init__(self, scripts: QueueScripts, errors: RepeatedError) -> None:
+    def __init__(self, scripts: QueueScripts, errors: LogThrottle) -> None:
         self._scripts = scripts
         self._errors = errors
 
-    async def until_taken(
+    async def until_acknowledged(
         self, write: Callable[[], Awaitable[Answer]], patience_s: float = PATIENCE_S
     ) -> Answer:
         """Write until Redis takes it. Raises RedisError or OSError when patience is at its end."""
@@ -39,7 +39,7 @@ class LastingWrites:
             except (RedisError, OSError) as error:
                 if time.monotonic() + _PAUSE_S > give_up_at:
                     raise
-                self._errors.failed(error)
+                self._errors.failure(error)
             await asyncio.sleep(_PAUSE_S)
 
     async def end(
@@ -52,15 +52,15 @@ class LastingWrites:
         """
         for _ in range(_REFUSALS):
             try:
-                return await self.until_taken(write)
+                return await self.until_acknowledged(write)
             except TypeError:  # the library's way to say that its script refused
-                held = await self.until_taken(lambda: self._scripts.hold(job_id, token))
+                held = await self.until_acknowledged(lambda: self._scripts.hold(job_id, token))
             if held is not Hold.OURS:
-                _tell(job_id, held)
+                _log_if_lost(job_id, held)
                 return None
         raise RuntimeError(f"BullMQ refuses to end job {job_id}")
 
 
-def _tell(job_id: str, held: Hold) -> None:
+def _log_if_lost(job_id: str, held: Hold) -> None:
     if held is Hold.OTHERS:
         logger.warning("The attempt at job %s ended, but the job is no longer ours", job_id)

@@ -11,7 +11,7 @@ from bullmq_consumer.scripts.queue_scripts import QueueScripts
 logger = logging.getLogger(__name__)
 
 
-class Arrivals:
+class InFlight:
     """Of one worker. A job is in here from its arrival to its end."""
 
     def __init__(self, scripts: QueueScripts) -> None:
@@ -24,7 +24,7 @@ class Arrivals:
         return key in self._arrived or key in self._at_work
 
     @property
-    def at_work(self) -> int:
+    def running(self) -> int:
         """How many are begun and not ended."""
         return len(self._at_work)
 

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from bullmq_consumer.delivery import DeliveryKey
 from bullmq_consumer.errors import LockLost, RetryableError
-from bullmq_consumer.safety.durable_writes import LastingWrites
+from bullmq_consumer.safety.durable_writes import DurableWrites
 from bullmq_consumer.scripts.queue_scripts import LOCK, Hold, QueueScripts
 
 # Renewed each quarter of the lock in good times. The rest of the lock is for the write itself.
@@ -86,7 +86,7 @@ class Leases:
     def __init__(
         self,
         scripts: QueueScripts,
-        writes: LastingWrites,
+        writes: DurableWrites,
         extend: Extend,
         lock: timedelta = LOCK,
     ) -> None:
@@ -106,7 +106,7 @@ class Leases:
         """
 
         async def ask() -> Hold:
-            return await self._writes.until_taken(lambda: self._scripts.hold(*key))
+            return await self._writes.until_acknowledged(lambda: self._scripts.hold(*key))
 
         lease = Lease(key[0], ask, on_loss, locked_at, certain_for=self._certain_for)
         self._held[key] = lease

@@ -16,17 +16,17 @@ from redis.exceptions import RedisError
 
 from bullmq_consumer.delivery import DeliveryKey
 from bullmq_consumer.redis.traffic import TRAFFIC
-from bullmq_consumer.sanitize.fields import COUNTERS, spoilt
+from bullmq_consumer.sanitize.fields import COUNTERS, corrupt_fields
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 
 logger = logging.getLogger(__name__)
 
 # Looked at once, and again: what was sent over the connection that broke may reach a Redis that was
 # frozen after what was sent over the next one.
-_LOOKS_S = (0.0, 5.0)
+_SWEEPS_AFTER_S = (0.0, 5.0)
 
 
-class Strays:
+class Orphans:
     """Of one worker, whose tokens begin with `worker_id`. `known` holds what it knows of."""
 
     def __init__(
@@ -42,11 +42,11 @@ class Strays:
         self._tokens = f"{worker_id}:"
         self._known = known
         self._asked: Counter[str] = Counter()
-        self._is_suspected = False
-        self._looking: asyncio.Task[None] | None = None
+        self._is_due = False
+        self._sweeping: asyncio.Task[None] | None = None
 
     @contextmanager
-    def question(self, token: str) -> Generator[None]:
+    def tracked(self, token: str) -> Generator[None]:
         """Around a question that may bring a job under this token; a lost answer is followed up."""
         broken = TRAFFIC.broken
         self._asked[token] += 1
@@ -57,27 +57,27 @@ class Strays:
             if not self._asked[token]:
                 del self._asked[token]
             if TRAFFIC.broken != broken:
-                self.suspect()
+                self.sweep_soon()
 
     async def hand_back(self) -> None:
         """Give back all that there are now. Raises RedisError or OSError."""
         for job_id, token in await self._ours():
             if self._asked[token] or (job_id, token) in self._known:
                 continue
-            await self._mend(job_id)
+            await self._remove_corrupt_counters(job_id)
             if await self._scripts.hand_back(job_id, token) is Hold.OURS:
                 logger.warning("The answer that brought job %s was lost: handed back", job_id)
 
-    async def _mend(self, job_id: str) -> None:
+    async def _remove_corrupt_counters(self, job_id: str) -> None:
         """A counter that is none breaks each script that takes the job."""
         texts = await self._redis.hmget(self._scripts.key(job_id), COUNTERS)
-        if bad := spoilt(dict(zip(COUNTERS, texts, strict=True))):
+        if bad := corrupt_fields(dict(zip(COUNTERS, texts, strict=True))):
             await self._scripts.forget(job_id, *bad)
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """Look no more."""
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
 
     async def _ours(self) -> list[DeliveryKey]:
         """The active jobs under our locks."""
@@ -88,20 +88,20 @@ class Strays:
         found = zip(job_ids, locks, strict=True)
         return [(job_id, lock) for job_id, lock in found if (lock or "").startswith(self._tokens)]
 
-    def suspect(self) -> None:
+    def sweep_soon(self) -> None:
         """An answer that may have brought a job got lost: look for it."""
-        self._is_suspected = True
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look(), name="strays")
+        self._is_due = True
+        if self._sweeping is None or self._sweeping.done():
+            self._sweeping = asyncio.create_task(self._sweep(), name="strays")
 
-    async def _look(self) -> None:
-        while self._is_suspected:
-            self._is_suspected = False
-            for pause_s in _LOOKS_S:
+    async def _sweep(self) -> None:
+        while self._is_due:
+            self._is_due = False
+            for pause_s in _SWEEPS_AFTER_S:
                 await asyncio.sleep(pause_s)
-                await self._try()
+                await self._sweep_once()
 
-    async def _try(self) -> None:
+    async def _sweep_once(self) -> None:
         try:
             await self.hand_back()
         except (RedisError, OSError) as error:

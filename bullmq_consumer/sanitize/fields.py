@@ -52,17 +52,17 @@ _ABOUT_PARENTS = {
 _PARENT_FLAGS = frozenset({*_ABOUT_PARENTS, *_ABOUT_PARENTS.values()})
 
 
-def safe_fields(raw: dict[str, str]) -> tuple[dict[str, str], str | None]:
+def sanitized(raw: dict[str, str]) -> tuple[dict[str, str], str | None]:
     """The hash as the library reads it, and why the job cannot be worked on, None if it can."""
     fields = with_whole_numbers(raw)
     options, options_fault = _options(fields.get("opts", "{}"))
     data, data_fault = _data(fields.get("data", "{}"))
-    odd = spoilt(raw)
+    odd = corrupt_fields(raw)
     kept = {name: text for name, text in fields.items() if name not in odd and _is_kept(name, text)}
     return {**kept, "opts": options, "data": data}, data_fault or options_fault
 
 
-def spoilt(raw: Mapping[str, str | None]) -> list[str]:
+def corrupt_fields(raw: Mapping[str, str | None]) -> list[str]:
     """Fields of BullMQ's own over which its scripts in Redis trip, and would leave the job."""
     bad = [name for name in COUNTERS if not _COUNT.fullmatch(raw.get(name) or "0")]
     return bad if _has_usual_parent(raw) else [*bad, "parent", "parentKey"]

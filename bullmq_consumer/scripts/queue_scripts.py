@@ -38,7 +38,7 @@ class QueueScripts:
         self._checkpoint = own_script(redis, "hold.lua", "checkpoint.lua")
         self._hide_failure = own_script(redis, "hold.lua", "hide_failure.lua")
         self._hand_back = own_script(redis, "hold.lua", "hand_back.lua")
-        self._put_off = own_script(redis, "hold.lua", "put_off.lua")
+        self._snooze = own_script(redis, "hold.lua", "snooze.lua")
         self.progress = own_script(redis, "hold.lua", "progress.lua")
 
     async def hold(self, job_id: str, token: str) -> Hold:
@@ -68,11 +68,11 @@ class QueueScripts:
             self._hand_back, job_id, token, MAX_HAND_BACKS, _TOO_OFTEN, places=places
         )
 
-    async def put_off(
+    async def snooze(
         self, job_id: str, token: str, counter: str, failure: str | None = None
     ) -> Hold:
         """Count a way back with a delay; with `failure` the next delivery only fails the job."""
-        return await self._run(self._put_off, job_id, token, counter, failure or "")
+        return await self._run(self._snooze, job_id, token, counter, failure or "")
 
     async def wake(self) -> None:
         """Have one of the workers that wait for jobs look for one."""

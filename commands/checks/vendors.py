@@ -43,7 +43,9 @@ def _finding(vendor: Vendor, answer: Answer) -> Finding:
         case Accepted.YES:
             return ok(AREA, f"{vendor.name} accepts the key")
         case Accepted.NO:
-            text = f"{vendor.name} refuses the key ({answer.said})"
+            text = f"{vendor.name} refuses the key ({answer.message})"
             return failed(AREA, text, f"Set {vendor.variable} to a key that is valid there")
         case Accepted.UNKNOWN:
-            return failed(AREA, answer.said, "Try again later; check its address and the network")
+            return failed(
+                AREA, answer.message, "Try again later; check its address and the network"
+            )

@@ -31,7 +31,7 @@ class Alerts:
         self._window_s = window.total_seconds()
         self._groups = AlertGroups()
 
-    def tell(self, alert: Alert) -> None:
+    def notify(self, alert: Alert) -> None:
         """Send it, or count it when one of its kind was sent a minute ago or less.
 
         On the event loop only. Waits for nothing, and raises nothing.

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from loguru import logger
 
-from bullmq_consumer.health.log_throttle import RepeatedError
+from bullmq_consumer.health.log_throttle import LogThrottle
 from core.alert import Notice
 from core.errors import ServiceError, is_transient
 from services.alerts.channels import Channel
@@ -27,14 +27,14 @@ class Outbox:
         self._waiting: asyncio.Queue[Notice] = asyncio.Queue(_MAX_WAITING)
         self._closing = asyncio.Event()
         headline = f"Alerts do not reach {channel.name} (see {channel.variable})"
-        self._errors = RepeatedError(headline, subject=channel.name)
+        self._errors = LogThrottle(headline, subject=channel.name)
 
     def put(self, notice: Notice) -> None:
         """Send it when its turn comes; when too many wait it is left out, and the log says so."""
         try:
             self._waiting.put_nowait(notice)
         except asyncio.QueueFull:
-            self._errors.failed(asyncio.QueueFull(f"{_MAX_WAITING} alerts wait already"))
+            self._errors.failure(asyncio.QueueFull(f"{_MAX_WAITING} alerts wait already"))
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -53,9 +53,9 @@ class Outbox:
         for wait in (*_WAITS, None):
             error = await self._try(notice)
             if error is None:
-                self._errors.worked()
+                self._errors.recovered()
                 return
-            self._errors.failed(error)
+            self._errors.failure(error)
             if wait is None or not is_transient(error) or self._closing.is_set():
                 return
             asked = error.retry_after if isinstance(error, ServiceError) else None

@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bullmq_consumer.health.status import Phase, Pulse, Vitals
+from bullmq_consumer.health.status import Phase, RedisProbe, WorkerStatus
 from bullmq_consumer.inspect.job import JobViews
 from bullmq_consumer.inspect.queue import Counts, QueueView
 from bullmq_consumer.redis.clients import connect_briefly
@@ -36,7 +36,7 @@ from core.meter import install
 from core.registry import discover
 from runtime.http.metrics import Metrics
 from runtime.http.public_job import public_job, when
-from runtime.http.redacted import discreet
+from runtime.http.redacted import redacted_view
 
 # What the counts of a queue cost, at most so often.
 _COUNTS_LIVE_S = 5.0
@@ -62,7 +62,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @asynccontextmanager
-async def new_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[Starlette]:
+async def new_app(settings: Settings, vitals: WorkerStatus) -> AsyncGenerator[Starlette]:
     """The application, with a Redis client of its own. What the worker counts is counted here."""
     async with connect_briefly(redis_of(settings), _REDIS_TIMEOUT_S) as redis:
         metrics = Metrics(
@@ -74,7 +74,7 @@ async def new_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[Starlett
         install(metrics.meter)
         queue = _Queue(QueueView(redis, queue_of(settings)))
         jobs = JobViews(redis, queue_of(settings))
-        endpoints = _Endpoints(settings, vitals, Pulse(redis), queue, jobs, metrics)
+        endpoints = _Endpoints(settings, vitals, RedisProbe(redis), queue, jobs, metrics)
         yield _application(settings, endpoints)
 
 
@@ -107,8 +107,8 @@ class _Endpoints:
     def __init__(
         self,
         settings: Settings,
-        vitals: Vitals,
-        pulse: Pulse,
+        vitals: WorkerStatus,
+        pulse: RedisProbe,
         queue: _Queue,
         jobs: JobViews,
         metrics: Metrics,
@@ -119,7 +119,7 @@ class _Endpoints:
         self._queue = queue
         self._jobs = jobs
         self._metrics = metrics
-        self._show = discreet(settings, full=False)
+        self._show = redacted_view(settings, full=False)
 
     async def index(self, _: Request) -> Response:
         return _Json({"endpoints": _PATHS})
@@ -162,7 +162,7 @@ class _Endpoints:
         phase = self._vitals.phase
         if phase is Phase.RUNNING and self._vitals.lack() is not None:
             return "unfit"
-        if phase is not Phase.STOPPING and not await self._pulse.beats():
+        if phase is not Phase.STOPPING and not await self._pulse.answers():
             return "redis-away"
         if phase is Phase.RUNNING and self._vitals.refusal():
             return "redis-refuses"
@@ -172,7 +172,7 @@ class _Endpoints:
         return self._show(self._vitals.refusal())
 
     def _worker(self, status: str) -> dict[str, Any]:
-        work = self._vitals.at_work
+        work = self._vitals.attempts
         return {
             "id": WORKER_NAME,
             "status": status,

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from loguru import logger
 
-from bullmq_consumer.health.status import Vitals
+from bullmq_consumer.health.status import WorkerStatus
 from config.settings import Settings
 
 _BACKLOG = 64
@@ -41,7 +41,7 @@ class CannotListen(Exception):
 
 
 @asynccontextmanager
-async def served(settings: Settings, vitals: Vitals) -> AsyncGenerator[None]:
+async def served(settings: Settings, vitals: WorkerStatus) -> AsyncGenerator[None]:
     """Answer meanwhile, if a port is set. Raises CannotListen."""
     if settings.health_port is None:
         yield
@@ -107,7 +107,7 @@ def _announce(settings: Settings, listening: socket.socket) -> None:
         )
 
 
-async def _serve(settings: Settings, vitals: Vitals, listening: socket.socket) -> None:
+async def _serve(settings: Settings, vitals: WorkerStatus, listening: socket.socket) -> None:
     """Serve until cancelled. Should the server break, jobs go on, and who asks is refused."""
     try:
         from runtime.http.endpoints import new_app

@@ -20,7 +20,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from bullmq_consumer.health.attempts import Attempt
-from bullmq_consumer.health.status import Phase, Vitals
+from bullmq_consumer.health.status import Phase, WorkerStatus
 from bullmq_consumer.inspect.queue import Counts
 from bullmq_consumer.redis.traffic import TRAFFIC
 from config.version import VERSION
@@ -101,16 +101,16 @@ class PrometheusMeter:
         self._jobs.labels(self.known(name), end).inc()
         self._durations.labels(self.known(name)).observe(seconds)
 
-    def asked(self, service: str, method: str, outcome: str, seconds: float) -> None:
+    def http_request(self, service: str, method: str, outcome: str, seconds: float) -> None:
         """A service was asked."""
         operation = _METHODS.get(method, "write")
         self._calls.labels(service, operation, outcome).observe(seconds)
 
-    def moved(self, service: str, direction: Direction, size_bytes: int) -> None:
+    def bytes_transferred(self, service: str, direction: Direction, size_bytes: int) -> None:
         """A part of a body moved."""
         self._bytes.labels(service, direction).inc(size_bytes)
 
-    def paid(self, service: str, kind: str, result: Result) -> None:
+    def purchase(self, service: str, kind: str, result: Result) -> None:
         """Something was bought."""
         self._paid.labels(service, kind, result).inc()
 
@@ -122,7 +122,7 @@ class PrometheusMeter:
 class _Worker(Collector):
     """The worker as it is at this moment."""
 
-    def __init__(self, vitals: Vitals, meter: PrometheusMeter, concurrency: int) -> None:
+    def __init__(self, vitals: WorkerStatus, meter: PrometheusMeter, concurrency: int) -> None:
         self._vitals = vitals
         self._meter = meter
         self._concurrency = concurrency
@@ -170,7 +170,7 @@ class _Worker(Collector):
 
     def _by_name(self) -> dict[str, list[Attempt]]:
         found: dict[str, list[Attempt]] = {}
-        for attempt in self._vitals.at_work.attempts:
+        for attempt in self._vitals.attempts.attempts:
             found.setdefault(self._meter.known(attempt.delivery.name), []).append(attempt)
         return found
 
@@ -212,7 +212,7 @@ class Metrics:
     """All metrics of one worker; `meter` is to be installed."""
 
     def __init__(
-        self, vitals: Vitals, *, names: Iterable[str], queue_name: str, concurrency: int
+        self, vitals: WorkerStatus, *, names: Iterable[str], queue_name: str, concurrency: int
     ) -> None:
         disable_created_metrics()
         self._registry = CollectorRegistry()

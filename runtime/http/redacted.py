@@ -13,7 +13,7 @@ _SECRET_NAME = re.compile(r"api[-_]?key|authorization|password|secret|token", re
 Discreet = Callable[[Any], Any]
 
 
-def discreet(settings: Settings, *, full: bool) -> Discreet:
+def redacted_view(settings: Settings, *, full: bool) -> Discreet:
     """A function that takes JSON or text and leaves out what must not be shown.
 
     Secrets of the settings by their value, fields that are called like one, logins in addresses;

@@ -34,27 +34,27 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
-class Fail:
+class MarkFailed:
     """No job will settle the project; `found` says what became of it."""
 
     found: str
 
 
-Verdict = LeaveAlone | Repair | Fail
+Plan = LeaveAlone | Repair | MarkFailed
 StoryboardsStatus = Literal["completed", "partial", "failed"]
 
 
-def decide(project: WaitingProject, job: JobState) -> Verdict:
+def plan_repair(project: WaitingProject, job: JobState) -> Plan:
     """What becomes of a project whose final video is being waited for."""
     if job.state is State.UNFINISHED:
         return LeaveAlone()
     if job.state is State.FAILED:
-        return Fail(f"its job failed: {job.failed_reason or 'no reason given'}")
+        return MarkFailed(f"its job failed: {job.failed_reason or 'no reason given'}")
     if job.state is State.GONE:
-        return Fail("its job is not in the queue")
+        return MarkFailed("its job is not in the queue")
     video = _video(job.returnvalue)
     if video is None:
-        return Fail("its job completed without a video")
+        return MarkFailed("its job completed without a video")
     return Repair(_columns(project, job, video))
 
 

@@ -16,10 +16,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bullmq_consumer.inspect.states import QueueState
-from core.alert import Alert, Tell, kind_of, shown, tell_nobody
+from core.alert import Alert, AlertSink, kind_of, no_alerts, shown
 from core.errors import ProviderDown, ServiceError
 from core.paths import RowId
-from runtime.reconciler.plan import Fail, LeaveAlone, Repair, decide, storyboards_status
+from runtime.reconciler.plan import LeaveAlone, MarkFailed, Repair, plan_repair, storyboards_status
 from services.bundle import Services
 from services.supabase.projects import Step, WaitingProject
 
@@ -44,7 +44,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Watchdog:
+class Reconciler:
     """One worker's watchdog, `tell` hears of its repairs. `now` is a parameter for tests."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Watchdog:
         interval: timedelta = INTERVAL,
         age: timedelta = AGE,
         now: Callable[[], datetime] = _utc_now,
-        tell: Tell = tell_nobody,
+        notify: AlertSink = no_alerts,
     ) -> None:
         self._redis = redis
         self._queue = queue
@@ -66,7 +66,7 @@ class Watchdog:
         self._turn = interval * _LOCK_SHARE
         self._age = age
         self._now = now
-        self._tell = tell
+        self._notify = notify
 
     async def run(self) -> NoReturn:
         """Work a round every `interval`, the first one now, until cancelled."""
@@ -126,13 +126,13 @@ class Watchdog:
             logger.warning("The watchdog could not settle project {}: {}", project.id, error)
 
     async def _settle_film(self, project: WaitingProject) -> None:
-        match decide(project, await self._queue.job(f"va_compose_{project.id}")):
+        match plan_repair(project, await self._queue.job(f"va_compose_{project.id}")):
             case LeaveAlone():
                 return
             case Repair(columns):
                 if await self._projects.settle(project, "completed", status="completed", **columns):
                     self._say(project, "its job had completed", f"completed, {columns}")
-            case Fail(found):
+            case MarkFailed(found):
                 if await self._projects.settle(project, "failed", status="failed"):
                     self._say(project, found, "failed")
 
@@ -152,7 +152,7 @@ class Watchdog:
 
     def _say(self, project: WaitingProject, found: str, written: str) -> None:
         was = f"'{project.status}' in {project.step} since {project.updated_at}"
-        line = f"🩹 Watchdog: project {project.id} was {was}, but {found}: now {written}"
+        line = f"🩹 Reconciler: project {project.id} was {was}, but {found}: now {written}"
         logger.bind(project_id=project.id).info("{}", line)
         kind = kind_of("watchdog", project.step, found)
-        self._tell(Alert(kind, shown(line), "warning", {"project_id": project.id}))
+        self._notify(Alert(kind, shown(line), "warning", {"project_id": project.id}))

@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
-from core.alert import Alert, Tell, kind_of, shown
+from core.alert import Alert, AlertSink, kind_of, shown
 from core.errors import ServiceError
 
 # Apps ask for a project's clips every few seconds. What was not set right within an hour is worth
@@ -15,8 +15,8 @@ _SILENCE_S = 3600.0
 class ClipAlerts:
     """Tells of each reason once an hour. `now` in seconds, for tests."""
 
-    def __init__(self, tell: Tell, now: Callable[[], float] = time.monotonic) -> None:
-        self._tell = tell
+    def __init__(self, notify: AlertSink, now: Callable[[], float] = time.monotonic) -> None:
+        self._notify = notify
         self._now = now
         self._told: dict[str, float] = {}
 
@@ -27,7 +27,7 @@ class ClipAlerts:
             by_kind[kind_of("clips stay generating", error.service, str(error))].append(error)
         for kind, errors in by_kind.items():
             if self._is_due(kind):
-                self._tell(_alert(kind, errors, project_id))
+                self._notify(_alert(kind, errors, project_id))
 
     def _is_due(self, kind: str) -> bool:
         now = self._now()

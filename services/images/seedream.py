@@ -109,7 +109,7 @@ class Seedream:
             # The request went out: the picture may be made, and paid for, without us.
             raise transport_error(_SERVICE, _OPERATION, error, billed=True) from error
         if response.status_code != httpx.codes.OK.value:
-            raise _judged(service_error(_SERVICE, _OPERATION, response))
+            raise _classified(service_error(_SERVICE, _OPERATION, response))
         return _picture(response)
 
     def _body(self, request: ImageRequest) -> dict[str, object]:
@@ -150,7 +150,7 @@ def _picture(response: httpx.Response) -> ImageUrl:
     item = next(iter(answer.data or []), _Item())
     error = answer.error or item.error
     if error is not None:
-        raise _judged(_error_in_answer(error))
+        raise _classified(_error_in_answer(error))
     if not item.url:
         raise _unusable("an answer without a picture")
     return ImageUrl(item.url)
@@ -161,7 +161,7 @@ def _error_in_answer(error: _Error) -> ServiceError:
     return ServiceError(_SERVICE, _OPERATION, message, code=error.code, retryable=True)
 
 
-def _judged(error: ServiceError) -> Exception:
+def _classified(error: ServiceError) -> Exception:
     """The same error by its code: a refusal is final for this request, a spent account for all."""
     code = error.code or ""
     if _is_about_a_late_reference(error, code):

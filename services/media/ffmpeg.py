@@ -73,9 +73,9 @@ class Ffmpeg:
     async def version(self) -> str:
         """As it says itself. Raises PermanentError when there is none."""
         ended = await run_untrusted([await self._found()], _PROBE)
-        found = _VERSION.search(ended.said)
+        found = _VERSION.search(ended.stderr)
         if found is None:
-            raise PermanentError(f"ffmpeg does not run as it should: {_reason(ended.said)}")
+            raise PermanentError(f"ffmpeg does not run as it should: {_reason(ended.stderr)}")
         return found[1]
 
     async def probe(self, file: Path) -> Probed:
@@ -126,16 +126,16 @@ class Ffmpeg:
         settings = [*_OPENING, "-loglevel", "error"]
         command = [await self._found(), *settings, *arguments, f"file:{out}"]
         ended = await run_untrusted(command, limits, out.parent)
-        if lack := lack_said(ended.said):
+        if lack := lack_said(ended.stderr):
             raise MachineUnfit(lack)
         if ended.code:
-            raise FfmpegFailed(_reason(ended.said))
+            raise FfmpegFailed(_reason(ended.stderr))
 
     async def _description(self, file: Path, level: str) -> str:
         """Without an output ffmpeg describes its input and ends with code 1."""
         settings = [*_OPENING, "-loglevel", level]
         command = [await self._found(), *settings, *untrusted_input(file)]
-        return (await run_untrusted(command, _PROBE, file.parent)).said
+        return (await run_untrusted(command, _PROBE, file.parent)).stderr
 
     async def _found(self) -> str:
         if self._program is None:

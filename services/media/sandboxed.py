@@ -58,7 +58,7 @@ class Ended:
     """The exit code, and the end of what was said on standard error."""
 
     code: int
-    said: str
+    stderr: str
 
 
 class _Tail(asyncio.Protocol):
@@ -117,7 +117,7 @@ async def within_reach() -> list[str]:
     Raises as `run_untrusted`.
     """
     ended = await run_untrusted([_PYTHON, "-I", "-S", "-c", _ATTEMPTS], Limits(timeout_s=10))
-    return [what for what in (NETWORK, FILES) if what in ended.said]
+    return [what for what in (NETWORK, FILES) if what in ended.stderr]
 
 
 @asynccontextmanager

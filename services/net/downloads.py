@@ -26,7 +26,7 @@ from services.net.http import (
     one_line,
     tls_context,
 )
-from services.net.streaming_body import Arriving, begun, in_time
+from services.net.streaming_body import StreamingBody, open_body, with_deadline
 
 DEFAULT_DEADLINE = timedelta(minutes=2)
 
@@ -120,7 +120,7 @@ class Downloads:
         accept: Kind,
         deadline: timedelta = DEFAULT_DEADLINE,
         with_google_key: bool = False,
-    ) -> AbstractAsyncContextManager[Arriving]:
+    ) -> AbstractAsyncContextManager[StreamingBody]:
         """The body while it arrives; the chunks raise as `fetch` does, also when it is cut off.
 
         What the `async with` block does beside reading counts into the deadline.
@@ -141,13 +141,13 @@ class Downloads:
         return arriving.content_type
 
     @asynccontextmanager
-    async def _arriving(self, url: str, terms: _Terms) -> AsyncGenerator[Arriving]:
+    async def _arriving(self, url: str, terms: _Terms) -> AsyncGenerator[StreamingBody]:
         checked = check_url(url, self._allowed)
         headers = self._google_headers(checked) if terms.with_google_key else _NO_HEADERS
         seconds = terms.deadline.total_seconds()
         try:
             async with asyncio.timeout(seconds), self._opened(checked, headers) as response:
-                yield await begun(response, terms.max_bytes, terms.accept)
+                yield await open_body(response, terms.max_bytes, terms.accept)
         except TimeoutError:
             raise RetryableError(f"Download of {checked} took longer than {seconds:g} s") from None
         except httpx.HTTPError as error:
@@ -182,7 +182,7 @@ class Downloads:
         request = self._client.build_request(
             "GET", url.url, headers=headers, extensions={STREAMED: True}
         )
-        async with in_time(_ANSWER_S, "no answer came"):
+        async with with_deadline(_ANSWER_S, "no answer came"):
             response = await self._client.send(request, stream=True)
         try:
             yield response

@@ -30,7 +30,7 @@ class MeteredTransport(httpx.AsyncBaseTransport):
             outcome = "timeout" if isinstance(error, httpx.TimeoutException) else "connection"
             raise
         finally:
-            meter().asked(self._service, request.method, outcome, time.monotonic() - began)
+            meter().http_request(self._service, request.method, outcome, time.monotonic() - began)
         if isinstance(response.stream, httpx.AsyncByteStream):
             response.stream = _Metered(self._service, "received", response.stream)
         return response
@@ -48,7 +48,7 @@ class _Metered(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._stream:
-            meter().moved(self._service, self._direction, len(chunk))
+            meter().bytes_transferred(self._service, self._direction, len(chunk))
             yield chunk
 
     async def aclose(self) -> None:

@@ -18,7 +18,7 @@ _CHUNK_S = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Arriving:
+class StreamingBody:
     """A body on its way, of the right kind by its first bytes.
 
     `content_type` is what the content shows, `served_type` what the server calls it; `size_bytes`
@@ -31,7 +31,7 @@ class Arriving:
     chunks: AsyncIterator[bytes]
 
 
-async def begun(response: httpx.Response, max_bytes: int, accept: Kind) -> Arriving:
+async def open_body(response: httpx.Response, max_bytes: int, accept: Kind) -> StreamingBody:
     """Read the first chunk, refusing early what is too large or not of the kind.
 
     A body shorter than its content-length is an httpx.RemoteProtocolError.
@@ -42,16 +42,16 @@ async def begun(response: httpx.Response, max_bytes: int, accept: Kind) -> Arriv
     length = int(headers["content-length"]) if is_told else None
     _check_size(length or 0, max_bytes)
     # Chunks are of full size but for the last, so the first one holds the whole signature.
-    chunks = _flowing(_gathered(response.aiter_raw()))
+    chunks = _without_stalls(_rechunked(response.aiter_raw()))
     first = await anext(chunks, b"")
     if not first:
         raise RetryableError("Download failed: the server sent nothing")
     content_type = content_type_of(first, accept)
     served_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return Arriving(content_type, served_type, length, _bounded(first, chunks, max_bytes))
+    return StreamingBody(content_type, served_type, length, _bounded(first, chunks, max_bytes))
 
 
-async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+async def _rechunked(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     """Chunks of at least the full size, but for the last; httpx's own way copies a body thrice."""
     gathered = BytesIO()
     async for piece in pieces:
@@ -63,10 +63,10 @@ async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         yield rest
 
 
-async def _flowing(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+async def _without_stalls(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     """The same chunks; what their reader does between two of them takes no time of theirs."""
     while True:
-        async with in_time(_CHUNK_S, f"less than {_CHUNK_BYTES // 1024} KiB came"):
+        async with with_deadline(_CHUNK_S, f"less than {_CHUNK_BYTES // 1024} KiB came"):
             chunk = await anext(chunks, b"")
         if not chunk:
             return
@@ -74,7 +74,7 @@ async def _flowing(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
 
 
 @asynccontextmanager
-async def in_time(seconds: float, complaint: str) -> AsyncGenerator[None]:
+async def with_deadline(seconds: float, complaint: str) -> AsyncGenerator[None]:
     """Raises httpx.ReadTimeout when the block takes longer."""
     try:
         async with asyncio.timeout(seconds):

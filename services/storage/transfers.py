@@ -19,7 +19,7 @@ from services.net.content import Kind, check_video_complete
 from services.storage.spool import Spool, Upload, spooled
 
 if TYPE_CHECKING:
-    from services.net.downloads import Arriving, Downloads
+    from services.net.downloads import Downloads, StreamingBody
     from services.storage.uploads import Uploads
     from services.supabase.client import Supabase
 
@@ -64,7 +64,7 @@ class Transfer:
         done_bytes = self._upload.spool.received_bytes + self._upload.sent_bytes
         return done_bytes * 100 // (2 * self._upload.size_bytes)
 
-    async def upload_of(self, spool: Spool, arriving: "Arriving") -> Upload:
+    async def upload_of(self, spool: Spool, arriving: "StreamingBody") -> Upload:
         """The other half, once the size is known."""
         size = await spool.known_size()
         self._upload = Upload(
@@ -98,11 +98,11 @@ class Transfers:
         url = await self._supabase.public_url(Bucket.VIDEOS, transfer.path)
         return Stored(transfer.spool_file, transfer.path, url, spool.received_bytes)
 
-    async def _send(self, transfer: Transfer, spool: Spool, arriving: "Arriving") -> None:
+    async def _send(self, transfer: Transfer, spool: Spool, arriving: "StreamingBody") -> None:
         await self._uploads.send(await transfer.upload_of(spool, arriving))
 
 
-async def _fill(spool: Spool, arriving: "Arriving") -> None:
+async def _fill(spool: Spool, arriving: "StreamingBody") -> None:
     async for chunk in arriving.chunks:
         await spool.write(chunk)
     await asyncio.to_thread(_check_complete, spool.path, arriving.content_type)
@@ -114,7 +114,7 @@ def _check_complete(file: Path, content_type: str) -> None:
         check_video_complete(stream, content_type)
 
 
-def _type_of(arriving: "Arriving") -> str:
+def _type_of(arriving: "StreamingBody") -> str:
     """As served, if that is a video's type; that the content is a video was seen before."""
     return arriving.served_type if _VIDEO_TYPE.fullmatch(arriving.served_type) else MP4
 

@@ -96,7 +96,7 @@ class Quotas:
             kept=Usage(len(completed), _size(videos)),
         )
 
-    async def keep(self, user_id: RowId, usage: Usage) -> None:
+    async def save(self, user_id: RowId, usage: Usage) -> None:
         """Write the quota row."""
         row = {
             "user_id": user_id,

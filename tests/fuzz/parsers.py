@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 import httpx
 
 from bullmq_consumer.redis.clients import connect_briefly
-from bullmq_consumer.sanitize.fields import safe_fields, spoilt
+from bullmq_consumer.sanitize.fields import corrupt_fields, sanitized
 from bullmq_consumer.sanitize.strict_json import NotReadable, read
 from config.allowed_hosts import AllowedHosts
 from config.consumer import redis_of
@@ -47,10 +47,10 @@ def job_data(data: bytes) -> None:
     text = _text(data)
     names = ("data", "opts", "stacktrace", "progress", "parent", "parentKey", "atm", "timestamp")
     raw = {"name": "x", **dict.fromkeys(names, text)}
-    fields, _ = safe_fields(raw)
+    fields, _ = sanitized(raw)
     payload = json.loads(fields["data"])
     assert json.loads(fields["opts"]).get("attempts", 0) in range(1001)
-    assert set(spoilt(raw)) <= raw.keys() | {"ats", "stc"}
+    assert set(corrupt_fields(raw)) <= raw.keys() | {"ats", "stc"}
     for spec in SPECS.values():
         for model in (spec.data, spec.subject):
             with suppress(InvalidData):

@@ -52,7 +52,9 @@ async def test_a_worker_tells_what_went_wrong(site: Site) -> None:
         worker = await start(site, hooks)
         [repair] = await hooks.until(SLACK)
         text = repair.json["text"]
-        assert text.startswith(f"🩹 Watchdog: project {PROJECT} was 'processing' in step_6_status")
+        assert text.startswith(
+            f"🩹 Reconciler: project {PROJECT} was 'processing' in step_6_status"
+        )
         assert f"now failed · staging, queue {site.queue}, host " in text
 
         job_id = await add_failing(site, f"<!channel> {SECRET}", prompt="a private thought")

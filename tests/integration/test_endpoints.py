@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.health.attempts import RunningAttempts
 from bullmq_consumer.health.liveness import Signs
-from bullmq_consumer.health.status import Phase, Vitals
+from bullmq_consumer.health.status import Phase, WorkerStatus
 from bullmq_consumer.redis.address import RedisAddress
 from bullmq_consumer.redis.clients import connect_briefly
 from bullmq_consumer.redis.traffic import TRAFFIC
@@ -44,7 +44,7 @@ class Endpoints:
 
     def __init__(self, redis: RedisServer) -> None:
         self.redis = redis
-        self.vitals = Vitals(phase=Phase.RUNNING, lag=lambda: timedelta(milliseconds=7))
+        self.vitals = WorkerStatus(phase=Phase.RUNNING, lag=lambda: timedelta(milliseconds=7))
         self._parts = AsyncExitStack()
 
     def settings(self, **more: str) -> Settings:
@@ -211,7 +211,7 @@ async def test_an_outage_is_seen_and_answered_in_time(
 
 async def test_hostile_names_make_no_series(endpoints: Endpoints) -> None:
     client = await endpoints.client()
-    work = endpoints.vitals.at_work
+    work = endpoints.vitals.attempts
     run(work, "storyboard_generation")
     run(work, "x")
     before = values((await client.get("/metrics")).text)
@@ -225,11 +225,11 @@ async def test_hostile_names_make_no_series(endpoints: Endpoints) -> None:
 
 async def test_metrics_keep_the_conventions(endpoints: Endpoints) -> None:
     client = await endpoints.client()
-    meter.meter().asked("Seedream", "POST", "2xx", 1.5)
-    meter.meter().moved("downloads", "received", 7)
+    meter.meter().http_request("Seedream", "POST", "2xx", 1.5)
+    meter.meter().bytes_transferred("downloads", "received", 7)
     with meter.bill("Seedream", "picture"):
         pass
-    with endpoints.vitals.at_work.attempt(Delivery("1", "update_quota", {}, 0, 1), Link()):
+    with endpoints.vitals.attempts.attempt(Delivery("1", "update_quota", {}, 0, 1), Link()):
         answer = await client.get("/metrics")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert [*faults(answer.text)] == []

@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from bullmq_consumer.health.status import Phase, Vitals
+from bullmq_consumer.health.status import Phase, WorkerStatus
 from core import meter
 from runtime.http import uvicorn_server as http_server
 from runtime.http.listening import served
@@ -23,7 +23,7 @@ async def port() -> AsyncIterator[int]:
     """A server whose Redis is away, as its only outside."""
     before, port = meter.meter(), free_port()
     settings = settings_of(HEALTH_PORT=str(port), REDIS_URL=f"redis://{LOOPBACK}:{free_port()}")
-    async with served(settings, Vitals(phase=Phase.RUNNING)):
+    async with served(settings, WorkerStatus(phase=Phase.RUNNING)):
         yield port
     meter.install(before)
 

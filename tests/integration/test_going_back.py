@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bullmq_consumer.delivery import PUT_OFFS, SETTLE_WAITS
+from bullmq_consumer.delivery import FAILURE_WAITS, SNOOZES
 from sandbox.app import start_consumer
 from sandbox.producer import Package
 from sandbox.vidfab import VidFab
@@ -34,10 +34,10 @@ async def test_node_goes_on_with_what_this_worker_began(
     site = node_site
     await site.app.add("noop", {}, {**OPTIONS, "jobId": "begun"})
     await site.app.add("noop", {}, {**OPTIONS, "jobId": "to-fail"})
-    fields: dict[str, Any] = {PUT_OFFS: 2, "handBacks": 1, "checkpoint": json.dumps({"a": 1})}
+    fields: dict[str, Any] = {SNOOZES: 2, "handBacks": 1, "checkpoint": json.dumps({"a": 1})}
     async with Redis.from_url(site.redis.url) as redis:
         await redis.hset(f"bull:{site.queue}:begun", mapping=fields)
-        marked = {**fields, SETTLE_WAITS: 1, "defa": "The scene was refused"}
+        marked = {**fields, FAILURE_WAITS: 1, "defa": "The scene was refused"}
         await redis.hset(f"bull:{site.queue}:to-fail", mapping=marked)
     package = request.node.callspec.params["node_site"]
     node = await start_consumer(site.redis.url, site.queue, site.folder, package=package)

@@ -104,12 +104,12 @@ async def test_the_last_hand_back_marks_the_job_to_fail(queue: Queue) -> None:
 
 
 async def test_a_job_that_is_put_off_is_counted_and_may_be_marked_to_fail(queue: Queue) -> None:
-    assert await queue.scripts.put_off(JOB, OURS, "putOffs") is Hold.OURS
+    assert await queue.scripts.snooze(JOB, OURS, "putOffs") is Hold.OURS
     assert await queue.field("defa") is None
-    assert await queue.scripts.put_off(JOB, OURS, "putOffs", "The rows are away") is Hold.OURS
+    assert await queue.scripts.snooze(JOB, OURS, "putOffs", "The rows are away") is Hold.OURS
     assert await queue.field("defa") == "The rows are away"
     assert await queue.field("putOffs") == "2"
-    assert await queue.scripts.put_off(JOB, THEIRS, "putOffs") is Hold.OTHERS
+    assert await queue.scripts.snooze(JOB, THEIRS, "putOffs") is Hold.OTHERS
 
 
 async def test_an_old_failure_is_forgotten_by_the_one_who_has_the_job(queue: Queue) -> None:

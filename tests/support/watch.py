@@ -16,7 +16,7 @@ from bullmq_consumer.redis import clients as redis_client
 from config.consumer import queue_of, redis_of
 from config.environment import Environment
 from config.settings import load_settings
-from runtime.reconciler.reconciler import Watchdog
+from runtime.reconciler.reconciler import Reconciler
 from services.bundle import Services
 from tests.support.site import Site
 
@@ -62,7 +62,7 @@ async def watchdog(
     after: Meanwhile = nothing,
     variables: dict[str, str] | None = None,
     **options: Any,
-) -> AsyncIterator[Watchdog]:
+) -> AsyncIterator[Reconciler]:
     """`before` and `after` happen around its last look at the queue."""
     values = site.vidfab.settings(site.queue, **(variables or {}))
     settings = load_settings(environment=Environment(values, {}))
@@ -70,7 +70,7 @@ async def watchdog(
     services = Services(settings)
     queue = Interrupted(redis, queue_of(settings), before, after)
     try:
-        yield Watchdog(redis, queue, services, **{"now": in_an_hour, **options})
+        yield Reconciler(redis, queue, services, **{"now": in_an_hour, **options})
     finally:
         await services.aclose()
         await redis.aclose()

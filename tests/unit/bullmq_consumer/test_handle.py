@@ -9,9 +9,9 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 
 from bullmq_consumer.handle import LiveHandle
-from bullmq_consumer.health.log_throttle import RepeatedError
+from bullmq_consumer.health.log_throttle import LogThrottle
 from bullmq_consumer.new_job import JobDefaults, NewJob
-from bullmq_consumer.safety.durable_writes import LastingWrites
+from bullmq_consumer.safety.durable_writes import DurableWrites
 from bullmq_consumer.safety.leases import Lease
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 from core.errors import LockLost
@@ -54,7 +54,7 @@ def handle_with(scripts: Scripts, queue: FullQueue | None = None) -> tuple[LiveH
 
     lease = Lease("j", hold, lambda: None, 0.0, lambda: 0.0)
     job: Any = SimpleNamespace(id="j", token="t", own_fields={})
-    writes = LastingWrites(cast("QueueScripts", scripts), RepeatedError("Redis"))
+    writes = DurableWrites(cast("QueueScripts", scripts), LogThrottle("Redis"))
     parts: Any = (queue, job, lease, JobDefaults(), scripts, writes)
     return LiveHandle(*parts), lease
 

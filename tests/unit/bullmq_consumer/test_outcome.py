@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bullmq_consumer.health.machine import MachineUnfit
-from bullmq_consumer.outcome import Fail, Outcome, Retry, Return, decide
+from bullmq_consumer.outcome import Fail, Outcome, Requeue, Retry, decide
 from core.errors import (
     ContentRejected,
     HandBack,
@@ -34,8 +34,8 @@ def service_error(retryable: bool) -> ServiceError:
     return ServiceError("X", "do", "X is down", retryable=retryable)
 
 
-def returned(days: int = 0) -> Return:
-    return Return(timedelta(days), "handed back to the queue")
+def returned(days: int = 0) -> Requeue:
+    return Requeue(timedelta(days), "handed back to the queue")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def returned(days: int = 0) -> Return:
         (service_error(False), Fail("X is down"), Fail("X is down")),
         (HandBack(), returned(), returned()),
         (HandBack(timedelta(5)), returned(5), returned(5)),
-        (ProviderDown("X", timedelta(9)), *2 * (Return(timedelta(9), "X is down"),)),
+        (ProviderDown("X", timedelta(9)), *2 * (Requeue(timedelta(9), "X is down"),)),
         (ValueError("bug"), Retry("ValueError: bug"), Fail("ValueError: bug")),
         (TimeoutError(), Retry("TimeoutError"), Fail("TimeoutError")),
         (
@@ -66,10 +66,10 @@ def test_outcomes(error: BaseException, early: Outcome, last: Outcome) -> None:
 
 def test_a_job_that_was_handed_back_too_often_burns_an_attempt() -> None:
     down = ProviderDown("X", timedelta(9))
-    assert decide(down, is_last_attempt=True, put_offs=19) == Return(timedelta(9), "X is down")
-    assert decide(down, is_last_attempt=False, put_offs=20) == Retry("X is down")
-    assert decide(down, is_last_attempt=True, put_offs=20) == Fail("X is down")
-    assert decide(HandBack(), is_last_attempt=True, put_offs=20) == returned(), "a stop"
+    assert decide(down, is_last_attempt=True, snoozes=19) == Requeue(timedelta(9), "X is down")
+    assert decide(down, is_last_attempt=False, snoozes=20) == Retry("X is down")
+    assert decide(down, is_last_attempt=True, snoozes=20) == Fail("X is down")
+    assert decide(HandBack(), is_last_attempt=True, snoozes=20) == returned(), "a stop"
 
 
 def _wrapped(error: BaseException, *wraps: Exception) -> BaseException:
@@ -112,23 +112,23 @@ def test_what_the_machine_lacks_is_no_failure_of_the_job(error: BaseException, l
     reason = f"The worker's machine is unfit for jobs: {lack}"
     for is_last_attempt in (False, True):
         outcome = decide(error, is_last_attempt=is_last_attempt)
-        assert outcome == Return(timedelta(seconds=5), reason)
+        assert outcome == Requeue(timedelta(seconds=5), reason)
 
 
 def test_a_job_that_meets_it_alone_comes_back_ever_later_and_not_for_ever() -> None:
-    def delay_s(put_offs: int) -> float:
-        outcome = decide(FULL, is_last_attempt=True, put_offs=put_offs)
-        assert isinstance(outcome, Return)
+    def delay_s(snoozes: int) -> float:
+        outcome = decide(FULL, is_last_attempt=True, snoozes=snoozes)
+        assert isinstance(outcome, Requeue)
         return outcome.delay.total_seconds()
 
     assert [delay_s(number) for number in (0, 1, 2, 6, 7, 19)] == [5, 10, 20, 320, 600, 600]
     reason = "The worker's machine is unfit for jobs: its work disk is full"
-    assert decide(FULL, is_last_attempt=True, put_offs=20) == Fail(reason)
+    assert decide(FULL, is_last_attempt=True, snoozes=20) == Fail(reason)
 
 
 def test_no_attempt_is_burnt_while_the_machine_lacks_it_without_this_job_too() -> None:
-    outcome = decide(FULL, is_last_attempt=True, put_offs=999, is_unfit=True)
-    assert isinstance(outcome, Return)
+    outcome = decide(FULL, is_last_attempt=True, snoozes=999, is_unfit=True)
+    assert isinstance(outcome, Requeue)
     assert outcome.delay == timedelta(minutes=10)
 
 

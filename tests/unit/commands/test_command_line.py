@@ -13,7 +13,7 @@ from commands.watch import run_watched
 from config.environment import Environment
 from config.settings import load_settings
 from config.version import VERSION
-from runtime.http.redacted import discreet
+from runtime.http.redacted import redacted_view
 
 ROOT = Path(__file__).parents[3]
 
@@ -64,19 +64,19 @@ def test_secrets_and_signatures_are_left_out() -> None:
         "tokens": 7,
         "urls": ["https://h.test/a.mp4?X-Sig=1", "https://user:pw@h.test/b", 7, None],
     }
-    assert discreet(settings, full=False)(data) == {
+    assert redacted_view(settings, full=False)(data) == {
         "note": "with *** in it",
         "apiKey": "***",
         "tokens": 7,
         "urls": ["https://h.test/a.mp4?…", "https://***@h.test/b", 7, None],
     }
     names = {"sb_secret_abc": 2, "https://a.test/b?token=abc": 3, "token": "abc"}
-    assert discreet(settings, full=False)(names) == {
+    assert redacted_view(settings, full=False)(names) == {
         "***": 2,
         "https://a.test/b?…": 3,
         "token": "***",
     }
-    assert discreet(settings, full=True)(data["urls"])[0] == "https://h.test/a.mp4?X-Sig=1"
+    assert redacted_view(settings, full=True)(data["urls"])[0] == "https://h.test/a.mp4?X-Sig=1"
 
 
 def test_the_version_is_that_of_the_project() -> None:

@@ -10,7 +10,7 @@ from loguru import logger
 
 from bullmq_consumer.delivery import Delivery
 from config.logs import set_up_logs
-from runtime.job_log import Observation
+from runtime.job_log import JobLogger
 from tests.support.logs import settings_of, worker_log
 
 FORGED = "real\n12:00:00.000 INFO     ✅ Completed: fake\r\x1b[2K\x9b1A\u2028\u202e\x85\ud800x"
@@ -49,7 +49,7 @@ def test_a_jobs_lines_name_it_alike() -> None:
     data = {"userId": "u1", "projectId": "p1", "videoId": "v1", "shotNumber": 3, "prompt": "x"}
     delivery = Delivery("j1", "double", data, attempts_made=1, attempts=3)
     with worker_log(LOG_FORMAT="json") as stream:
-        observation = Observation(delivery, lambda alert: None)
+        observation = JobLogger(delivery, lambda alert: None)
         observation.started()
         observation.completed({"duration": 12})
     started, completed = map(json.loads, stream.getvalue().splitlines())

@@ -10,7 +10,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import AliasChoices
 
-from bullmq_consumer.health.status import Vitals
+from bullmq_consumer.health.status import WorkerStatus
 from bullmq_consumer.inspect.queue import Counts
 from config.environment import Environment
 from config.errors import ConfigError
@@ -187,7 +187,7 @@ def test_the_urls_are_as_many_as_told(name: str) -> None:
 def _metrics() -> frozenset[str]:
     """As a scrape brings them; histograms without the endings of their parts."""
     counts = Counts(*(0 for _ in fields(Counts)))
-    metrics = Metrics(Vitals(), names=["a_job"], queue_name="q", concurrency=1)
+    metrics = Metrics(WorkerStatus(), names=["a_job"], queue_name="q", concurrency=1)
     found = text_string_to_metric_families(metrics.text(counts).decode())
     names = {f"{one.name}_total" if one.type == "counter" else one.name for one in found}
     return frozenset(name for name in names if re.fullmatch(_METRIC, name))

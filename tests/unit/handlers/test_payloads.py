@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bullmq_consumer.sanitize.fields import safe_fields
+from bullmq_consumer.sanitize.fields import sanitized
 from core.errors import InvalidData
 from core.job_data import JobData, complaints, parse
 from core.registry import discover
@@ -61,6 +61,6 @@ def test_near_misses_are_taken_or_refused(name: str, data: st.DataObject) -> Non
 
 @given(st.text() | ANY_JSON.map(json.dumps))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    fields, fault = safe_fields({"name": "x", "data": text})
+    fields, fault = sanitized({"name": "x", "data": text})
     value = json.loads(fields["data"])
     assert fault is None or (value is None and fault.startswith("Invalid job data: it "))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bullmq_consumer.health.status import Vitals
+from bullmq_consumer.health.status import WorkerStatus
 from core.alert import Alert
 from runtime import app
 from runtime.alerts.alerts import Alerts
@@ -17,12 +17,12 @@ async def test_a_redis_that_is_long_away_is_told(monkeypatch: pytest.MonkeyPatch
     told: list[Alert] = []
 
     class Told(Alerts):
-        def tell(self, alert: Alert) -> None:
+        def notify(self, alert: Alert) -> None:
             told.append(alert)
             stop.set()
 
     settings = settings_of(REDIS_URL="redis://:pass-word@127.0.0.1:1/0")
-    life = app.Life(settings, Vitals(), Told([], str, ""), stop)
+    life = app.Life(settings, WorkerStatus(), Told([], str, ""), stop)
     assert await asyncio.wait_for(life.live(wait_for_redis=True), 10) == app.EXIT_OK
     assert [alert.text for alert in told] == [
         "⏳ The worker waits for Redis since its start, 5 minutes ago: redis://127.0.0.1:1/0"

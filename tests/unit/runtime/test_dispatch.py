@@ -8,7 +8,7 @@ import pytest
 
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.outcome import Fail, FailLater, Outcome, Retry
-from core.alert import Alert, Tell, tell_nobody
+from core.alert import Alert, AlertSink, no_alerts
 from core.context import JobContext
 from core.errors import LockLost, NotOwner, PermanentError, RetryableError, ServiceError
 from core.job_data import JobData, JobResult
@@ -42,12 +42,12 @@ async def run(
     attempts_made: int = 0,
     name: str = "double",
     settle_waits: int = 0,
-    tell: Tell = tell_nobody,
+    tell: AlertSink = no_alerts,
 ) -> tuple[Done | Outcome, RecordingHandle]:
     handle = RecordingHandle()
     specs = {job_spec.name: job_spec}
-    dispatcher = Dispatcher(specs, services=None, tell=tell)
-    delivery = Delivery("j1", name, data, attempts_made, attempts=3, settle_waits=settle_waits)
+    dispatcher = Dispatcher(specs, services=None, notify=tell)
+    delivery = Delivery("j1", name, data, attempts_made, attempts=3, failure_waits=settle_waits)
     return await dispatcher.run(delivery, handle, asyncio.Event()), handle
 
 
@@ -219,9 +219,9 @@ async def test_an_error_that_nobody_foresaw_is_told_with_its_trace() -> None:
 
 async def test_jobs_that_bullmq_fails_by_itself_are_told() -> None:
     alerts: list[Alert] = []
-    dispatcher = Dispatcher({"double": spec()}, services=None, tell=alerts.append)
+    dispatcher = Dispatcher({"double": spec()}, services=None, notify=alerts.append)
     delivery = Delivery("j1", "double", {"userId": "u"}, 1, attempts=3)
-    await dispatcher.settle(delivery, RecordingHandle(), "job stalled too often")
+    await dispatcher.on_failed(delivery, RecordingHandle(), "job stalled too often")
     assert [alert.text for alert in alerts] == [
         "❌ Failed: double j1 (attempt 2 of 3): job stalled too often"
     ]

@@ -2,7 +2,7 @@
 
 from redis.exceptions import ReadOnlyError, ResponseError
 
-from bullmq_consumer.health.log_throttle import RepeatedError
+from bullmq_consumer.health.log_throttle import LogThrottle
 
 
 class Clock:
@@ -18,12 +18,12 @@ IN_SCRIPT = ResponseError("Error running script: @user_script:14: -READONLY You 
 
 def test_the_first_is_told_then_one_a_minute_then_the_end(lines: list[str]) -> None:
     clock = Clock()
-    error = RepeatedError("BullMQ reports", clock)
+    error = LogThrottle("BullMQ reports", clock)
     for _ in range(1441):
-        error.failed(IN_SCRIPT)
+        error.failure(IN_SCRIPT)
         clock.now += 0.125
-    error.worked()
-    error.worked()
+    error.recovered()
+    error.recovered()
     advice = "it is a read-only replica, the address must name the primary"
     assert lines[0] == f"WARNING BullMQ reports: {IN_SCRIPT} ({advice})"
     assert lines[1].endswith(", 481 errors in 60 s")
@@ -32,9 +32,9 @@ def test_the_first_is_told_then_one_a_minute_then_the_end(lines: list[str]) -> N
 
 
 def test_another_kind_is_told_at_once(lines: list[str]) -> None:
-    error = RepeatedError("BullMQ reports", Clock())
+    error = LogThrottle("BullMQ reports", Clock())
     for one in (ResponseError("OOM command not allowed"), ValueError("x"), ResponseError("OOM !")):
-        error.failed(one)
+        error.failure(one)
     assert len(lines) == 2
     assert "raise maxmemory" in lines[0]
     assert lines[1] == "WARNING BullMQ reports: x"
@@ -42,30 +42,30 @@ def test_another_kind_is_told_at_once(lines: list[str]) -> None:
 
 def test_what_comes_and_goes_is_no_flood_either(lines: list[str]) -> None:
     clock = Clock()
-    error = RepeatedError("BullMQ reports", clock)
+    error = LogThrottle("BullMQ reports", clock)
     for _ in range(119):
-        error.failed(READONLY)
-        error.worked()
+        error.failure(READONLY)
+        error.recovered()
         clock.now += 1
     assert len(lines) == 4
     assert lines[2].endswith(", 60 errors in 59 s")
 
 
 def test_the_clients_own_errors_count_as_what_they_are(lines: list[str]) -> None:
-    error = RepeatedError("BullMQ reports", Clock())
-    error.failed(IN_SCRIPT)
-    error.failed(READONLY)
+    error = LogThrottle("BullMQ reports", Clock())
+    error.failure(IN_SCRIPT)
+    error.failure(READONLY)
     assert len(lines) == 1
 
 
 def test_success_alone_says_nothing(lines: list[str]) -> None:
-    RepeatedError("BullMQ reports").worked()
+    LogThrottle("BullMQ reports").recovered()
     assert lines == []
 
 
 def test_a_long_message_is_one_short_line(lines: list[str]) -> None:
-    RepeatedError("BullMQ reports").failed(ResponseError("a\nb " * 1000))
-    RepeatedError("BullMQ reports").failed(ResponseError())
+    LogThrottle("BullMQ reports").failure(ResponseError("a\nb " * 1000))
+    LogThrottle("BullMQ reports").failure(ResponseError())
     assert len(lines[0]) < 350
     assert "\n" not in lines[0]
     assert lines[1] == "WARNING BullMQ reports: ResponseError"

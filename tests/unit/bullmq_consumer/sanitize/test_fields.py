@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from bullmq_consumer.delivery import read_checkpoint
 from bullmq_consumer.sanitize.fields import (
     COUNTERS,
-    safe_fields,
+    corrupt_fields,
     safe_options,
-    spoilt,
+    sanitized,
     with_whole_numbers,
 )
 
@@ -86,14 +86,19 @@ NAMES = st.sampled_from(
 
 @given(st.dictionaries(NAMES, st.text() | ANYTHING.map(json.dumps)))
 def test_the_library_reads_what_is_made_safe(raw: dict[str, str]) -> None:
-    fields, _ = safe_fields(raw)
+    fields, _ = sanitized(raw)
     queue: Any = SimpleNamespace(backend=None, qualifiedName="bull:q")
     job: Any = Job.fromJSON(queue, fields, "1")
     assert isinstance(job.stacktrace, list)
     assert 0 <= job.attempts <= 1000
     packed = msgpack.packb([job.opts.get("removeOnFail"), job.attempts, job.attemptsMade])
     assert msgpack.unpackb(packed) is not None
-    assert spoilt({name: text for name, text in raw.items() if name not in spoilt(raw)}) == []
+    assert (
+        corrupt_fields(
+            {name: text for name, text in raw.items() if name not in corrupt_fields(raw)}
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,4 +113,4 @@ def test_the_library_reads_what_is_made_safe(raw: dict[str, str]) -> None:
     ids=["numbers", "no-numbers", "parent", "empty-parent", "parent-without-queue"],
 )
 def test_what_scripts_trip_over(fields: dict[str, str | None], bad: list[str]) -> None:
-    assert spoilt(fields) == bad
+    assert corrupt_fields(fields) == bad

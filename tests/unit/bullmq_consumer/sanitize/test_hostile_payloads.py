@@ -10,7 +10,7 @@ from bullmq import Job
 
 from bullmq_consumer.delivery import Delivery, delivery_of
 from bullmq_consumer.outcome import Fail
-from bullmq_consumer.sanitize.fields import safe_fields
+from bullmq_consumer.sanitize.fields import sanitized
 from core.registry import discover
 from runtime.dispatch import Dispatcher, Done
 from services.bundle import Services
@@ -42,7 +42,7 @@ def delivery(case: Hostile) -> Delivery:
         for name, value in {**good, **case.hash()}.items()
         if value is not None
     }
-    fields, fault = safe_fields(raw)
+    fields, fault = sanitized(raw)
     queue: Any = SimpleNamespace(backend=None, qualifiedName="bull:q")
     job: Any = Job.fromJSON(queue, fields, "1")
     job.own_fields, job.fault = raw, fault

@@ -60,10 +60,10 @@ async def alerts_of(
 async def test_a_thousand_of_a_kind_are_two_messages(hooks: Server) -> None:
     async with alerts_of(timedelta(seconds=0.3), **variables(hooks)) as alerts:
         for number in range(1000):
-            alerts.tell(failure(number))
+            alerts.notify(failure(number))
         first, summary = [one.json["text"] for one in await hooks.until(SLACK, 2)]
         await hooks.until(DISCORD, 2)
-        alerts.tell(failure(kind="another"))
+        alerts.notify(failure(kind="another"))
         await hooks.until(SLACK, 3)
     assert first == "❌ Failed: job 0 with *** · test, queue q, host h"
     assert summary.startswith("… and 999 more like it in the last minute, e.g. ❌ Failed: job 999")
@@ -73,7 +73,7 @@ async def test_a_thousand_of_a_kind_are_two_messages(hooks: Server) -> None:
 async def test_retry_after_is_obeyed_and_nothing_is_lost(hooks: Server, lines: list[str]) -> None:
     hooks.on(SLACK, response(b"", status="429 Too Many Requests", Retry_After="2"), OK)
     async with alerts_of(SLACK_WEBHOOK_URL=hooks.url(SLACK)) as alerts:
-        alerts.tell(failure())
+        alerts.notify(failure())
         await hooks.until(SLACK, 1)
         began = time.monotonic()
         await hooks.until(SLACK, 2)
@@ -90,7 +90,7 @@ async def test_a_channel_that_hangs_holds_up_nobody(hooks: Server) -> None:
     async with alerts_of(**variables(hooks)) as alerts:
         began = time.monotonic()
         for number in range(2000):
-            alerts.tell(failure(number, f"kind {number % 20}"))
+            alerts.notify(failure(number, f"kind {number % 20}"))
         assert time.monotonic() - began < 1
         await hooks.until(SLACK)
         await hooks.until(DISCORD, 2)
@@ -104,7 +104,7 @@ async def test_what_waits_goes_out_at_the_end_without_a_pause(hooks: Server) -> 
     began = time.monotonic()
     async with alerts_of(**variables(hooks)) as alerts:
         for number in range(10):
-            alerts.tell(failure(number, f"kind {number % 5}"))
+            alerts.notify(failure(number, f"kind {number % 5}"))
         await alerts.drain(timedelta(seconds=30))
     assert time.monotonic() - began < 8  # with pauses it takes nine
     sent = [one.json["text"] for one in hooks.to(SLACK)]
@@ -119,7 +119,7 @@ async def test_a_wrong_address_is_told_once_and_never_shown(
     hooks.answers.clear()
     async with alerts_of(**variables(hooks)) as alerts:
         for number in range(20):
-            alerts.tell(failure(number, f"kind {number}"))
+            alerts.notify(failure(number, f"kind {number}"))
         await alerts.drain(timedelta(seconds=30))
     assert len(hooks.to(SLACK)) == 20
     warnings = sorted(line for line in lines if line.startswith("WARNING"))
@@ -135,7 +135,7 @@ async def test_more_than_a_channel_can_take_is_left_out(hooks: Server, lines: li
     window = timedelta(milliseconds=1)
     async with alerts_of(window, SLACK_WEBHOOK_URL=hooks.url(SLACK)) as alerts:
         for number in range(130):
-            alerts.tell(failure(number))
+            alerts.notify(failure(number))
             await asyncio.sleep(0.002)
         await hooks.until(SLACK)
     assert sum("100 alerts wait already" in line for line in lines) == 1
@@ -152,14 +152,14 @@ async def test_alerts_of_a_job_that_was_lost_go_out(hooks: Server) -> None:
 
     async with open_alerts(settings_of(**variables(hooks))) as alerts:
         with fence.fenced(Lost()):
-            alerts.tell(failure())
+            alerts.notify(failure())
     assert len(hooks.to(SLACK)) == 1
 
 
 async def test_without_channels_nothing_is_done() -> None:
     async with open_alerts(settings_of()) as alerts:
         before = len(asyncio.all_tasks())
-        alerts.tell(failure())
+        alerts.notify(failure())
         assert len(asyncio.all_tasks()) <= before
 
 
@@ -169,7 +169,7 @@ async def test_a_missing_package_is_one_line(
     # As if it were not installed.
     monkeypatch.setattr("services.alerts.channels.find_spec", lambda name: None)
     async with open_alerts(settings_of(SENTRY_DSN="https://key@h.example/42")) as alerts:
-        alerts.tell(failure())
+        alerts.notify(failure())
     assert lines == [
         "WARNING SENTRY_DSN is set, but nothing goes to Sentry: the package sentry-sdk is missing, "
         "install requirements/worker.txt"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bullmq_consumer.inspect.states import JobState, State
-from runtime.reconciler.plan import Fail, LeaveAlone, Repair, decide, storyboards_status
+from runtime.reconciler.plan import LeaveAlone, MarkFailed, Repair, plan_repair, storyboards_status
 from services.supabase.projects import Step, WaitingProject
 from services.supabase.storyboards import StoryboardRow
 
@@ -37,13 +37,13 @@ def composed(**change: Any) -> JobState:
 
 
 def columns(job: JobState) -> dict[str, Any]:
-    verdict = decide(PROJECT, job)
+    verdict = plan_repair(PROJECT, job)
     assert isinstance(verdict, Repair)
     return verdict.columns
 
 
 def test_a_living_job_is_left_alone() -> None:
-    assert decide(PROJECT, JobState(State.UNFINISHED)) == LeaveAlone()
+    assert plan_repair(PROJECT, JobState(State.UNFINISHED)) == LeaveAlone()
 
 
 def test_a_completed_jobs_result_repairs_the_project() -> None:
@@ -87,7 +87,7 @@ def test_a_wrong_detail_is_left_out(change: dict[str, Any], left_out: str) -> No
     ],
 )
 def test_a_completed_job_without_a_video_is_a_failure(job: JobState) -> None:
-    assert decide(PROJECT, job) == Fail("its job completed without a video")
+    assert plan_repair(PROJECT, job) == MarkFailed("its job completed without a video")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_completed_job_without_a_video_is_a_failure(job: JobState) -> None:
     ],
 )
 def test_a_failed_or_missing_job_fails_the_project(job: JobState, found: str) -> None:
-    assert decide(PROJECT, job) == Fail(found)
+    assert plan_repair(PROJECT, job) == MarkFailed(found)
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,9 @@ async def test_a_program_that_cannot_be_started_says_so(tmp_path: Path) -> None:
 async def test_only_the_end_of_a_flood_is_kept() -> None:
     script = "import sys; sys.stderr.write('no more\\n' * 4_000_000 + 'end\\n')"
     ended = await python(script)
-    assert 64 * 1024 - len("no more\n") <= len(ended.said) <= 64 * 1024
-    assert ended.said.startswith("no more\n")
-    assert ended.said.endswith("no more\nend\n")
+    assert 64 * 1024 - len("no more\n") <= len(ended.stderr) <= 64 * 1024
+    assert ended.stderr.startswith("no more\n")
+    assert ended.stderr.endswith("no more\nend\n")
 
 
 async def test_the_workers_environment_stays_with_the_worker(
@@ -81,9 +81,9 @@ async def test_the_workers_environment_stays_with_the_worker(
 ) -> None:
     monkeypatch.setenv("SUPABASE_SERVICE_KEY", "secret")
     ended = await python("import os, sys; print(sorted(os.environ), os.getcwd(), file=sys.stderr)")
-    assert "SUPABASE_SERVICE_KEY" not in ended.said
-    assert "'PATH'" in ended.said
-    assert ended.said.rstrip().endswith(" /")
+    assert "SUPABASE_SERVICE_KEY" not in ended.stderr
+    assert "'PATH'" in ended.stderr
+    assert ended.stderr.rstrip().endswith(" /")
 
 
 @pytest.mark.usefixtures("without_seccomp")
@@ -119,7 +119,7 @@ async def test_memory_is_limited() -> None:
     limits = Limits(timeout_s=10, memory_bytes=256 * 1024 * 1024)
     ended = await python("bytearray(300 * 1024 * 1024)", limits)
     assert ended.code == 1
-    assert "MemoryError" in ended.said
+    assert "MemoryError" in ended.stderr
 
 
 @on_linux
@@ -128,14 +128,14 @@ async def test_no_socket_can_be_opened(family: str) -> None:
     script = f"import socket; socket.socket(socket.{family}, socket.SOCK_DGRAM)"
     ended = await python(script)
     assert ended.code == 1
-    assert "PermissionError: [Errno 13]" in ended.said
+    assert "PermissionError: [Errno 13]" in ended.stderr
 
 
 @on_linux
 async def test_what_the_program_becomes_has_no_network_either() -> None:
     inner = "import socket; socket.socket()"
     script = f"import os, sys; os.execv(sys.executable, [sys.executable, '-c', {inner!r}])"
-    assert "PermissionError: [Errno 13]" in (await python(script)).said
+    assert "PermissionError: [Errno 13]" in (await python(script)).stderr
 
 
 @on_linux
@@ -163,7 +163,7 @@ async def test_what_the_program_becomes_has_no_network_either() -> None:
 async def test_no_order_reaches_beyond_the_program(order: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"1")
     script = f"import os, resource; parent = os.getppid(); os.chdir({str(tmp_path)!r}); {order}"
-    assert "PermissionError: [Errno 13]" in (await python(script, folder=tmp_path)).said
+    assert "PermissionError: [Errno 13]" in (await python(script, folder=tmp_path)).stderr
 
 
 # By the kernel's numbers where Python has no name: a pipe's owner and signal, a note of each change
@@ -200,7 +200,7 @@ def prctl(*arguments):
 {order}
 """
     ended = await python(script, folder=tmp_path)
-    assert "PermissionError: [Errno 13]" in ended.said
+    assert "PermissionError: [Errno 13]" in ended.stderr
 
 
 @on_linux
@@ -231,7 +231,7 @@ async def test_the_worker_cannot_be_looked_into() -> None:
         "import ctypes, os, sys; c = ctypes.CDLL(None, use_errno=True);"
         "done = c.ptrace(16, os.getppid(), 0, 0); sys.exit(f'{done} {ctypes.get_errno()}')"
     )
-    assert (await python(script)).said == "-1 13\n"
+    assert (await python(script)).stderr == "-1 13\n"
 
 
 @on_linux
@@ -254,7 +254,7 @@ async def test_no_file_of_another_folder_is_seen(tmp_path: Path) -> None:
         for how in ("open({!r}).read()", "open({!r}, 'w')", "os.listdir(os.path.dirname({!r}))"):
             ended = await python(f"import os; {how.format(str(path))}", folder=own)
             is_own = path == own / "link" and how.startswith("os.listdir")
-            assert ended.code == (0 if is_own else 1), ended.said
+            assert ended.code == (0 if is_own else 1), ended.stderr
     assert secret.read_text() == "SUPABASE_SERVICE_KEY=secret"
     assert not (tmp_path / "new").exists()
 
@@ -266,7 +266,7 @@ async def test_its_own_folder_is_read_and_written(tmp_path: Path) -> None:
         "open('b', 'a').write('b' + open('a').read()); os.unlink('a');"
         "sys.exit(open('b').read() + str(os.listdir()))"
     )
-    assert (await python(script, folder=tmp_path)).said == "ba['b']\n"
+    assert (await python(script, folder=tmp_path)).stderr == "ba['b']\n"
 
 
 @with_landlock
@@ -274,7 +274,7 @@ async def test_its_own_folder_makes_no_program(tmp_path: Path) -> None:
     program = tmp_path / "true"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    assert "Permission denied" in (await sh(f"exec {program}", folder=tmp_path)).said
+    assert "Permission denied" in (await sh(f"exec {program}", folder=tmp_path)).stderr
 
 
 @with_landlock
@@ -282,7 +282,7 @@ async def test_its_own_folder_makes_no_program(tmp_path: Path) -> None:
 async def test_nothing_is_read_of_the_worker_below_proc(what: str) -> None:
     assert (
         "PermissionError"
-        in (await python(f"import os; open(f'/proc/{{os.getppid()}}/{what}')")).said
+        in (await python(f"import os; open(f'/proc/{{os.getppid()}}/{what}')")).stderr
     )
 
 
@@ -306,14 +306,14 @@ async def test_a_program_beside_an_application_sees_itself_alone(
     program.write_text("#!/bin/sh\nread line < ${0%/*}/.env\necho $line >&2\n")
     program.chmod(0o755)
     (program.parent / ".env").write_text("libraries\n")
-    assert (await run_untrusted([str(program)], LIMITS)).said.strip().endswith(said)
+    assert (await run_untrusted([str(program)], LIMITS)).stderr.strip().endswith(said)
 
 
 @pytest.mark.skipif(landlock() < 6, reason="before Linux 6.12")
 @pytest.mark.usefixtures("without_seccomp")
 async def test_no_signal_reaches_the_worker() -> None:
     script = "import os; os.kill(os.getppid(), 0)"
-    assert "PermissionError: [Errno 1]" in (await python(script)).said
+    assert "PermissionError: [Errno 1]" in (await python(script)).stderr
 
 
 async def test_the_size_of_a_file_is_limited(tmp_path: Path) -> None:

@@ -258,4 +258,4 @@ async def test_a_key_is_not_known_after_a_bomb(provider: Server, settings: Setti
     assert settings.shotstack_key is not None
     answer = await ask_about_key(vendor, settings, settings.shotstack_key)
     assert answer.accepted is Accepted.UNKNOWN
-    assert answer.said == "Shotstack gave an answer that is larger than 4 MiB"
+    assert answer.message == "Shotstack gave an answer that is larger than 4 MiB"

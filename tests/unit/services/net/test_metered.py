@@ -26,14 +26,14 @@ class Counted:
     def job_ended(self, name: str, end: str, seconds: float) -> None:
         raise AssertionError
 
-    def asked(self, service: str, method: str, outcome: str, seconds: float) -> None:
+    def http_request(self, service: str, method: str, outcome: str, seconds: float) -> None:
         assert 0 <= seconds < 5
         self.asked_.append((service, method, outcome))
 
-    def moved(self, service: str, direction: str, size_bytes: int) -> None:
+    def bytes_transferred(self, service: str, direction: str, size_bytes: int) -> None:
         self.moved_.append((service, direction, size_bytes))
 
-    def paid(self, service: str, kind: str, result: str) -> None:
+    def purchase(self, service: str, kind: str, result: str) -> None:
         self.paid_.append((service, kind, result))
 
 

@@ -121,7 +121,7 @@ async def test_nor_are_those_that_check_looks_at(own: Settings, stranger: Server
         assert key is not None
         answer = await ask(vendor, own, key)
         assert answer.accepted is Accepted.UNKNOWN
-        assert NOT_TRUSTED.search(answer.said)
+        assert NOT_TRUSTED.search(answer.message)
     probe = SupabaseProbe(own)
     with pytest.raises(ServiceError, match=NOT_TRUSTED):
         await probe.buckets()

@@ -3,7 +3,7 @@
 from core.job_data import JobResult
 
 
-class Kept(JobResult):
+class StoredResult(JobResult):
     """It was stored. `file_size` in bytes; `cdn_url` is the public URL."""
 
     downloaded: bool = True
@@ -14,7 +14,7 @@ class Kept(JobResult):
     file_size: int
 
 
-class AlreadyKept(JobResult):
+class AlreadyStored(JobResult):
     """It was stored before."""
 
     downloaded: bool = False

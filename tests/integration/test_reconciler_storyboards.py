@@ -51,7 +51,7 @@ async def test_pictures_of_a_lost_job_fail_and_the_others_count(site: Site) -> N
     rows = await storyboards(site.vidfab)
     assert rows[2] == before
     assert [(rows[n]["status"], rows[n]["error_message"]) for n in (1, 3)] == [("failed", LOST)] * 2
-    [line] = log.about("Watchdog")
+    [line] = log.about("Reconciler")
     assert line.startswith("INFO")
     assert f"project {PROJECT} was 'processing' in step_3_status" in line
     assert line.endswith("now partial, 2 pictures failed")

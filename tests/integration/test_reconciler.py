@@ -63,7 +63,7 @@ async def test_a_project_without_a_job_fails(site: Site, status: str) -> None:
     with logged() as log:
         await work_a_round(site)
     assert await statuses(site) == ("failed", "failed")
-    [line] = log.about("Watchdog")
+    [line] = log.about("Reconciler")
     assert line.startswith("INFO")
     assert PROJECT in line
     assert f"'{status}' in step_6_status" in line
@@ -89,7 +89,7 @@ async def test_a_failed_job_fails_its_project(site: Site) -> None:
     with logged() as log:
         await work_a_round(site)
     assert await statuses(site) == ("failed", "failed")
-    assert "its job failed: No handler for va_compose_video" in log.about("Watchdog")[0]
+    assert "its job failed: No handler for va_compose_video" in log.about("Reconciler")[0]
 
 
 async def test_a_completed_job_repairs_its_project(site: Site) -> None:
@@ -211,7 +211,7 @@ async def test_a_row_that_changes_before_the_write_stays(site: Site) -> None:
     with logged() as log:
         await work_a_round(site, after=asked_again)
     assert await statuses(site) == ("processing", "processing")
-    assert log.about("Watchdog") == []
+    assert log.about("Reconciler") == []
 
 
 async def test_a_row_is_settled_once(site: Site) -> None:
@@ -231,7 +231,7 @@ async def test_one_worker_of_the_fleet_works_a_round(site: Site) -> None:
     async with watchdog(site) as one, watchdog(site) as other, redis_of(site) as redis:
         with logged() as log:
             assert sorted(await asyncio.gather(one.round(), other.round())) == [False, True]
-        assert len(log.about("Watchdog")) == 1
+        assert len(log.about("Reconciler")) == 1
         assert not await one.round()
         left_ms = await redis.pttl(f"bull:{site.queue}:vidfab:watchdog")
     assert 0 < left_ms <= 270_000
@@ -258,7 +258,7 @@ async def test_a_supabase_that_is_down_costs_a_round(site: Site) -> None:
             await log.until("could not be reached to read the waiting projects")
             assert await statuses(site) == ("processing", "processing")
             async with gateway:
-                await log.until("Watchdog: project")
+                await log.until("Reconciler: project")
     assert log.about("WARNING")[0].startswith("WARNING The watchdog tries again in 0:00:01")
     assert await statuses(site) == ("failed", "failed")
 
@@ -274,7 +274,7 @@ async def test_a_redis_that_refuses_costs_a_round(site: Site) -> None:
                 await log.until("has no permissions to run the 'lrange' command")
                 assert await statuses(site) == ("processing", "processing")
                 await redis.execute_command(*limited, "+lrange")
-                await log.until("Watchdog: project")
+                await log.until("Reconciler: project")
         await redis.execute_command("ACL", "DELUSER", "limited")
     assert log.about("WARNING")[0].startswith("WARNING The watchdog tries again in 0:00:01")
     assert await statuses(site) == ("failed", "failed")
@@ -290,7 +290,7 @@ async def test_a_defect_costs_a_round_and_is_told_in_full(site: Site) -> None:
 
     with logged() as log:
         async with running(site, defect):
-            await log.until("Watchdog: project")
+            await log.until("Reconciler: project")
     [line] = log.about("ERROR")
     assert "round failed" in line
     assert "ZeroDivisionError: a defect" in line
@@ -301,6 +301,6 @@ async def test_a_worker_settles_what_it_finds_at_its_start(site: Site) -> None:
     old = datetime.now(UTC) - timedelta(minutes=21)
     await lay(site, updated_at=iso(old))
     worker = await site.worker()
-    await site.wait_for_line(worker, f"Watchdog: project {PROJECT}")
+    await site.wait_for_line(worker, f"Reconciler: project {PROJECT}")
     assert await statuses(site) == ("failed", "failed")
     assert await worker.stop() == 0

@@ -16,8 +16,8 @@ from redis.exceptions import DataError, ResponseError
 
 from bullmq_consumer.redis.address import RedisAddress
 from bullmq_consumer.redis.clients import connect
-from bullmq_consumer.redis.pipelined_client import LineClient
-from bullmq_consumer.redis.pipelined_connection import Question, SharedLine
+from bullmq_consumer.redis.pipelined_client import PipelinedClient
+from bullmq_consumer.redis.pipelined_connection import Command, PipelinedConnection
 from bullmq_consumer.redis.traffic import TRAFFIC, CountedRetry
 from sandbox.processes import LOOPBACK
 from sandbox.redis import RedisServer
@@ -33,7 +33,7 @@ async def server() -> AsyncIterator[RedisServer]:
 
 
 @pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[LineClient]:
+async def redis(server: RedisServer) -> AsyncIterator[PipelinedClient]:
     client = connect(RedisAddress(server.url))
     yield client
     await client.aclose()
@@ -48,17 +48,17 @@ async def watcher(server: RedisServer) -> AsyncIterator[Redis]:
 class Owner:
     """Of a line that is looked at by itself."""
 
-    def opened(self, line: SharedLine) -> None: ...
+    def opened(self, line: PipelinedConnection) -> None: ...
     def answered(self) -> None: ...
-    def silent(self, line: SharedLine) -> None: ...
+    def unresponsive(self, line: PipelinedConnection) -> None: ...
     def lost(
-        self, line: SharedLine, questions: Sequence[Question], error: RedisConnectionError
+        self, line: PipelinedConnection, questions: Sequence[Command], error: RedisConnectionError
     ) -> None: ...
 
 
-def question(*command: str) -> Question:
+def question(*command: str) -> Command:
     packed = hiredis.pack_command(command)  # pyright: ignore
-    return Question(packed, asyncio.get_running_loop().create_future())
+    return Command(packed, asyncio.get_running_loop().create_future())
 
 
 async def connections(watcher: Redis) -> int:
@@ -97,9 +97,9 @@ async def test_text_that_cannot_be_decoded_is_an_error_for_the_one_who_asked(
     connection = Connection(
         host=LOOPBACK, port=server.port, decode_responses=True, socket_timeout=5
     )
-    line = SharedLine(connection, Owner())
+    line = PipelinedConnection(connection, Owner())
     odd, after = question("GET", "odd"), question("ECHO", "next")
-    line.ask(odd, after)
+    line.send(odd, after)
     with pytest.raises(UnicodeDecodeError):
         await odd.reply
     assert await after.reply == "next"
@@ -134,9 +134,9 @@ async def proxy(server: RedisServer) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-async def by_proxy(proxy: Proxy) -> AsyncIterator[LineClient]:
+async def by_proxy(proxy: Proxy) -> AsyncIterator[PipelinedClient]:
     """A client that waits 0.5 s for an answer."""
-    client = LineClient(
+    client = PipelinedClient(
         host=LOOPBACK,
         port=proxy.port,
         decode_responses=True,
@@ -148,7 +148,7 @@ async def by_proxy(proxy: Proxy) -> AsyncIterator[LineClient]:
 
 
 async def test_a_dead_connection_is_left_and_its_questions_are_asked_again(
-    by_proxy: LineClient, proxy: Proxy
+    by_proxy: PipelinedClient, proxy: Proxy
 ) -> None:
     assert await by_proxy.echo("x") == "x"
     proxy.freeze()
@@ -163,7 +163,7 @@ async def test_a_dead_connection_is_left_and_its_questions_are_asked_again(
 async def test_a_slow_redis_is_not_asked_again(server: RedisServer, watcher: Redis) -> None:
     """Three scripts of 1 s go out in one packet, and their answers come together."""
     slow = "redis.call('INCR', 'ran') local n = 0 for i = 1, 60000000 do n = n + 1 end return n"
-    client = LineClient(
+    client = PipelinedClient(
         host=LOOPBACK,
         port=server.port,
         socket_timeout=0.5,
@@ -176,7 +176,7 @@ async def test_a_slow_redis_is_not_asked_again(server: RedisServer, watcher: Red
 
 
 async def test_a_redis_that_stays_silent_is_given_up(server: RedisServer) -> None:
-    client = LineClient(
+    client = PipelinedClient(
         host=LOOPBACK,
         port=server.port,
         socket_timeout=0.1,
@@ -197,7 +197,7 @@ async def test_a_redis_that_stays_silent_is_given_up(server: RedisServer) -> Non
 async def test_after_a_very_long_outage_it_goes_on() -> None:
     """However often it tried: the pauses do not grow into numbers that are none."""
     async with RedisServer() as server:
-        client = LineClient(
+        client = PipelinedClient(
             host=LOOPBACK,
             port=server.port,
             decode_responses=True,
@@ -229,7 +229,7 @@ async def test_what_is_asked_again_keeps_its_order(redis: Redis, watcher: Redis)
     assert sorted(last, key=last.__getitem__) == list(range(3000))
 
 
-async def test_a_script_that_is_kept_loaded_keeps_its_place(redis: LineClient) -> None:
+async def test_a_script_that_is_kept_loaded_keeps_its_place(redis: PipelinedClient) -> None:
     """Else Redis does first what was asked behind it."""
     script = redis.register_script("return redis.call('RPUSH', 'places', ARGV[1])")
     redis.keep_loaded(script)
@@ -239,7 +239,7 @@ async def test_a_script_that_is_kept_loaded_keeps_its_place(redis: LineClient) -
     assert await redis.execute_command("LRANGE", "places", 0, -1) == ["first", "then"]
 
 
-async def test_what_redis_cannot_be_told_is_a_clear_error(redis: LineClient) -> None:
+async def test_what_redis_cannot_be_told_is_a_clear_error(redis: PipelinedClient) -> None:
     with pytest.raises(DataError):
         await redis.execute_command("SET", "key", None)
 

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from bullmq_consumer.fetching import Fetcher
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.queue_name import QueueName
-from bullmq_consumer.safety.orphans import DeliveryKey, Strays
+from bullmq_consumer.safety.orphans import DeliveryKey, Orphans
 from bullmq_consumer.scripts.queue_scripts import LOCK, QueueScripts
 from sandbox.vidfab import VidFab
 from tests.support.site import Site
@@ -33,7 +33,7 @@ async def lay(redis: Redis, scripts: QueueScripts, job_id: str, token: str | Non
 async def test_only_what_is_ours_and_unknown_goes_back(redis: Redis) -> None:
     scripts = QueueScripts(redis, QueueName(f"q-{uuid4().hex}"))
     known: set[DeliveryKey] = {("at-work", "w1:2")}
-    strays = Strays(redis, scripts, "w1", known)
+    strays = Orphans(redis, scripts, "w1", known)
     locks = {
         "stray": "w1:1",
         "at-work": "w1:2",
@@ -45,7 +45,7 @@ async def test_only_what_is_ours_and_unknown_goes_back(redis: Redis) -> None:
     known.add(("older-delivery-at-work", "w1:9"))
     for job_id, token in locks.items():
         await lay(redis, scripts, job_id, token)
-    with strays.question("w1:4"):
+    with strays.tracked("w1:4"):
         await strays.hand_back()
 
     assert set(await redis.lrange(scripts.key("active"), 0, -1)) == {
@@ -77,9 +77,9 @@ async def test_what_arrived_and_is_not_begun_goes_back_at_the_stop(
         {"connection": redis, "autorun": False},
         scripts=QueueScripts(redis, QueueName(site.queue)),
         waiting=redis,
-        frees_id=lambda _: False,
+        releases_id=lambda _: False,
         hides_retries=lambda _: False,
-        settle_deferred=settled,
+        fail_deferred=settled,
         fitness=Fitness(lambda: None),
     )
     job_id = await site.app.add("update_quota", {}, {"priority": 4})
