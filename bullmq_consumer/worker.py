@@ -6,29 +6,26 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from typing import Any
 
 from bullmq import Job, Queue
-from bullmq.custom_errors import DelayedError, UnrecoverableError
+from bullmq.custom_errors import DelayedError
 from redis.exceptions import RedisError, ResponseError
 
 from bullmq_consumer.application import Application
-from bullmq_consumer.backoff import spread
-from bullmq_consumer.delivery import FAILURE_WAITS, SNOOZES, Delivery, DeliveryKey, delivery_of
-from bullmq_consumer.errors import LockLost
+from bullmq_consumer.completer import Completer
+from bullmq_consumer.delivery import Delivery, DeliveryKey, delivery_of
 from bullmq_consumer.fetching import Fetcher
 from bullmq_consumer.handle import LiveHandle
 from bullmq_consumer.health.attempts import RunningAttempts, end_of
 from bullmq_consumer.options import Options
-from bullmq_consumer.outcome import Done, FailLater, Outcome, Requeue, Retry
+from bullmq_consumer.outcome import Done, FailLater, Outcome, Requeue
 from bullmq_consumer.redis.clients import OLDEST_VERSION, connect, connect_to_wait
-from bullmq_consumer.safety.durable_writes import PATIENCE_S
 from bullmq_consumer.safety.leases import Lease
-from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
+from bullmq_consumer.scripts.queue_scripts import QueueScripts
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +35,6 @@ _UNWIND_S = 0.8
 _CLOSE_S = 3
 # By then Redis has seen that a connection was closed.
 _HANG_UP_S = 0.1
-# A worker that stops does not wait long for a Redis that is away.
-_STOPPING_PATIENCE_S = 2.0
-
-
-class AttemptFailed(Exception):
-    """Tells BullMQ to retry with the job's own backoff; the message is `failedReason`."""
 
 
 class Worker:
@@ -68,14 +59,13 @@ class Worker:
         self._application = application
         self._stopping = asyncio.Event()
         self._grace_over = asyncio.get_running_loop().create_future()
-        self._is_all_handed_back = True
         self._running: dict[DeliveryKey, asyncio.Task[Done | Outcome]] = {}
         self._scripts = QueueScripts(redis, options.queue, options.lock)
         redis.keep_loaded(self._scripts.progress)
         self._queue = Queue(
             options.queue.name, {"connection": redis, "prefix": options.queue.prefix}
         )
-        self._worker = Fetcher(
+        self._fetcher = Fetcher(
             options.queue.name,
             self._process,
             options.of_library(redis, self._unknown_backoff),
@@ -86,9 +76,10 @@ class Worker:
             fail_deferred=self._fail_deferred,
             fitness=application.fitness,
         )
-        self._worker.on("stalled", lambda job_id: logger.warning("⚠️  Stalled: %s", job_id))
-        self._worker.on("error", self._worker_error)
-        self._worker.on("lockRenewalFailed", self._locks_lost)
+        self._completer = Completer(self._scripts, self._fetcher.writes, self._stopping)
+        self._fetcher.on("stalled", lambda job_id: logger.warning("⚠️  Stalled: %s", job_id))
+        self._fetcher.on("error", self._worker_error)
+        self._fetcher.on("lockRenewalFailed", self._locks_lost)
 
     async def run(self, stop: asyncio.Event, grace: timedelta) -> bool:
         """Take jobs until `stop` is set, then stop within `grace`. Returns as `stop()` does.
@@ -112,12 +103,12 @@ class Worker:
         """
         await self._learn_version()
         if not after_outage:
-            await self._worker.runStalledJobsCheck()
-        return asyncio.create_task(self._worker.run(), name="consumer")
+            await self._fetcher.runStalledJobsCheck()
+        return asyncio.create_task(self._fetcher.run(), name="consumer")
 
     async def _learn_version(self) -> None:
         """Without the version the library rounds short waits up to a second: late delayed jobs."""
-        waiting = self._worker.blockingRedisConnection
+        waiting = self._fetcher.blockingRedisConnection
         try:
             await waiting.getRedisVersion()
         except ResponseError:  # the user may not ask INFO
@@ -138,7 +129,7 @@ class Worker:
         away, and what the library left behind would keep the event loop from ending.
         """
         self._stopping.set()
-        await self._worker.stop_taking()
+        await self._fetcher.stop_taking()
         if self._running:
             await asyncio.wait(self._running.values(), timeout=grace.total_seconds())
         if not self._grace_over.done():
@@ -148,48 +139,49 @@ class Worker:
         # The library's close() waits for what it knew of when it began: some jobs come later.
         closing = asyncio.create_task(self._close())
         _, pending = await asyncio.wait({closing, loop}, timeout=_CLOSE_S)
-        if pending or not self._is_all_handed_back:
+        if pending or not self._completer.is_all_handed_back:
             return False
         await self.redis.aclose()
         return True
 
     async def _close(self) -> None:
-        await self._worker.until_idle()
-        self._worker.orphans.stop()
+        await self._fetcher.until_idle()
+        self._fetcher.orphans.stop()
         try:
-            await self._worker.orphans.hand_back()
+            await self._fetcher.orphans.hand_back()
             # The wait that was cancelled may have taken the marker of a job with it. Redis has to
             # see the end of that connection first, or the wait would take this marker too.
-            await self._worker.hang_up()
+            await self._fetcher.hang_up()
             await asyncio.sleep(_HANG_UP_S)
             await self._scripts.wake()
         except (RedisError, OSError) as error:
             logger.warning("Could not look for jobs that are left: %s", error)
-            self._is_all_handed_back = False
-        await self._worker.close()
+            self._completer.is_all_handed_back = False
+        await self._fetcher.close()
 
     # -- one job ----------------------------------------------------------------------------
 
     async def _process(self, job: Job, token: str) -> Any:
         """The library's processor: returns the job's value, or raises what the outcome asks for."""
         if self._stopping.is_set():
-            await self._hand_back(job, token, Requeue(timedelta(0)))
+            await self._completer.hand_back(job, token, Requeue(timedelta(0)))
             raise DelayedError
         delivery = delivery_of(job)
-        await self._hide_failure(job, token)
+        if job.failedReason and self._application.hides_retries(delivery.name):
+            await self._completer.hide_failure(job, token)
         with self._hold(job, token) as lease:
             handle = self._handle(job, lease)
             work = self._application.run(delivery, handle, self._stopping)
             try:
                 outcome = await self._attempt(delivery, handle, token, work)
                 if not isinstance(outcome, Done):
-                    await self._keep_checkpoint(handle)
+                    await self._completer.keep_checkpoint(handle)
                 if lease.is_lost:
                     raise DelayedError  # whoever holds the lock now decides about the job
                 await handle.events.end()
             finally:
                 handle.events.drop()
-            return await self._apply(outcome, job, token)
+            return await self._completer.complete(outcome, job, token)
 
     async def _attempt(
         self,
@@ -208,43 +200,6 @@ class Worker:
             return outcome
         finally:
             del self._running[delivery.job_id, token]
-
-    async def _keep_checkpoint(self, handle: LiveHandle) -> None:
-        """The next delivery goes on from it: one that waits for Redis holds up the job's end."""
-        with suppress(LockLost, RedisError, OSError):
-            await self._worker.writes.until_acknowledged(handle.flush, self._patience_s)
-
-    @property
-    def _patience_s(self) -> float:
-        """For how long to wait for Redis."""
-        return _STOPPING_PATIENCE_S if self._stopping.is_set() else PATIENCE_S
-
-    async def _apply(self, outcome: Done | Outcome, job: Job, token: str) -> Any:
-        if isinstance(outcome, Done):
-            return outcome.returnvalue
-        if isinstance(outcome, Requeue | FailLater):
-            await self._hand_back(job, token, outcome)
-            raise DelayedError  # keeps the library off the job
-        if isinstance(outcome, Retry):
-            job.opts["backoff"] = spread(job.opts.get("backoff"), job.attemptsMade + 1)
-            raise AttemptFailed(outcome.reason)
-        await self._forget_counts(job)
-        raise UnrecoverableError(outcome.reason)
-
-    async def _hide_failure(self, job: Job, token: str) -> None:
-        """A Node worker, or one of ours of an older version, left what an attempt failed with."""
-        if job.failedReason and self._application.hides_retries(job.name):
-            try:
-                await self._scripts.hide_failure(job.id, token)
-            except (RedisError, OSError) as error:
-                logger.warning("Job %s shows an old failure while it runs: %s", job.id, error)
-
-    async def _forget_counts(self, job: Job) -> None:
-        """Who retries a failed job by hand begins anew."""
-        delivery = delivery_of(job)
-        if delivery.snoozes or delivery.failure_waits:
-            with suppress(RedisError, OSError):
-                await self._scripts.forget(job.id, SNOOZES, FAILURE_WAITS)
 
     async def _outcome(self, attempt: asyncio.Task[Done | Outcome]) -> Done | Outcome:
         """Wait for the attempt, or until the worker stops and its grace has passed."""
@@ -271,53 +226,24 @@ class Worker:
             if lease.is_lost:
                 return False
             if isinstance(outcome, Requeue | FailLater):
-                await self._hand_back(job, token, outcome)
+                await self._completer.hand_back(job, token, outcome)
                 return False
-            await self._forget_counts(job)
+            await self._completer.forget_counts(job)
             return True
 
-    async def _hand_back(self, job: Job, token: str, outcome: Requeue | FailLater) -> None:
-        """Return the job to the queue, no attempt burnt."""
-        try:
-            held = await self._worker.writes.until_acknowledged(
-                lambda: self._return(job, token, outcome), self._patience_s
-            )
-        except (RedisError, OSError, TypeError, DelayedError) as error:
-            # Its lock runs out, and the stalled check of any worker brings it back.
-            logger.warning("Could not hand back job %s: %s", job.id, error)
-            self._is_all_handed_back = not self._stopping.is_set()
-            return
-        if held is not Hold.OURS:
-            logger.warning("Job %s was no longer ours to hand back", job.id)
-            return
-        seconds = outcome.delay.total_seconds()
-        how = f" for {seconds:.0f} s: {outcome.reason}" if seconds else ""
-        logger.info("↩️  Handed back: %s %s%s", job.name, job.id, how)
-
-    async def _return(self, job: Job, token: str, outcome: Requeue | FailLater) -> Hold:
-        if isinstance(outcome, FailLater):
-            held = await self._scripts.snooze(job.id, token, FAILURE_WAITS, outcome.reason)
-        elif outcome.delay > timedelta(0):
-            held = await self._scripts.snooze(job.id, token, SNOOZES)
-        else:
-            return await self._scripts.hand_back(job.id, token)
-        if held is Hold.OURS:
-            await job.moveToDelayed(_now_ms() + _ms(outcome.delay), token)
-        return held
-
     def _hold(self, job: Job, token: str) -> AbstractContextManager[Lease]:
-        return self._worker.hold(job, token, lambda: self._stop_attempt(job, token))
+        return self._fetcher.hold(job, token, lambda: self._stop_attempt(job, token))
 
     def _handle(self, job: Job, lease: Lease) -> LiveHandle:
         defaults = self._options.new_jobs
-        return LiveHandle(self._queue, job, lease, defaults, self._scripts, self._worker.writes)
+        return LiveHandle(self._queue, job, lease, defaults, self._scripts, self._fetcher.writes)
 
     def _unknown_backoff(self, attempts: int, kind: str, error: Exception, job: Job) -> int:
         """Milliseconds for a backoff type that only the producer knows."""
         return _ms(self._options.unknown_backoff)
 
     def _locks_lost(self, job_ids: list[str]) -> None:
-        for lease in self._worker.leases.of(job_ids):
+        for lease in self._fetcher.leases.of(job_ids):
             lease.lose()
 
     def _stop_attempt(self, job: Job, token: str) -> None:
@@ -329,7 +255,7 @@ class Worker:
 
     def _worker_error(self, error: Exception, job: Job | None = None) -> None:
         if job is None:
-            self._worker.log_throttle.failure(error)
+            self._fetcher.log_throttle.failure(error)
         else:
             said = str(error) or type(error).__name__
             logger.warning("BullMQ reports on job %s: %s", job.id, said)
@@ -337,23 +263,19 @@ class Worker:
     @property
     def last_fetch(self) -> float:
         """When Redis last answered a fetch, on the monotonic clock in seconds."""
-        return self._worker.last_fetch
+        return self._fetcher.last_fetch
 
     @property
     def refusal(self) -> str:
         """Why Redis refuses what would fetch a job, in its words; empty while it does not."""
-        return self._worker.refusal
+        return self._fetcher.refusal
 
     @property
     def is_full(self) -> bool:
         """Whether as many jobs run as may: none where the machine is unfit for more."""
         is_unfit = self._application.fitness.lack() is not None
-        return is_unfit or self._worker.job_count >= self._options.concurrency
+        return is_unfit or self._fetcher.job_count >= self._options.concurrency
 
 
 def _ms(duration: timedelta) -> int:
     return round(duration.total_seconds() * 1000)
-
-
-def _now_ms() -> int:
-    return round(time.time() * 1000)
