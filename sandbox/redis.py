@@ -89,4 +89,4 @@ def redis_binary() -> str:
         bundled = Path(spec.origin).parent / "bin" / "redis-server"
         if bundled.is_file():
             return str(bundled)
-    raise SandboxError("There is no redis-server: install Redis, or run `make setup`")
+    raise SandboxError("There is no redis-server: install Redis, or run `make dev`")

@@ -7,7 +7,7 @@
 #
 # Without BASE no image registry is asked: a Debian with its own Python, made by debootstrap from
 # this machine's package source, stands in for the Python image. pip and apt ask where they ask on
-# this machine. Needs root, podman with runc or crun, and a `make setup`. Nothing is installed.
+# this machine. Needs root, podman with runc or crun, and a `make dev`. Nothing is installed.
 # What is kept for the next run lies in .cache/try-image.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,7 +26,7 @@ require() {
     command -v podman >/dev/null || missing+=(podman)
     [[ -n ${BASE-} ]] || command -v debootstrap >/dev/null || missing+=(debootstrap)
     command -v runc >/dev/null || command -v crun >/dev/null || missing+=(runc)
-    [[ -x .venv/bin/python ]] || missing+=('.venv (make setup)')
+    [[ -x .venv/bin/python ]] || missing+=('.venv (make dev)')
     ((${#missing[@]} == 0)) || fail "Missing: ${missing[*]}. On Debian: apt-get install podman runc debootstrap"
 }
 

@@ -90,5 +90,5 @@ def test_watching_without_its_package_is_one_sentence(
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     assert run_watched([], None) == 1
     assert capsys.readouterr().err == (
-        "✗ --watch needs the package watchfiles: `make setup` installs it\n"
+        "✗ --watch needs the package watchfiles: `make dev` installs it\n"
     )
