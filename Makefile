@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run demo test image-test chaos fuzz check audit sbom bench format lock clean
+.PHONY: help setup dev run demo test test-fast image-test chaos fuzz check audit sbom bench format lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: dev ## Play a whole project on this machine, without account or key
 test: dev ## Run all tests: unit, integration, acceptance
 	@$(BIN)/python -m pytest -n 2 tests/unit tests/integration
 	@$(BIN)/python -m pytest tests/acceptance
+
+test-fast: dev ## Run the unit tests in less than a minute, without those marked slow
+	@$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit
 
 image-test: dev ## Build the image and try it (root, podman, debootstrap; some minutes)
 	@scripts/try-image.sh

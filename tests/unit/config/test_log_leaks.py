@@ -112,6 +112,7 @@ def test_no_foreign_token_leaks(form: str, before: str) -> None:
     assert "zzz" not in stream.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["pretty", "json"])
 def test_no_secret_leaks(form: str) -> None:
     redis = {"REDIS_URL": "rediss://default:re%2Fdis%2Bpass@db.example:6379"}

@@ -17,8 +17,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -71,17 +69,20 @@ def test_packages_come_from_the_locks_with_hashes() -> None:
     assert "--require-hashes --no-deps -r requirements/sbom.txt" in sbom
 
 
+@pytest.mark.slow
 def test_the_bill_of_materials_names_all_that_the_lock_installs(tmp_path: Path) -> None:
-    """By the command of the Dockerfile, of the environment of these tests."""
+    """By the command of the Dockerfile, of the environment of these tests.
+
+    It fails by itself when what it makes is not what the specification wants.
+    """
     [line] = [rest for rest in _all("RUN") if "cyclonedx-py" in rest]
+    assert "--no-validate" not in line
     file = tmp_path / "bom.json"
     here = {"/sbom/bin/": f"{Path(sys.executable).parent}/", "/venv/bin/python": sys.executable}
     for there, place in {**here, "/vidfab-worker.cdx.json": str(file)}.items():
         line = line.replace(there, place)
     subprocess.run(shlex.split(line), cwd=ROOT, check=True, timeout=300)
-    text = file.read_text("utf-8")
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
-    bom = json.loads(text)
+    bom = json.loads(file.read_text("utf-8"))
     named = {(canonicalize_name(one["name"]), one["version"]) for one in bom["components"]}
     wanted = _installed_by(ROOT / "requirements/worker.txt")
     assert len(wanted) > 40

@@ -52,6 +52,7 @@ def test_any_json_is_taken_or_refused(name: str, payload: Any) -> None:
     check(name, payload)
 
 
+@pytest.mark.slow
 @each_job
 @settings(max_examples=200)
 @given(data=st.data())

@@ -10,6 +10,8 @@ from services.media.description import Probed
 from services.media.ffmpeg import Ffmpeg
 from tests.support.compositions import make_video
 
+pytestmark = pytest.mark.slow  # ffmpeg makes each clip and each film
+
 FFMPEG = Ffmpeg()
 CUTS = Style(96, 64)
 

@@ -28,6 +28,8 @@ from tests.support.odd_clips import (
     written_live,
 )
 
+pytestmark = pytest.mark.slow  # ffmpeg makes each clip and each film
+
 FFMPEG = Ffmpeg()
 CUTS = Style(96, 64)
 WEBM = ("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus", "-f", "webm", "-live", "1")

@@ -44,6 +44,7 @@ def test_a_signed_url_is_asked_for_byte_by_byte(specimen: Specimen) -> None:
     assert str(check_url(specimen.url, NOBODY).url) == specimen.url
 
 
+@pytest.mark.slow
 @given(st.one_of(st.text(), st.text().map("https://{}".format), st.from_regex(_URLISH)))
 @settings(max_examples=500, deadline=None)
 def test_any_text_is_either_refused_or_leads_to_a_host_name(text: str) -> None:

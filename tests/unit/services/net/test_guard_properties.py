@@ -109,6 +109,7 @@ async def fetch(
     await downloads.aclose()
 
 
+@pytest.mark.slow
 @given(urls(st.one_of(names, spellings(inside), spellings(outside))), st.lists(_mixed, min_size=1))
 @example("https://rebinding.example.com/", [[PUBLIC], [ipaddress.IPv6Address("::1")]])
 @_many
@@ -123,6 +124,7 @@ async def test_nothing_inside_is_ever_tried(
     assert not (world.tried and any(map(is_inside, turns[0])))
 
 
+@pytest.mark.slow
 @given(spellings(st.one_of(inside, outside)), st.lists(outside, min_size=1))
 @_many
 async def test_no_address_is_let_through_however_it_is_spelled(
@@ -132,6 +134,7 @@ async def test_no_address_is_let_through_however_it_is_spelled(
     assert (world.asked, world.tried) == ([], [])
 
 
+@pytest.mark.slow
 @given(good_names, st.lists(outside, min_size=1, max_size=4, unique=True), _mixed)
 @_many
 async def test_a_public_name_is_asked_until_it_leads_inside(
