@@ -12,7 +12,8 @@ RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/worker.txt \
     && /venv/bin/pip uninstall --yes pip
 WORKDIR /app
-COPY worker.py scripts/healthcheck.py ./
+# The second has the worker's version.
+COPY worker.py pyproject.toml scripts/healthcheck.py ./
 COPY bullmq_consumer bullmq_consumer
 COPY config config
 COPY core core
@@ -29,7 +30,6 @@ FROM build AS sbom
 COPY requirements/sbom.txt requirements/
 RUN python -m venv /sbom \
     && /sbom/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/sbom.txt
-COPY pyproject.toml ./
 RUN /sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --spec-version 1.6 \
     --output-format JSON --output-reproducible --output-file /vidfab-worker.cdx.json /venv/bin/python
 
@@ -57,5 +57,4 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="vidfab-worker" \
     org.opencontainers.image.description="Python worker for VidFab's BullMQ queue" \
-    org.opencontainers.image.version="0.1.0" \
     org.opencontainers.image.revision="${REVISION}"

@@ -1,3 +1,8 @@
-"""The version of this worker, as in pyproject.toml, which an image does not hold."""
+"""The version of this worker, which stands in pyproject.toml alone: images hold that file, too."""
 
-VERSION = "0.1.0"
+import tomllib
+from pathlib import Path
+
+_PROJECT = Path(__file__).parent.parent / "pyproject.toml"
+
+VERSION: str = tomllib.loads(_PROJECT.read_text("utf-8"))["project"]["version"]

@@ -1,9 +1,7 @@
 """How a command line is read, and what may be shown of a job."""
 
 import sys
-import tomllib
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +10,7 @@ from commands.output import length, printable
 from commands.watch import run_watched
 from config.environment import Environment
 from config.settings import load_settings
-from config.version import VERSION
 from runtime.http.redacted import redacted_view
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
@@ -77,11 +72,6 @@ def test_secrets_and_signatures_are_left_out() -> None:
         "token": "***",
     }
     assert redacted_view(settings, full=True)(data["urls"])[0] == "https://h.test/a.mp4?X-Sig=1"
-
-
-def test_the_version_is_that_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert project["version"] == VERSION
 
 
 def test_watching_without_its_package_is_one_sentence(

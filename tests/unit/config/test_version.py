@@ -1,11 +1,16 @@
-"""The version that the worker tells is the one of its package."""
+"""The version, and the list of what changed with it."""
 
-import tomllib
+import re
 from pathlib import Path
 
 from config.version import VERSION
 
+ROOT = Path(__file__).parents[3]
 
-def test_it_is_pyprojects() -> None:
-    project = Path(__file__).parents[3] / "pyproject.toml"
-    assert tomllib.loads(project.read_text("utf-8"))["project"]["version"] == VERSION
+
+def test_the_changelog_has_a_part_for_it_below_the_unreleased() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    parts = re.findall(r"^## \[([^\]]+)\](.*)$", text, re.MULTILINE)
+    assert parts[0] == ("Unreleased", "")
+    assert parts[1][0] == VERSION
+    assert all(re.fullmatch(r" - \d{4}-\d\d-\d\d", date) for _, date in parts[1:])

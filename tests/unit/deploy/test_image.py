@@ -116,10 +116,12 @@ def test_the_process_is_started_as_orchestrators_want_it() -> None:
     assert int(user.split(":")[0]) > 0
 
 
-def test_the_image_is_labelled_with_the_version_of_the_project() -> None:
+def test_the_image_holds_the_file_that_has_the_version() -> None:
+    """Beside `config`, where it is looked for, and nothing else of the image repeats it."""
+    [beside] = [rest for rest in _all("COPY") if rest.endswith(" ./") and "pyproject.toml" in rest]
+    assert "worker.py" in beside
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    labels = dict(pair.split("=", 1) for rest in _all("LABEL") for pair in shlex.split(rest))
-    assert labels["org.opencontainers.image.version"] == project["version"]
+    assert project["version"] not in (ROOT / "Dockerfile").read_text("utf-8")
 
 
 def test_no_base_but_python_of_a_fixed_release() -> None:
