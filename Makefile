@@ -26,7 +26,7 @@ test: dev ## Run all tests: unit, integration, acceptance
 	@$(BIN)/python -m pytest -n 2 tests/unit tests/integration
 	@$(BIN)/python -m pytest tests/acceptance
 
-test-fast: dev ## Run the unit tests in less than a minute, without those marked slow
+test-fast: dev ## Run the unit tests but those marked slow (under a minute)
 	@$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit
 
 image-test: dev ## Build the image and try it (root, podman, debootstrap; some minutes)

@@ -102,8 +102,9 @@ class Page:
 
 
 def pages() -> list[Page]:
-    """README and everything below docs/."""
-    return [Page(path) for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]]
+    """Those beside README and below docs/, but for the changelog: it names what was."""
+    beside = sorted(path for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md")
+    return [Page(path) for path in [*beside, *sorted((ROOT / "docs").rglob("*.md"))]]
 
 
 def page(name: str) -> Page:

@@ -220,6 +220,8 @@ def test_what_ci_runs_is_of_this_repository_alone() -> None:
     assert subprocess.run(["bash", "-n"], input=scripts, text=True, check=False).returncode == 0
     assert ".ci/run" in scripts
     assert os.access(ROOT / ".ci/run", os.X_OK)
+    assert re.findall(r"^make .+", _text(".ci/run"), re.MULTILINE) == ["make check", "make test"]
+    assert "make test " in _text("README.md")
     targets = set(re.findall(r"make ([a-z-]+)", scripts + _text(".ci/run")))
     assert targets <= set(re.findall(r"^([a-z-]+):", _text("Makefile"), re.MULTILINE))
 
