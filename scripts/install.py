@@ -83,7 +83,10 @@ def _has_venv() -> bool:
 
 
 def _is_installed(lock: str) -> bool:
-    return _STAMP.is_file() and _line(lock) in _STAMP.read_text("utf-8")
+    try:
+        return _line(lock) in _STAMP.read_text("utf-8")
+    except FileNotFoundError:  # nothing is installed yet, or somebody began to install just now
+        return False
 
 
 def _line(lock: str) -> str:
