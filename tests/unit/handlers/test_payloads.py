@@ -46,6 +46,7 @@ def check(name: str, payload: Any) -> None:
         assert (said is None) is (complaints(model, payload) == [])
 
 
+@pytest.mark.slow
 @each_job
 @given(payload=ANY_JSON)
 def test_any_json_is_taken_or_refused(name: str, payload: Any) -> None:

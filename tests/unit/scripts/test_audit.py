@@ -58,6 +58,7 @@ async def audit(folder: Path, service: str) -> tuple[int, str]:
     return process.returncode, out.decode().replace(str(lock), "lock")
 
 
+@pytest.mark.slow
 async def test_a_vulnerability_fails_the_check(tmp_path: Path) -> None:
     affected = {"package": {"name": "httpx", "ecosystem": "PyPI"}, "ranges": []}
     known = {"vulns": [{"id": "PYSEC-2026-1", "summary": "bad", "affected": [affected]}]}

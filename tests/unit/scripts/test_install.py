@@ -48,6 +48,7 @@ def _install(checkout: Path, lock: str) -> tuple[int, str]:
     return _end(_start(checkout, lock))
 
 
+@pytest.mark.slow
 def test_what_is_installed_is_left_alone(checkout: Path) -> None:
     assert _install(checkout, "worker") == (0, INSTALLING.format("worker"))
     assert _install(checkout, "worker") == (0, "")
@@ -56,6 +57,7 @@ def test_what_is_installed_is_left_alone(checkout: Path) -> None:
     assert _install(checkout, "worker") == (0, "")
 
 
+@pytest.mark.slow
 def test_a_changed_lock_is_installed_and_the_other_asked_for_again(checkout: Path) -> None:
     _install(checkout, "all")
     (checkout / "requirements/worker.txt").write_text("# a newer one\n")
@@ -64,6 +66,7 @@ def test_a_changed_lock_is_installed_and_the_other_asked_for_again(checkout: Pat
     assert _install(checkout, "all") == (0, INSTALLING.format("all"))
 
 
+@pytest.mark.slow
 def test_what_failed_is_tried_again(checkout: Path) -> None:
     lock = checkout / "requirements/worker.txt"
     lock.write_text("no requirement\n")

@@ -53,6 +53,7 @@ def test_backoff(given_backoff: Any, backoff: Any) -> None:
     assert safe_options({"backoff": given_backoff})["backoff"] == backoff
 
 
+@pytest.mark.slow
 @given(ANYTHING, ANYTHING)
 def test_nothing_trips_it(attempts: Any, backoff: Any) -> None:
     options = safe_options({"attempts": attempts, "backoff": backoff, "kept": 1})
@@ -84,6 +85,7 @@ NAMES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(NAMES, st.text() | ANYTHING.map(json.dumps)))
 def test_the_library_reads_what_is_made_safe(raw: dict[str, str]) -> None:
     fields, _ = sanitized(raw)
