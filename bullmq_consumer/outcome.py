@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from bullmq_consumer.errors import ExpectedError, HandBack, LockLost, is_transient
-from bullmq_consumer.health.machine import MachineUnfit, lack_of
+from bullmq_consumer.machine import MachineUnfit, lack_of
 from bullmq_consumer.sanitize.text import one_line
 
 # BullMQ keeps the reason in Redis for every failed job: one readable line, not a page.

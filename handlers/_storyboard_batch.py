@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bullmq_consumer.health.machine import MachineUnfit, lack_of
+from bullmq_consumer.machine import MachineUnfit, lack_of
 from core.characters import Reference, characters_of_shot, references
 from core.concurrent import both
 from core.errors import (

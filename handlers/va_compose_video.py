@@ -17,7 +17,7 @@ from core.timeline import Scene, Timeline, timeline
 from handlers._local_film import local_film
 from handlers._render import Render
 from services.bundle import Context
-from services.supabase.films import Film, StoredFilm
+from services.storage.films import Film, StoredFilm
 from services.supabase.projects import Project
 
 _READY = "completed"

@@ -10,7 +10,7 @@ from typing import Any
 from bullmq_consumer.application import JobHandle
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.health.fitness import Fitness
-from bullmq_consumer.health.machine import lack_of
+from bullmq_consumer.machine import lack_of
 from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, decide
 from bullmq_consumer.safety.fence import fenced
 from bullmq_consumer.sanitize.text import one_line

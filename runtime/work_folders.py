@@ -19,7 +19,7 @@ from typing import Self
 
 from loguru import logger
 
-from bullmq_consumer.health.machine import MachineUnfit, lack_of
+from bullmq_consumer.machine import MachineUnfit, lack_of
 from services.media.temp_files import PREFIX
 
 _NAME = re.compile(rf"{PREFIX}(\d+)-(\d+)-\w+")

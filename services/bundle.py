@@ -18,9 +18,9 @@ from services.images.base import ImageProvider
 from services.media.clip_files import ClipFiles
 from services.media.composer import Composer
 from services.media.ffmpeg import Ffmpeg
+from services.storage.films import Films
 from services.storage.transfers import Transfers
 from services.supabase.clips import Clips
-from services.supabase.films import Films
 from services.supabase.projects import Projects
 from services.supabase.quotas import Quotas
 from services.supabase.shots import Shots

@@ -18,12 +18,10 @@ from services.net.http import new_client
 if TYPE_CHECKING:
     from google.genai import Client
 
-API_HOST = "generativelanguage.googleapis.com"
 # Google's documents show pictures and Veo's operations in this version. The library's own default
 # differs from release to release, and GOOGLE_GENAI_API_VERSION would change it from outside: what
 # another version does not have answers 404, as if it were gone.
 API_VERSION = "v1beta"
-KEY_HEADER = "x-goog-api-key"
 
 
 class Google:

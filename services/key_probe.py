@@ -12,7 +12,8 @@ import httpx
 from pydantic import SecretStr
 
 from config.settings import Settings
-from services.google import API_HOST, API_VERSION, KEY_HEADER
+from services.google import API_VERSION
+from services.net.google_api import API_HOST, KEY_HEADER
 from services.net.http import new_client, service_error, transport_error
 
 _TIMEOUT = httpx.Timeout(5)

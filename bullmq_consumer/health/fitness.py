@@ -16,7 +16,7 @@ from contextlib import ExitStack, suppress
 from itertools import chain, repeat
 from pathlib import Path
 
-from bullmq_consumer.health.machine import MachineUnfit, lack_of
+from bullmq_consumer.machine import MachineUnfit, lack_of
 
 logger = logging.getLogger(__name__)
 

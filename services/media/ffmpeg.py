@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from bullmq_consumer.health.machine import MachineUnfit, lack_said
+from bullmq_consumer.machine import MachineUnfit, lack_said
 from bullmq_consumer.sanitize.text import one_line
 from core.errors import PermanentError
 from services.media.description import (

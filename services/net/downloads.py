@@ -15,9 +15,9 @@ import httpx
 
 from config.settings import Settings
 from core.errors import PermanentError, RetryableError, UnsafeUrl, UnusableContent
-from services.google import API_HOST, KEY_HEADER
 from services.net.answers import STREAMED
 from services.net.content import Kind, check_complete
+from services.net.google_api import API_HOST, KEY_HEADER
 from services.net.guard import CheckedUrl, PinnedBackend, Resolver, check_redirect, check_url
 from services.net.http import (
     connections_of,

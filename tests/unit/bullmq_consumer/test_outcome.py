@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bullmq_consumer.health.machine import MachineUnfit
+from bullmq_consumer.machine import MachineUnfit
 from bullmq_consumer.outcome import Fail, Outcome, Requeue, Retry, decide
 from core.errors import (
     ContentRejected,

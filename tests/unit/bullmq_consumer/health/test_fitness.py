@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bullmq_consumer.health.fitness import Fitness
-from bullmq_consumer.health.machine import lack_of
+from bullmq_consumer.machine import lack_of
 
 # More than there are addresses for: the kernel refuses each new thread.
 _STACK_BYTES = 2**47

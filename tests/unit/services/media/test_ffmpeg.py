@@ -9,7 +9,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from bullmq_consumer.health.machine import MachineUnfit
+from bullmq_consumer.machine import MachineUnfit
 from core.errors import PermanentError
 from services.media import ffmpeg
 from services.media.ffmpeg import Ffmpeg, FfmpegFailed, NoFrame, untrusted_input

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from core.errors import RetryableError
-from services.supabase.films import Films, StoredFilm
+from services.storage.films import Films, StoredFilm
 from services.supabase.projects import Project
 
 PROJECT = Project(id="11111111-1111-4111-8111-111111111111", user_id="u")
