@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import httpx
 
 LOOPBACK = "127.0.0.1"
 POLL_S = 0.02
+PATIENCE_S = 120
+"""For what must come: whoever waits goes on when it is there, on a busy machine later."""
 
 Ready = Callable[[], Awaitable[bool]]
 
@@ -86,12 +88,25 @@ def logged(log: Path, text: str) -> Ready:
     return check
 
 
+class Child(Protocol):
+    """What runs, as `subprocess.Popen` shows it."""
+
+    pid: int
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        ...
+
+
 class Process:
     """A program in its own session, with its output in a log file; may be started again.
 
     On Linux it is killed when the thread that started it ends, however that ends.
     `env` replaces the environment when given. With `pipes`, standard input and output are left
-    to the caller (`stdin`, `stdout`) and only standard error goes to the log.
+    to the caller (`stdin`, `stdout`) and only standard error goes to the log. Another way to come
+    to a running program may be put in the place of `open`.
     """
 
     def __init__(
@@ -110,7 +125,8 @@ class Process:
         self._env = dict(os.environ if env is None else env)
         self._cwd = cwd
         self._pipes = pipes
-        self._popen: subprocess.Popen[bytes] | None = None
+        self.open: Open = _popen
+        self._child: Child | None = None
         self._clean = True
         self._log_start_bytes = 0
 
@@ -120,12 +136,12 @@ class Process:
 
     @property
     def running(self) -> bool:
-        return self._popen is not None and self._popen.poll() is None
+        return self._child is not None and self._child.poll() is None
 
     @property
     def returncode(self) -> int | None:
         """The exit code, negative for a signal; None while running or never started."""
-        return None if self._popen is None else self._popen.poll()
+        return None if self._child is None else self._child.poll()
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -140,7 +156,7 @@ class Process:
         return pipe
 
     async def start(
-        self, ready: Ready | None = None, timeout_s: float = 30, poll_s: float = POLL_S
+        self, ready: Ready | None = None, timeout_s: float = PATIENCE_S, poll_s: float = POLL_S
     ) -> None:
         """Start, and wait until `ready`. Raises SandboxError with the log's end; nothing is left.
 
@@ -178,7 +194,7 @@ class Process:
 
     async def kill(self) -> int | None:
         """SIGKILL to whatever is left of the group. Returns the exit code."""
-        if self._popen is None:
+        if self._child is None:
             return None
         if self.running:
             self.signal(signal.SIGKILL)
@@ -197,26 +213,17 @@ class Process:
         text = logged[self._log_start_bytes :].decode(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._popen is None:
+    def _started(self) -> Child:
+        if self._child is None:
             raise SandboxError(f"{self.name} was not started")
-        return self._popen
+        return self._child
 
     def _spawn(self) -> None:
         self._clean_up()
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        pipe = subprocess.PIPE if self._pipes else None
         with self.log.open("ab") as log:
             self._log_start_bytes, self._clean = log.tell(), False
-            self._popen = subprocess.Popen(
-                _tied_to_parent(self.command),
-                stdin=pipe or subprocess.DEVNULL,
-                stdout=pipe or log,
-                stderr=log,
-                env=self._env,
-                cwd=self._cwd,
-                start_new_session=True,
-            )
+            self._child = self.open(self.command, log, self._env, self._cwd, self._pipes)
 
     async def _wait_ready(self, ready: Ready, timeout_s: float, poll_s: float) -> None:
         deadline = time.monotonic() + timeout_s
@@ -235,13 +242,32 @@ class Process:
 
         Once for each start: later the group's number may be another's.
         """
-        if self._popen is None or self._clean:
+        if self._child is None or self._clean:
             return
         self._clean = True
-        for pipe in (self._popen.stdin, self._popen.stdout):
+        for pipe in (self._child.stdin, self._child.stdout):
             if pipe:
                 pipe.close()
-        _signal_group(self._popen.pid, signal.SIGKILL)
+        _signal_group(self._child.pid, signal.SIGKILL)
+
+
+Open = Callable[[list[str], IO[bytes], dict[str, str], Path | None, bool], Child]
+"""Starts a command with this log, environment, folder, and pipes or none, in a new session."""
+
+
+def _popen(
+    command: list[str], log: IO[bytes], env: dict[str, str], cwd: Path | None, pipes: bool
+) -> Child:
+    pipe = subprocess.PIPE if pipes else None
+    return subprocess.Popen(
+        _tied_to_parent(command),
+        stdin=pipe or subprocess.DEVNULL,
+        stdout=pipe or log,
+        stderr=log,
+        env=env,
+        cwd=cwd,
+        start_new_session=True,
+    )
 
 
 def _tied_to_parent(command: list[str]) -> list[str]:

@@ -14,13 +14,12 @@ from uuid import uuid4
 
 from sandbox import node
 from sandbox.json_lines import JsonLines
-from sandbox.processes import Process, SandboxError, logged
+from sandbox.processes import PATIENCE_S, Process, SandboxError, logged
 
 Package = Literal["bullmq", "bullmq-5-81", "bullmq-6"]
 """5.58.9, which the app has; 5.81.3; 6.7.0."""
 
 CONSUMER_READY = "ready"
-_ANSWER_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +99,12 @@ class NodeApp:
                 await self._ask("close", None, 5)
             await self._lines.close()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    async def move_to(self, queue: str) -> None:
+        """Go on with another queue: those that were open are closed, their events forgotten."""
+        await self._ask("leave", None)
+        self.queue = queue
+        self.events = []
 
     async def version(self) -> str:
         """The version of the bullmq that runs."""
@@ -222,7 +227,7 @@ class NodeApp:
         await self._ask("observe", queue, since=since)
 
     async def wait_until_finished(
-        self, job_id: str, timeout_s: float = 30, *, queue: str | None = None
+        self, job_id: str, timeout_s: float = PATIENCE_S, *, queue: str | None = None
     ) -> Any:
         """The return value, by BullMQ's own waiting. Raises Refused with a failed job's reason."""
         asked = {"jobId": job_id, "timeoutMs": round(timeout_s * 1000)}
@@ -237,7 +242,7 @@ class NodeApp:
         ]
 
     async def wait_for(
-        self, job_id: str, name: str, timeout_s: float = 30, *, count: int = 1
+        self, job_id: str, name: str, timeout_s: float = PATIENCE_S, *, count: int = 1
     ) -> Event:
         """The job's `count`-th event of that name, past ones included; needs `observe`.
 
@@ -252,7 +257,7 @@ class NodeApp:
             raise TimeoutError(f"No '{name}' of {job_id} in {timeout_s:g} s, only {seen}") from None
         return found[count - 1]
 
-    async def wait_until(self, holds: Callable[[], bool], timeout_s: float = 30) -> None:
+    async def wait_until(self, holds: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         """Wait for events until `holds`; needs `observe`. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             while not holds():
@@ -270,7 +275,7 @@ class NodeApp:
         return self._lines
 
     async def _ask(
-        self, command: str, queue: str | None, timeout_s: float = _ANSWER_TIMEOUT_S, **args: Any
+        self, command: str, queue: str | None, timeout_s: float = PATIENCE_S, **args: Any
     ) -> Any:
         return await self._child.ask(command, timeout_s, queue=queue or self.queue, **args)
 

@@ -18,7 +18,7 @@ from typing import Any, Self
 import httpx
 
 from sandbox import node
-from sandbox.processes import LOOPBACK, Process, SandboxError, answers, free_port
+from sandbox.processes import LOOPBACK, PATIENCE_S, Process, SandboxError, answers, free_port
 
 _HERE = Path(__file__).parent
 _SQL_FILES = (_HERE / "schema.sql", _HERE / "grants.sql")
@@ -144,7 +144,7 @@ class SupabaseLite:
             cwd=self._folder,
         )
         ready = answers(f"{self.url}/rest/v1/users?limit=1", {"apikey": self.service_key})
-        await self._process.start(ready, timeout_s=60)
+        await self._process.start(ready)
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -169,7 +169,7 @@ class SupabaseLite:
             cwd=self._folder,
         )
         await migrate.start()
-        if await migrate.wait(120) != 0:
+        if await migrate.wait(PATIENCE_S) != 0:
             raise SandboxError(f"{migrate.name} failed:\n{migrate.log_tail()}")
         await self._run(runtime)
         for name, (limit, types) in BUCKETS.items():

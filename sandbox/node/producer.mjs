@@ -111,6 +111,7 @@ const commands = {
   observe: async (queue, { since }) => {
     await (await eventsOf(queue.name, since)).waitUntilReady();
   },
+  leave,
   waitUntilFinished: async (queue, { jobId, timeoutMs }) => {
     const job = await found(queue, jobId);
     return (await job.waitUntilFinished(await eventsOf(queue.name), timeoutMs)) ?? null;
@@ -131,8 +132,15 @@ async function answer(line) {
   }
 }
 
+/** Close all queues, as if none had been named yet. */
+async function leave() {
+  await Promise.allSettled(closers.splice(0).map((closer) => closer.close()));
+  queues.clear();
+  observed.clear();
+}
+
 async function close(id) {
-  await Promise.allSettled(closers.map((closer) => closer.close()));
+  await leave();
   connection.disconnect();
   say({ id, ok: null });
   process.stdin.destroy();
