@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from sandbox.processes import Process
+from sandbox.processes import PATIENCE_S, Process
 from sandbox.worker_process import ROOT
 
 # Its choices: kills of workers and of Redis early on, so that what stalled is back in time.
@@ -35,7 +35,7 @@ async def _chaos(folder: Path, *arguments: str) -> AsyncIterator[Process]:
 async def test_nothing_is_lost_left_open_or_paid_for_without_a_reason(tmp_path: Path) -> None:
     arguments = ("--rounds", _ROUNDS, "--seed", _SEED, "--minutes", "1")
     async with _chaos(tmp_path / "chaos", *arguments) as chaos:
-        code = await chaos.wait(240)
+        code = await chaos.wait(3 * PATIENCE_S)
     report = chaos.log.read_text("utf-8")
     assert code == 0, report
     assert "No violation" in report
@@ -50,11 +50,11 @@ async def test_nothing_is_lost_left_open_or_paid_for_without_a_reason(tmp_path: 
 
 async def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     async with _chaos(tmp_path / "chaos", "--rounds", "500", "--seed", _SEED) as chaos:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while "round   2/500" not in chaos.log.read_text("utf-8"):  # noqa: ASYNC110 (a file)
                 await asyncio.sleep(0.05)
         os.kill(chaos.pid, signal.SIGINT)
-        assert await chaos.wait(30) == 130
+        assert await chaos.wait(PATIENCE_S) == 130
     _assert_nothing_is_left(tmp_path / "chaos")
 
 

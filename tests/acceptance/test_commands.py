@@ -9,7 +9,7 @@ from pathlib import Path
 
 from config.version import VERSION
 from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
-from sandbox.processes import LOOPBACK, Process, free_port, logged
+from sandbox.processes import LOOPBACK, PATIENCE_S, Process, free_port, logged
 from sandbox.worker_process import READY, ROOT
 from tests.support.cli import env_file
 from tests.support.site import Site
@@ -51,7 +51,7 @@ async def test_standard_output_holds_the_answer_alone(site: Site, tmp_path: Path
     for process in (table, document, checked):
         await process.start()
     for process in (table, document, checked):
-        assert await process.wait(30) == 0
+        assert await process.wait(PATIENCE_S) == 0
         assert process.log.read_text("utf-8") == ""
     shown = table.stdout.read().decode()
     assert "The oldest that waits is j (x)" in shown
@@ -61,7 +61,7 @@ async def test_standard_output_holds_the_answer_alone(site: Site, tmp_path: Path
     unread = pipes(tmp_path, "--env-file", settings, "stats")
     await unread.start()
     unread.stdout.close()  # as `head` does
-    assert await unread.wait(30) == 1
+    assert await unread.wait(PATIENCE_S) == 1
     assert unread.log.read_text("utf-8") == ""
     for process in (table, document, checked, unread):
         await process.kill()
@@ -86,7 +86,7 @@ async def test_help_version_and_a_redis_that_is_away(tmp_path: Path) -> None:
     for process in processes:
         await process.start()
     for process, (code, said) in zip(processes, runs.values(), strict=True):
-        assert await process.wait(30) == code
+        assert await process.wait(PATIENCE_S) == code
         log = process.log.read_text("utf-8")
         assert said in log
         assert "Traceback" not in log
@@ -112,19 +112,19 @@ async def test_watch_starts_the_worker_anew_and_loses_nothing(site: Site, tmp_pa
         handler = root / "handlers" / "update_quota.py"
         good = handler.read_text("utf-8")
         handler.write_text(good + "\n", "utf-8")  # a job runs while the code changes
-        await site.wait_for_line(process, "handlers/update_quota.py changed: starting anew", 20)
+        await site.wait_for_line(process, "handlers/update_quota.py changed: starting anew")
         job = await site.finished(job_id)
         assert (job.state, job.attempts_made, job.stalled_counter) == ("completed", 1, 0)
 
         handler.write_text("def half_typed(:\n", "utf-8")
-        await site.wait_for_line(process, "the next change starts it anew", 20)
+        await site.wait_for_line(process, "the next change starts it anew")
         handler.write_text(good, "utf-8")
         await site.app.wait_for(
-            await site.app.add("update_quota", QUOTA, {"priority": 3}), "completed", 20
+            await site.app.add("update_quota", QUOTA, {"priority": 3}), "completed"
         )
         assert await site.app.workers() != []
         os.kill(process.pid, signal.SIGINT)
-        assert await process.wait(15) == 0
+        assert await process.wait(PATIENCE_S) == 0
         assert await site.app.workers() == []
     finally:
         await process.stop()

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
-from sandbox.processes import LOOPBACK, free_port
+from sandbox.processes import LOOPBACK, PATIENCE_S, free_port
 from sandbox.redis import RedisServer
 from sandbox.vidfab import VidFab
 from sandbox.worker_process import READY
@@ -22,11 +22,13 @@ from tests.support.site import Site
 
 JOBS = 6  # two workers' worth, so that a third worker finds room for what the others hand back
 
+UNHEARD = timedelta(seconds=2 * PATIENCE_S)  # no command may last so long
+
 
 @pytest.fixture
 async def pm2(site: Site, tmp_path: Path) -> AsyncIterator[Pm2]:
     settings = {"SHUTDOWN_GRACE_S": "1", "HEALTH_PORT": str(_ports(3))}
-    async with Pm2(site.vidfab.settings(site.queue, **settings), tmp_path) as pm2:
+    async with Pm2(site.vidfab.settings(site.queue, **settings), tmp_path, UNHEARD) as pm2:
         yield pm2
 
 
@@ -63,9 +65,9 @@ async def _enqueue(site: Site, jobs: int) -> list[str]:
     return ids
 
 
-async def _until(holds: Callable[[], bool], timeout_s: float = 30) -> None:
+async def _until(holds: Callable[[], bool]) -> None:
     """For what sends no event: log files and the process table."""
-    async with asyncio.timeout(timeout_s):
+    async with asyncio.timeout(PATIENCE_S):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
@@ -84,11 +86,10 @@ async def _untouched(site: Site, job_ids: list[str]) -> bool:
 
 
 async def test_jobs_survive_start_scale_reload_stop_and_delete(site: Site, pm2: Pm2) -> None:
-    await site.vidfab.providers.control.delay("/ark/*", 60)
+    await site.vidfab.providers.control.delay("/ark/*", 600)
     job_ids = await _enqueue(site, JOBS)
 
-    async with asyncio.timeout(25):  # untold, PM2 would go on after `listen_timeout`: 30 s
-        await pm2.start()
+    await pm2.start()  # goes on at the word of the worker, long before its `listen_timeout`
     [first] = await pm2.workers()
     assert first.status == "online"
     assert READY in first.log.read_text("utf-8")
@@ -126,7 +127,7 @@ async def test_jobs_survive_start_scale_reload_stop_and_delete(site: Site, pm2: 
 
 
 async def test_kill_hands_back_and_leaves_no_process(site: Site, pm2: Pm2) -> None:
-    await site.vidfab.providers.control.delay("/ark/*", 60)
+    await site.vidfab.providers.control.delay("/ark/*", 600)
     await pm2.start()
     [job_id] = await _enqueue(site, 1)
     await site.app.wait_for(job_id, "active")
@@ -185,7 +186,7 @@ async def test_a_reload_buys_no_picture_twice(site: Site, tmp_path: Path) -> Non
         [job_id] = await _enqueue(site, 1)
         await site.wait_for_purchase()
         await pm2.run("reload", APP)
-        job = await site.finished(job_id, 60)
+        job = await site.finished(job_id)
         assert not pm2.was_killed()
     assert (job.state, job.attempts_made) == ("completed", 1)
     assert (await control.paid()).images == 1

@@ -10,10 +10,11 @@ from redis.asyncio import Redis
 
 from runtime.app import EXIT_UNCLEAN
 from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
-from sandbox.processes import LOOPBACK, free_port
+from sandbox.processes import LOOPBACK, PATIENCE_S, free_port
 from sandbox.redis import RedisServer
 from sandbox.vidfab import VidFab
 from tests.support.site import Site
+from tests.support.stopwatch import Stopwatch
 
 OUTAGE_S = 35  # longer than a lock lasts
 UNCERTAIN_S = 22  # from then on a lock that was not renewed is asked for before each write
@@ -38,8 +39,8 @@ async def test_jobs_that_end_during_an_outage_are_completed_after_it_and_run_onc
 ) -> None:
     control = site.vidfab.providers.control
     await control.delay("/ark/*", 10)
-    for _ in range(2):  # the other one might take for stalled what is only cut off
-        await site.worker(QUEUE_CONCURRENCY="2")
+    # The other one might take for stalled what is only cut off.
+    workers = [await site.worker(QUEUE_CONCURRENCY="2") for _ in range(2)]
     projects = [await project_of(site) for _ in range(3)]
     job_ids = [
         await enqueue_storyboards(site.app, site.vidfab.supabase, project) for project in projects
@@ -52,9 +53,11 @@ async def test_jobs_that_end_during_an_outage_are_completed_after_it_and_run_onc
     await control.delay("/ark/*", 0)
 
     late = await enqueue_storyboards(site.app, site.vidfab.supabase, await project_of(site))
-    await site.app.wait_for(late, "active", 5)
+    fetch = Stopwatch(*workers, site.redis.process)
+    await site.app.wait_for(late, "active")
+    assert fetch.seconds() < 5
     for job_id in job_ids:
-        job = await site.finished(job_id, 60)
+        job = await site.finished(job_id)
         assert (job.state, job.attempts_made, job.stalled_counter) == ("completed", 1, 0)
         assert len(site.app.events_of(job_id, "active")) == 1
     await site.finished(late)
@@ -71,7 +74,7 @@ async def test_jobs_that_end_during_an_outage_are_completed_after_it_and_run_onc
 
 async def drawn(site: Site, project: Project) -> None:
     """Until the picture stands in its row: what is left of the job is its follow-up and its end."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not await site.vidfab.supabase.rows(  # noqa: ASYNC110 (another process)
             "project_storyboards", project_id=f"eq.{project.id}", status="eq.success"
         ):
@@ -136,6 +139,9 @@ async def test_a_stop_does_not_wait_for_follow_ups_that_redis_does_not_take(site
     await tell(site, FULL)
     await drawn(site, project)
     await site.wait_for_line(worker, "BullMQ reports")
+    stop = Stopwatch(worker)
     worker.signal(signal.SIGTERM)
-    assert await worker.wait(8) == EXIT_UNCLEAN  # 1 s of grace, and the 5 s that a stop may take
+    code, took_s = await stop.end_of(worker)
+    assert code == EXIT_UNCLEAN
+    assert took_s < 8  # 1 s of grace, and the 5 s that a stop may take
     assert site.app.events_of(job_id, "failed") == []

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ReadOnlyError
 
-from sandbox.processes import LOOPBACK, Process, free_port, logged
+from sandbox.processes import LOOPBACK, PATIENCE_S, Process, free_port, logged
 from sandbox.producer import NodeApp
 from sandbox.redis import RedisServer
 from sandbox.worker_process import READY, new_worker, start_worker
 from tests.support.proxy import Proxy
+from tests.support.stopwatch import Stopwatch
 
 QUEUE = "q"
 
@@ -51,21 +51,23 @@ async def add(app: NodeApp) -> str:
     return await app.add("update_quota", data, {"priority": 4, "removeOnComplete": True})
 
 
-async def completed(app: NodeApp, timeout_s: float = 5) -> None:
-    await app.wait_for(await add(app), "completed", timeout_s)
+async def completed(app: NodeApp, worker: Process, within_s: float = 5) -> None:
+    watch = Stopwatch(worker)
+    await app.wait_for(await add(app), "completed")
+    assert watch.seconds() < within_s
 
 
 async def idle(redis: RedisServer) -> None:
     """Until the worker waits for jobs: it asks once more after the last one."""
-    async with asyncio.timeout(10), Redis.from_url(redis.url) as client:
+    async with asyncio.timeout(PATIENCE_S), Redis.from_url(redis.url) as client:
         while not any(  # noqa: ASYNC110 (Redis tells nobody)
             one["cmd"] == "bzpopmin" and "b" in one["flags"] for one in await client.client_list()
         ):
             await asyncio.sleep(0.02)
 
 
-async def line(worker: Process, text: str, timeout_s: float = 10) -> None:
-    async with asyncio.timeout(timeout_s):
+async def line(worker: Process, text: str) -> None:
+    async with asyncio.timeout(PATIENCE_S):
         while text not in worker.log.read_text("utf-8"):  # noqa: ASYNC110 (a file)
             await asyncio.sleep(0.02)
 
@@ -80,8 +82,10 @@ async def test_a_worker_waits_for_a_redis_that_comes_later(tmp_path: Path) -> No
         await worker.start(logged(worker.log, "Still no Redis"))
         async with redis, NodeApp(redis.url, QUEUE) as app:
             await app.observe()
-            await line(worker, READY, 11)  # the longest wait is 10 s
-            await completed(app)
+            start = Stopwatch(worker, redis.process)
+            await line(worker, READY)
+            assert start.seconds() < 11  # the longest wait is 10 s
+            await completed(app, worker)
     finally:
         await worker.stop()
     log = worker.log.read_text("utf-8")
@@ -95,7 +99,7 @@ async def test_a_supervisor_may_want_to_wait_itself(tmp_path: Path) -> None:
     url = f"redis://:pass-word@{LOOPBACK}:{free_port()}/0"
     worker = new_worker(settings(url), tmp_path, "--exit-on-no-redis")
     await worker.start()
-    assert await worker.wait(15) == 1
+    assert await worker.wait(PATIENCE_S) == 1
     log = worker.log.read_text("utf-8")
     assert log.count(f"❌ Worker startup failed: Redis at redis://{LOOPBACK}:") == 1
     assert "pass-word" not in log
@@ -106,8 +110,11 @@ async def test_a_supervisor_may_want_to_wait_itself(tmp_path: Path) -> None:
 async def test_a_stop_signal_ends_the_wait(tmp_path: Path, number: signal.Signals) -> None:
     worker = new_worker(settings(f"redis://{LOOPBACK}:{free_port()}/0"), tmp_path)
     await worker.start(logged(worker.log, "Waiting for it"))
+    stop = Stopwatch(worker)
     worker.signal(number)
-    assert await worker.wait(3) == 0
+    code, took_s = await stop.end_of(worker)
+    assert code == 0
+    assert took_s < 3
     assert "✅ Worker stopped gracefully" in worker.log.read_text("utf-8")
 
 
@@ -117,7 +124,7 @@ async def test_a_wrong_password_is_not_waited_for(redis: RedisServer, tmp_path: 
     for password in ("", ":the-wrong-one@"):
         worker = new_worker(settings(f"redis://{password}{LOOPBACK}:{redis.port}/0"), tmp_path)
         await worker.start()
-        assert await worker.wait(15) == 1
+        assert await worker.wait(PATIENCE_S) == 1
         log = worker.log.read_text("utf-8")
         assert "refused the password; check it in BULLMQ_REDIS_URL" in log
 
@@ -159,10 +166,10 @@ async def test_a_redis_that_refuses_is_survived(
         await asyncio.sleep(3)  # the library reports ten times a second for each free place
         assert worker.log.read_text("utf-8").count(trouble.said) == 1
         await client.execute_command(*trouble.ends)
-        began = time.monotonic()
-        await app.wait_for(job_id, "completed", 5)
-        await line(worker, "Redis works again after", 5)
-    assert time.monotonic() - began < 5
+        recovery = Stopwatch(worker, redis.process)
+        await app.wait_for(job_id, "completed")
+        await line(worker, "Redis works again after")
+        assert recovery.seconds() < 5
     assert await worker.stop() == 0
 
 
@@ -184,9 +191,9 @@ async def test_rights_that_are_not_needed(
     url = await grant(redis, "+@all", *without.split())
     worker = await start_worker(settings(url), tmp_path)
     try:
-        await completed(app)
+        await completed(app, worker)
         await idle(redis)
-        await completed(app)  # which wakes it
+        await completed(app, worker)  # which wakes it
     finally:
         assert await worker.stop() == 0
     log = worker.log.read_text("utf-8")
@@ -195,14 +202,14 @@ async def test_rights_that_are_not_needed(
 
 
 async def answer(port: int, path: str) -> tuple[int, dict[str, str]]:
-    async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}") as client:
-        found = await client.get(path)
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
+        found = await client.get(f"http://{LOOPBACK}:{port}{path}")
     return found.status_code, found.json()
 
 
-async def ready(port: int, status: int, timeout_s: float = 15) -> dict[str, str]:
+async def ready(port: int, status: int) -> dict[str, str]:
     """Until /readyz answers so."""
-    async with asyncio.timeout(timeout_s):
+    async with asyncio.timeout(PATIENCE_S):
         while (found := await answer(port, "/readyz"))[0] != status:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     return found[1]
@@ -225,7 +232,7 @@ async def test_a_worker_is_not_ready_while_every_fetch_is_refused(
     url = await grant(redis, "+@all")
     worker = await start_worker({**settings(url), "HEALTH_PORT": str(port)}, tmp_path)
     try:
-        await completed(app)
+        await completed(app, worker)
         await idle(redis)
         assert await ready(port, 200) == {"status": "ready"}
         async with Redis.from_url(redis.url) as admin:
@@ -239,8 +246,10 @@ async def test_a_worker_is_not_ready_while_every_fetch_is_refused(
             assert (await answer(port, "/readyz"))[0] == 503
             assert (await answer(port, "/livez"))[0] == 200
             await admin.execute_command(*ends.split())
-        await ready(port, 200, 5)
-        await completed(app)
+        recovery = Stopwatch(worker, redis.process)
+        await ready(port, 200)
+        assert recovery.seconds() < 5
+        await completed(app, worker)
     finally:
         assert await worker.stop() == 0
 
@@ -257,11 +266,11 @@ async def test_half_open_connections_are_noticed(
     """
     async with Proxy(redis.port) as proxy:
         worker = await start_worker(settings(f"redis://{LOOPBACK}:{proxy.port}/0"), tmp_path)
-        await completed(app)
+        await completed(app, worker)
         await asyncio.sleep(0.5)  # so that it waits again, with a whole wait before it
         proxy.freeze()
-        await completed(app, 60)
-        await completed(app)
+        await completed(app, worker, 60)
+        await completed(app, worker)
         await worker.stop()
 
 
@@ -277,25 +286,27 @@ async def test_a_job_whose_delivery_was_lost_runs_soon(
         url = f"redis://{LOOPBACK}:{proxy.port}/0"
         worker = await start_worker({**settings(url), "QUEUE_CONCURRENCY": "1"}, tmp_path)
         try:
-            await completed(app)  # Redis knows the scripts from now on
+            await completed(app, worker)  # Redis knows the scripts from now on
             await idle(redis)
             proxy.lose_answer(FETCH)
-            await completed(app, 10)
+            await completed(app, worker, 10)
             assert proxy.lost == 1
 
             await app.pause()
             both = [await add(app), await add(app)]
             proxy.lose_answer(END)
+            watch = Stopwatch(worker)
             await app.resume()
             for job_id in both:
-                await app.wait_for(job_id, "completed", 10)
+                await app.wait_for(job_id, "completed")
+            assert watch.seconds() < 10
             assert proxy.lost == 2
 
             await idle(redis)
             proxy.lose_answer(WAIT)
-            await completed(app)
+            await completed(app, worker)
             await idle(redis)
-            await completed(app, 10)  # the marker was taken by the answer that is lost
+            await completed(app, worker, 10)  # the marker was taken by the answer that is lost
             assert proxy.lost == 3
         finally:
             assert await worker.stop() == 0

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
-from sandbox.processes import LOOPBACK, Process, free_port
+from sandbox.processes import LOOPBACK, PATIENCE_S, Process, free_port
 from sandbox.providers import keys
 from sandbox.providers.clips import Clip, make_clip
 from tests.support.kernel import on_linux
@@ -46,8 +46,8 @@ async def _asking(port: int) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def _until_ready(client: httpx.AsyncClient, status: int, timeout_s: float) -> dict[str, Any]:
-    async with asyncio.timeout(timeout_s):
+async def _until_ready(client: httpx.AsyncClient, status: int) -> dict[str, Any]:
+    async with asyncio.timeout(PATIENCE_S):
         while (answer := await client.get("/readyz")).status_code != status:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     return answer.json()
@@ -56,7 +56,7 @@ async def _until_ready(client: httpx.AsyncClient, status: int, timeout_s: float)
 async def _refused(site: Site, client: httpx.AsyncClient, job_id: str, lack: str) -> None:
     """The job goes back whole, and the worker says what its machine lacks."""
     await site.app.wait_for(job_id, "delayed")
-    answer = await _until_ready(client, 503, 10)
+    answer = await _until_ready(client, 503)
     assert (answer["status"], lack in answer["reason"]) == ("unfit", True), answer
     assert (await client.get("/livez")).status_code == 200
     job = await site.app.job(job_id)
@@ -85,7 +85,7 @@ async def test_a_worker_with_a_full_disk_leaves_the_jobs_to_another(
             await site.app.wait_for(job_id, "delayed")
         await site.worker()
         job_ids = first + [await _add(site, number) for number in range(3, JOBS)]
-        ends = [await site.ended(job_id, 90) for job_id in job_ids]
+        ends = [await site.ended(job_id) for job_id in job_ids]
     finally:
         await sick.stop()
 
@@ -106,9 +106,9 @@ async def test_a_disk_that_is_full_and_emptied_again(site: Site, tmp_path: Path)
             job_ids = [await _add(site, number) for number in range(2)]
             await _refused(site, client, job_ids[0], "work disk is full")
             seen_by(worker, disk / "filler").unlink()
-            await _until_ready(client, 200, 60)
+            await _until_ready(client, 200)
         for job_id in job_ids:
-            _check(await site.ended(job_id, 60), worker, "work disk is full")
+            _check(await site.ended(job_id), worker, "work disk is full")
         assert worker.log.read_text("utf-8").count("Handed back") == 1
     finally:
         await worker.stop()
@@ -124,9 +124,9 @@ async def test_a_picture_that_was_paid_for_waits_for_room(site: Site, tmp_path: 
     try:
         project = await create_project(supabase, await create_user(supabase), [Shot(1, "A door")])
         job_id = await enqueue_storyboards(site.app, supabase, project)
-        await site.wait_for_line(worker, "A picture waits for storage", 30)
+        await site.wait_for_line(worker, "A picture waits for storage")
         filler.unlink()
-        job = await site.finished(job_id, 60)
+        job = await site.finished(job_id)
     finally:
         await worker.stop()
     assert (job.state, job.attempts_made) == ("completed", 1)
@@ -145,8 +145,8 @@ async def test_a_work_folder_that_is_gone_and_back_again(
         job_id = await _add(site, 1)
         await _refused(site, client, job_id, "no work folder")
         temp.mkdir()
-        await _until_ready(client, 200, 60)
-    _check(await site.ended(job_id, 60), worker, "no work folder")
+        await _until_ready(client, 200)
+    _check(await site.ended(job_id), worker, "no work folder")
 
 
 async def test_descriptors_that_run_out_and_are_there_again(site: Site) -> None:
@@ -158,5 +158,5 @@ async def test_descriptors_that_run_out_and_are_there_again(site: Site) -> None:
         with without_descriptors(worker):
             job_id = await _add(site, 1)
             await _refused(site, client, job_id, "open files")
-        await _until_ready(client, 200, 60)
-    _check(await site.ended(job_id, 60), worker, "open files")
+        await _until_ready(client, 200)
+    _check(await site.ended(job_id), worker, "open files")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.processes import Process, logged
+from sandbox.processes import PATIENCE_S, Process, logged
 from sandbox.vidfab import VidFab
 from sandbox.worker_process import READY, ROOT
 
@@ -30,7 +30,7 @@ def _run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
         check=False,
     )
     return done.returncode, done.stdout
@@ -102,7 +102,12 @@ def test_a_link_to_it_leads_to_its_checkout(stub: Path, tmp_path: Path) -> None:
     (tmp_path / "bin/start").symlink_to(stub / "scripts/start-worker.sh")
     (stub / "requirements/worker.txt").unlink()
     done = subprocess.run(
-        [tmp_path / "bin/start"], cwd="/", capture_output=True, text=True, timeout=60, check=False
+        [tmp_path / "bin/start"],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"❌ {stub} is no checkout of the worker")
@@ -119,7 +124,7 @@ async def test_a_signal_reaches_the_worker(vidfab: VidFab, real: Path, tmp_path:
     try:
         await worker.start(logged(worker.log, READY))
         os.kill(worker.pid, signal.SIGTERM)  # to this process and none of its children
-        assert await worker.wait(15) == 0
+        assert await worker.wait(PATIENCE_S) == 0
     finally:
         await worker.kill()
 

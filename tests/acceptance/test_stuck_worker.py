@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.processes import LOOPBACK, Process, logged
+from sandbox.processes import LOOPBACK, PATIENCE_S, Process, logged
 from sandbox.producer import NodeApp
 from sandbox.redis import RedisServer
 from sandbox.worker_process import READY, ROOT
@@ -76,7 +76,7 @@ async def test_it_says_so_ends_with_70_and_hands_its_jobs_back(
         command = [sys.executable, "-c", STUCK.format(stuck=stuck)]
         worker = Process(command, tmp_path / "log", name="worker", cwd=ROOT, env=environment)
         await worker.start(logged(worker.log, READY))
-        assert await worker.wait(15) == 70
+        assert await worker.wait(PATIENCE_S) == 70
         assert said in worker.log.read_text("utf-8")
         [alert] = hooks.to("/slack")
         assert alert.json["text"].startswith("🛑 The worker gives up: ")

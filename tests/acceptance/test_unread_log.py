@@ -8,7 +8,7 @@ import sys
 import httpx
 import pytest
 
-from sandbox.processes import LOOPBACK, Process, answers, free_port
+from sandbox.processes import LOOPBACK, PATIENCE_S, Process, answers, free_port
 from sandbox.worker_process import READY, ROOT
 from tests.support.site import Site
 
@@ -30,7 +30,7 @@ def _worker(site: Site, *, port: int, closed: str = "", log_format: str = "prett
 
 async def _stops(worker: Process) -> None:
     worker.signal(signal.SIGTERM)
-    assert await worker.wait(10) == 0
+    assert await worker.wait(PATIENCE_S) == 0
 
 
 @pytest.mark.parametrize("log_format", ["pretty", "json"])
@@ -42,8 +42,8 @@ async def test_jobs_go_on_when_nobody_reads_the_log(site: Site, log_format: str)
     try:
         job_ids = [await site.app.add("no_such_job", {}, {"priority": 3}) for _ in range(JOBS)]
         for job_id in job_ids:
-            await site.app.wait_for(job_id, "failed", timeout_s=60)
-        async with httpx.AsyncClient(timeout=10) as client:
+            await site.app.wait_for(job_id, "failed")
+        async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
             assert (await client.get(ready)).status_code == 200
         await _stops(worker)
     finally:

@@ -1,7 +1,6 @@
 """Final videos beyond the recordings: what is bought, what is resumed, what is refused."""
 
 import signal
-import time
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from tests.support.compositions import (
 )
 from tests.support.recordings import PROJECT
 from tests.support.site import Site
+from tests.support.stopwatch import Stopwatch
 
 # Where the stand-in keeps what it rendered.
 FILMS = "/shotstack/*.mp4"
@@ -64,8 +64,8 @@ async def statuses(site: Site) -> tuple[str, str]:
     return row["status"], row["step_6_status"]
 
 
-async def check_composed_once(site: Site, timeout_s: float = 30) -> None:
-    job = await site.finished(JOB, timeout_s)
+async def check_composed_once(site: Site) -> None:
+    job = await site.finished(JOB)
     assert job.state == "completed"
     assert await statuses(site) == ("completed", "completed")
     assert (await object_info(site.vidfab))["size"] == job.returnvalue["data"]["video"]["fileSize"]
@@ -80,10 +80,11 @@ async def test_a_stopping_worker_hands_the_render_on(site: Site) -> None:
     await add(site)
     await rendering(site)
     assert await statuses(site) == ("processing", "processing")
-    began = time.monotonic()
+    stop = Stopwatch(worker)
     worker.signal(signal.SIGTERM)
-    assert await worker.wait(10) == 0
-    assert time.monotonic() - began < 3
+    code, took_s = await stop.end_of(worker)
+    assert code == 0
+    assert took_s < 3
     job = await site.app.job(JOB)
     assert job is not None
     assert (job.state, job.attempts_made, job.stalled_counter) == ("prioritized", 0, 0)
@@ -101,7 +102,7 @@ async def test_a_killed_worker_leaves_a_render_that_is_resumed(site: Site) -> No
     await rendering(site)
     await worker.kill()
     await site.worker(**shotstack(site.vidfab))
-    await check_composed_once(site, 100)
+    await check_composed_once(site)
 
 
 async def test_a_status_that_cannot_be_asked_for_costs_no_attempt(site: Site) -> None:
@@ -112,7 +113,7 @@ async def test_a_status_that_cannot_be_asked_for_costs_no_attempt(site: Site) ->
     await control.fail(f"{RENDERS}/*", 503, times=4)
     await site.worker(**shotstack(site.vidfab))
     await add(site)
-    await check_composed_once(site, 60)
+    await check_composed_once(site)
     assert (await site.finished(JOB)).attempts_made == 1
 
 
@@ -200,7 +201,7 @@ async def test_a_page_of_the_edge_does_not_forget_the_render(site: Site) -> None
     await control.fail(f"{RENDERS}/*", 404, body=page, nth=3, times=2)  # in the second attempt
     await site.worker(**shotstack(site.vidfab))
     await add(site)
-    await check_composed_once(site, 60)
+    await check_composed_once(site)
     assert (await site.finished(JOB)).attempts_made == 2
 
 
@@ -214,7 +215,7 @@ async def test_an_order_that_was_answered_with_500_is_not_repeated_within_the_at
     await control.fail(RENDERS, 500, times=1, accepted=True)
     worker = await site.worker(**shotstack(site.vidfab))
     await add(site)
-    job = await site.finished(JOB, 60)
+    job = await site.finished(JOB)
     assert (job.state, job.attempts_made) == ("completed", 2)
     assert await ordered(site) == 2
     await worker.stop()  # which writes what is left of the log

@@ -25,9 +25,10 @@ from core import meter
 from runtime.http import uvicorn_server as http_server
 from runtime.http.endpoints import new_app
 from runtime.http.listening import CannotListen, served
-from sandbox.processes import LOOPBACK, free_port
+from sandbox.processes import LOOPBACK, PATIENCE_S, free_port
 from sandbox.redis import RedisServer
 from tests.support.metrics import faults, value, values
+from tests.support.stopwatch import Stopwatch
 
 TOKEN = "a-token-of-the-operators"
 SECRET = "sb_secret_of_the_project"
@@ -191,10 +192,10 @@ async def test_an_outage_is_seen_and_answered_in_time(
     assert (await client.get("/readyz")).status_code == 200
     assert value((await client.get("/metrics")).text, "vidfab_worker_redis_up") == 1
     await endpoints.redis.kill()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while (await client.get("/readyz")).json()["status"] != "redis-away":  # noqa: ASYNC110
             await asyncio.sleep(0.2)
-    began = time.monotonic()
+    answering = Stopwatch(endpoints.redis.process)
     text = (await client.get("/metrics")).text
     assert value(text, "vidfab_worker_redis_up") == 0
     assert "bullmq_" not in text
@@ -202,9 +203,9 @@ async def test_an_outage_is_seen_and_answered_in_time(
     assert (stats["queue"], stats["worker"]["status"]) == (None, "redis-away")
     assert (await client.get("/jobs/1")).status_code == 503
     assert (await client.get("/livez")).status_code == 200
-    assert time.monotonic() - began < 3
+    assert answering.seconds() < 3
     await endpoints.redis.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
 
@@ -313,7 +314,7 @@ async def test_connections_that_ask_nothing_are_closed(
         for said in (b"", b"GET /livez HTTP/1.1\r\n"):
             reader, writer = await asyncio.open_connection(LOOPBACK, port)
             writer.write(said)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 with suppress(ConnectionResetError):
                     assert await reader.read() == b""
             writer.close()

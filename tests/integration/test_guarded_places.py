@@ -162,7 +162,7 @@ async def test_the_last_frame_that_a_provider_answers(site: Site, trap: Trap) ->
     row = (await clips(site.vidfab))[1]
     assert (row["status"], row["video_url"], row["last_frame_url"]) == ("success", url, None)
     reason = "Unsafe address of the last frame of clip 1: IP literal is not allowed"
-    await site.wait_for_line(worker, reason, 30)
+    await site.wait_for_line(worker, reason)
 
 
 @pytest.mark.parametrize("composer", ["shotstack", "ffmpeg"])

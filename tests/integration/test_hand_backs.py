@@ -5,6 +5,7 @@ import signal
 from redis.asyncio import Redis
 
 from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
+from sandbox.processes import PATIENCE_S
 from tests.support.site import Site
 
 
@@ -34,7 +35,7 @@ async def test_a_provider_that_is_down_for_all_burns_no_attempts(site: Site) -> 
     await control.clear_faults()
 
     for job_id in job_ids:
-        job = await site.finished(job_id, 90)
+        job = await site.finished(job_id)
         assert job.state == "completed"
         assert job.attempts_made <= 3
     assert (await control.paid()).images == 4
@@ -51,7 +52,7 @@ async def test_a_job_that_is_handed_back_without_end_fails(site: Site) -> None:
     async with Redis.from_url(site.vidfab.redis.url) as client:
         await client.hset(f"bull:{site.queue}:{job_id}", "handBacks", "20")
     worker.signal(signal.SIGTERM)
-    assert await worker.wait(10) == 0
+    assert await worker.wait(PATIENCE_S) == 0
     await site.worker()
     job = await site.finished(job_id)
 

@@ -45,7 +45,7 @@ async def test_none_of_them_stops_the_worker_or_gets_lost(site: Site) -> None:
     laid = await lay_out(site)
     good = await site.app.add("update_quota", GOOD, {"priority": 4})
     worker = await site.worker(QUEUE_CONCURRENCY="10")
-    assert (await site.ended(good, 120)).state == "completed"
+    assert (await site.ended(good)).state == "completed"
     ends = await asyncio.gather(*(site.ended(job_id) for job_id in laid))
     unexpected = {
         case.id: end

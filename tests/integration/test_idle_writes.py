@@ -69,7 +69,7 @@ async def test_a_write_that_never_takes_fails_the_job(site: Site, gateway: Gatew
     url = f"{site.vidfab.providers.media_url}/clip/a.mp4?seconds=1"
     data = {**COMMON, "externalUrl": url}
     job_id = await site.app.add("video_clip_download", data, {**AGAIN, "attempts": 1})
-    await site.app.wait_for(job_id, "delayed", 30)  # only its row waits to be settled
+    await site.app.wait_for(job_id, "delayed")  # only its row waits to be settled
     gateway.faults.idle = {}
     await site.app.promote(job_id)
     job = await site.ended(job_id)

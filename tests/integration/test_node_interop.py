@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
+from sandbox.processes import PATIENCE_S
 from sandbox.producer import Package
 from sandbox.vidfab import VidFab
 from tests.support.site import Site
@@ -169,7 +170,7 @@ async def test_node_and_bull_board_watch_the_worker(any_site: Site) -> None:
     assert (job["id"], job["progress"]) == (job_id, site.progress(job_id)[-1])
     async with Redis.from_url(site.redis.url) as redis:
         await redis.client_kill_filter(_id=before["id"])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while [one["id"] for one in await site.app.workers()] in ([], [before["id"]]):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     [after] = await site.app.workers()

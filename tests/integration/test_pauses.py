@@ -38,7 +38,7 @@ async def worker(app: NodeApp, redis: RedisServer, tmp_path: Path) -> AsyncItera
 
 async def promoted(app: NodeApp, job_id: str) -> None:
     """Until a worker has found it due: one asks when it has waited long enough, or when woken."""
-    await app.wait_for(job_id, "waiting", 90)
+    await app.wait_for(job_id, "waiting")
 
 
 async def test_what_falls_due_meanwhile_runs_after_the_resume(

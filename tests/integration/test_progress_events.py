@@ -4,6 +4,7 @@ import asyncio
 
 from redis.asyncio import Redis
 
+from sandbox.processes import PATIENCE_S
 from tests.support.site import Site
 
 JOBS = 2000
@@ -19,7 +20,7 @@ async def test_no_event_comes_after_the_end_when_connections_break(site: Site) -
     added = killed = 0
     async with (
         Redis.from_url(site.redis.url, decode_responses=True) as redis,
-        asyncio.timeout(60),
+        asyncio.timeout(PATIENCE_S),
     ):
         entries: list[dict[str, str]] = []
         last = "0-0"

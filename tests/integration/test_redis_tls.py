@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from config.consumer import UNCHECKED
-from sandbox.processes import LOOPBACK
+from sandbox.processes import LOOPBACK, PATIENCE_S
 from sandbox.worker_process import new_worker
 from tests.support.cli import command
 from tests.support.proxy import Proxy
@@ -61,7 +61,7 @@ async def refusal(settings: dict[str, str], folder: Path) -> str:
     """The last line of a worker that refuses to start."""
     worker = new_worker(settings, folder)
     await worker.start()
-    assert await worker.wait(20) == 1
+    assert await worker.wait(PATIENCE_S) == 1
     return worker.log.read_text("utf-8").splitlines()[-1]
 
 

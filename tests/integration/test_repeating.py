@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from redis.asyncio import Redis
 
+from sandbox.processes import PATIENCE_S
 from sandbox.producer import NodeApp, Package, start_consumer
 from sandbox.redis import RedisServer
 from sandbox.worker_process import start_worker
@@ -77,7 +78,7 @@ class Repeated:
 
     async def next_one(self) -> dict[str, Any]:
         """The hash of the iteration that waits, its options read, without what tells its time."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not (  # noqa: ASYNC110 (Redis tells nobody)
                 due := await self.client.zrange(f"bull:{self.queue}:delayed", 0, 0)
             ):

@@ -54,7 +54,7 @@ async def test_a_picture_whose_row_could_not_be_written_is_no_failure_of_the_las
     await site.worker(SUPABASE_URL=gateway.url)
     project = await project_of(site, 1)
     job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project, attempts=1)
-    job = await site.finished(job_id, 60)
+    job = await site.finished(job_id)
 
     assert (job.state, job.failed_reason) == ("completed", None)
     assert job.returnvalue["data"]["finalStatus"] == "completed"
@@ -119,7 +119,7 @@ async def test_a_picture_is_its_rows_whatever_number_that_has_by_now(site: Site)
         lowered = {"shot_number": number - 1}
         await supabase.update(STORYBOARDS, lowered, shot_number=f"eq.{number}")
     await site.app.promote(job_id)
-    await site.finished(job_id, 60)
+    await site.finished(job_id)
 
     first_now, second_now = await rows_of(site, project)
     assert [row["id"] for row in (first_now, second_now)] == [second["id"], third["id"]]

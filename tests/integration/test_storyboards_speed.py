@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
 from sandbox.gateway import Gateway
+from sandbox.processes import PATIENCE_S
 from sandbox.providers.models import Fault, Match
 from sandbox.supabase import SupabaseLite
 from tests.support.site import Site
@@ -26,7 +27,7 @@ class MeetingPoint(Gateway):
     async def _pass_on(self, request: Request) -> Response:
         if request.method == "GET" and request.url.path in self.asked:
             self.asked[request.url.path].set()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 await asyncio.gather(*(asked.wait() for asked in self.asked.values()))
         return await super()._pass_on(request)
 

@@ -12,6 +12,7 @@ import stamina
 from config.settings import Settings
 from core.errors import PermanentError, RetryableError, ServiceError, UnsafeUrl, UnusableContent
 from sandbox.gateway import CHUNK_BYTES, RESUMABLE, Gateway
+from sandbox.processes import PATIENCE_S
 from sandbox.providers.clips import Clip, make_clip
 from sandbox.vidfab import VidFab
 from services.bundle import Services
@@ -281,7 +282,7 @@ async def test_what_is_never_stored(way: Way) -> None:
 
 async def test_a_cancelled_transfer_leaves_nothing(way: Way) -> None:
     storing = asyncio.create_task(way.store(way.serve(60 * MIB)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while PATCH not in way.gateway.seen:  # noqa: ASYNC110 (it has no event)
             await asyncio.sleep(0.005)
     storing.cancel()

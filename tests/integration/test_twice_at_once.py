@@ -78,9 +78,9 @@ def _comparable(row: dict[str, Any]) -> dict[str, Any]:
 async def settled(site: Site, *job_ids: str) -> None:
     """Until these and their follow-ups are at their ends; ids may come again."""
     for job_id in job_ids:
-        await site.end_of(job_id, 60)
+        await site.end_of(job_id)
     await site.app.wait_until(
-        lambda: jobs_with(site, "added") <= jobs_with(site, "completed", "failed"), 60
+        lambda: jobs_with(site, "added") <= jobs_with(site, "completed", "failed")
     )
 
 

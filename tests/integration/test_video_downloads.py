@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.gateway import RESUMABLE, Gateway
+from sandbox.processes import PATIENCE_S
 from sandbox.providers.clips import Clip, make_clip
 from tests.support import films
 from tests.support.mp4 import padded
@@ -175,7 +176,7 @@ async def test_a_worker_that_stops_hands_its_download_back(site: Site, tmp_path:
         first = await site.worker(SUPABASE_URL=gateway.url, SHUTDOWN_GRACE_S="0.1")
         url = f"{site.vidfab.providers.media_url}/large.mp4"
         job_id = await site.app.add(*video(originalUrl=url), {"priority": 3, "attempts": 3})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while f"PATCH {RESUMABLE}/" not in gateway.seen:  # noqa: ASYNC110 (it has no event)
                 await asyncio.sleep(0.01)
         assert await first.stop() == 0

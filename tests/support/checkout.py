@@ -8,12 +8,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from sandbox.processes import PATIENCE_S
 from tests.support.pages import ROOT, Page
 
 _LINKED = ("commands", "config", "core", "runtime", "services", "pyproject.toml", "tests/support")
 _COPIED = ("handlers", "worker.py")
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR")
-_TIMEOUT_S = 30
 _READS = re.compile(r"worker\.py (?:stats|jobs?)\b")
 _LOOKS = 10
 # The queue that the pages speak of.
@@ -47,7 +47,7 @@ class Checkout:
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), _TIMEOUT_S)
+            output, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
         finally:
             if process.returncode is None:
                 process.kill()

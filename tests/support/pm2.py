@@ -15,11 +15,11 @@ from typing import Any, Self
 import psutil
 
 from sandbox import node
+from sandbox.processes import PATIENCE_S
 from sandbox.worker_process import ROOT
 
 APP = "vidfab-worker"
 ECOSYSTEM = "ecosystem.config.js"
-_COMMAND_TIMEOUT_S = 60
 _EXIT = re.compile(r"App \[[^\]]+\] exited with code \[(\d+)\]")
 
 
@@ -88,7 +88,7 @@ class Pm2:
             stderr=PIPE,
         )
         try:
-            async with asyncio.timeout(_COMMAND_TIMEOUT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 out, err = await process.communicate()
         except TimeoutError:
             process.kill()

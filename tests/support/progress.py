@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sandbox.processes import PATIENCE_S
+
 Progress = dict[str, Any]
 
 _MARK = "⏳ Progress: "
@@ -19,14 +21,14 @@ def check_events(found: list[Progress], reported: list[Progress]) -> None:
     assert len(found) >= min(len(reported), _A_SECOND)
 
 
-async def check_log(folder: Path, reported: list[Progress], timeout_s: float = 30) -> None:
+async def check_log(folder: Path, reported: list[Progress]) -> None:
     """Every report stands in the log of a worker that logs into this folder.
 
     A thread of the worker writes the log, so a job's end may be known before its last lines are.
     """
     lines = [f"{one['percent']}% - {one['message']}" for one in reported]
     with suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(PATIENCE_S):
             while not _is_logged(folder, lines):  # noqa: ASYNC110 (a file)
                 await asyncio.sleep(0.02)
     assert _is_logged(folder, lines), f"not in the log: {lines}"

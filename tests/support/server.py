@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.processes import PATIENCE_S
+
 Answer = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -48,9 +50,9 @@ class Server:
     def to(self, path: str) -> list[Request]:
         return [request for request in self.requests if request.target == path]
 
-    async def until(self, path: str, count: int = 1, timeout_s: float = 10) -> list[Request]:
+    async def until(self, path: str, count: int = 1) -> list[Request]:
         """The requests to `path`, once there are so many."""
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(PATIENCE_S):
             while len(found := self.to(path)) < count:
                 self.news.clear()
                 await self.news.wait()

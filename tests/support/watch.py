@@ -17,6 +17,7 @@ from config.consumer import queue_of, redis_of
 from config.environment import Environment
 from config.settings import load_settings
 from runtime.reconciler.reconciler import Reconciler
+from sandbox.processes import PATIENCE_S
 from services.bundle import Services
 from tests.support.site import Site
 
@@ -96,8 +97,8 @@ class Log:
     def about(self, text: str) -> list[str]:
         return [line for line in self.lines if text in line]
 
-    async def until(self, text: str, timeout_s: float = 30) -> None:
-        async with asyncio.timeout(timeout_s):
+    async def until(self, text: str) -> None:
+        async with asyncio.timeout(PATIENCE_S):
             while not self.about(text):
                 self.news.clear()
                 await self.news.wait()
