@@ -31,11 +31,11 @@ async def media_clip(site: Site, name: str, *shape: Any, audio: bool = True) -> 
 
 
 async def mixed(site: Site) -> list[dict[str, Any]]:
-    """5 s, 2 s and 3 s of three sizes, rates, and one silent."""
+    """3 s, 2 s and 1 s of three sizes, rates, and one silent."""
     urls = [
-        await media_clip(site, "wide", "1280x720", 24, 5),
+        await media_clip(site, "wide", "1280x720", 24, 3),
         await media_clip(site, "tall", "360x640", 30, 2, audio=False),
-        await media_clip(site, "small", "320x240", 24, 3),
+        await media_clip(site, "small", "320x240", 24, 1),
     ]
     return [clip(number, url) for number, url in enumerate(urls, 1)]
 
@@ -58,18 +58,18 @@ async def composed(site: Site, **settings: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("transition", "seconds"),
-    [("none", 9), ("fade", 8), ("dissolve", 8)],
+    [("none", 5), ("fade", 4), ("dissolve", 4)],
 )
 @pytest.mark.parametrize(("aspect", "size"), [("16:9", (1920, 1080)), ("9:16", (1080, 1920))])
 async def test_unlike_clips(
     site: Site, transition: str, seconds: int, aspect: str, size: tuple[int, int]
 ) -> None:
-    """4 s of 5, all of 2 (its shot has 8), and 3; each of two transitions takes half a second."""
+    """2 s of 3, all of 2 (its shot has 8), and 1; each of two transitions takes half a second."""
     look = {"aspect_ratio": aspect, "transition_effect": transition, "transition_duration": 0.5}
-    await lay_project(site.vidfab, [4, 8, 6], await mixed(site), **look)
+    await lay_project(site.vidfab, [2, 8, 6], await mixed(site), **look)
     result = await composed(site)
     film = await stored_film(site.vidfab, site.folder)
-    assert result["estimatedDuration"] == 18
+    assert result["estimatedDuration"] == 16
     assert result["video"]["duration"] == pytest.approx(seconds, abs=0.05)
     assert film.duration_s == pytest.approx(seconds, abs=0.05)
     assert (film.width, film.height, film.fps) == (*size, 24)
