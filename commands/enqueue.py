@@ -18,9 +18,9 @@ from commands.call import Call, Refused, operator
 from commands.options import new_app
 from commands.output import length
 from config.consumer import job_defaults_of
-from core.envelope import iso
-from core.job_data import complaints
-from core.registry import JobSpec, discover
+from core.jobs.data import complaints
+from core.jobs.envelope import iso
+from core.jobs.registry import JobSpec, discover
 
 app = new_app()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from core.envelope import iso
+from core.jobs.envelope import iso
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,1 +1,1 @@
-"""Words every room knows: errors, job context, results, ids, paths and prompts. No I/O."""
+"""What all of VidFab's code shares: errors, jobs, storyboards, films, paths. No I/O."""

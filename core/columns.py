@@ -1,7 +1,13 @@
-"""Numbers of files from strangers, as the app's columns take them.
+"""Values of the app's columns: numbers as Postgres takes them, timestamps as it returns them.
 
-A value out of range would make the whole update fail, with all that it says beside the number.
+The numbers come from strangers' files. One out of range would make the whole update fail, with all
+that it says beside the number.
 """
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
 
 _INTEGER_MAX = 2**31 - 1
 _BIGINT_MAX = 2**63 - 1
@@ -22,3 +28,16 @@ def as_bigint(number: int) -> int:
 def as_resolution(width: int, height: int) -> str:
     """As in `1920x1080`, ten characters at most."""
     return f"{min(width, _SIDE_MAX)}x{min(height, _SIDE_MAX)}"
+
+
+def _parsed(value: Any) -> Any:
+    """A timestamp in Postgres's own form too, whose zone is `+00`; others are pydantic's."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime, BeforeValidator(_parsed), AfterValidator(_aware)]
+"""With a zone always: a column without one holds UTC."""

@@ -8,8 +8,8 @@ clip, which the job's own id holds.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core import follow_ups
 from core.errors import NotFound
+from core.jobs import follow_ups
 from core.paths import RowId
 from services.bundle import Context
 from services.supabase.clips import ClipRow

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bullmq_consumer.machine import MachineUnfit, lack_of
-from core.characters import Reference, characters_of_shot, references
 from core.concurrent import both
 from core.errors import (
     HandBack,
@@ -20,8 +19,9 @@ from core.errors import (
     UnsafeUrl,
     is_transient,
 )
-from core.prompts import storyboard_prompt
-from core.storyboard import Character, Shot
+from core.storyboard.characters import Reference, characters_of_shot, references
+from core.storyboard.prompts import storyboard_prompt
+from core.storyboard.script import Character, Shot
 from handlers._storyboard_downloads import PictureDownloads
 from handlers._storyboard_purchases import Purchases
 from handlers._storyboard_rows import JobRows

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from bullmq_consumer.new_job import NewJob
-from core import follow_ups
+from core.jobs import follow_ups
 from core.paths import PlainId
 from services.bundle import Context
 from services.supabase.storyboards import StoryboardRow

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pydantic import Field
 
 from core.errors import HandBack
-from core.job_data import JobData, JobResult
-from core.registry import job
+from core.jobs.data import JobData, JobResult
+from core.jobs.registry import job
 from services.bundle import Context
 from services.media import temp_files
 

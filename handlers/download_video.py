@@ -5,7 +5,6 @@ What the payload says about storage is not believed: the path follows from the i
 
 from datetime import timedelta
 
-from core import follow_ups
 from core.columns import as_integer
 from core.errors import (
     NotFound,
@@ -15,9 +14,10 @@ from core.errors import (
     ServiceError,
     UnsafeUrl,
 )
-from core.job_data import JobData, JobResult
+from core.jobs import follow_ups
+from core.jobs.data import JobData, JobResult
+from core.jobs.registry import job
 from core.paths import Bucket, VideoId, user_video
-from core.registry import job
 from handlers._download_display import displayed, show
 from services.bundle import Context
 from services.storage.transfers import Stored, Transfer

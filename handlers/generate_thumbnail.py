@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic.alias_generators import to_camel
 
 from core.errors import NotFound
-from core.job_data import JobData, JobResult
+from core.jobs.data import JobData, JobResult
+from core.jobs.registry import job
 from core.paths import Bucket, PlainId, is_video_of, thumbnail
-from core.registry import job
 from services.bundle import Context
 from services.media.ffmpeg import NoFrame, PictureFormat
 from services.storage.transfers import MAX_VIDEO_BYTES

@@ -8,13 +8,13 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from core import follow_ups
 from core.concurrent import both
 from core.errors import NotFound, UnsafeUrl
-from core.job_data import JobData, JobResult
+from core.jobs import follow_ups
+from core.jobs.data import JobData, JobResult
+from core.jobs.registry import job
+from core.jobs.stored_result import AlreadyStored, StoredResult
 from core.paths import RowId
-from core.registry import job
-from core.stored_result import AlreadyStored, StoredResult
 from services.bundle import Context
 from services.net.content import Kind
 from services.supabase.storyboards import MAX_IMAGE_BYTES, Picture, StoryboardRow

@@ -13,10 +13,10 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_v
 
 from core.concurrent import both
 from core.errors import UnsafeUrl
-from core.job_data import JobData, JobResult
+from core.jobs.data import JobData, JobResult
+from core.jobs.registry import job
 from core.paths import RowId
-from core.registry import job
-from core.storyboard import Character, Shot
+from core.storyboard.script import Character, Shot
 from handlers._storyboard_batch import StoryboardBatch
 from handlers._storyboard_downloads import PictureDownloads
 from handlers._storyboard_purchases import Purchases

@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from core.job_data import JobData, JobResult
+from core.jobs.data import JobData, JobResult
+from core.jobs.registry import job
 from core.paths import RowId
-from core.registry import job
 from services.bundle import Context
 from services.supabase.quotas import Usage
 

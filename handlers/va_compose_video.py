@@ -10,9 +10,9 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 from core.errors import HandBack, PermanentError, UnsafeUrl
-from core.job_data import JobData, JobResult
+from core.jobs.data import JobData, JobResult
+from core.jobs.registry import job
 from core.paths import RowId, final_video
-from core.registry import job
 from core.timeline import Scene, Timeline, timeline
 from handlers._local_film import local_film
 from handlers._render import Render

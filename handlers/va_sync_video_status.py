@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Any
 
 from bullmq_consumer.new_job import NewJob
-from core import follow_ups
 from core.errors import (
     PermanentError,
     ProviderDown,
@@ -22,9 +21,10 @@ from core.errors import (
     UnsafeUrl,
     is_transient,
 )
-from core.job_data import JobData, JobResult
+from core.jobs import follow_ups
+from core.jobs.data import JobData, JobResult
+from core.jobs.registry import job
 from core.paths import RowId
-from core.registry import job
 from services.bundle import Context
 from services.clips.base import ClipOutcome, Failed, Running, Succeeded
 from services.supabase.clips import ClipRow

@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import Field
 
-from core import follow_ups
 from core.errors import UnsafeUrl
-from core.job_data import JobData, JobResult
+from core.jobs import follow_ups
+from core.jobs.data import JobData, JobResult
+from core.jobs.registry import job
+from core.jobs.stored_result import AlreadyStored, StoredResult
 from core.paths import RowId, clip_video
-from core.registry import job
-from core.stored_result import AlreadyStored, StoredResult
 from handlers._clip_row import Order, row_of
 from services.bundle import Context
 from services.storage.transfers import MP4, Stored, Transfer

@@ -27,8 +27,8 @@ from config.consumer import UNCHECKED, options_of, queue_of, redis_of
 from config.logs import drain_logs
 from config.settings import Settings
 from core.alert import Alert
+from core.jobs.registry import discover
 from core.meter import meter
-from core.registry import discover
 from runtime.alerts.alerts import Alerts, open_alerts
 from runtime.dispatch import Dispatcher
 from runtime.http.listening import CannotListen, served

@@ -16,8 +16,6 @@ from bullmq_consumer.safety.fence import fenced
 from bullmq_consumer.sanitize.text import one_line
 from config.redaction import Redact
 from core.alert import AlertSink, no_alerts
-from core.context import JobContext
-from core.envelope import success
 from core.errors import (
     InvalidData,
     LockLost,
@@ -26,8 +24,10 @@ from core.errors import (
     UnknownJob,
     is_transient,
 )
-from core.job_data import JobResult, parse
-from core.registry import JobSpec
+from core.jobs.context import JobContext
+from core.jobs.data import JobResult, parse
+from core.jobs.envelope import success
+from core.jobs.registry import JobSpec
 from runtime.job_log import JobLogger
 from runtime.work_folders import JobFolder
 from services.bundle import Context, Services

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from config.redaction import Redact, scrubber
 from config.settings import Settings
 from core.alert import AlertSink, no_alerts
-from core.context import JobContext
+from core.jobs.context import JobContext
 from services.clips.alerts import ClipAlerts
 from services.images.base import ImageProvider
 from services.media.clip_files import ClipFiles

@@ -9,7 +9,7 @@ from bench.contenders import Contender, python_worker
 from bench.figure import Figure, at_most, in_turn
 from bench.setup import Bench
 from bench.site import Site
-from core.registry import discover
+from core.jobs.registry import discover
 from sandbox.app import Shot, create_project, create_user
 from sandbox.board import jobs_seen
 from sandbox.processes import Process, SandboxError

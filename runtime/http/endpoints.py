@@ -32,8 +32,8 @@ from bullmq_consumer.inspect.queue import Counts, QueueView
 from bullmq_consumer.redis.clients import connect_briefly
 from config.consumer import WORKER_NAME, queue_of, redis_of
 from config.settings import Settings
+from core.jobs.registry import discover
 from core.meter import install
-from core.registry import discover
 from runtime.http.metrics import Metrics
 from runtime.http.public_job import public_job, when
 from runtime.http.redacted import redacted_view

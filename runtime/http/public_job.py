@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bullmq_consumer.inspect.job import JobView
-from core.envelope import iso
+from core.jobs.envelope import iso
 from runtime.http.redacted import Discreet
 
 

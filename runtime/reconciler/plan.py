@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from bullmq_consumer.inspect.states import JobState, State
-from core.envelope import iso
+from core.jobs.envelope import iso
 from core.paths import final_video
 from services.supabase.projects import WaitingProject
 from services.supabase.storyboards import StoryboardRow

@@ -7,9 +7,9 @@ import httpx
 from pydantic import SecretStr
 
 from config.settings import Settings
-from core.characters import MAX_REFERENCES
 from core.errors import ContentRejected, ServiceError
 from core.meter import bill
+from core.storyboard.characters import MAX_REFERENCES
 from services.google import Google
 from services.images.base import ImageBytes, ImageRequest
 from services.net.circuit import Circuit

@@ -11,9 +11,9 @@ import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
-from core.characters import MAX_REFERENCES
 from core.errors import ContentRejected, PermanentError, ServiceError
 from core.meter import bill
+from core.storyboard.characters import MAX_REFERENCES
 from services.images.base import ImageRequest, ImageUrl
 from services.net.circuit import Circuit
 from services.net.http import new_client, one_line, service_error, transport_error, with_retries

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.columns import as_resolution
-from core.envelope import iso
 from core.errors import RetryableError
+from core.jobs.envelope import iso
 from core.paths import Bucket, final_video
 from services.storage.spool import Upload, whole
 from services.supabase.projects import Project

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from core.moments import Moment
+from core.columns import Moment
 from core.paths import RowId
 from services.supabase.row_changes import change_rows
 

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from core.envelope import iso
 from core.errors import NotFound, NotOwner
+from core.jobs.envelope import iso
 from core.paths import PlainId, RowId
 from services.supabase.row_changes import change_rows
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from core.columns import as_bigint, as_integer
+from core.columns import Moment, as_bigint, as_integer
 from core.errors import NotFound
-from core.moments import Moment
 from core.paths import RowId
 from services.supabase.row_changes import nothing_written
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from core.envelope import iso
 from core.errors import NotFound
+from core.jobs.envelope import iso
 from core.paths import Bucket, PlainId, RowId, storyboard_image
 from services.supabase.row_changes import change_rows
 

@@ -20,8 +20,8 @@ from functools import partial
 from config.environment import Environment
 from config.logs import set_up_logs
 from config.settings import load_settings
-from core.job_data import JobData, JobResult
-from core.registry import job
+from core.jobs.data import JobData, JobResult
+from core.jobs.registry import job
 from runtime import app
 from bullmq_consumer import worker as consumer
 from bullmq_consumer.health import liveness

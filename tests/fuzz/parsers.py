@@ -21,9 +21,9 @@ from config.errors import ConfigError
 from config.redaction import scrubber
 from config.settings import Settings, load_settings
 from core.errors import InvalidData, PermanentError, ServiceError, UnsafeUrl
-from core.job_data import parse
+from core.jobs.data import parse
+from core.jobs.registry import discover
 from core.paths import stored_object
-from core.registry import discover
 from services.clips import seedance, wavespeed
 from services.films import shotstack
 from services.images import seedream

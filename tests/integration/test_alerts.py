@@ -5,7 +5,7 @@ import signal
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core.envelope import iso
+from core.jobs.envelope import iso
 from sandbox.processes import Process
 from tests.support.compositions import clip, lay_project
 from tests.support.recordings import PROJECT, USER

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from core.envelope import iso
+from core.jobs.envelope import iso
 from sandbox.processes import SandboxError
 from tests.support.recordings import USER
 from tests.support.site import Site

@@ -10,7 +10,7 @@ import pytest
 import stamina
 from redis.asyncio import Redis
 
-from core.envelope import iso
+from core.jobs.envelope import iso
 from sandbox.app import start_consumer
 from sandbox.gateway import Gateway
 from sandbox.providers.models import Timing

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.envelope import iso
+from core.jobs.envelope import iso
 from sandbox.app import Shot, create_project, create_user, enqueue_storyboards, start_consumer
 from tests.support.recordings import PROJECT
 from tests.support.site import Site

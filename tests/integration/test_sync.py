@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.envelope import iso
+from core.jobs.envelope import iso
 from sandbox.providers import keys
 from sandbox.providers.models import Work
 from tests.support.clips import (

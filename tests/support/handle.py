@@ -9,7 +9,7 @@ from typing import Any
 from loguru import logger
 
 from bullmq_consumer.new_job import NewJob
-from core.context import JobContext
+from core.jobs.context import JobContext
 
 
 @dataclass

@@ -9,9 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from core import paths
 from core.errors import InvalidData
-from core.job_data import JobData, parse
+from core.jobs.data import JobData, parse
+from core.jobs.registry import discover
 from core.paths import PlainId, RowId, VideoId
-from core.registry import discover
 
 USER = "00000000-0000-4000-8000-000000000001"
 ROW = "11111111-1111-4111-8111-111111111111"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bullmq_consumer.sanitize.fields import sanitized
 from core.errors import InvalidData
-from core.job_data import JobData, complaints, parse
-from core.registry import discover
+from core.jobs.data import JobData, complaints, parse
+from core.jobs.registry import discover
 from tests.support.payloads import ANY_JSON, GOOD, near_misses
 
 SPECS = discover()

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from core.context import JobContext
 from core.errors import (
     HandBack,
     JobError,
@@ -18,6 +17,7 @@ from core.errors import (
     UnsafeUrl,
     UnusableContent,
 )
+from core.jobs.context import JobContext
 from core.timeline import Scene, Timeline
 from handlers._render import Render
 from services.films.shotstack import Rendered, RenderFailed, Rendering, State, UnknownRender

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from core.storyboard import Shot
+from core.storyboard.script import Shot
 from handlers._storyboard_batch import StoryboardBatch
 from handlers._storyboard_downloads import PictureDownloads
 from handlers._storyboard_rows import JobRows

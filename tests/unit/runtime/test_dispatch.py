@@ -9,10 +9,10 @@ import pytest
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.outcome import Fail, FailLater, Outcome, Retry
 from core.alert import Alert, AlertSink, no_alerts
-from core.context import JobContext
 from core.errors import LockLost, NotOwner, PermanentError, RetryableError, ServiceError
-from core.job_data import JobData, JobResult
-from core.registry import JobSpec, job
+from core.jobs.context import JobContext
+from core.jobs.data import JobData, JobResult
+from core.jobs.registry import JobSpec, job
 from runtime.dispatch import Dispatcher, Done
 from tests.support.handle import RecordingHandle
 

@@ -11,7 +11,7 @@ from bullmq import Job
 from bullmq_consumer.delivery import Delivery, delivery_of
 from bullmq_consumer.outcome import Fail
 from bullmq_consumer.sanitize.fields import sanitized
-from core.registry import discover
+from core.jobs.registry import discover
 from runtime.dispatch import Dispatcher, Done
 from services.bundle import Services
 from tests.support.handle import RecordingHandle

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from core.envelope import iso, success
-from core.job_data import JobResult
+from core.jobs.data import JobResult
+from core.jobs.envelope import iso, success
 
 
 class Sample(JobResult):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bullmq_consumer.new_job import NewJob
-from core.envelope import iso
+from core.jobs.envelope import iso
 from core.paths import PlainId, RowId, thumbnail
 
 

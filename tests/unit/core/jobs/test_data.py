@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidData
-from core.job_data import JobData, parse
+from core.jobs.data import JobData, parse
 from core.paths import RowId
 
 USER = "user_1"

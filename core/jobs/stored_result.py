@@ -1,6 +1,6 @@
 """Results of the jobs that keep a provider's picture or clip."""
 
-from core.job_data import JobResult
+from core.jobs.data import JobResult
 
 
 class StoredResult(JobResult):

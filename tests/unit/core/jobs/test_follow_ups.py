@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.follow_ups import in_job_id, provider_in, video_clip_download
+from core.jobs.follow_ups import in_job_id, provider_in, video_clip_download
 
 PROJECT = "11111111-1111-4111-8111-111111111111"
 OPERATION = "models/veo-3.0-generate/operations/op3"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, get_type_hints
 
-from core.context import JobContext
 from core.errors import JobError
-from core.job_data import JobData, JobResult
+from core.jobs.context import JobContext
+from core.jobs.data import JobData, JobResult
 
 Handler = Callable[[JobContext[Any], Any], Awaitable[JobResult]]
 FailureHook = Callable[[JobContext[Any], Any, str], Awaitable[None]]

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from core.errors import JobError
-from core.registry import discover
+from core.jobs.registry import discover
 
 HANDLER = """
 from datetime import timedelta
-from core.context import JobContext
-from core.job_data import JobData, JobResult
-from core.registry import job
+from core.jobs.context import JobContext
+from core.jobs.data import JobData, JobResult
+from core.jobs.registry import job
 
 class Data(JobData):
     size: int

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from core.characters import MAX_REFERENCES, text_of
-from core.storyboard import Character, Shot
+from core.storyboard.characters import MAX_REFERENCES, text_of
+from core.storyboard.script import Character, Shot
 
 MAX_PROMPT_LENGTH = 2000
 

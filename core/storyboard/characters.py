@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from core.storyboard import UNSPACED, Character, Shot, fold, split_name
+from core.storyboard.script import Character, Shot
+from core.storyboard.text import UNSPACED, fold, split_name
 
 # What the most generous models take, Seedream 4.x and 5.0 lite and Gemini.
 MAX_REFERENCES = 14

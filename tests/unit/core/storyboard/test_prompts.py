@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.characters import MAX_REFERENCES, references
-from core.prompts import MAX_PROMPT_LENGTH, STYLES, storyboard_prompt
-from core.storyboard import Character, Shot, clean
+from core.storyboard.characters import MAX_REFERENCES, references
+from core.storyboard.prompts import MAX_PROMPT_LENGTH, STYLES, storyboard_prompt
+from core.storyboard.script import Character, Shot
+from core.storyboard.text import clean
 
 GINGER = Character(name="Ginger (orange tabby cat, animated)", reference_images=("g1", "g2"))
 BOB = Character(name="Bob (white man, 30s)", reference_images=("b1",))

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from core.characters import MAX_REFERENCES, Reference, characters_of_shot, references
-from core.storyboard import Character, Shot, clean, fold
+from core.storyboard.characters import MAX_REFERENCES, Reference, characters_of_shot, references
+from core.storyboard.script import Character, Shot
+from core.storyboard.text import clean, fold
 
 GINGER = "Ginger (orange tabby cat, animated)"
 BOB = "Bob (white man, 30s)"

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from core.job_data import JobResult
+from core.jobs.data import JobResult
 
 _as_json = json.JSONEncoder(allow_nan=False).encode
 

@@ -1,6 +1,6 @@
 """What a handler's reports become."""
 
-from core.follow_ups import storyboard_download
+from core.jobs.follow_ups import storyboard_download
 from tests.support.handle import RecordingHandle, context
 
 USER = "00000000-0000-4000-8000-000000000001"
