@@ -15,8 +15,8 @@ from commands.checks.finding import Finding, Mark, failed, warning
 from commands.options import AsJson, EnvFile, new_app
 from commands.output import Output
 from config.errors import ConfigError
+from config.logging.redaction import scrubber
 from config.reading import Reading, read_settings
-from config.redaction import scrubber
 from config.settings import Settings
 from services.key_probe import VENDORS
 

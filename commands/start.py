@@ -38,8 +38,8 @@ def start(
     # Nearly all that is loaded stays: to look through it for garbage while it grows is a tenth of
     # the start, and some 50 ms of a blocked event loop each time later.
     gc.disable()
-    from config.log_sources import report_uncaught
-    from config.logs import set_up_logs
+    from config.logging.setup import set_up_logs
+    from config.logging.sources import report_uncaught
     from config.no_dumps import forbid_dumps
     from config.settings import load_settings
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
-from config.allowed_hosts import AllowedHosts
 from config.environment import Environment, read_environment
+from config.logging.redaction import Redact, scrubber
 from config.problems import field_of, names, problems
-from config.redaction import Redact, scrubber
 from config.settings import Settings
+from config.validators.allowed_hosts import AllowedHosts
 
 # Stand in for what has no default; nothing is asked at this address.
 _STAND_INS = {"supabase_url": "http://unset.invalid", "supabase_key": "unset"}

@@ -24,7 +24,7 @@ from bullmq_consumer.redis import clients as redis_client
 from bullmq_consumer.redis.startup import until_redis_answers
 from bullmq_consumer.worker import Worker
 from config.consumer import UNCHECKED, options_of, queue_of, redis_of
-from config.logs import drain_logs
+from config.logging.setup import drain_logs
 from config.settings import Settings
 from core.alert import Alert
 from core.jobs.registry import discover

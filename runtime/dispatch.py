@@ -14,7 +14,7 @@ from bullmq_consumer.machine import lack_of
 from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, decide
 from bullmq_consumer.safety.fence import fenced
 from bullmq_consumer.sanitize.text import one_line
-from config.redaction import Redact
+from config.logging.redaction import Redact
 from core.alert import AlertSink, no_alerts
 from core.errors import (
     InvalidData,

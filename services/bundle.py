@@ -9,7 +9,7 @@ import importlib
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
-from config.redaction import Redact, scrubber
+from config.logging.redaction import Redact, scrubber
 from config.settings import Settings
 from core.alert import AlertSink, no_alerts
 from core.jobs.context import JobContext

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
-from config.redaction import Redact, scrubber
+from config.logging.redaction import Redact, scrubber
 from config.settings import Settings
 from core.alert import Alert, Notice
 from runtime.alerts.groups import AlertGroups

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from config.redaction import redactor, without_logins, without_queries
+from config.logging.redaction import redactor, without_logins, without_queries
 from config.settings import Settings
 
 _SECRET_NAME = re.compile(r"api[-_]?key|authorization|password|secret|token", re.IGNORECASE)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from loguru import logger
 
-from config.redaction import Redact
+from config.logging.redaction import Redact
 from config.settings import Settings
 from core.alert import Notice
 from services.alerts.sentry import Sentry

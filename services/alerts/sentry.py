@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from config.redaction import Redact
+from config.logging.redaction import Redact
 from config.settings import Settings
 from core.alert import Notice
 from services.alerts.webhooks import HttpChannel

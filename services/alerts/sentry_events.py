@@ -14,7 +14,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 from sentry_sdk.utils import Dsn
 
-from config.redaction import Redact
+from config.logging.redaction import Redact
 from config.settings import Settings
 from core.alert import Alert, Notice
 

@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import httpcore
 import httpx
 
-from config.allowed_hosts import AllowedHosts
+from config.validators.allowed_hosts import AllowedHosts
 from core.errors import UnsafeUrl
 from services.net.lookups import Lookups
 from services.net.sockets import AsyncioBackend

@@ -18,7 +18,7 @@ import asyncio, os, sys
 from datetime import timedelta
 from functools import partial
 from config.environment import Environment
-from config.logs import set_up_logs
+from config.logging.setup import set_up_logs
 from config.settings import load_settings
 from core.jobs.data import JobData, JobResult
 from core.jobs.registry import job

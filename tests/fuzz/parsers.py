@@ -14,12 +14,12 @@ import httpx
 from bullmq_consumer.redis.clients import connect_briefly
 from bullmq_consumer.sanitize.fields import corrupt_fields, sanitized
 from bullmq_consumer.sanitize.strict_json import NotReadable, read
-from config.allowed_hosts import AllowedHosts
 from config.consumer import redis_of
 from config.environment import Environment
 from config.errors import ConfigError
-from config.redaction import scrubber
+from config.logging.redaction import scrubber
 from config.settings import Settings, load_settings
+from config.validators.allowed_hosts import AllowedHosts
 from core.errors import InvalidData, PermanentError, ServiceError, UnsafeUrl
 from core.jobs.data import parse
 from core.jobs.registry import discover

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from loguru import logger
 
 from config.environment import Environment
-from config.log_sources import report_uncaught
-from config.logs import set_up_logs
+from config.logging.setup import set_up_logs
+from config.logging.sources import report_uncaught
 from config.settings import Settings, load_settings
 
 CONSUMER = "bullmq_consumer"

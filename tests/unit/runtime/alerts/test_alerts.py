@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from bullmq_consumer.safety import fence
-from config.redaction import redactor
+from config.logging.redaction import redactor
 from core.alert import Alert
 from core.errors import LockLost
 from runtime.alerts.alerts import Alerts, open_alerts

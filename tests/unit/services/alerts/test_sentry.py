@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from config.redaction import redactor
+from config.logging.redaction import redactor
 from config.settings import Settings
 from core.alert import Alert, Notice
 from core.errors import ServiceError
@@ -131,7 +131,7 @@ async def test_it_leaves_the_process_as_it_is(
 def test_only_an_alert_loads_the_sdk() -> None:
     program = (
         "import sys, runtime.app, services.alerts.channels\n"
-        "from config.redaction import redactor\n"
+        "from config.logging.redaction import redactor\n"
         "from tests.support.logs import settings_of\n"
         "found = settings_of(SENTRY_DSN='https://key@h.example/42')\n"
         "assert len(services.alerts.channels.channels(found, redactor([]))) == 1\n"

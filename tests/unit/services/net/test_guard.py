@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.allowed_hosts import AllowedHosts, parse_allowed_hosts
+from config.validators.allowed_hosts import AllowedHosts, parse_allowed_hosts
 from core.errors import UnsafeUrl
 from services.net import guard
 from services.net.guard import CheckedUrl, PinnedBackend, check_url, is_allowed_address

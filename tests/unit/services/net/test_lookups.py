@@ -10,7 +10,7 @@ from typing import Any
 import httpcore
 import pytest
 
-from config.allowed_hosts import AllowedHosts
+from config.validators.allowed_hosts import AllowedHosts
 from services.net.guard import PinnedBackend
 from services.net.lookups import Lookups
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from config.redaction import redactor
+from config.logging.redaction import redactor
 from config.settings import Settings
 from core.alert import Alert, Notice
 from core.errors import RetryableError, ServiceError
@@ -134,4 +134,4 @@ def test_checks_are_switched_off_in_one_place_alone() -> None:
     folders = ("bullmq_consumer", "config", "core", "services", "handlers", "runtime", "commands")
     files = [ROOT / "worker.py", *(f for one in folders for f in (ROOT / one).rglob("*.py"))]
     found = {str(file.relative_to(ROOT)) for file in files if off.search(file.read_text("utf-8"))}
-    assert found == {"bullmq_consumer/redis/address.py", "config/redis_url.py"}
+    assert found == {"bullmq_consumer/redis/address.py", "config/validators/redis_url.py"}

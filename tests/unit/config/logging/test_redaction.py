@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from config.redaction import redactor
+from config.logging.redaction import redactor
 
 SECRET = "p'a/s+s w&o\"r\\d<é%~1"
 # What no encoder touches.

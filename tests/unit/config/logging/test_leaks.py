@@ -11,7 +11,7 @@ import pytest
 from loguru import logger
 
 from tests.support.logs import worker_log
-from tests.unit.config.test_redaction import SPELLINGS
+from tests.unit.config.logging.test_redaction import SPELLINGS
 
 # In each form. Those with tracebacks cost ten times as much.
 LINES, TRACES = 47_000, 3_000

@@ -9,7 +9,7 @@ import pytest
 from loguru import logger
 
 from bullmq_consumer.delivery import Delivery
-from config.logs import set_up_logs
+from config.logging.setup import set_up_logs
 from runtime.job_log import JobLogger
 from tests.support.logs import settings_of, worker_log
 

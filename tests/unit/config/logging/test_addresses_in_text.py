@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from config.redaction import without_logins, without_queries
+from config.logging.redaction import without_logins, without_queries
 
 TOKEN = f"{'eyJ'.ljust(30, 'x')}.{'eyJ'.ljust(30, 'y')}.{'z' * 40}"
 BEFORE_A_TOKEN = (

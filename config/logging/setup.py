@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from loguru import logger
 
-from config.log_sources import take_in_libraries
-from config.log_writer import LogWriter
-from config.redaction import Redact, scrubber
+from config.logging.redaction import Redact, scrubber
+from config.logging.sources import take_in_libraries
+from config.logging.writer import LogWriter
 from config.settings import Settings
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import TextIO
 import pytest
 from loguru import logger
 
-from config.logs import set_up_logs
+from config.logging.setup import set_up_logs
 from tests.support.logs import settings_of, worker_log
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 # 4 MiB wait, 64 KiB are in the pipe: what is written here is more than both.
 LINES = 12_000
 TEXT = "x" * 1000
@@ -100,7 +100,7 @@ def test_the_last_lines_are_written_however_the_process_ends(end: str) -> None:
     script = (
         "import os\n"
         "from loguru import logger\n"
-        "from config.logs import drain_logs, set_up_logs\n"
+        "from config.logging.setup import drain_logs, set_up_logs\n"
         "from tests.support.logs import settings_of\n"
         "set_up_logs(settings_of())\n"
         "for number in range(1000): logger.info('number {} ', number)\n" + end
@@ -116,7 +116,7 @@ def test_what_is_freed_in_the_thread_may_log() -> None:
     script = (
         "import gc, threading, time\n"
         "from loguru import logger\n"
-        "from config.logs import set_up_logs\n"
+        "from config.logging.setup import set_up_logs\n"
         "from tests.support.logs import settings_of\n"
         "class Loud:\n"
         "    def __init__(self): self.itself = self\n"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from config.log_sources import report_uncaught
+from config.logging.sources import report_uncaught
 from tests.support.logs import worker_log
 
 KEY = "sb_secret_12345"
@@ -100,8 +100,8 @@ def test_what_fails_while_it_is_freed() -> None:
 def test_the_main_thread_ends_with_a_line_and_code_1() -> None:
     program = (
         "from tests.support.logs import settings_of\n"
-        "from config.logs import set_up_logs\n"
-        "from config.log_sources import report_uncaught\n"
+        "from config.logging.setup import set_up_logs\n"
+        "from config.logging.sources import report_uncaught\n"
         "set_up_logs(settings_of(LOG_FORMAT='json'))\n"
         "report_uncaught()\n"
         f"raise ValueError('with {KEY}')\n"

@@ -1,0 +1,1 @@
+"""What single settings must look like; each raises a ValueError that quotes no secret."""
