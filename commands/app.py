@@ -9,7 +9,16 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-_NAMES = ("run", "check", "stats", "jobs", "job", "retry", "enqueue", "demo")
+_MODULES = {
+    "run": "commands.run",
+    "check": "commands.check",
+    "stats": "commands.queue.stats",
+    "jobs": "commands.queue.jobs",
+    "job": "commands.queue.job",
+    "retry": "commands.queue.retry",
+    "enqueue": "commands.queue.enqueue",
+    "demo": "commands.demo",
+}
 _HELP_OPTIONS = ("--help", "-h")
 _OF_THE_PROGRAM = frozenset({*_HELP_OPTIONS, "--version"})
 # Options that may stand before a command and take the next word as their value.
@@ -43,27 +52,25 @@ Exit codes:
 """
 
 
-class _Modules(Mapping[str, Any]):
+class _ByName(Mapping[str, Any]):
     """Commands by name. `python worker.py` loads that of `run` and no other."""
 
     def __getitem__(self, name: str) -> Any:
-        if name not in _NAMES:
-            raise KeyError(name)
-        command = get_command(importlib.import_module(f"commands.{name}").app)
+        command = get_command(importlib.import_module(_MODULES[name]).app)
         command.context_settings["help_option_names"] = list(_HELP_OPTIONS)
         return command
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_NAMES)
+        return iter(_MODULES)
 
     def __len__(self) -> int:
-        return len(_NAMES)
+        return len(_MODULES)
 
 
 class _Commands(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands: Any = _Modules()
+        self.commands: Any = _ByName()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """All options are those of the command, even if they stand before its name."""

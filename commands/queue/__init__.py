@@ -1,0 +1,1 @@
+"""Commands that look at the queue, or change what is in it."""
