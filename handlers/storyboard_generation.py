@@ -17,10 +17,11 @@ from core.jobs.data import JobData, JobResult
 from core.jobs.registry import job
 from core.paths import RowId
 from core.storyboard.script import Character, Shot
-from handlers._storyboard_batch import StoryboardBatch
-from handlers._storyboard_downloads import PictureDownloads
-from handlers._storyboard_purchases import Purchases
-from handlers._storyboard_rows import JobRows, project_and_rows
+from handlers._storyboard.batch import StoryboardBatch
+from handlers._storyboard.buying import PictureBrief
+from handlers._storyboard.downloads import PictureDownloads
+from handlers._storyboard.purchases import Purchases
+from handlers._storyboard.rows import JobRows, project_and_rows
 from services.bundle import Context
 from services.supabase.storyboards import StoryboardRow
 
@@ -110,15 +111,14 @@ async def storyboard_generation(ctx: Context, data: Data) -> Result:
     """Generate the pictures that are missing and settle the project's step 3."""
     numbers = {shot.shot_number for shot in data.shots}
     _, rows = await project_and_rows(ctx, data.project_id, data.user_id, numbers)
+    characters = tuple(_with_safe_references(ctx, one) for one in data.characters)
     async with PictureDownloads(ctx, data.user_id) as downloads:
         batch = StoryboardBatch(
             ctx=ctx,
             project_id=data.project_id,
             user_id=data.user_id,
             shots=data.shots,
-            characters=tuple(_with_safe_references(ctx, one) for one in data.characters),
-            style=data.style,
-            aspect_ratio=data.aspect_ratio,
+            brief=PictureBrief(characters, data.style, data.aspect_ratio),
             rows=rows,
             downloads=downloads,
         )

@@ -14,8 +14,8 @@ from core.jobs.data import JobData, JobResult
 from core.jobs.registry import job
 from core.paths import RowId, final_video
 from core.timeline import Scene, Timeline, timeline
-from handlers._local_film import local_film
-from handlers._render import Render
+from handlers._film.local import local_film
+from handlers._film.render import Render
 from services.bundle import Context
 from services.storage.films import Film, StoredFilm
 from services.supabase.projects import Project

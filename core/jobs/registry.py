@@ -61,7 +61,8 @@ def job(
 def discover(package: str = "handlers") -> dict[str, JobSpec]:
     """Import every module of `package` and map job names to specifications.
 
-    Modules whose names start with an underscore hold parts of a job and are passed over.
+    Modules and folders whose names start with an underscore hold parts of a job: they are passed
+    over.
     """
     specs: dict[str, JobSpec] = {}
     root = importlib.import_module(package)

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from core.storyboard.script import Shot
-from handlers._storyboard_batch import StoryboardBatch
-from handlers._storyboard_downloads import PictureDownloads
-from handlers._storyboard_rows import JobRows
+from handlers._storyboard.batch import StoryboardBatch
+from handlers._storyboard.buying import PictureBrief
+from handlers._storyboard.downloads import PictureDownloads
+from handlers._storyboard.rows import JobRows
 from services.images.base import ImageRequest, ImageUrl
 from services.supabase.storyboards import StoryboardRow
 from tests.support.handle import RecordingHandle, context
@@ -95,9 +96,7 @@ async def run(outside: Outside, handle: RecordingHandle, at_once: int) -> str:
             project_id="p",
             user_id=USER,
             shots=shots,
-            characters=(),
-            style=None,
-            aspect_ratio="16:9",
+            brief=PictureBrief((), None, "16:9"),
             rows=JobRows(ctx, "p", rows, {row.id: row.shot_number for row in rows}),
             downloads=downloads,
         )

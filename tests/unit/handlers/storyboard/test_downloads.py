@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from bullmq_consumer.new_job import NewJob
-from handlers._storyboard_downloads import PictureDownloads
+from handlers._storyboard.downloads import PictureDownloads
 from services.supabase.storyboards import StoryboardRow
 from tests.support.handle import RecordingHandle, context
 

@@ -1,4 +1,4 @@
-"""What a storyboard job bought and what was refused to it, as its checkpoint keeps them."""
+"""What a storyboard job bought and what was refused to it, by its checkpoint."""
 
 import time
 from typing import Any
@@ -27,8 +27,8 @@ class Purchases:
         """Why the provider, or the guard, will not have this shot."""
         return self._refused.get(str(shot_number))
 
-    async def keep(self, shot_number: int, url: str, used_character_ids: list[str]) -> None:
-        """First with the job, then in the row: a database that is away costs no picture."""
+    async def save(self, shot_number: int, url: str, used_character_ids: list[str]) -> None:
+        """First in the checkpoint, then in the row: a database that is down costs no picture."""
         bought = {"url": url, "used": used_character_ids, "at": time.time()}
         self._bought[str(shot_number)] = bought
         await self._ctx.checkpoint(bought=self._bought)

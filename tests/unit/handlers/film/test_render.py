@@ -19,7 +19,7 @@ from core.errors import (
 )
 from core.jobs.context import JobContext
 from core.timeline import Scene, Timeline
-from handlers._render import Render
+from handlers._film.render import Render
 from services.films.shotstack import Rendered, RenderFailed, Rendering, State, UnknownRender
 from tests.support.handle import RecordingHandle, context
 

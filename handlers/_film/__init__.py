@@ -1,0 +1,1 @@
+"""Two ways to one film: by ffmpeg on this machine, and by Shotstack."""

@@ -1,0 +1,222 @@
+"""The shots of one storyboard job: what is there, what is bought, what failed and why."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from bullmq_consumer.machine import MachineUnfit, lack_of
+from core.concurrent import both
+from core.errors import (
+    HandBack,
+    JobError,
+    LockLost,
+    PermanentError,
+    ProviderDown,
+    RetryableError,
+    ServiceError,
+    is_transient,
+)
+from core.storyboard.script import Shot
+from handlers._storyboard.buying import PictureBrief, PictureBuyer
+from handlers._storyboard.downloads import PictureDownloads
+from handlers._storyboard.purchases import Purchases
+from handlers._storyboard.rows import JobRows
+from services.bundle import Context
+from services.supabase.storyboards import StoryboardRow
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a shot has no picture; `passing` when another attempt may help."""
+
+    shot_number: int
+    message: str
+    passing: bool
+
+
+@dataclass
+class StoryboardBatch:
+    """One attempt at the shots of one job.
+
+    1. As many shots as there are slots read their rows, and buy.
+    2. A bought picture is saved in the checkpoint, then written to its row, and its download added.
+       Meanwhile its slot's next shot reads its row; it buys when the last picture is saved.
+    3. At the end the project's status is written, and the downloads that are missing are added.
+    """
+
+    ctx: Context
+    project_id: str
+    user_id: str
+    shots: Sequence[Shot]
+    brief: PictureBrief
+    rows: JobRows
+    downloads: PictureDownloads
+    failures: list[Failure] = field(default_factory=list[Failure])
+    succeeded: int = 0
+    handed_back: HandBack | None = None
+
+    def __post_init__(self) -> None:
+        """Read the checkpoint: pictures bought and shots refused by earlier attempts."""
+        self._purchases = Purchases(self.ctx)
+        self._unsaved = 0
+        self._all_saved = asyncio.Event()
+        self._buyer = PictureBuyer(
+            self.ctx, self.user_id, self.brief, self.rows, self._purchases, self._announce
+        )
+
+    @property
+    def total(self) -> int:
+        """How many shots the job has."""
+        return len(self.shots)
+
+    async def generate(self) -> None:
+        """Get a picture for each shot that has none.
+
+        Raises HandBack when the worker stops or the provider is down.
+        """
+        missing = [shot for shot in self.shots if not self._is_there(shot)]
+        self._unsaved = len(missing)
+        self.succeeded = self.total - len(missing)
+        await self._report(0, "开始生成分镜图...")
+        async with asyncio.TaskGroup() as tasks:
+            for shot in missing:
+                tasks.create_task(self._one(shot))
+            if missing:
+                tasks.create_task(self._read_ahead())
+        if self.handed_back is not None:
+            raise self.handed_back
+
+    async def try_again_if_passing(self) -> None:
+        """Raise RetryableError when another attempt of the job may get more pictures."""
+        passing = [failure for failure in self.failures if failure.passing]
+        if not passing or self.ctx.is_last_attempt:
+            return
+        await self._fail_rows(one for one in self.failures if not one.passing)
+        await self.downloads.add_left(await self.rows.current())
+        raise RetryableError(
+            f"{len(passing)} of {self.total} storyboards failed and will be tried again: "
+            f"{_first(passing)}"
+        )
+
+    async def settle(self) -> str:
+        """Write what is final and return it. Raises the failure when no shot has a picture."""
+        await self._write_left()
+        await self._fail_rows(self.failures)
+        status = _final_status(self.succeeded, self.total)
+        await self._report(95, "正在更新项目状态...")
+        # The person may have asked for others while these were made.
+        current = await self.rows.current()
+        await both(self._settle_project(status, current), self.downloads.add_left(current))
+        await self._report(100, _final_message(self.succeeded, self.total))
+        if not self.succeeded:
+            raise self._all_failed()
+        return status
+
+    async def _write_left(self) -> None:
+        """Try again to write what is bought: another attempt that could does not come."""
+        for failure in [one for one in self.failures if one.passing]:
+            if self._purchases.has(failure.shot_number):
+                await self._write_bought(self.rows.by_shot[failure.shot_number])
+                self.failures.remove(failure)
+                self.succeeded += 1
+
+    async def _settle_project(self, status: str, current: list[StoryboardRow]) -> None:
+        if not self.rows.are_superseded_by(current):
+            await self.ctx.services.projects.update(self.project_id, step_3_status=status)
+
+    def _is_there(self, shot: Shot) -> bool:
+        row = self.rows.by_shot.get(shot.shot_number)
+        return row is not None and row.status == "success"
+
+    def _all_failed(self) -> JobError:
+        kind = RetryableError if any(one.passing for one in self.failures) else PermanentError
+        return kind(f"No storyboard could be generated: {_first(self.failures)}")
+
+    async def _one(self, shot: Shot) -> None:
+        try:
+            await self._get_picture(shot)
+            self.succeeded += 1
+        except LockLost:
+            raise
+        except HandBack as error:
+            self.handed_back = self.handed_back or error
+            return
+        except Exception as error:  # raised further it would cancel, unpaid back, all the others
+            if lack := lack_of(error):
+                self.handed_back = self.handed_back or MachineUnfit(lack)
+                return
+            await self._note(shot, error)
+        await self._report_done()
+
+    async def _read_ahead(self) -> None:
+        """Read what `settle` looks at beside the last rows' writing, none of which it looks at."""
+        await self._all_saved.wait()
+        if self.handed_back is not None:
+            return
+        try:
+            await self.rows.read_ahead()
+        except (ServiceError, ProviderDown) as error:  # `settle` asks again, and raises
+            self.ctx.log.debug("The rows could not be read ahead: {}", error)
+
+    async def _get_picture(self, shot: Shot) -> None:
+        try:
+            row = await self._buyer.secure(shot)
+        finally:
+            self._unsaved -= 1
+            if not self._unsaved:
+                self._all_saved.set()
+        if self._purchases.has(shot.shot_number):
+            await self._write_bought(row)
+
+    async def _announce(self, shot: Shot) -> None:
+        await self._report(self._percent(), f"正在生成第 {shot.shot_number} 张分镜...")
+
+    async def _write_bought(self, row: StoryboardRow) -> None:
+        written = await self._purchases.write(row)
+        if written is not None:
+            self.downloads.add_soon(written)
+
+    async def _note(self, shot: Shot, error: Exception) -> None:
+        message = self.ctx.services.scrub(str(error)) or type(error).__name__
+        self.failures.append(Failure(shot.shot_number, message, is_transient(error)))
+        unforeseen = None if isinstance(error, JobError | ServiceError) else error
+        log = self.ctx.log.opt(exception=unforeseen)
+        log.warning("Shot {} failed: {}", shot.shot_number, message)
+        if not is_transient(error):
+            await self._purchases.refuse(shot.shot_number, message)
+
+    async def _fail_rows(self, failures: Iterable[Failure]) -> None:
+        for failure in failures:
+            row = self.rows.by_shot.get(failure.shot_number)
+            if row is not None:
+                await self.ctx.services.storyboards.fail_generating([row.id], failure.message)
+
+    def _percent(self) -> int:
+        # Half up, as JavaScript rounds.
+        return int((self.succeeded + len(self.failures)) * 90 / self.total + 0.5)
+
+    async def _report_done(self) -> None:
+        done = self.succeeded + len(self.failures)
+        await self._report(self._percent(), f"已完成 {done}/{self.total} 张分镜")
+
+    async def _report(self, percent: int, message: str) -> None:
+        await self.ctx.progress(percent, message, processed=self.succeeded, total=self.total)
+
+
+def _first(failures: Sequence[Failure]) -> str:
+    first = min(failures, key=lambda failure: failure.shot_number)
+    return f"shot {first.shot_number}: {first.message}"
+
+
+def _final_status(succeeded: int, total: int) -> str:
+    if succeeded == total:
+        return "completed"
+    return "partial" if succeeded else "failed"
+
+
+def _final_message(succeeded: int, total: int) -> str:
+    if succeeded == total:
+        return "全部分镜生成完成！"
+    if succeeded:
+        return f"分镜生成完成（{succeeded} 成功，{total - succeeded} 失败）"
+    return "分镜生成失败"

@@ -1,0 +1,211 @@
+"""The picture of one shot: bought at most once, and safe before its slot buys the next one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bullmq_consumer.machine import MachineUnfit
+from core.errors import (
+    HandBack,
+    NotFound,
+    PermanentError,
+    ProviderDown,
+    RetryableError,
+    ServiceError,
+    UnsafeUrl,
+    is_transient,
+)
+from core.paths import PlainId
+from core.storyboard.characters import characters_of_shot, references
+from core.storyboard.prompts import storyboard_prompt
+from core.storyboard.script import Character, Shot
+from handlers._storyboard.purchases import Purchases
+from handlers._storyboard.rows import JobRows
+from services.bundle import Context
+from services.images.base import GeneratedImage, ImageBytes, ImageProvider, ImageRequest, ImageUrl
+from services.supabase.storyboards import Picture, StoryboardRow
+
+# Between tries to store a picture that is nowhere else: some five minutes in all.
+_STORING_PAUSES_S = (5, 10, 20, 40, 60, 60, 60, 60)
+# A work disk that is full for a while among them.
+_STORING_TROUBLES = (ServiceError, ProviderDown, MachineUnfit, RetryableError, OSError)
+
+# A picture, and the ids of the characters whose references were sent for it.
+_Bought = tuple[GeneratedImage, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureBrief:
+    """What is common to all pictures of a job; `aspect_ratio` as "16:9"."""
+
+    characters: tuple[Character, ...]
+    style: str | None
+    aspect_ratio: str
+
+    def request(self, shot: Shot, max_references: int) -> tuple[ImageRequest, list[str]]:
+        """The request for a shot, and the ids of the characters whose references go with it."""
+        cast = characters_of_shot(shot, self.characters)
+        shown = references(cast, max_references)
+        prompt = storyboard_prompt(shot, cast, self.style, references=len(shown))
+        urls = tuple(one.image_url for one in shown)
+        used = [one.character_id for one in shown if one.character_id]
+        return ImageRequest(prompt, self.aspect_ratio, urls), used
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A place for one purchase at a time; what it bought last may still be `saving`."""
+
+    saving: asyncio.Task[None] | None = None
+
+    async def saved(self) -> None:
+        """Until the last picture is safe, or cannot be made so."""
+        if self.saving is not None:
+            await asyncio.wait([self.saving])
+
+
+class PictureBuyer:
+    """Buys the pictures of a job's shots, as many at a time as there are slots.
+
+    `announce` is awaited before each purchase.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        user_id: PlainId,
+        brief: PictureBrief,
+        rows: JobRows,
+        purchases: Purchases,
+        announce: Callable[[Shot], Awaitable[None]],
+    ) -> None:
+        self._ctx = ctx
+        self._user_id = user_id
+        self._brief = brief
+        self._rows = rows
+        self._purchases = purchases
+        self._announce = announce
+        self._storage_trouble: Exception | None = None
+        self._slots: asyncio.Queue[_Slot] = asyncio.Queue()
+        for _ in range(ctx.services.settings.storyboard_concurrency):
+            self._slots.put_nowait(_Slot())
+
+    async def secure(self, shot: Shot) -> StoryboardRow:
+        """Have the shot's picture bought and saved, unless it is; returns the shot's row.
+
+        Raises HandBack when the worker stops, and what the provider or the storage raises.
+        """
+        number = shot.shot_number
+        row = self._rows.by_shot.get(number)
+        if row is None:
+            raise NotFound(f"The project has no current storyboard row for shot {number}")
+        if row.is_superseded:
+            raise _superseded(number)
+        if (refusal := self._purchases.refusal(number)) is not None:
+            raise PermanentError(refusal)
+        if not self._purchases.has(number):
+            await self._buy_unless_there(shot, row)
+        return row
+
+    async def _buy_unless_there(self, shot: Shot, row: StoryboardRow) -> None:
+        """Buy when a slot is free. The slot is free again while the picture is being saved."""
+        slot = await self._slots.get()
+        saving: asyncio.Task[None] | None = None
+        try:
+            bought = await self._buy(slot, shot, row)
+            if bought is not None:
+                saving = slot.saving = asyncio.create_task(self._save(shot, row, *bought))
+        finally:
+            self._slots.put_nowait(slot)
+        if saving is not None:
+            await saving
+
+    async def _buy(self, slot: _Slot, shot: Shot, row: StoryboardRow) -> _Bought | None:
+        """None when the row has a picture by now."""
+        if self._ctx.stopping.is_set():
+            raise HandBack  # announce nothing
+        await self._announce(shot)
+        await self._reread(row)
+        await slot.saved()
+        now = await self._reread(row)  # anew only where that took long
+        if self._storage_trouble is not None:
+            raise self._storage_trouble  # what is bought now could not be stored either
+        if self._ctx.stopping.is_set():
+            raise HandBack
+        return None if now.status == "success" else await self._purchase(shot, now)
+
+    async def _reread(self, row: StoryboardRow) -> StoryboardRow:
+        """The row as it is: another job on the same rows may have been quicker."""
+        now = await self._rows.now(row)
+        if now is None:
+            raise NotFound(f"The storyboard row of shot {row.shot_number} was removed")
+        if now.is_superseded:
+            raise _superseded(row.shot_number)
+        return now
+
+    async def _purchase(self, shot: Shot, row: StoryboardRow) -> _Bought:
+        provider = self._provider()
+        if row.status == "failed":
+            await self._ctx.services.storyboards.update(
+                row.id, status="generating", error_message=None
+            )
+        request, used = self._brief.request(shot, provider.max_references)
+        return await provider.generate(request), used
+
+    def _provider(self) -> ImageProvider:
+        provider = self._ctx.services.images
+        if provider is None:
+            raise PermanentError(
+                "No image provider is configured: set BYTEPLUS_API_KEY or GOOGLE_AI_API_KEY"
+            )
+        return provider
+
+    async def _save(
+        self, shot: Shot, row: StoryboardRow, image: GeneratedImage, used: list[str]
+    ) -> None:
+        match image:
+            case ImageUrl(url=url):
+                self._check_address(url)
+                await self._purchases.save(shot.shot_number, url, used)
+            case ImageBytes():
+                await self._store_bytes(row, image, used)
+
+    def _check_address(self, url: str) -> None:
+        """Raises UnsafeUrl, which ends the shot: the picture was paid for and cannot be fetched."""
+        try:
+            self._ctx.services.downloads.check(url)
+        except UnsafeUrl as error:
+            raise UnsafeUrl(f"Unsafe address of the picture: {error}") from error
+
+    async def _store_bytes(self, row: StoryboardRow, image: ImageBytes, used: list[str]) -> None:
+        async def store() -> None:
+            file = self._ctx.workdir / f"shot-{row.shot_number}"
+            file.write_bytes(image.data)
+            picture = Picture(file, image.content_type, len(image.data))
+            await self._ctx.services.storyboards.store(
+                picture, self._user_id, row, row.id, status="success", used_character_ids=used
+            )
+
+        await self._persistently(store)
+
+    async def _persistently(self, store: Callable[[], Awaitable[object]]) -> None:
+        """Bytes are in no checkpoint: to stop trying is to pay for the picture again."""
+        for pause_s in _STORING_PAUSES_S:
+            try:
+                await store()
+                return
+            except _STORING_TROUBLES as error:
+                if not is_transient(error):
+                    self._storage_trouble = error
+                    raise
+                self._ctx.log.warning("A picture waits for storage: {}", error)
+            await asyncio.sleep(pause_s)
+        try:
+            await store()
+        except _STORING_TROUBLES as error:
+            self._storage_trouble = error
+            raise
+
+
+def _superseded(shot_number: int) -> PermanentError:
+    return PermanentError(f"A newer version of shot {shot_number} has been asked for")
