@@ -1,32 +1,89 @@
-"""What all who make clips are asked in the same way.
+"""What all vendors of clips are asked in the same way.
 
-Asking costs nothing and changes nothing, so passing troubles are tried again at once. A refusal
+Asking costs nothing and changes nothing, so transient errors are tried again at once. A refusal
 says nothing about the clip, whose video may lie ready, unless it is the vendor's own word about
 this very clip: a wrong address, key, region or version is refused with the same statuses.
 """
 
+from abc import ABC, abstractmethod
+from typing import ClassVar
 from urllib.parse import quote
 
 import httpx
+from pydantic import SecretStr
 
+from config.settings import Settings
 from core.errors import ServiceError
-from services.clips.base import OPERATION
-from services.net.http import service_error, transport_error
+from services.clips.base import OPERATION, Answer, ClipOutcome, Failed, Unknown
+from services.net.circuit import Circuit
+from services.net.http import new_client, service_error, transport_error, with_retries
 
-# A question answers in a second; three tries bridge a hiccup, the job's own attempts an outage.
+# An answer takes a second; three tries bridge a hiccup, the job's own attempts an outage.
 TIMEOUT_S = 30
 ATTEMPTS = 3
 
 
-async def ask(service: str, client: httpx.AsyncClient, path: str) -> httpx.Response:
-    """The answer of 200 at `path`. Raises ServiceError for any other."""
-    try:
-        response = await client.get(path)
-    except httpx.HTTPError as error:
-        raise transport_error(service, OPERATION, error) from error
-    if response.status_code != httpx.codes.OK.value:
-        raise service_error(service, OPERATION, response)
-    return response
+class PolledVendor(ABC):
+    """A vendor with a key, asked by one GET for each clip.
+
+    `path` has a place for the id of the clip, which the vendor calls `id_name`.
+    """
+
+    service: ClassVar[str]
+    path: ClassVar[str]
+    id_name: ClassVar[str]
+
+    def __init__(self, settings: Settings, base_url: str, key: SecretStr) -> None:
+        self._circuit = Circuit(self.service)
+        self._client = new_client(
+            settings,
+            service=self.service,
+            base_url=base_url,
+            headers={"Authorization": f"Bearer {key.get_secret_value()}"},
+            timeout=httpx.Timeout(TIMEOUT_S, connect=10),
+        )
+
+    async def status(self, clip_id: str) -> Answer:
+        """See `ClipProvider`."""
+        segment = as_segment(clip_id)
+        if segment is None:
+            return Failed(f"The clip's {self.service} {self.id_name} is not one")
+        path = self.path.format(segment)
+        return await with_retries(
+            lambda: self._poll(path, clip_id), attempts=ATTEMPTS, circuit=self._circuit
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    @staticmethod
+    @abstractmethod
+    def outcome(response: httpx.Response) -> ClipOutcome:
+        """What an answer of 200 says of the clip. Raises ServiceError when it cannot be read."""
+
+    @staticmethod
+    @abstractmethod
+    def is_unknown(error: ServiceError, clip_id: str) -> bool:
+        """Whether the vendor itself says that it has no such clip."""
+
+    async def _poll(self, path: str, clip_id: str) -> Answer:
+        try:
+            return self.outcome(await self._get(path))
+        except ServiceError as error:
+            if self.is_unknown(error, clip_id):
+                return Unknown(error)
+            raise
+
+    async def _get(self, path: str) -> httpx.Response:
+        """The answer of 200 at `path`. Raises ServiceError for any other."""
+        try:
+            response = await self._client.get(path)
+        except httpx.HTTPError as error:
+            raise transport_error(self.service, OPERATION, error) from error
+        if response.status_code != httpx.codes.OK.value:
+            raise service_error(self.service, OPERATION, response)
+        return response
 
 
 def unreadable(service: str) -> ServiceError:

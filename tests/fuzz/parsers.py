@@ -24,7 +24,8 @@ from core.errors import InvalidData, PermanentError, ServiceError, UnsafeUrl
 from core.jobs.data import parse
 from core.jobs.registry import discover
 from core.paths import stored_object
-from services.clips import seedance, wavespeed
+from services.clips.seedance import Seedance
+from services.clips.wavespeed import WavespeedVeo
 from services.films import shotstack
 from services.images import seedream
 from services.media.description import read_description
@@ -98,7 +99,7 @@ def provider_answers(data: bytes) -> None:
     """What BytePlus, Wavespeed and Shotstack say, with success and without."""
     request = httpx.Request("GET", "https://x.example", headers={"authorization": "Bearer key"})
     good = httpx.Response(200, content=data, request=request)
-    for judge in (seedream._picture, seedance._outcome, wavespeed._predicted, _render):
+    for judge in (seedream._picture, Seedance.outcome, WavespeedVeo.outcome, _render):
         with suppress(*ANSWERED):
             judge(good)
     for status in (400, 401, 429, 503):
