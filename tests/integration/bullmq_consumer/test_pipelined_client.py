@@ -24,14 +24,6 @@ from sandbox.redis import RedisServer
 from tests.support.proxy import Proxy
 from tests.support.stopwatch import Stopwatch
 
-OTHERS = {"SUPABASE_URL": "http://127.0.0.1:1", "SUPABASE_SERVICE_KEY": "sb_secret_12345678"}
-
-
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[RedisServer]:
-    async with RedisServer() as server:
-        yield server
-
 
 @pytest.fixture
 async def redis(server: RedisServer) -> AsyncIterator[PipelinedClient]:

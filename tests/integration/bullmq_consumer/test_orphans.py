@@ -12,13 +12,13 @@ from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.safety.orphans import DeliveryKey, Orphans
 from bullmq_consumer.scripts.queue_scripts import LOCK, QueueScripts
-from sandbox.vidfab import VidFab
-from tests.support.site import Site
+from sandbox.redis import RedisServer
+from tests.support.small_site import SmallSite
 
 
 @pytest.fixture
-async def redis(vidfab: VidFab) -> AsyncIterator[Redis]:
-    async with Redis.from_url(vidfab.redis.url, decode_responses=True) as redis:
+async def redis(server: RedisServer) -> AsyncIterator[Redis]:
+    async with Redis.from_url(server.url, decode_responses=True) as redis:
         yield redis
 
 
@@ -60,7 +60,7 @@ async def test_only_what_is_ours_and_unknown_goes_back(redis: Redis) -> None:
 
 
 async def test_what_arrived_and_is_not_begun_goes_back_at_the_stop(
-    site: Site, redis: Redis
+    site: SmallSite, redis: Redis
 ) -> None:
     """The library's main loop would begin with it after the grace, or not wait for it at all."""
     begun: list[str] = []
@@ -82,7 +82,7 @@ async def test_what_arrived_and_is_not_begun_goes_back_at_the_stop(
         fail_deferred=settled,
         fitness=Fitness(lambda: None),
     )
-    job_id = await site.app.add("update_quota", {}, {"priority": 4})
+    job_id = await site.add("quick", {}, priority=4)
     token = f"{worker.id}:1"
     job = await worker.getNextJob(token)
     assert job is not None

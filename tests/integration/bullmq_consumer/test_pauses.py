@@ -9,29 +9,22 @@ import pytest
 from sandbox.processes import Process
 from sandbox.producer import NodeApp, Package
 from sandbox.redis import RedisServer
-from sandbox.worker_process import start_worker
-from tests.support.alone import settings_without_database
+from tests.support.small_site import start_small_worker
 
 PACKAGES: list[Package] = ["bullmq", "bullmq-5-81", "bullmq-6"]
-DATA = {"userId": str(uuid4()), "operation": "add"}
-
-
-@pytest.fixture(scope="module")
-async def redis() -> AsyncIterator[RedisServer]:
-    async with RedisServer() as server:
-        yield server
+DATA = {"note": "quick"}
 
 
 @pytest.fixture(params=PACKAGES)
-async def app(request: pytest.FixtureRequest, redis: RedisServer) -> AsyncIterator[NodeApp]:
-    async with NodeApp(redis.url, f"q-{uuid4().hex}", request.param) as app:
+async def app(request: pytest.FixtureRequest, server: RedisServer) -> AsyncIterator[NodeApp]:
+    async with NodeApp(server.url, f"q-{uuid4().hex}", request.param) as app:
         await app.observe("0-0")
         yield app
 
 
 @pytest.fixture
-async def worker(app: NodeApp, redis: RedisServer, tmp_path: Path) -> AsyncIterator[Process]:
-    process = await start_worker(settings_without_database(redis.url, app.queue), tmp_path)
+async def worker(app: NodeApp, server: RedisServer, tmp_path: Path) -> AsyncIterator[Process]:
+    process = await start_small_worker(server.url, app.queue, tmp_path)
     yield process
     await process.stop()
 
@@ -45,12 +38,12 @@ async def test_what_falls_due_meanwhile_runs_after_the_resume(
     app: NodeApp, worker: Process
 ) -> None:
     """Also where another job was added meanwhile: the resume renames the list that it is in."""
-    first = await app.add("update_quota", DATA)
+    first = await app.add("quick", DATA)
     await app.wait_for(first, "completed")
-    delayed = await app.add("update_quota", DATA, {"delay": 1500})
+    delayed = await app.add("quick", DATA, {"delay": 1500})
     # The worker waits for the moment when that falls due, and then asks.
     await app.pause()
-    added = await app.add("update_quota", DATA)
+    added = await app.add("quick", DATA)
     await promoted(app, delayed)
     await app.resume()
     await app.wait_for(added, "completed")
@@ -59,9 +52,9 @@ async def test_what_falls_due_meanwhile_runs_after_the_resume(
 
 async def test_a_resume_wakes_a_worker_for_what_fell_due(app: NodeApp, worker: Process) -> None:
     """An idle worker waits for 70 s when nobody tells it."""
-    first = await app.add("update_quota", DATA)
+    first = await app.add("quick", DATA)
     await app.wait_for(first, "completed")
-    delayed = await app.add("update_quota", DATA, {"delay": 1500})
+    delayed = await app.add("quick", DATA, {"delay": 1500})
     await app.pause()
     await promoted(app, delayed)
     await app.resume()
@@ -71,13 +64,13 @@ async def test_a_resume_wakes_a_worker_for_what_fell_due(app: NodeApp, worker: P
 async def test_what_is_tried_again_meanwhile_runs_after_the_resume(
     app: NodeApp, worker: Process
 ) -> None:
-    """At once, without a backoff; nobody is where its database would be."""
-    data = {**DATA, "operation": "recalculate"}
-    tried = await app.add("update_quota", data, {"attempts": 3})
+    """At once, without a backoff."""
+    data = {"sleep": 1, "retry": "no luck"}
+    tried = await app.add("quick", data, {"attempts": 2})
     await app.wait_for(tried, "active")
     await app.pause()
     await app.wait_until(lambda: len(app.events_of(tried, "waiting")) == 2)
-    added = await app.add("update_quota", DATA)
+    added = await app.add("quick", DATA)
     await app.resume()
     await app.wait_for(added, "completed")
     await app.wait_until(lambda: len(app.events_of(tried, "active")) == 2)

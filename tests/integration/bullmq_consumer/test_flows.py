@@ -8,11 +8,9 @@ import pytest
 
 from sandbox.producer import NodeApp, Package, start_consumer
 from sandbox.redis import RedisServer
-from sandbox.worker_process import start_worker
-from tests.support.alone import settings_without_database
+from tests.support.small_site import start_small_worker
 
 PACKAGES: list[Package] = ["bullmq", "bullmq-5-81", "bullmq-6"]
-GOOD = {"userId": str(uuid4()), "operation": "add"}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -28,12 +26,12 @@ async def test_a_parent_hears_of_a_child_that_failed_as_from_nodes_worker(
     async with RedisServer() as redis, NodeApp(redis.url, queue, package) as app:
         await app.observe("0-0")
         await app.observe("0-0", queue=films)
-        worker = await start_worker(settings_without_database(redis.url, queue), tmp_path)
+        worker = await start_small_worker(redis.url, queue, tmp_path)
         parents = await start_consumer(redis.url, films, tmp_path, package=package)
         try:
             children = [
-                {"name": "update_quota", "queueName": queue, "data": data, "opts": {**opts, **key}}
-                for data, key in ((GOOD, {"jobId": "good"}), ({}, {"jobId": "bad"}))
+                {"name": "unique", "queueName": queue, "data": data, "opts": {**opts, **key}}
+                for data, key in (({}, {"jobId": "good"}), ({"refuse": "no"}, {"jobId": "bad"}))
             ]
             parent = await app.flow({"name": "noop", "queueName": films, "children": children})
             await app.wait_for("bad", "failed")

@@ -3,38 +3,33 @@
 from itertools import pairwise
 from pathlib import Path
 
-from sandbox.vidfab import VidFab
-from tests.support.recordings import USER
-from tests.support.site import Site
+from sandbox.redis import RedisServer
+from tests.support.small_site import SmallSite
 
 
-async def add_quick(site: Site, count: int) -> list[str]:
-    data = {"userId": USER, "operation": "add"}
-    return [
-        await site.app.add("update_quota", data, {"jobId": f"quick-{n}", "priority": 3})
-        for n in range(count)
-    ]
+async def add_quick(site: SmallSite, count: int) -> list[str]:
+    return [await site.add("quick", {}, jobId=f"quick-{n}", priority=3) for n in range(count)]
 
 
-async def check_one_at_a_time(site: Site, job_ids: list[str], gap_ms: int = 0) -> None:
+async def check_one_at_a_time(site: SmallSite, job_ids: list[str], gap_ms: int = 0) -> None:
     """All end in good time: a block of 30 s between two of them would not."""
-    ends = [await site.end_of(job_id, 15) for job_id in job_ids]
-    assert [end.name for end in ends] == ["completed"] * len(job_ids)
+    for job_id in job_ids:
+        await site.app.wait_for(job_id, "completed")
     begun = sorted(site.app.events_of(job_id, "active")[0].at for job_id in job_ids)
     gaps = [after - before for before, after in pairwise(begun)]
     assert min(gaps) >= gap_ms * 0.8
 
 
 async def test_a_rate_limit_lets_the_next_job_start_when_it_has_passed(
-    vidfab: VidFab, tmp_path: Path
+    server: RedisServer, tmp_path: Path
 ) -> None:
-    async with Site(vidfab, tmp_path, "bullmq-5-81") as site:  # 5.58 knows none of this kind
+    async with SmallSite(server, tmp_path, "bullmq-5-81") as site:  # 5.58 knows none of this kind
         await site.app.set_global_rate_limit(1, 1000)
         await site.worker()
         await check_one_at_a_time(site, await add_quick(site, 4), gap_ms=1000)
 
 
-async def test_a_global_concurrency_lets_the_next_job_start_when_one_ends(site: Site) -> None:
+async def test_a_global_concurrency_lets_the_next_job_start_when_one_ends(site: SmallSite) -> None:
     await site.app.set_global_concurrency(1)
     for _ in range(2):
         await site.worker()

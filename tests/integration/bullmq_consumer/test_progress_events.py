@@ -5,18 +5,17 @@ import asyncio
 from redis.asyncio import Redis
 
 from sandbox.processes import PATIENCE_S
-from tests.support.site import Site
+from tests.support.small_site import SmallSite
 
 JOBS = 2000
 ENOUGH = 20
-USER = "00000000-0000-4000-8000-000000000001"
 OPTIONS = {"priority": 1, "attempts": 3}
 
 
-async def test_no_event_comes_after_the_end_when_connections_break(site: Site) -> None:
+async def test_no_event_comes_after_the_end_when_connections_break(site: SmallSite) -> None:
     """What lost its answer is asked again, and Redis may have obeyed it before."""
-    job = {"name": "update_quota", "data": {"userId": USER, "operation": "add"}, "opts": OPTIONS}
-    await site.worker(QUEUE_CONCURRENCY="10")
+    job = {"name": "quick", "data": {}, "opts": OPTIONS}
+    await site.worker(concurrency=10)
     added = killed = 0
     async with (
         Redis.from_url(site.redis.url, decode_responses=True) as redis,

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +16,11 @@ from redis.asyncio import Redis
 from sandbox.processes import PATIENCE_S
 from sandbox.producer import NodeApp, Package, start_consumer
 from sandbox.redis import RedisServer
-from sandbox.worker_process import start_worker
-from tests.support.alone import settings_without_database
+from tests.support.small_site import start_small_worker
 
-DATA = {"userId": str(uuid4()), "operation": "add", "note": "每天 🐈"}
+# Of the jobs that the sandbox's own Node consumer knows, one that gives its data back.
+NAME = "update_quota"
+DATA = {"userId": str(uuid4()), "note": "每天 🐈"}
 OPTIONS: dict[str, Any] = {
     "priority": 4,
     "attempts": 3,
@@ -31,12 +32,6 @@ OF_ITS_TIME = {"jobId", "delay", "timestamp", "prevMillis"}
 OF_ITS_TURN = {"count", "offset"}
 Worker = Literal["node", "ours"]
 WORKERS: list[Worker] = ["node", "ours"]
-
-
-@pytest.fixture(scope="module")
-async def redis() -> AsyncIterator[RedisServer]:
-    async with RedisServer() as server:
-        yield server
 
 
 class Repeated:
@@ -63,7 +58,7 @@ class Repeated:
         if worker == "node":
             process = await start_consumer(self.url, self.queue, folder, package=self.package)
         else:
-            process = await start_worker(settings_without_database(self.url, self.queue), folder)
+            process = await start_small_worker(self.url, self.queue, folder)
         self._parts.push_async_callback(process.stop)
 
     async def ended(self, count: int) -> list[dict[str, Any]]:
@@ -117,13 +112,13 @@ REPEATS: list[Mapping[str, Any]] = [
 @pytest.mark.parametrize("package", ["bullmq", "bullmq-5-81"])
 @pytest.mark.parametrize("repeat", REPEATS, ids=lambda one: "-".join(one))
 async def test_each_repetition_is_written_as_by_nodes_worker(
-    redis: RedisServer, tmp_path: Path, package: Package, repeat: Mapping[str, Any]
+    server: RedisServer, tmp_path: Path, package: Package, repeat: Mapping[str, Any]
 ) -> None:
     """`queue.add` of BullMQ 5 with `repeat`: name, data, options and key in Redis."""
     written: dict[str, Any] = {}
     for worker in WORKERS:
-        async with Repeated(redis, package) as site:
-            await site.app.add("update_quota", DATA, {**OPTIONS, "repeat": repeat})
+        async with Repeated(server, package) as site:
+            await site.app.add(NAME, DATA, {**OPTIONS, "repeat": repeat})
             await site.worked_on_by(worker, tmp_path)
             written[worker] = await site.after_three()
     assert written["ours"] == written["node"]
@@ -132,12 +127,12 @@ async def test_each_repetition_is_written_as_by_nodes_worker(
 @pytest.mark.parametrize("package", ["bullmq", "bullmq-5-81", "bullmq-6"])
 @pytest.mark.parametrize("options", [OPTIONS, {}], ids=["options", "none"])
 async def test_a_scheduler_goes_on_as_with_nodes_worker(
-    redis: RedisServer, tmp_path: Path, package: Package, options: Mapping[str, Any]
+    server: RedisServer, tmp_path: Path, package: Package, options: Mapping[str, Any]
 ) -> None:
     written: dict[str, Any] = {}
-    template = {"name": "update_quota", "data": DATA, "opts": options}
+    template = {"name": NAME, "data": DATA, "opts": options}
     for worker in WORKERS:
-        async with Repeated(redis, package) as site:
+        async with Repeated(server, package) as site:
             await site.app.schedule("each-second", {"pattern": "* * * * * *"}, template)
             await site.worked_on_by(worker, tmp_path)
             written[worker] = await site.after_three()
@@ -145,10 +140,10 @@ async def test_a_scheduler_goes_on_as_with_nodes_worker(
 
 
 async def test_a_repetition_without_data_leaves_none_with_its_schedule(
-    redis: RedisServer, tmp_path: Path
+    server: RedisServer, tmp_path: Path
 ) -> None:
-    async with Repeated(redis) as site:
-        await site.app.add("no_such_job", {}, {**OPTIONS, "repeat": {"every": 500}})
+    async with Repeated(server) as site:
+        await site.app.add(NAME, {}, {**OPTIONS, "repeat": {"every": 500}})
         await site.worked_on_by("ours", tmp_path)
         await site.ended(2)
         assert (await site.next_one())["data"] == "{}"
@@ -157,14 +152,14 @@ async def test_a_repetition_without_data_leaves_none_with_its_schedule(
 
 @pytest.mark.parametrize("tz", ["Asia/Shanghai", "America/New_York"])
 async def test_a_pattern_without_a_zone_is_of_the_workers_own(
-    redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tz: str
+    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tz: str
 ) -> None:
     """The run after the next as Node's worker has it, with `TZ` the same for all."""
     monkeypatch.setenv("TZ", tz)
     due: dict[str, Any] = {}
-    template = {"name": "update_quota", "data": DATA, "opts": OPTIONS}
+    template = {"name": NAME, "data": DATA, "opts": OPTIONS}
     for worker in WORKERS:
-        async with Repeated(redis) as site:
+        async with Repeated(server) as site:
             first = await site.app.schedule("nightly", {"pattern": "30 3 1 * *"}, template)
             await site.app.promote(first)
             await site.worked_on_by(worker, tmp_path)

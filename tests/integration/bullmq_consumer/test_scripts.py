@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.scripts.queue_scripts import MAX_HAND_BACKS, Hold, QueueScripts
-from sandbox.vidfab import VidFab
+from sandbox.redis import RedisServer
 
 JOB, OURS, THEIRS = "job-1", "token-1", "token-2"
 
@@ -40,8 +40,8 @@ class Queue:
 
 
 @pytest.fixture
-async def queue(vidfab: VidFab) -> AsyncIterator[Queue]:
-    async with Redis.from_url(vidfab.redis.url, decode_responses=True) as redis:
+async def queue(server: RedisServer) -> AsyncIterator[Queue]:
+    async with Redis.from_url(server.url, decode_responses=True) as redis:
         queue = Queue(redis, f"q-{uuid4().hex}")
         await queue.lay()
         yield queue

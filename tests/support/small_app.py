@@ -1,0 +1,87 @@
+"""A small application on the consumer, as a program: no database, no providers, nothing of VidFab.
+
+    python -m tests.support.small_app REDIS_URL QUEUE [CONCURRENCY]
+
+A job's data say what becomes of it: `{"retry": "why"}`, `{"refuse": "why"}`, `{"sleep": seconds}`;
+all else is given back. Jobs called `unique` release their ids.
+"""
+
+import asyncio
+import logging
+import sys
+from datetime import timedelta
+from typing import Any
+
+from bullmq_consumer import (
+    Delivery,
+    Done,
+    Fail,
+    Fitness,
+    JobHandle,
+    Options,
+    Outcome,
+    PermanentError,
+    QueueName,
+    RedisAddress,
+    RetryableError,
+    Worker,
+    decide,
+)
+from bullmq_consumer.process.signals import stop_on_signal
+
+READY = "Waiting for jobs..."
+GRACE = timedelta(seconds=1)
+
+
+class SmallApp:
+    """Runs the jobs of one queue."""
+
+    def __init__(self) -> None:
+        self.fitness = Fitness()
+
+    def releases_id(self, name: str) -> bool:
+        return name == "unique"
+
+    def hides_retries(self, name: str) -> bool:
+        return name == "hidden"
+
+    async def run(
+        self, delivery: Delivery, handle: JobHandle, stopping: asyncio.Event
+    ) -> Done | Outcome:
+        handle.report({"percent": 0})
+        try:
+            result = await _work(delivery, handle)
+        except Exception as error:
+            return decide(error, is_last_attempt=delivery.is_last_attempt)
+        handle.report({"percent": 100})
+        return Done({"data": result, "checkpoint": delivery.checkpoint})
+
+    async def on_failed(self, delivery: Delivery, handle: JobHandle, reason: str) -> Fail:
+        return Fail(reason)
+
+
+async def _work(delivery: Delivery, handle: JobHandle) -> Any:
+    data = delivery.data
+    await handle.save_checkpoint({"attempt": delivery.attempts_made + 1})
+    await asyncio.sleep(data.get("sleep", 0))
+    if reason := data.get("retry"):
+        raise RetryableError(reason)
+    if reason := data.get("refuse"):
+        raise PermanentError(reason)
+    return data
+
+
+async def main(url: str, queue: str, concurrency: str = "1") -> int:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
+    options = Options(queue=QueueName(queue), redis=RedisAddress(url), concurrency=int(concurrency))
+    stop = asyncio.Event()
+    stop_on_signal(stop)
+    worker = Worker(options, SmallApp())
+    loop = await worker.start()
+    print(READY, flush=True)  # noqa: T201 (for whoever started it)
+    await stop.wait()
+    return 0 if await worker.stop(loop, GRACE) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(*sys.argv[1:])))

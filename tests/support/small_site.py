@@ -1,0 +1,61 @@
+"""A queue for tests of the consumer alone: Redis, the real Node, and the small application."""
+
+import itertools
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+from sandbox.processes import Process, logged
+from sandbox.producer import NodeApp, Package
+from sandbox.redis import RedisServer
+from tests.support.small_app import READY
+
+_ROOT = Path(__file__).parents[2]
+_number = itertools.count()
+
+
+async def start_small_worker(
+    url: str,
+    queue: str,
+    folder: Path,
+    concurrency: int = 1,
+    env: Mapping[str, str] | None = None,
+) -> Process:
+    """The small application in a process of its own, waiting for jobs."""
+    command = [sys.executable, "-m", "tests.support.small_app", url, queue, str(concurrency)]
+    log = folder / f"small-{next(_number)}.log"
+    process = Process(command, log, name="worker", cwd=_ROOT, env=env)
+    await process.start(logged(log, READY))
+    return process
+
+
+class SmallSite:
+    """A fresh queue with the real Node producer and observer on it."""
+
+    def __init__(self, redis: RedisServer, folder: Path, package: Package = "bullmq") -> None:
+        self.redis = redis
+        self.folder = folder
+        self.queue = f"q-{uuid4().hex}"
+        self.app = NodeApp(redis.url, self.queue, package)
+        self._parts = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._parts.enter_async_context(self.app)
+        await self.app.observe("0-0")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._parts.aclose()
+
+    async def worker(self, concurrency: int = 1) -> Process:
+        """One more worker on this queue, stopped with the test."""
+        process = await start_small_worker(self.redis.url, self.queue, self.folder, concurrency)
+        self._parts.push_async_callback(process.stop)
+        return process
+
+    async def add(self, name: str, data: Mapping[str, Any], **options: Any) -> str:
+        """A job with these BullMQ options, three attempts at once after each other if none say."""
+        return await self.app.add(name, data, {"attempts": 3, **options})
