@@ -1,35 +1,23 @@
 """Rows of `project_video_clips`: one a shot."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
-
 from core.columns import Moment
 from core.paths import RowId
-from services.supabase.row_changes import change_rows
+from services.supabase.table import Filters, Table, TableRow
 
 if TYPE_CHECKING:
     from services.supabase.client import Supabase
-
-_TABLE = "project_video_clips"
-_COLUMNS = (
-    "id,project_id,shot_number,status,storage_status,video_url,video_url_external,cdn_url,"
-    "storage_path,seedance_task_id,video_request_id,updated_at"
-)
-
 
 # As in `cgt-20251009163014-wfnnx`: the day, and the time on it.
 _TASK_ID = re.compile(r"cgt-([0-9]{8})([0-9]{6})?")
 _END_OF_DAY = "235959"
 
 
-class ClipRow(BaseModel):
-    """The columns of a clip that jobs read. `status`: generating | success | failed."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+class ClipRow(TableRow):
+    """A clip as jobs read it. `status`: generating | success | failed."""
 
     id: str
     project_id: str
@@ -89,21 +77,13 @@ class Clips:
     """The clips table."""
 
     def __init__(self, supabase: "Supabase") -> None:
-        self._supabase = supabase
+        self._table = Table(supabase, "project_video_clips", ClipRow)
 
     async def of_project(self, project_id: RowId) -> list[ClipRow]:
         """All clips of a project, in shot order."""
-        rows = await self._supabase.query(
-            "read the clips",
-            lambda db: (
-                db.from_(_TABLE)
-                .select(_COLUMNS)
-                .eq("project_id", project_id)
-                .order("shot_number")
-                .execute()
-            ),
+        return await self._table.read(
+            "read the clips", lambda rows: rows.eq("project_id", project_id).order("shot_number")
         )
-        return [ClipRow.model_validate(row) for row in rows]
 
     async def settle(self, row: ClipRow, **fields: Any) -> bool:
         """Set columns of a clip that is still the generation that `row` shows.
@@ -134,10 +114,8 @@ class Clips:
             lambda request: _of_generation(row, request).or_(unstored),
         )
 
-    async def _change(
-        self, operation: str, fields: dict[str, Any], chosen: Callable[[Any], Any]
-    ) -> bool:
-        return bool(await change_rows(self._supabase, operation, _TABLE, fields, chosen))
+    async def _change(self, operation: str, fields: dict[str, Any], chosen: Filters) -> bool:
+        return bool(await self._table.change(operation, fields, chosen))
 
 
 def _of_generation(row: ClipRow, request: Any) -> Any:

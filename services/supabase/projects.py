@@ -6,20 +6,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
-from core.errors import NotFound, NotOwner
+from core.errors import NotFound
 from core.jobs.envelope import iso
 from core.paths import PlainId, RowId
-from services.supabase.row_changes import change_rows
+from services.supabase.table import OwnedRow, Table, TableRow, owned_row
 
 if TYPE_CHECKING:
     from services.supabase.client import Supabase
 
 _TABLE = "video_agent_projects"
-_COLUMNS = (
-    "id,user_id,step_3_status,step_4_status,aspect_ratio,transition_effect,transition_duration"
-)
 # Below the 1000 rows that PostgREST gives at most.
 _PAGE = 500
 
@@ -38,13 +33,9 @@ _WAITING: Mapping[Step, Sequence[str]] = {
 }
 
 
-class Project(BaseModel):
-    """The columns of a project that jobs read."""
+class Project(OwnedRow):
+    """A project as jobs read it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    id: str
-    user_id: str
     step_3_status: str | None = None
     step_4_status: str | None = None
     aspect_ratio: str | None = None
@@ -52,10 +43,8 @@ class Project(BaseModel):
     transition_duration: float | None = None
 
 
-class WaitingProject(BaseModel):
+class WaitingProject(TableRow):
     """A project whose `step` waits for its job. `updated_at` is the database's own text."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: str
     user_id: str
@@ -69,40 +58,24 @@ class Projects:
 
     def __init__(self, supabase: "Supabase") -> None:
         self._supabase = supabase
+        self._table = Table(supabase, _TABLE, Project)
 
     async def owned(self, project_id: RowId, user_id: PlainId) -> Project:
         """The project, if `user_id` owns it. Raises NotFound or NotOwner."""
-        rows = await self._supabase.query(
-            "read the project",
-            lambda db: db.from_(_TABLE).select(_COLUMNS).eq("id", project_id).execute(),
-        )
-        if not rows:
-            raise NotFound(f"Project {project_id} does not exist")
-        project = Project.model_validate(rows[0])
-        if project.user_id != user_id:
-            raise NotOwner(f"Project {project_id} does not belong to the job's user")
-        return project
+        return await owned_row(self._table, "project", project_id, user_id)
 
     async def fail_composition(self, project_id: RowId) -> None:
         """Show that there is no final video, unless there is: a finished film stays finished."""
         fields = {"status": "failed", "step_6_status": "failed"}
         open_step = "step_6_status.is.null,step_6_status.neq.completed"
-        await change_rows(
-            self._supabase,
-            "settle the project",
-            _TABLE,
-            fields,
-            lambda rows: rows.eq("id", project_id).or_(open_step),
+        await self._table.change(
+            "settle the project", fields, lambda rows: rows.eq("id", project_id).or_(open_step)
         )
 
     async def update(self, project_id: RowId, **fields: Any) -> None:
         """Set columns of one project. Raises NotFound."""
-        changed = await change_rows(
-            self._supabase,
-            "update the project",
-            _TABLE,
-            fields,
-            lambda rows: rows.eq("id", project_id),
+        changed = await self._table.change(
+            "update the project", fields, lambda rows: rows.eq("id", project_id)
         )
         if not changed:
             raise NotFound(f"Project {project_id} does not exist")
@@ -144,10 +117,8 @@ class Projects:
 
         False too when the answer to the first try was lost and the second found it done.
         """
-        changed = await change_rows(
-            self._supabase,
+        changed = await self._table.change(
             "settle the project",
-            _TABLE,
             {project.step: outcome, **fields},
             lambda rows: (
                 rows.eq("id", project.id)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from core.columns import Moment, as_bigint, as_integer
 from core.errors import NotFound
 from core.paths import RowId
-from services.supabase.row_changes import nothing_written
+from services.supabase.table import nothing_written
 
 if TYPE_CHECKING:
     from services.supabase.client import Supabase

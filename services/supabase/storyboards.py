@@ -6,27 +6,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
-
 from core.errors import NotFound
 from core.jobs.envelope import iso
 from core.paths import Bucket, PlainId, RowId, storyboard_image
-from services.supabase.row_changes import change_rows
+from services.supabase.table import Table, TableRow
 
 if TYPE_CHECKING:
     from services.supabase.client import Supabase
-
-_TABLE = "project_storyboards"
-_COLUMNS = "id,project_id,shot_number,is_current,status,storage_status,image_url,image_url_external"
 
 # The limit of the `user-images` bucket.
 MAX_IMAGE_BYTES = 10 * 1024 * 1024
 
 
-class StoryboardRow(BaseModel):
-    """The columns of a storyboard that jobs read. `status`: generating | success | failed."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+class StoryboardRow(TableRow):
+    """A storyboard as jobs read it. `status`: generating | success | failed."""
 
     id: str
     project_id: str
@@ -84,35 +77,23 @@ class Storyboards:
 
     def __init__(self, supabase: "Supabase") -> None:
         self._supabase = supabase
+        self._table = Table(supabase, "project_storyboards", StoryboardRow)
 
     async def current(self, project_id: RowId) -> list[StoryboardRow]:
         """The current row of each shot, in shot order."""
-        rows = await self._supabase.query(
+        return await self._table.read(
             "read the storyboards",
-            lambda db: (
-                db.from_(_TABLE)
-                .select(_COLUMNS)
-                .eq("project_id", project_id)
-                .eq("is_current", True)
-                .order("shot_number")
-                .execute()
+            lambda rows: (
+                rows.eq("project_id", project_id).eq("is_current", True).order("shot_number")
             ),
         )
-        return [StoryboardRow.model_validate(row) for row in rows]
 
     async def by_ids(self, project_id: RowId, row_ids: Sequence[str]) -> list[StoryboardRow]:
         """These rows of the project, current or not."""
-        rows = await self._supabase.query(
+        return await self._table.read(
             "read the storyboards",
-            lambda db: (
-                db.from_(_TABLE)
-                .select(_COLUMNS)
-                .eq("project_id", project_id)
-                .in_("id", row_ids)
-                .execute()
-            ),
+            lambda rows: rows.eq("project_id", project_id).in_("id", row_ids),
         )
-        return [StoryboardRow.model_validate(row) for row in rows]
 
     async def find(
         self, project_id: RowId, shot_number: int, row_id: RowId | None
@@ -121,24 +102,16 @@ class Storyboards:
         if row_id is None:
             rows = await self.current(project_id)
             return next((row for row in rows if row.shot_number == shot_number), None)
-        found = await self._supabase.query(
+        found = await self._table.read(
             "read the storyboard",
-            lambda db: (
-                db.from_(_TABLE)
-                .select(_COLUMNS)
-                .eq("id", row_id)
-                .eq("project_id", project_id)
-                .execute()
-            ),
+            lambda rows: rows.eq("id", row_id).eq("project_id", project_id),
         )
-        return StoryboardRow.model_validate(found[0]) if found else None
+        return next(iter(found), None)
 
     async def update(self, row_id: RowId, **fields: Any) -> None:
         """Set columns of one row. Raises NotFound."""
-        changed = await change_rows(
-            self._supabase,
+        changed = await self._table.change(
             "update the storyboard",
-            _TABLE,
             fields,
             lambda rows: rows.eq("id", row_id),
         )
@@ -148,10 +121,8 @@ class Storyboards:
     async def succeed(self, row_id: RowId, **fields: Any) -> StoryboardRow | None:
         """Complete a row that has no picture yet, and return it; one that has keeps it: None."""
         fields = {**fields, "status": "success", "error_message": None}
-        rows = await change_rows(
-            self._supabase,
+        rows = await self._table.change(
             "complete the storyboard",
-            _TABLE,
             fields,
             lambda rows: rows.eq("id", row_id).neq("status", "success"),
         )
@@ -160,10 +131,8 @@ class Storyboards:
     async def fail_generating(self, row_ids: list[str], reason: str) -> None:
         """Settle rows that still say `generating`."""
         fields = {"status": "failed", "error_message": reason}
-        await change_rows(
-            self._supabase,
+        await self._table.change(
             "settle the storyboards",
-            _TABLE,
             fields,
             lambda rows: rows.in_("id", row_ids).eq("status", "generating"),
         )
@@ -173,10 +142,8 @@ class Storyboards:
     ) -> int:
         """Settle the current rows that say `generating` and are older than that; how many."""
         fields = {"status": "failed", "error_message": reason}
-        settled = await change_rows(
-            self._supabase,
+        settled = await self._table.change(
             "settle the storyboards",
-            _TABLE,
             fields,
             lambda rows: (
                 rows.eq("project_id", project_id)

@@ -3,27 +3,18 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
-
-from core.errors import NotFound, NotOwner
 from core.paths import TEMPORARY, PlainId
-from services.supabase.row_changes import change_rows
+from services.supabase.table import OwnedRow, Table, owned_row
 
 if TYPE_CHECKING:
     from services.supabase.client import Supabase
 
-_TABLE = "user_videos"
 _NOT_STORED = "storage_path.is.null,status.in.(generating,downloading,failed)"
-_COLUMNS = "id,user_id,status,storage_path,thumbnail_path,file_size,duration_seconds"
 
 
-class VideoRow(BaseModel):
-    """The columns of a video that jobs read."""
+class VideoRow(OwnedRow):
+    """A video as jobs read it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    id: str
-    user_id: str
     status: str | None = None
     storage_path: str | None = None
     thumbnail_path: str | None = None
@@ -35,22 +26,13 @@ class Videos:
     """The videos table."""
 
     def __init__(self, supabase: "Supabase") -> None:
-        self._supabase = supabase
+        self._table = Table(supabase, "user_videos", VideoRow)
 
     async def owned(self, video_id: PlainId, user_id: PlainId) -> VideoRow | None:
         """The video, if `user_id` owns it; None for a temporary one. Raises NotFound, NotOwner."""
         if video_id.startswith(TEMPORARY):
             return None
-        rows = await self._supabase.query(
-            "read the video",
-            lambda db: db.from_(_TABLE).select(_COLUMNS).eq("id", video_id).execute(),
-        )
-        if not rows:
-            raise NotFound(f"Video {video_id} does not exist")
-        video = VideoRow.model_validate(rows[0])
-        if video.user_id != user_id:
-            raise NotOwner(f"Video {video_id} does not belong to the job's user")
-        return video
+        return await owned_row(self._table, "video", video_id, user_id)
 
     async def update_download(self, video_id: PlainId, **fields: Any) -> None:
         """Set columns of a video that is not stored yet, or whose download failed.
@@ -68,10 +50,8 @@ class Videos:
     ) -> None:
         if video_id.startswith(TEMPORARY):
             return
-        await change_rows(
-            self._supabase,
+        await self._table.change(
             "update the video",
-            _TABLE,
             fields,
             lambda rows: narrowed(rows.eq("id", video_id).neq("status", "deleted")),
         )

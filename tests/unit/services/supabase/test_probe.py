@@ -4,12 +4,15 @@ import base64
 import importlib
 import json
 import pkgutil
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from services import supabase
 from services.supabase.probe import kind_of_key
 from services.supabase.schema import COLUMNS
+from services.supabase.table import Table
 
 
 def jwt(role: str) -> str:
@@ -34,12 +37,19 @@ def test_keys_are_told_apart_by_their_form(key: str, kind: str) -> None:
     assert kind_of_key(key) == kind
 
 
+def tables(names: dict[str, Any]) -> Iterator[Table[Any]]:
+    """Those of the services in a module."""
+    for one in names.values():
+        takes = getattr(getattr(one, "__init__", None), "__annotations__", {})
+        if isinstance(one, type) and takes.keys() == {"supabase", "return"}:
+            yield from (table for table in vars(one(None)).values() if isinstance(table, Table))
+
+
 def test_all_columns_that_services_read_are_asked_after() -> None:
     read: dict[str, set[str]] = {}
     for module in pkgutil.iter_modules(supabase.__path__):
-        names = vars(importlib.import_module(f"services.supabase.{module.name}"))
-        if "_TABLE" in names and "_COLUMNS" in names:
-            read.setdefault(names["_TABLE"], set()).update(names["_COLUMNS"].split(","))
-    assert len(read) >= 4
+        for table in tables(vars(importlib.import_module(f"services.supabase.{module.name}"))):
+            read.setdefault(table.name, set()).update(table.columns)
+    assert len(read) >= 5
     for table, columns in read.items():
         assert columns <= set(COLUMNS[table])

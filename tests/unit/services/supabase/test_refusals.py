@@ -12,7 +12,8 @@ from core.errors import ServiceError
 from core.paths import Bucket
 from services.storage import objects
 from services.supabase.client import ATTEMPTS, Supabase
-from services.supabase.row_changes import change_rows
+from services.supabase.table import Table
+from services.supabase.videos import VideoRow
 
 TABLE = "user_videos"
 ROWS = "/rest/v1/user_videos"
@@ -123,14 +124,16 @@ async def test_a_change_that_changed_nothing_is_an_error(
 ) -> None:
     """The row is there, the answer to the PATCH is 200 with `[]`: nothing was written."""
     kind = {"content_type": "application/json"}
+    table = Table(supabase, TABLE, VideoRow)
     provider.on(ROWS, response(b"[]", **kind), response(b'[{"id": "1"}]', **kind))
     with pytest.raises(ServiceError, match="changed nothing when it was asked to write") as raised:
-        await change_rows(supabase, "write", TABLE, {"a": 1}, lambda rows: rows.eq("id", "1"))
+        await table.change("write", {"a": 1}, lambda rows: rows.eq("id", "1"))
     assert raised.value.retryable
     assert [request.line.split()[0] for request in provider.requests] == ["PATCH", "GET"]
 
 
 async def test_a_change_of_no_row_is_none(provider: Any, supabase: Supabase, response: Any) -> None:
     provider.on(ROWS, response(b"[]", content_type="application/json"))
-    changed = await change_rows(supabase, "write", TABLE, {}, lambda rows: rows.eq("id", "1"))
+    table = Table(supabase, TABLE, VideoRow)
+    changed = await table.change("write", {}, lambda rows: rows.eq("id", "1"))
     assert changed == []

@@ -1,0 +1,85 @@
+"""One table of the app: its rows read as a model, and updates that are known to be written."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from core.errors import NotFound, NotOwner, ServiceError
+from core.paths import PlainId
+
+if TYPE_CHECKING:
+    from services.supabase.client import Row, Supabase
+
+Filters = Callable[[Any], Any]
+"""Narrows a request of postgrest's client, whose builders are typed only in part."""
+
+
+class TableRow(BaseModel):
+    """Each field is a column that jobs read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class OwnedRow(TableRow):
+    """A row that belongs to one user."""
+
+    id: str
+    user_id: str
+
+
+Model = TypeVar("Model", bound=TableRow)
+Owned = TypeVar("Owned", bound=OwnedRow)
+
+
+class Table(Generic[Model]):
+    """The table `name`. Operations, such as "read the clips", are for people who read errors."""
+
+    def __init__(self, supabase: "Supabase", name: str, model: type[Model]) -> None:
+        self._supabase = supabase
+        self._model = model
+        self.name = name
+        self.columns = tuple(model.model_fields)
+
+    async def read(self, operation: str, chosen: Filters) -> list[Model]:
+        """The rows that `chosen` filters. Raises ServiceError."""
+        columns = ",".join(self.columns)
+        rows = await self._supabase.query(
+            operation, lambda db: chosen(db.from_(self.name).select(columns)).execute()
+        )
+        return [self._model.model_validate(row) for row in rows]
+
+    async def change(self, operation: str, fields: dict[str, Any], chosen: Filters) -> "list[Row]":
+        """Set columns of the rows that `chosen` filters, and return them as they are now.
+
+        PostgREST answers 200 with `[]` when its filters chose no row. That is right for a condition
+        that no longer holds, and the caller says what it means; where there still is such a row,
+        nothing was written that had to be, and this raises ServiceError.
+        """
+        changed = await self._supabase.query(
+            operation, lambda db: chosen(db.from_(self.name).update(fields)).execute()
+        )
+        if changed:
+            return changed
+        left = await self._supabase.query(
+            operation, lambda db: chosen(db.from_(self.name).select("id")).limit(1).execute()
+        )
+        if left:
+            raise nothing_written(operation)
+        return []
+
+
+async def owned_row(table: Table[Owned], thing: str, row_id: PlainId, user_id: PlainId) -> Owned:
+    """The row, if `user_id` owns it. Raises NotFound or NotOwner, which call it a `thing`."""
+    rows = await table.read(f"read the {thing}", lambda rows: rows.eq("id", row_id))
+    if not rows:
+        raise NotFound(f"{thing.capitalize()} {row_id} does not exist")
+    if rows[0].user_id != user_id:
+        raise NotOwner(f"{thing.capitalize()} {row_id} does not belong to the job's user")
+    return rows[0]
+
+
+def nothing_written(operation: str) -> ServiceError:
+    """A success in name only: another attempt may write it."""
+    message = f"Supabase changed nothing when it was asked to {operation}"
+    return ServiceError("Supabase", operation, message, retryable=True)
