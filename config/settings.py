@@ -125,6 +125,16 @@ class Settings(Variables):
         return f"redis://{login}{host}:{self.redis_port}/{self.redis_db}"
 
     @property
+    def has_image_key(self) -> bool:
+        """Whether there is anybody to buy pictures from."""
+        return self.byteplus_key is not None or self.google_key is not None
+
+    @property
+    def renderer_key(self) -> SecretStr | None:
+        """Shotstack's key if final videos are made there; None if ffmpeg makes them here."""
+        return None if self.video_composer == "ffmpeg" else self.shotstack_key
+
+    @property
     def shutdown_grace(self) -> timedelta:
         """How long running jobs may go on after a stop signal."""
         return timedelta(seconds=self.shutdown_grace_s)

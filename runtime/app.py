@@ -229,7 +229,7 @@ def _announce(settings: Settings) -> None:
     )
     if redis_of(settings).is_unchecked:
         logger.warning("{}", UNCHECKED)
-    if settings.byteplus_key is None and settings.google_key is None:
+    if not settings.has_image_key:
         logger.warning(
             "No image provider: set BYTEPLUS_API_KEY or GOOGLE_AI_API_KEY for storyboards"
         )

@@ -147,10 +147,8 @@ class Services:
         """The configured renderer, None when films are made on this machine."""
         from services.films.shotstack import Shotstack
 
-        key = self.settings.shotstack_key
-        if key is None or self.settings.video_composer == "ffmpeg":
-            return None
-        return Shotstack(self.settings, key)
+        key = self.settings.renderer_key
+        return Shotstack(self.settings, key) if key else None
 
     async def warm_up(self) -> None:
         """Load what nearly every job needs, so that the first one does not wait for it."""

@@ -9,11 +9,9 @@ AREA = "Providers"
 
 async def check_choice(settings: Settings) -> list[Finding]:
     """Whether there is anybody to make pictures and films."""
-    composer = "Shotstack"
-    if settings.shotstack_key is None or settings.video_composer == "ffmpeg":
-        composer = "ffmpeg on this machine"
+    composer = "Shotstack" if settings.renderer_key else "ffmpeg on this machine"
     found = [ok(AREA, f"Final videos are made by {composer}")]
-    if settings.byteplus_key is None and settings.google_key is None:
+    if not settings.has_image_key:
         text = "No image provider: every storyboard job would fail"
         return [failed(AREA, text, "Set BYTEPLUS_API_KEY or GOOGLE_AI_API_KEY"), *found]
     return found
