@@ -115,7 +115,7 @@ def connect_to_wait(redis: RedisAddress, worker: PipelinedClient, name: str) -> 
         except NoPermissionError:
             if connection.client_name is None:
                 raise
-            logger.warning("{}", NAMELESS)
+            logger.warning(NAMELESS)
             client.connection_pool.connection_kwargs["client_name"] = None
             connection.client_name = None
             await connection.on_connect()
