@@ -6,6 +6,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
@@ -24,6 +25,7 @@ from bullmq_consumer.health.attempts import RunningAttempts, end_of
 from bullmq_consumer.options import Options
 from bullmq_consumer.outcome import Done, FailLater, Outcome, Requeue
 from bullmq_consumer.redis.clients import OLDEST_VERSION, connect, connect_to_wait
+from bullmq_consumer.redis.startup import AT_ONCE_S, until_redis_answers
 from bullmq_consumer.safety.leases import Lease
 from bullmq_consumer.scripts.queue_scripts import QueueScripts
 
@@ -82,11 +84,15 @@ class Worker:
         self._fetcher.on("lockRenewalFailed", self._locks_lost)
 
     async def run(self, stop: asyncio.Event, grace: timedelta) -> bool:
-        """Take jobs until `stop` is set, then stop within `grace`. Returns as `stop()` does.
+        """Wait for Redis, take jobs until `stop` is set, then stop within `grace`.
 
-        Raises what the library's loop ended with, if it did so by itself.
+        Returns as `stop()` does. Raises RedisUnreachable where waiting does not help, as with a
+        wrong password, and what the library's loop ended with, if it did so by itself.
         """
-        loop = await self.start()
+        began = time.monotonic()
+        if not await until_redis_answers(self._options.redis, stop):
+            return True
+        loop = await self.start(after_outage=time.monotonic() - began > AT_ONCE_S)
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({loop, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()

@@ -21,7 +21,7 @@ from bullmq_consumer.inspect.states import QueueState
 from bullmq_consumer.process.pm2 import say_ready
 from bullmq_consumer.process.signals import stop_on_signal
 from bullmq_consumer.redis import clients as redis_client
-from bullmq_consumer.redis.startup import until_redis_answers
+from bullmq_consumer.redis.startup import AT_ONCE_S, until_redis_answers
 from bullmq_consumer.worker import Worker
 from config.consumer import UNCHECKED, options_of, queue_of, redis_of
 from config.logging.setup import drain_logs
@@ -41,8 +41,6 @@ EXIT_STARTUP_FAILED = 1
 EXIT_STUCK = 70  # EX_SOFTWARE: the supervisor starts a new worker
 EXIT_UNCLEAN = 75  # EX_TEMPFAIL: Redis was away, jobs come back by the stalled check
 
-# A Redis that took longer to answer was away.
-_AT_ONCE_S = 2.0
 # Redis is started again in less; what takes longer is for somebody to look at.
 _LONG_AWAY_S = 300
 # Within the 5 s that a stop may take beyond its grace, of which 4.6 have gone by then.
@@ -83,7 +81,7 @@ class Life:
         if not await self._redis_answers(wait_for_redis):
             logger.info("✅ Worker stopped gracefully")
             return EXIT_OK
-        after_outage = time.monotonic() - began > _AT_ONCE_S
+        after_outage = time.monotonic() - began > AT_ONCE_S
         async with _services(self._settings, self._alerts) as services:
             return await self._consume(services, after_outage)
 

@@ -11,6 +11,8 @@ from bullmq_consumer.redis.clients import RedisUnreachable
 
 logger = logging.getLogger(__name__)
 
+AT_ONCE_S = 2.0
+"""A Redis that took longer to answer was away."""
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 10.0
 
