@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run demo test test-fast image-test chaos fuzz check audit sbom bench format lock clean
+.PHONY: help setup dev run demo test test-fast image-test chaos fuzz check audit sbom wheel bench format lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,13 @@ audit: dev ## Look for known vulnerabilities in what the locks name
 sbom: dev ## Write vidfab-worker.cdx.json: what is installed here (the image has its own)
 	@$(BIN)/cyclonedx-py environment $(SBOM) --output-file vidfab-worker.cdx.json $(BIN)/python
 
+DIST ?= dist
+# What builds comes from the lock, too, into an environment of its own.
+wheel: dev ## Build bullmq_consumer/ alone into DIST=dist
+	@$(BIN)/uv build --quiet --wheel --python $(BIN)/python --cache-dir .cache/uv \
+		--require-hashes --build-constraints requirements/all.txt \
+		--no-create-gitignore --out-dir $(DIST) bullmq_consumer
+
 format: dev ## Put the code into the house's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -73,4 +80,4 @@ lock: dev ## Renew the locks: versions and hashes, no addresses
 	@echo cyclonedx-bom | $(LOCK) - -c requirements/all.txt -o requirements/sbom.txt
 
 clean: ## Remove what was installed and made
-	@rm -rf $(VENV) .cache demo-output .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .cache demo-output dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -102,9 +102,10 @@ class Page:
 
 
 def pages() -> list[Page]:
-    """Those beside README and below docs/, but for the changelog: it names what was."""
+    """All but the changelog, which names what was."""
     beside = sorted(path for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md")
-    return [Page(path) for path in [*beside, *sorted((ROOT / "docs").rglob("*.md"))]]
+    apart = [ROOT / "bullmq_consumer/README.md", ROOT / "examples/README.md"]
+    return [Page(path) for path in [*beside, *apart, *sorted((ROOT / "docs").rglob("*.md"))]]
 
 
 def page(name: str) -> Page:
