@@ -68,6 +68,12 @@ class Page:
         return _CODE.findall(self.prose)
 
     @cached_property
+    def parts(self) -> dict[str, str]:
+        """What stands below each heading, by its title."""
+        _, *pieces = _HEADING.split(self.prose)
+        return dict(zip(pieces[1::3], pieces[2::3], strict=True))
+
+    @cached_property
     def code(self) -> str:
         """All that is set as code, in blocks and in lines."""
         return "\n".join([*self.code_spans, *(block.text for block in self.blocks)])
@@ -113,10 +119,20 @@ def page(name: str) -> Page:
     return Page(ROOT / "docs" / f"{name}.md")
 
 
+def decisions() -> list[Page]:
+    """One page a decision, in their order."""
+    return [Page(path) for path in sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))]
+
+
 def pairs() -> list[tuple[Page, Page]]:
     """Each Chinese page with the English one that it stands for."""
     chinese = sorted((ROOT / "docs" / "zh").glob("*.md"))
-    return [(Page(ROOT / "docs" / path.name), Page(path)) for path in chinese]
+    return [(_english(path.name), Page(path)) for path in chinese]
+
+
+def _english(name: str) -> Page:
+    """CONTRIBUTING lies where hosts look for it."""
+    return Page(ROOT / ("CONTRIBUTING.md" if name == "contributing.md" else f"docs/{name}"))
 
 
 def _slug(title: str) -> str:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import refusal
-from tests.support.pages import ROOT, Page, pages, pairs
+from tests.support.pages import ROOT, Page, decisions, pages, pairs
 
 PAGES = pages()
 each_page = pytest.mark.parametrize("one", PAGES, ids=str)
+each_decision = pytest.mark.parametrize("one", decisions(), ids=str)
 each_pair = pytest.mark.parametrize(("english", "chinese"), pairs(), ids=str)
 
 _FILE = re.compile(r"[\w./*{},-]+\.(?:py|lua|mjs|js|json|ya?ml|toml|md|svg|sql|sh|service|txt)")
@@ -45,7 +46,7 @@ def test_files_exist(one: Page) -> None:
         name, _, test = span.partition("::")
         if _FILE.fullmatch(name) and name not in _MADE_BY_READERS:
             found = [file for folder in _FOLDERS for file in (ROOT / folder).glob(name.strip("/"))]
-            if not any(not test or f"def {test}" in file.read_text("utf-8") for file in found):
+            if not any(not test or f"def {test}(" in file.read_text("utf-8") for file in found):
                 missing.append(span)
     assert missing == []
 
@@ -90,12 +91,45 @@ def test_both_languages_have_the_same_commands_and_parts(english: Page, chinese:
     assert [len(cells) for cells in chinese.rows()] == [len(cells) for cells in english.rows()]
 
 
-def test_the_readme_names_every_page() -> None:
-    named = {(ROOT / link.partition("#")[0]).resolve() for link in Page(ROOT / "README.md").links}
-    assert {one.path for one in PAGES} - named == {ROOT / "README.md"}
+def test_the_readme_leads_to_every_page() -> None:
+    """By its own links, or by those of the pages that it leads to."""
+    reached: set[Path] = set()
+    ahead = {ROOT / "README.md"}
+    while ahead:
+        path = ahead.pop()
+        reached.add(path)
+        targets = {path.parent / link.partition("#")[0] for link in Page(path).links}
+        ahead |= {one.resolve() for one in targets if one.suffix == ".md"} - reached
+    assert {one.path for one in PAGES} - reached == set()
 
 
 def test_there_is_a_page_in_chinese_for_each_that_users_read() -> None:
-    for_builders = {"architecture.md", "parity.md"}
+    for_builders = {"architecture.md", "glossary.md", "internals.md", "parity.md"}
     english = {path.name for path in (ROOT / "docs").glob("*.md")} - for_builders
-    assert {path.name for path in Path(ROOT / "docs/zh").glob("*.md")} == english
+    chinese = {path.name for path in Path(ROOT / "docs/zh").glob("*.md")}
+    assert chinese == english | {"contributing.md"}
+
+
+@each_decision
+def test_each_decision_says_what_holds_it(one: Page) -> None:
+    title, *parts = one.parts
+    number = int(one.path.name.partition("-")[0])
+    assert title.startswith(f"{number}. ")
+    assert [part for part in parts if part != "Alternatives"] == [
+        "Context",
+        "Decision",
+        "Consequences",
+        "Tests",
+    ]
+    assert all(one.parts[part].strip() for part in parts)
+    # That each of them exists is looked at for every page.
+    tests = [line for line in one.parts["Tests"].splitlines() if line]
+    assert [line for line in tests if not re.fullmatch(r"- `tests/\S+\.py::test_\w+`", line)] == []
+
+
+def test_the_index_has_each_decision_by_its_number_and_title() -> None:
+    index = (ROOT / "docs/decisions/README.md").read_text("utf-8")
+    listed = re.findall(r"^- \[(.+)\]\((.+)\)$", index, re.MULTILINE)
+    assert listed == [(next(iter(one.parts)), one.path.name) for one in decisions()]
+    numbers = [int(one.path.name[:4]) for one in decisions()]
+    assert numbers == list(range(1, len(numbers) + 1))
