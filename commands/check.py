@@ -149,6 +149,11 @@ def _show(out: Output, reading: Reading, found: Sequence[Finding]) -> None:
 def _verdict(found: Sequence[Finding]) -> str:
     bad = sum(one.mark is Mark.FAILED for one in found)
     warned = sum(one.mark is Mark.WARNING for one in found)
+    warnings = _counted(warned, "warning")
     if bad:
-        return f"✗ {bad} to mend" + (f", {warned} to look at" if warned else "")
-    return f"✓ Ready: python worker.py{f' ({warned} to look at)' if warned else ''}"
+        return f"✗ {_counted(bad, 'error')}" + (f", {warnings}" if warned else "")
+    return f"✓ Ready: python worker.py{f' ({warnings})' if warned else ''}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
