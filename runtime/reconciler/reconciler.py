@@ -1,4 +1,4 @@
-"""The watchdog: settles projects that wait for a job which the queue no longer holds.
+"""Repairs projects that wait for a job which the queue no longer has.
 
 Every worker has one; a lock in Redis lets one of the fleet work each round.
 """
@@ -45,7 +45,7 @@ def _utc_now() -> datetime:
 
 
 class Reconciler:
-    """One worker's watchdog, `tell` hears of its repairs. `now` is a parameter for tests."""
+    """One worker's; `notify` hears of its repairs. `now` is a parameter for tests."""
 
     def __init__(
         self,
@@ -75,10 +75,10 @@ class Reconciler:
                 await self.round()
             except (ServiceError, ProviderDown, RedisError, OSError) as error:  # or TimeoutError
                 reason = str(error) or f"this round took longer than {self._turn}"
-                logger.warning("The watchdog tries again in {}: {}", self._interval, reason)
+                logger.warning("The reconciler tries again in {}: {}", self._interval, reason)
             except Exception:  # a defect of ours must not end the rounds, nor the worker
                 logger.exception(
-                    "The watchdog's round failed, the next one is in {}", self._interval
+                    "The reconciler's round failed, the next one is in {}", self._interval
                 )
             await asyncio.sleep(self._interval.total_seconds())
 
@@ -123,7 +123,7 @@ class Reconciler:
             if error.retryable:
                 raise
             # Refused for good, such as by a trigger of the app: no reason to leave the others.
-            logger.warning("The watchdog could not settle project {}: {}", project.id, error)
+            logger.warning("The reconciler could not repair project {}: {}", project.id, error)
 
     async def _settle_film(self, project: WaitingProject) -> None:
         match plan_repair(project, await self._queue.job(f"va_compose_{project.id}")):

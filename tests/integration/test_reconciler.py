@@ -259,7 +259,7 @@ async def test_a_supabase_that_is_down_costs_a_round(site: Site) -> None:
             assert await statuses(site) == ("processing", "processing")
             async with gateway:
                 await log.until("Reconciler: project")
-    assert log.about("WARNING")[0].startswith("WARNING The watchdog tries again in 0:00:01")
+    assert log.about("WARNING")[0].startswith("WARNING The reconciler tries again in 0:00:01")
     assert await statuses(site) == ("failed", "failed")
 
 
@@ -276,7 +276,7 @@ async def test_a_redis_that_refuses_costs_a_round(site: Site) -> None:
                 await redis.execute_command(*limited, "+lrange")
                 await log.until("Reconciler: project")
         await redis.execute_command("ACL", "DELUSER", "limited")
-    assert log.about("WARNING")[0].startswith("WARNING The watchdog tries again in 0:00:01")
+    assert log.about("WARNING")[0].startswith("WARNING The reconciler tries again in 0:00:01")
     assert await statuses(site) == ("failed", "failed")
 
 
