@@ -45,7 +45,9 @@ class Endpoints:
 
     def __init__(self, redis: RedisServer) -> None:
         self.redis = redis
-        self.vitals = WorkerStatus(phase=Phase.RUNNING, lag=lambda: timedelta(milliseconds=7))
+        lag = timedelta(milliseconds=7)
+        attempts = RunningAttempts(meter.meter)
+        self.vitals = WorkerStatus(phase=Phase.RUNNING, attempts=attempts, lag=lambda: lag)
         self._parts = AsyncExitStack()
 
     def settings(self, **more: str) -> Settings:

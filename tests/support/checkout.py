@@ -11,7 +11,16 @@ from pathlib import Path
 from sandbox.processes import PATIENCE_S
 from tests.support.pages import ROOT, Page
 
-_LINKED = ("commands", "config", "core", "runtime", "services", "pyproject.toml", "tests/support")
+_LINKED = (
+    "bullmq_consumer",
+    "commands",
+    "config",
+    "core",
+    "runtime",
+    "services",
+    "pyproject.toml",
+    "tests/support",
+)
 _COPIED = ("handlers", "worker.py")
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR")
 _READS = re.compile(r"worker\.py (?:stats|jobs?)\b")

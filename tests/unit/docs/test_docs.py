@@ -21,7 +21,8 @@ _MADE_BY_READERS = {
     "handlers/count_shots.py",
     "tests/unit/handlers/test_count_shots.py",
 }
-_FOLDERS = ("", "docs", "docs/zh", "tests/integration", "tests/unit", "tests", "services", "deploy")
+_TESTS = ("tests", "tests/unit", "tests/integration", "tests/integration/bullmq_consumer")
+_FOLDERS = ("", "docs", "docs/zh", *_TESTS, "services", "deploy")
 
 
 @each_page
