@@ -17,7 +17,7 @@ import typer
 from config.environment import DEFAULT_FILES
 
 _ROOT = Path(__file__).parent.parent
-_PACKAGES = ("commands", "config", "core", "handlers", "runtime", "services")
+_PACKAGES = ("bullmq_consumer", "commands", "config", "core", "handlers", "runtime", "services")
 _CODE = frozenset({".py", ".lua"})
 # An editor that saves all files, or a checkout, is one change.
 _DEBOUNCE_MS = 500
