@@ -21,8 +21,10 @@ _MADE_BY_READERS = {
     "handlers/count_shots.py",
     "tests/unit/handlers/test_count_shots.py",
 }
-_TESTS = ("tests", "tests/unit", "tests/integration", "tests/integration/bullmq_consumer")
-_FOLDERS = ("", "docs", "docs/zh", *_TESTS, "services", "deploy")
+_FOLDERS = (
+    *("", "docs", "docs/zh", "services", "deploy"),
+    *("tests", "tests/unit", "tests/integration", "tests/integration/bullmq_consumer"),
+)
 
 
 @each_page
