@@ -19,6 +19,7 @@ from tests.support.machine import fill, seen_by, start_on_disk, without_descript
 from tests.support.mp4 import padded
 from tests.support.recordings import USER
 from tests.support.site import Ended, Site
+from tests.support.stopwatch import Stopwatch
 
 pytestmark = on_linux
 
@@ -46,17 +47,30 @@ async def _asking(port: int) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def _until_ready(client: httpx.AsyncClient, status: int) -> dict[str, Any]:
+async def _until_ready(
+    client: httpx.AsyncClient, status: int, worker: Process, within_s: float
+) -> dict[str, Any]:
+    watch = Stopwatch(worker)
     async with asyncio.timeout(PATIENCE_S):
         while (answer := await client.get("/readyz")).status_code != status:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+    assert watch.seconds() < within_s
     return answer.json()
 
 
-async def _refused(site: Site, client: httpx.AsyncClient, job_id: str, lack: str) -> None:
+async def _ended(site: Site, job_id: str, worker: Process, within_s: float = 60) -> Ended:
+    watch = Stopwatch(worker)
+    ended = await site.ended(job_id)
+    assert watch.seconds() < within_s
+    return ended
+
+
+async def _refused(
+    site: Site, client: httpx.AsyncClient, job_id: str, worker: Process, lack: str
+) -> None:
     """The job goes back whole, and the worker says what its machine lacks."""
     await site.app.wait_for(job_id, "delayed")
-    answer = await _until_ready(client, 503)
+    answer = await _until_ready(client, 503, worker, 10)
     assert (answer["status"], lack in answer["reason"]) == ("unfit", True), answer
     assert (await client.get("/livez")).status_code == 200
     job = await site.app.job(job_id)
@@ -83,9 +97,9 @@ async def test_a_worker_with_a_full_disk_leaves_the_jobs_to_another(
         first = [await _add(site, number) for number in range(3)]
         for job_id in first:
             await site.app.wait_for(job_id, "delayed")
-        await site.worker()
+        healthy = await site.worker()
         job_ids = first + [await _add(site, number) for number in range(3, JOBS)]
-        ends = [await site.ended(job_id) for job_id in job_ids]
+        ends = [await _ended(site, job_id, healthy, 90) for job_id in job_ids]
     finally:
         await sick.stop()
 
@@ -104,11 +118,11 @@ async def test_a_disk_that_is_full_and_emptied_again(site: Site, tmp_path: Path)
     try:
         async with _asking(port) as client:
             job_ids = [await _add(site, number) for number in range(2)]
-            await _refused(site, client, job_ids[0], "work disk is full")
+            await _refused(site, client, job_ids[0], worker, "work disk is full")
             seen_by(worker, disk / "filler").unlink()
-            await _until_ready(client, 200)
+            await _until_ready(client, 200, worker, 60)
         for job_id in job_ids:
-            _check(await site.ended(job_id), worker, "work disk is full")
+            _check(await _ended(site, job_id, worker), worker, "work disk is full")
         assert worker.log.read_text("utf-8").count("Handed back") == 1
     finally:
         await worker.stop()
@@ -143,10 +157,10 @@ async def test_a_work_folder_that_is_gone_and_back_again(
     async with _asking(port) as client:
         shutil.rmtree(temp)
         job_id = await _add(site, 1)
-        await _refused(site, client, job_id, "no work folder")
+        await _refused(site, client, job_id, worker, "no work folder")
         temp.mkdir()
-        await _until_ready(client, 200)
-    _check(await site.ended(job_id), worker, "no work folder")
+        await _until_ready(client, 200, worker, 60)
+    _check(await _ended(site, job_id, worker), worker, "no work folder")
 
 
 async def test_descriptors_that_run_out_and_are_there_again(site: Site) -> None:
@@ -157,6 +171,6 @@ async def test_descriptors_that_run_out_and_are_there_again(site: Site) -> None:
     async with _asking(port) as client:
         with without_descriptors(worker):
             job_id = await _add(site, 1)
-            await _refused(site, client, job_id, "open files")
-        await _until_ready(client, 200)
-    _check(await site.ended(job_id), worker, "open files")
+            await _refused(site, client, job_id, worker, "open files")
+        await _until_ready(client, 200, worker, 60)
+    _check(await _ended(site, job_id, worker), worker, "open files")

@@ -12,6 +12,7 @@ import pytest
 from sandbox.processes import PATIENCE_S, Process, logged
 from sandbox.vidfab import VidFab
 from sandbox.worker_process import READY, ROOT
+from tests.support.stopwatch import Stopwatch
 
 # Tells how it is called, and ends with the code that stands in the file beside it.
 STUB = """
@@ -123,8 +124,11 @@ async def test_a_signal_reaches_the_worker(vidfab: VidFab, real: Path, tmp_path:
     )
     try:
         await worker.start(logged(worker.log, READY))
+        stop = Stopwatch(worker)
         os.kill(worker.pid, signal.SIGTERM)  # to this process and none of its children
-        assert await worker.wait(PATIENCE_S) == 0
+        code, took_s = await stop.end_of(worker)
+        assert code == 0
+        assert took_s < 15
     finally:
         await worker.kill()
 

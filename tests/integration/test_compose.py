@@ -101,8 +101,9 @@ async def test_a_killed_worker_leaves_a_render_that_is_resumed(site: Site) -> No
     await add(site)
     await rendering(site)
     await worker.kill()
-    await site.worker(**shotstack(site.vidfab))
+    watch = Stopwatch(await site.worker(**shotstack(site.vidfab)))
     await check_composed_once(site)
+    assert watch.seconds() < 100
 
 
 async def test_a_status_that_cannot_be_asked_for_costs_no_attempt(site: Site) -> None:

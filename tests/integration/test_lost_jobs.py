@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
 from tests.support.recordings import USER
 from tests.support.site import Site
+from tests.support.stopwatch import Stopwatch
 
 
 async def test_rows_are_settled_when_bullmq_fails_a_job_by_itself(site: Site) -> None:
@@ -87,7 +88,9 @@ async def test_a_worker_that_lost_the_lock_stops_and_writes_nothing_more(site: S
     project, job_id = await generating(site)
     async with Redis.from_url(site.vidfab.redis.url) as client:
         await client.set(f"bull:{site.queue}:{job_id}:lock", "another worker's token")
+    watch = Stopwatch(worker)
     await site.wait_for_line(worker, f"Lost the lock of job {job_id}")
+    assert watch.seconds() < 35
     assert await worker.stop() == 0
 
     assert (await control.paid()).images == 1
@@ -124,7 +127,9 @@ async def test_a_job_that_comes_back_to_its_own_worker_is_run_once(site: Site) -
         pipe.delete(f"{queue}:{job_id}:lock").lrem(f"{queue}:active", 0, job_id)
         pipe.zadd(f"{queue}:prioritized", {job_id: 2 * 2**32}).zadd(f"{queue}:marker", {"0": 0})
         await pipe.execute()
+    watch = Stopwatch(worker)
     await site.wait_for_line(worker, f"Lost the lock of job {job_id}")
+    assert watch.seconds() < 35
     job = await site.finished(job_id)
 
     assert (job.state, job.attempts_made) == ("completed", 1)
