@@ -1,9 +1,5 @@
 """Ends attempts: writes to the queue what became of each."""
 
-# bullmq ships no types.
-# pyright: basic, reportMissingTypeStubs=false, reportArgumentType=false
-# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
-
 import asyncio
 import logging
 import time

@@ -1,9 +1,9 @@
-"""BullMQ's worker with what it lacks to lose nothing. With the consumer the only user of bullmq.
+"""Takes jobs: BullMQ's own worker, with what it lacks to lose nothing.
 
 - A listener that raises ends neither the main loop nor the lock renewal.
 - A lock that ran out while Redis was away is taken again, unless another worker has the job.
 - An attempt's end is written when Redis is back, however long that takes within reason.
-- A job that BullMQ fails by itself, because it stalled too often, has its rows settled first.
+- A job that BullMQ fails by itself, since it stalled too often, is first shown to the application.
 - A job that comes back to this worker while it still runs here is run once.
 - A job that arrives while the worker stops goes back at once, and so does one whose arrival was
   lost on the way.
@@ -13,10 +13,6 @@
 - The script that ends a job brings the next one.
 - A job that must not look failed while an attempt is left leaves no `failedReason` before.
 """
-
-# bullmq ships no types.
-# pyright: basic, reportMissingTypeStubs=false, reportArgumentType=false
-# pyright: reportOptionalMemberAccess=false
 
 import asyncio
 import logging
@@ -55,9 +51,9 @@ _PAUSE_S = 1.0
 class Fetcher(LibraryWorker):
     """The library's worker, over one queue.
 
-    `release_id` says of a job's name whether a finished one is removed at once, `hides_retries`
-    whether one that has an attempt left must not look failed. `settle_deferred` settles the rows of
-    a job that is to fail; False means that the job went back to the queue.
+    `releases_id` says of a job's name whether a finished one is removed at once, `hides_retries`
+    whether one that has an attempt left must not look failed. `fail_deferred` prepares the end of
+    a job that is to fail; False means that it went back to the queue.
     `waiting` is the client for the wait for jobs, which tells the worker's name itself.
     `last_fetch` is when Redis last answered a fetch, in seconds on the monotonic clock, be it with
     an error; `refusal` is the error that the last one met, empty when it met none.
@@ -340,8 +336,8 @@ class Fetcher(LibraryWorker):
     # -- the end of an attempt --------------------------------------------------------------
 
     def _is_hidden(self, job_id: str) -> bool:
-        at_work = (job for job, _ in self.jobs if job.id == job_id)
-        return any(self._hides_retries(job.name) for job in at_work)
+        running = (job for job, _ in self.jobs if job.id == job_id)
+        return any(self._hides_retries(job.name) for job in running)
 
 
 def _now_ms() -> int:

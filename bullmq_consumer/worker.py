@@ -1,9 +1,5 @@
 """Takes jobs from the queue and gives their outcomes back."""
 
-# bullmq ships no types.
-# pyright: basic, reportMissingTypeStubs=false, reportArgumentType=false
-# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
-
 import asyncio
 import logging
 import time
@@ -79,7 +75,7 @@ class Worker:
             fitness=application.fitness,
         )
         self._completer = Completer(self._scripts, self._fetcher.writes, self._stopping)
-        self._fetcher.on("stalled", lambda job_id: logger.warning("⚠️  Stalled: %s", job_id))
+        self._fetcher.on("stalled", _log_stalled)
         self._fetcher.on("error", self._worker_error)
         self._fetcher.on("lockRenewalFailed", self._locks_lost)
 
@@ -281,6 +277,10 @@ class Worker:
         """Whether as many jobs run as may: none where the machine is unfit for more."""
         is_unfit = self._application.fitness.lack() is not None
         return is_unfit or self._fetcher.job_count >= self._options.concurrency
+
+
+def _log_stalled(job_id: str) -> None:
+    logger.warning("⚠️  Stalled: %s", job_id)
 
 
 def _ms(duration: timedelta) -> int:

@@ -1,9 +1,5 @@
 """What an operator changes in a queue by hand: adds a job, has a failed one tried again."""
 
-# bullmq ships no types.
-# pyright: basic, reportMissingTypeStubs=false, reportArgumentType=false
-# pyright: reportOptionalMemberAccess=false
-
 from bullmq import Job, Queue
 from redis.asyncio import Redis
 

@@ -1,8 +1,5 @@
 """The library's scripts that end an attempt, with what they lack to lose nothing."""
 
-# bullmq ships no types.
-# pyright: basic, reportMissingTypeStubs=false
-
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any

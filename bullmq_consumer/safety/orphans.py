@@ -92,7 +92,7 @@ class Orphans:
         """An answer that may have brought a job got lost: look for it."""
         self._is_due = True
         if self._sweeping is None or self._sweeping.done():
-            self._sweeping = asyncio.create_task(self._sweep(), name="strays")
+            self._sweeping = asyncio.create_task(self._sweep(), name="orphans")
 
     async def _sweep(self) -> None:
         while self._is_due:

@@ -1,8 +1,5 @@
 """The next iteration of a repeatable job or a job scheduler, as Node's worker writes it."""
 
-# bullmq ships no types.
-# pyright: basic, reportMissingTypeStubs=false, reportArgumentType=false
-
 from datetime import UTC, datetime
 from typing import Any
 

@@ -1,0 +1,5 @@
+# What bullmq_consumer uses of the library, which ships no types.
+
+from bullmq.job import Job as Job
+from bullmq.queue import Queue as Queue
+from bullmq.worker import Worker as Worker
