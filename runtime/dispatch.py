@@ -34,7 +34,7 @@ from services.bundle import Context, Services
 
 # The hook writes a few rows.
 _HOOK_TIMEOUT_S = 30
-# Rows that cannot be reached are tried for some three hours; the watchdog is for what is left.
+# Rows that cannot be reached are tried for some three hours; the reconciler is for what is left.
 _FAILURE_WAITS = tuple(timedelta(seconds=min(30 * 2**n, 600)) for n in range(20))
 
 
@@ -42,7 +42,7 @@ class Dispatcher:
     """Finds the handler of a delivery, runs it and says what becomes of the job.
 
     `work_folder` says where the jobs' folders are made: else in the system's temporary folder.
-    `tell` hears of jobs that failed for good. `scrub` takes secrets out of what they failed with.
+    `notify` gets the jobs that failed for good. `scrub` takes secrets out of what they failed with.
     No job begins before `loaded` is set: a handler would import the libraries, or wait for the
     thread that does, on the event loop. `fitness` hears of what the machine lacks.
     """

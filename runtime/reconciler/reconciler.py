@@ -28,6 +28,7 @@ INTERVAL = timedelta(minutes=5)
 # job minutes of backoff; a project older than this whose job is in no set waits for nobody.
 AGE = timedelta(minutes=20)
 
+# The name by which workers of earlier versions lock: during a deploy both run.
 _LOCK = "vidfab:watchdog"
 # Shorter than the interval, or the lock of the round before would still stand; not much shorter, or
 # workers that started at different times would each work a round within it.
@@ -106,14 +107,14 @@ class Reconciler:
             busy = await self._busy(step) if found else set[RowId]()
             for project in found:
                 if project.id not in busy:
-                    await self._settle(project, before)
+                    await self._repair(project, before)
 
     async def _busy(self, step: Step) -> set[RowId]:
         """The projects that have an unfinished job for this step."""
         ids = await self._queue.unfinished(_GLOBS[step])
         return {match[0].lower() for one in ids if (match := _PROJECT.search(one))}
 
-    async def _settle(self, project: WaitingProject, before: datetime) -> None:
+    async def _repair(self, project: WaitingProject, before: datetime) -> None:
         try:
             if project.step is Step.FILM:
                 await self._settle_film(project)
@@ -130,10 +131,12 @@ class Reconciler:
             case LeaveAlone():
                 return
             case Repair(columns):
-                if await self._projects.settle(project, "completed", status="completed", **columns):
+                if await self._projects.finish_step(
+                    project, "completed", status="completed", **columns
+                ):
                     self._say(project, "its job had completed", f"completed, {columns}")
             case MarkFailed(found):
-                if await self._projects.settle(project, "failed", status="failed"):
+                if await self._projects.finish_step(project, "failed", status="failed"):
                     self._say(project, found, "failed")
 
     async def _settle_storyboards(self, project: WaitingProject, before: datetime) -> None:
@@ -145,7 +148,7 @@ class Reconciler:
             return
         lost = await self._storyboards.fail_abandoned(project.id, before, _LOST)
         status = storyboards_status(await self._storyboards.current(project.id))
-        if status is not None and await self._projects.settle(project, status):
+        if status is not None and await self._projects.finish_step(project, status):
             self._say(
                 project, "none of its jobs is unfinished", f"{status}, {lost} pictures failed"
             )
@@ -154,5 +157,5 @@ class Reconciler:
         was = f"'{project.status}' in {project.step} since {project.updated_at}"
         line = f"🩹 Reconciler: project {project.id} was {was}, but {found}: now {written}"
         logger.bind(project_id=project.id).info("{}", line)
-        kind = kind_of("watchdog", project.step, found)
+        kind = kind_of("reconciler", project.step, found)
         self._notify(Alert(kind, shown(line), "warning", {"project_id": project.id}))

@@ -24,7 +24,7 @@ from tests.support.watch import (
     in_an_hour,
     logged,
     nothing,
-    watchdog,
+    reconciler,
     work_a_round,
 )
 
@@ -216,10 +216,10 @@ async def test_a_row_that_changes_before_the_write_stays(site: Site) -> None:
 
 async def test_a_row_is_settled_once(site: Site) -> None:
     await lay(site)
-    async with watchdog(site) as dog:
+    async with reconciler(site) as dog:
         projects = dog._projects  # pyright: ignore[reportPrivateUsage]
         [found] = await projects.waiting(Step.FILM, in_an_hour())
-        won = await asyncio.gather(*(projects.settle(found, "failed") for _ in range(4)))
+        won = await asyncio.gather(*(projects.finish_step(found, "failed") for _ in range(4)))
     assert sorted(won) == [False, False, False, True]
 
 
@@ -228,7 +228,7 @@ async def test_a_row_is_settled_once(site: Site) -> None:
 
 async def test_one_worker_of_the_fleet_works_a_round(site: Site) -> None:
     await lay(site)
-    async with watchdog(site) as one, watchdog(site) as other, redis_of(site) as redis:
+    async with reconciler(site) as one, reconciler(site) as other, redis_of(site) as redis:
         with logged() as log:
             assert sorted(await asyncio.gather(one.round(), other.round())) == [False, True]
         assert len(log.about("Reconciler")) == 1
@@ -242,8 +242,8 @@ INTERVAL = timedelta(seconds=5)  # nine tenths of it are a round's, on a busy ma
 
 @asynccontextmanager
 async def running(site: Site, before: Meanwhile = nothing, **variables: str) -> AsyncIterator[None]:
-    """A watchdog that works a round every `INTERVAL`."""
-    async with watchdog(site, before=before, variables=variables, interval=INTERVAL) as dog:
+    """A reconciler that works a round every `INTERVAL`."""
+    async with reconciler(site, before=before, variables=variables, interval=INTERVAL) as dog:
         rounds = asyncio.create_task(dog.run())
         try:
             yield

@@ -1,4 +1,4 @@
-"""A worker's watchdog in the test's own process, an hour later than its rows."""
+"""A worker's reconciler in the test's own process, an hour later than its rows."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -56,7 +56,7 @@ class Interrupted(QueueState):
 
 
 @asynccontextmanager
-async def watchdog(
+async def reconciler(
     site: Site,
     *,
     before: Meanwhile = nothing,
@@ -81,7 +81,7 @@ async def work_a_round(site: Site, **options: Any) -> None:
     """The next round, whoever had the one before: a worker of the test works one at its start."""
     async with Redis.from_url(site.vidfab.redis.url) as redis:
         await redis.delete(f"bull:{site.queue}:vidfab:watchdog")
-    async with watchdog(site, **options) as dog:
+    async with reconciler(site, **options) as dog:
         assert await dog.round()
 
 
