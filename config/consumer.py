@@ -1,4 +1,4 @@
-"""What the consumer is told of VidFab's queue, from the settings."""
+"""The options of the consumer, from the settings."""
 
 import os
 import socket

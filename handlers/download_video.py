@@ -70,7 +70,7 @@ async def download_video(ctx: Context, data: Data) -> Downloaded:
 
 
 @download_video.on_failure
-async def settle(ctx: Context, subject: Subject, reason: str) -> None:
+async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
     """Show on the row that the video could not be kept; one that was stored stays stored."""
     row = await _row(ctx, subject)
     if row is None or row.status == "completed":

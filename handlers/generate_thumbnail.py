@@ -85,7 +85,7 @@ async def generate_thumbnail(ctx: Context, data: Data) -> Result:
 
 
 @generate_thumbnail.on_failure
-async def settle(ctx: Context, subject: Subject, reason: str) -> None:
+async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
     """Complete the video all the same, and say on its row why it has no picture."""
     video = await _video(ctx, subject)
     if video is not None and video.thumbnail_path is not None and video.status == "completed":

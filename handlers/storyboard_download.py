@@ -74,7 +74,7 @@ async def storyboard_download(ctx: Context, data: Data) -> JobResult:
 
 
 @storyboard_download.on_failure
-async def settle(ctx: Context, subject: Subject, reason: str) -> None:
+async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
     """Show on the row that the picture could not be kept."""
     await ctx.services.projects.owned(subject.project_id, subject.user_id)
     if subject.is_batch:

@@ -124,8 +124,8 @@ async def storyboard_generation(ctx: Context, data: Data) -> Result:
         )
         # A worker that dies before the ids are saved has lost no more than one that died sooner.
         await both(rows.remember(), batch.generate())
-        await batch.try_again_if_passing()
-        status = await batch.settle()
+        await batch.retry_if_transient()
+        status = await batch.finish()
     return Result(
         project_id=data.project_id,
         total=batch.total,
@@ -136,7 +136,7 @@ async def storyboard_generation(ctx: Context, data: Data) -> Result:
 
 
 @storyboard_generation.on_failure
-async def settle(ctx: Context, subject: Subject, reason: str) -> None:
+async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
     """Settle what still says that it is being worked on, and have what was bought stored."""
     await ctx.checkpoint(refused={})  # a retry by hand asks the provider again
     project, rows = await project_and_rows(

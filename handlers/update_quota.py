@@ -75,12 +75,12 @@ async def update_quota(ctx: Context, data: Data) -> JobResult:
     quotas = ctx.services.quotas
     account = await quotas.account(data.user_id)
     storage = await quotas.storage(data.user_id)
-    await quotas.save(data.user_id, storage.kept)
+    await quotas.save(data.user_id, storage.recorded)
     return Recalculated(
         user_id=data.user_id,
         operation=data.operation,
         before=_before(storage.shown, is_subscribed=account.is_subscribed(datetime.now(UTC))),
-        after=After(videos=storage.kept.videos, size_mb=_mib(storage.kept.size_bytes)),
+        after=After(videos=storage.recorded.videos, size_mb=_mib(storage.recorded.size_bytes)),
     )
 
 

@@ -71,7 +71,7 @@ async def va_compose_video(ctx: Context, data: Data) -> Result:
 
 
 @va_compose_video.on_failure
-async def settle(ctx: Context, subject: Subject, reason: str) -> None:
+async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
     """Show on the project that there is no final video, so that the person can try again."""
     project = await ctx.services.projects.owned(subject.project_id, subject.user_id)
     await ctx.services.projects.fail_composition(project.id)

@@ -55,7 +55,7 @@ async def va_sync_video_status(ctx: Context, data: Data) -> Result:
     await ctx.progress(5, "Loading clips...")
     rows = await ctx.services.clips.of_project(data.project_id)
     sync = _Sync(ctx, data, [row for row in rows if _is_open(row)])
-    await sync.ask_all()
+    await sync.poll_all()
     await sync.finish()
     await ctx.progress(100, "Sync completed")
     return Result(updated=sync.updated)
@@ -73,13 +73,13 @@ class _Sync:
     data: Data
     clips: list[ClipRow]
     updated: int = 0
-    asked: int = 0
-    troubles: list[ServiceError | ProviderDown] = field(
+    synced: int = 0
+    errors: list[ServiceError | ProviderDown] = field(
         default_factory=list[ServiceError | ProviderDown]
     )
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
-    async def ask_all(self) -> None:
+    async def poll_all(self) -> None:
         """Ask for every clip and write down what is new."""
         await self.ctx.progress(10, f"Syncing {len(self.clips)} generating clips...")
         async with asyncio.TaskGroup() as group:
@@ -96,27 +96,27 @@ class _Sync:
         await self.ctx.enqueue(*(self._download(row) for row in rows if row.wants_storing))
         if rows and all(row.status in _FINAL for row in rows):
             await self.ctx.services.projects.update(self.data.project_id, step_4_status="completed")
-        if self.clips and len(self.troubles) == len(self.clips):
-            raise self._no_answer()
-        refusals = [one for one in self.troubles if isinstance(one, ServiceError)]
+        if self.clips and len(self.errors) == len(self.clips):
+            raise self._all_failed()
+        refusals = [one for one in self.errors if isinstance(one, ServiceError)]
         self.ctx.services.clip_alerts.stay_generating(
             self.data.project_id, [one for one in refusals if not one.retryable]
         )
 
     async def _sync(self, clip: ClipRow) -> None:
         async with self._slots:
-            outcome = self._guarded(clip, await self._ask(clip))
+            outcome = self._guarded(clip, await self._poll(clip))
             await self._write(clip, outcome)
-        self.asked += 1
+        self.synced += 1
         # Half up, as JavaScript rounds.
-        percent = int(10 + self.asked * 85 / len(self.clips) + 0.5)
-        await self.ctx.progress(percent, f"Synced {self.asked}/{len(self.clips)}")
+        percent = int(10 + self.synced * 85 / len(self.clips) + 0.5)
+        await self.ctx.progress(percent, f"Synced {self.synced}/{len(self.clips)}")
 
-    async def _ask(self, clip: ClipRow) -> ClipOutcome:
+    async def _poll(self, clip: ClipRow) -> ClipOutcome:
         try:
             return await self.ctx.services.clip_providers.status(clip)
         except (ServiceError, ProviderDown) as error:
-            self.troubles.append(error)
+            self.errors.append(error)
             self.ctx.log.warning("Clip {} stays generating: {}", clip.shot_number, error)
             return Running()
 
@@ -146,14 +146,14 @@ class _Sync:
             case Running():
                 return
             case Failed(message=message):
-                said = self.ctx.services.scrub(message)
-                await self._settle(clip, status="failed", error_message=said)
+                reason = self.ctx.services.scrub(message)
+                await self._finish(clip, status="failed", error_message=reason)
             case Succeeded():
-                await self._settle(clip, **_columns(outcome))
+                await self._finish(clip, **_columns(outcome))
 
-    async def _settle(self, clip: ClipRow, **fields: Any) -> None:
-        settled = await self.ctx.services.clips.settle(clip, **fields)
-        self.updated += settled  # in two lines: the others count while this one awaits
+    async def _finish(self, clip: ClipRow, **fields: Any) -> None:
+        finished = await self.ctx.services.clips.finish(clip, **fields)
+        self.updated += finished  # in two lines: the others count while this one awaits
 
     def _download(self, row: ClipRow) -> NewJob:
         return follow_ups.video_clip_download(
@@ -164,20 +164,18 @@ class _Sync:
             external_url=row.video_url_external or "",
         )
 
-    def _no_answer(self) -> Exception:
-        down = next((one for one in self.troubles if isinstance(one, ProviderDown)), None)
+    def _all_failed(self) -> Exception:
+        down = next((one for one in self.errors if isinstance(one, ProviderDown)), None)
         if down is not None:
             return down
-        first = next((one for one in self.troubles if _may_pass(one)), self.troubles[0])
+        first = next((one for one in self.errors if _may_pass(one)), self.errors[0])
         message = f"No clip could be asked for: {first}"
         return RetryableError(message) if _may_pass(first) else PermanentError(message)
 
 
-def _may_pass(trouble: ServiceError | ProviderDown) -> bool:
+def _may_pass(error: ServiceError | ProviderDown) -> bool:
     """Whether a later attempt may be answered: a refusal too says nothing about the clips."""
-    return is_transient(trouble) or (
-        isinstance(trouble, ServiceError) and trouble.status is not None
-    )
+    return is_transient(error) or (isinstance(error, ServiceError) and error.status is not None)
 
 
 def _columns(outcome: Succeeded) -> dict[str, Any]:

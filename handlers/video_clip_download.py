@@ -24,7 +24,7 @@ class Subject(JobData):
     shot_number: int = Field(ge=0, le=1000)
 
 
-class Settled(Subject):
+class FailedSubject(Subject):
     """What names the clip after a failure."""
 
     external_url: Any = None
@@ -61,7 +61,7 @@ async def video_clip_download(ctx: Context, data: Data) -> JobResult:
 
 
 @video_clip_download.on_failure
-async def settle(ctx: Context, subject: Settled, reason: str) -> None:
+async def on_failed(ctx: Context, subject: FailedSubject, reason: str) -> None:
     """Show on the row that the clip could not be kept."""
     await ctx.services.projects.owned(subject.project_id, subject.user_id)
     row = await row_of(ctx, _order(ctx, subject, str(subject.external_url)))

@@ -53,10 +53,10 @@ async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
     logger.info("Environment: {}", settings.environment)
     stop = asyncio.Event()
     stop_on_signal(stop)
-    vitals = WorkerStatus(attempts=RunningAttempts(meter))
+    worker_status = WorkerStatus(attempts=RunningAttempts(meter))
     try:
-        async with open_alerts(settings) as alerts, served(settings, vitals):
-            return await Life(settings, vitals, alerts, stop).live(wait_for_redis)
+        async with open_alerts(settings) as alerts, served(settings, worker_status):
+            return await Life(settings, worker_status, alerts, stop).live(wait_for_redis)
     except (redis_client.RedisUnreachable, CannotListen) as error:
         logger.error("❌ Worker startup failed: {}", error)
         return EXIT_STARTUP_FAILED
@@ -66,11 +66,11 @@ class Life:
     """One worker's, from the wait for Redis to the exit code. `stop` is set by a signal."""
 
     def __init__(
-        self, settings: Settings, vitals: WorkerStatus, alerts: Alerts, stop: asyncio.Event
+        self, settings: Settings, worker_status: WorkerStatus, alerts: Alerts, stop: asyncio.Event
     ) -> None:
         self._settings = settings
         self._redis = redis_of(settings)
-        self._vitals = vitals
+        self._worker_status = worker_status
         self._alerts = alerts
         self._stop = stop
         self._loaded = asyncio.Event()
@@ -103,7 +103,7 @@ class Life:
         work_folder = WorkFolder()
         fitness = Fitness(work_folder.path, self._say_unfit)
         fitness.hold_reserve()
-        self._vitals.lack = fitness.lack
+        self._worker_status.lack = fitness.lack
         dispatcher = Dispatcher(
             discover(),
             services,
@@ -113,14 +113,14 @@ class Life:
             self._loaded,
             fitness,
         )
-        consumer = Worker(options_of(self._settings), dispatcher, self._vitals.attempts)
+        consumer = Worker(options_of(self._settings), dispatcher, self._worker_status.attempts)
         loop = await consumer.start(after_outage=after_outage)
-        self._vitals.refusal = lambda: consumer.refusal
-        self._vitals.phase = Phase.RUNNING
+        self._worker_status.refusal = lambda: consumer.refusal
+        self._worker_status.phase = Phase.RUNNING
         _announce(self._settings)
         say_ready()
         with LoopWatch(lambda: os._exit(EXIT_STUCK), drain_logs=drain_logs) as loop_watch:
-            self._vitals.lag = loop_watch.largest_lag
+            self._worker_status.lag = loop_watch.largest_lag
             with _in_background(asyncio.to_thread(remove_abandoned)):
                 watching = self._until_lacking(consumer.redis, services)
                 code, why = await self._until_over(consumer, loop, watching)
@@ -141,10 +141,10 @@ class Life:
     ) -> tuple[int, str | None]:
         """Until a stop signal, or until this worker should not go on: the exit code, the reason."""
         ping = partial(redis_client.check, self._redis)
-        watching = until_starved(consumer, ping, self._vitals.last_signs)
+        watching = until_starved(consumer, ping, self._worker_status.last_signs)
         starved = asyncio.create_task(watching, name="liveness")
         stopped = asyncio.create_task(self._stop.wait())
-        lacking = asyncio.create_task(until_lacking, name="watchdog")
+        lacking = asyncio.create_task(until_lacking, name="fitness")
         ends: set[asyncio.Task[Any]] = {loop, starved, stopped, lacking}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for task in (starved, stopped, lacking):
@@ -177,7 +177,7 @@ class Life:
         self._alerts.notify(Alert("machine unfit", line, "error"))
 
     def _say_over(self, why: str | None) -> None:
-        self._vitals.phase = Phase.STOPPING
+        self._worker_status.phase = Phase.STOPPING
         if why is not None:
             logger.critical("{}", why)
             self._alerts.notify(Alert("stuck", f"🛑 The worker gives up: {why}", "fatal"))

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """What handlers reach the outside world through. `tell` hears what people should look at."""
+    """What handlers reach the outside world through. `notify` gets what people should look at."""
 
     def __init__(self, settings: Settings, notify: AlertSink = no_alerts) -> None:
         self.settings = settings
@@ -78,7 +78,7 @@ class Services:
 
     @cached_property
     def clip_alerts(self) -> ClipAlerts:
-        """For whom nobody can be asked for clips."""
+        """Alerts about clips that no provider answers for."""
         return ClipAlerts(self._notify)
 
     @cached_property

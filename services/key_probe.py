@@ -32,7 +32,7 @@ class Accepted(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`said` is the vendor's own reason for a no, and a sentence for an unknown."""
+    """`message` is the vendor's own reason for a no, and a sentence for an unknown."""
 
     accepted: Accepted
     message: str = ""
@@ -108,18 +108,18 @@ async def ask(vendor: Vendor, settings: Settings, key: SecretStr) -> Answer:
         try:
             response = await client.get(vendor.url(settings))
         except httpx.HTTPError as error:
-            said = str(transport_error(vendor.name, "look at the key", error))
-            return Answer(Accepted.UNKNOWN, said)
+            message = str(transport_error(vendor.name, "look at the key", error))
+            return Answer(Accepted.UNKNOWN, message)
     return _classified(vendor, response)
 
 
 def _classified(vendor: Vendor, response: httpx.Response) -> Answer:
     if response.is_success:
         return Answer(Accepted.YES)
-    said = str(service_error(vendor.name, "look at the key", response))
+    message = str(service_error(vendor.name, "look at the key", response))
     status = response.status_code
-    if status in {401, 403} or (status == 400 and _WRONG_KEY in said.lower()):
-        return Answer(Accepted.NO, said)
+    if status in {401, 403} or (status == 400 and _WRONG_KEY in message.lower()):
+        return Answer(Accepted.NO, message)
     if status >= 500:
-        return Answer(Accepted.UNKNOWN, f"{vendor.name} answered {status}: {said}")
+        return Answer(Accepted.UNKNOWN, f"{vendor.name} answered {status}: {message}")
     return Answer(Accepted.YES)

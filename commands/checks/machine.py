@@ -84,15 +84,15 @@ async def check_port(settings: Settings) -> list[Finding]:
     return [ok(AREA, f"{where} is free for the HTTP endpoints")]
 
 
-async def check_telling(settings: Settings) -> list[Finding]:
-    """Who is told of failures; nobody is called."""
+async def check_alerts(settings: Settings) -> list[Finding]:
+    """Which channels get alerts; none is called."""
     variables = {
         "Slack": settings.slack_webhook,
         "Discord": settings.discord_webhook,
         "Sentry": settings.sentry_dsn,
     }
-    told = [name for name, value in variables.items() if value is not None]
-    found = [ok(AREA, f"Failures are told to {', '.join(told) or 'the log alone'}")]
+    channels = [name for name, value in variables.items() if value is not None]
+    found = [ok(AREA, f"Failures are told to {', '.join(channels) or 'the log alone'}")]
     if settings.sentry_dsn is not None and find_spec("sentry_sdk") is None:
         text = "SENTRY_DSN is set, but the package sentry-sdk is not installed"
         found.append(warning(AREA, text, "Install it: pip install sentry-sdk"))

@@ -76,11 +76,11 @@ def drain_logs() -> None:
 
 def _missing(count: int) -> "Record":
     """The record of a line that stands for `count` others."""
-    said = f"{count} lines are missing here: nobody read this log"
+    text = f"{count} lines are missing here: nobody read this log"
     record: dict[str, Any] = {
         "time": datetime.now().astimezone(),
         "level": SimpleNamespace(name="WARNING"),
-        "message": said,
+        "message": text,
         "extra": {},
         "exception": None,
     }

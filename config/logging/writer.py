@@ -51,7 +51,7 @@ class LogWriter:
         if self._taken - self._written + len(message) > _ROOM:
             self._missed += 1
             return
-        self._tell_missed()
+        self._report_missed()
         self._taken += len(message)
         self._items.put(str(message))  # Loguru's own kind of text holds the whole record
 
@@ -63,11 +63,11 @@ class LogWriter:
 
     def stop(self) -> None:
         """End when all is written. Loguru calls it, at the latest at the interpreter's end."""
-        self._tell_missed()
+        self._report_missed()
         self._items.put(None)
         self._thread.join(_LAST_S)
 
-    def _tell_missed(self) -> None:
+    def _report_missed(self) -> None:
         if self._missed:
             self._items.put(self._missed)
             self._missed = 0

@@ -27,11 +27,11 @@ from services.supabase.storyboards import StoryboardRow
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a shot has no picture; `passing` when another attempt may help."""
+    """Why a shot has no picture; `is_transient` when another attempt may help."""
 
     shot_number: int
     message: str
-    passing: bool
+    is_transient: bool
 
 
 @dataclass
@@ -86,19 +86,19 @@ class StoryboardBatch:
         if self.handed_back is not None:
             raise self.handed_back
 
-    async def try_again_if_passing(self) -> None:
+    async def retry_if_transient(self) -> None:
         """Raise RetryableError when another attempt of the job may get more pictures."""
-        passing = [failure for failure in self.failures if failure.passing]
-        if not passing or self.ctx.is_last_attempt:
+        transient = [failure for failure in self.failures if failure.is_transient]
+        if not transient or self.ctx.is_last_attempt:
             return
-        await self._fail_rows(one for one in self.failures if not one.passing)
+        await self._fail_rows(one for one in self.failures if not one.is_transient)
         await self.downloads.add_left(await self.rows.current())
         raise RetryableError(
-            f"{len(passing)} of {self.total} storyboards failed and will be tried again: "
-            f"{_first(passing)}"
+            f"{len(transient)} of {self.total} storyboards failed and will be tried again: "
+            f"{_first(transient)}"
         )
 
-    async def settle(self) -> str:
+    async def finish(self) -> str:
         """Write what is final and return it. Raises the failure when no shot has a picture."""
         await self._write_left()
         await self._fail_rows(self.failures)
@@ -106,7 +106,7 @@ class StoryboardBatch:
         await self._report(95, "正在更新项目状态...")
         # The person may have asked for others while these were made.
         current = await self.rows.current()
-        await both(self._settle_project(status, current), self.downloads.add_left(current))
+        await both(self._finish_project(status, current), self.downloads.add_left(current))
         await self._report(100, _final_message(self.succeeded, self.total))
         if not self.succeeded:
             raise self._all_failed()
@@ -114,13 +114,13 @@ class StoryboardBatch:
 
     async def _write_left(self) -> None:
         """Try again to write what is bought: another attempt that could does not come."""
-        for failure in [one for one in self.failures if one.passing]:
+        for failure in [one for one in self.failures if one.is_transient]:
             if self._purchases.has(failure.shot_number):
                 await self._write_bought(self.rows.by_shot[failure.shot_number])
                 self.failures.remove(failure)
                 self.succeeded += 1
 
-    async def _settle_project(self, status: str, current: list[StoryboardRow]) -> None:
+    async def _finish_project(self, status: str, current: list[StoryboardRow]) -> None:
         if not self.rows.are_superseded_by(current):
             await self.ctx.services.projects.update(self.project_id, step_3_status=status)
 
@@ -129,7 +129,7 @@ class StoryboardBatch:
         return row is not None and row.status == "success"
 
     def _all_failed(self) -> JobError:
-        kind = RetryableError if any(one.passing for one in self.failures) else PermanentError
+        kind = RetryableError if any(one.is_transient for one in self.failures) else PermanentError
         return kind(f"No storyboard could be generated: {_first(self.failures)}")
 
     async def _one(self, shot: Shot) -> None:
@@ -149,13 +149,13 @@ class StoryboardBatch:
         await self._report_done()
 
     async def _read_ahead(self) -> None:
-        """Read what `settle` looks at beside the last rows' writing, none of which it looks at."""
+        """Read what `finish` reads beside the last rows' writing, none of which it reads."""
         await self._all_saved.wait()
         if self.handed_back is not None:
             return
         try:
             await self.rows.read_ahead()
-        except (ServiceError, ProviderDown) as error:  # `settle` asks again, and raises
+        except (ServiceError, ProviderDown) as error:  # `finish` asks again, and raises
             self.ctx.log.debug("The rows could not be read ahead: {}", error)
 
     async def _get_picture(self, shot: Shot) -> None:

@@ -62,11 +62,11 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @asynccontextmanager
-async def new_app(settings: Settings, vitals: WorkerStatus) -> AsyncGenerator[Starlette]:
+async def new_app(settings: Settings, worker_status: WorkerStatus) -> AsyncGenerator[Starlette]:
     """The application, with a Redis client of its own. What the worker counts is counted here."""
     async with connect_briefly(redis_of(settings), _REDIS_TIMEOUT_S) as redis:
         metrics = Metrics(
-            vitals,
+            worker_status,
             names=discover(),
             queue_name=settings.queue_name,
             concurrency=settings.queue_concurrency,
@@ -74,7 +74,7 @@ async def new_app(settings: Settings, vitals: WorkerStatus) -> AsyncGenerator[St
         install(metrics.meter)
         queue = _Queue(QueueView(redis, queue_of(settings)))
         jobs = JobViews(redis, queue_of(settings))
-        endpoints = _Endpoints(settings, vitals, RedisProbe(redis), queue, jobs, metrics)
+        endpoints = _Endpoints(settings, worker_status, RedisProbe(redis), queue, jobs, metrics)
         yield _application(settings, endpoints)
 
 
@@ -107,14 +107,14 @@ class _Endpoints:
     def __init__(
         self,
         settings: Settings,
-        vitals: WorkerStatus,
+        worker_status: WorkerStatus,
         pulse: RedisProbe,
         queue: _Queue,
         jobs: JobViews,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
-        self._vitals = vitals
+        self._worker_status = worker_status
         self._pulse = pulse
         self._queue = queue
         self._jobs = jobs
@@ -125,14 +125,14 @@ class _Endpoints:
         return _Json({"endpoints": _PATHS})
 
     async def livez(self, _: Request) -> Response:
-        if self._vitals.is_stuck:
+        if self._worker_status.is_stuck:
             return _trouble("no job was fetched for two minutes although Redis answers")
         return _Json({"status": "alive"})
 
     async def readyz(self, _: Request) -> Response:
         status = await self._status()
         why = {
-            "unfit": f"this machine is unfit for jobs: {self._vitals.lack()}",
+            "unfit": f"this machine is unfit for jobs: {self._worker_status.lack()}",
             "starting": "the consumer is not started yet",
             "stopping": "the worker was told to stop",
             "redis-away": _AWAY,
@@ -159,26 +159,26 @@ class _Endpoints:
 
     async def _status(self) -> str:
         """`starting`, `running`, `stopping`, `unfit`, `redis-away` or `redis-refuses`."""
-        phase = self._vitals.phase
-        if phase is Phase.RUNNING and self._vitals.lack() is not None:
+        phase = self._worker_status.phase
+        if phase is Phase.RUNNING and self._worker_status.lack() is not None:
             return "unfit"
         if phase is not Phase.STOPPING and not await self._pulse.answers():
             return "redis-away"
-        if phase is Phase.RUNNING and self._vitals.refusal():
+        if phase is Phase.RUNNING and self._worker_status.refusal():
             return "redis-refuses"
         return phase.value
 
     def _refusal(self) -> str:
-        return self._show(self._vitals.refusal())
+        return self._show(self._worker_status.refusal())
 
     def _worker(self, status: str) -> dict[str, Any]:
-        work = self._vitals.attempts
+        work = self._worker_status.attempts
         return {
             "id": WORKER_NAME,
             "status": status,
             "concurrency": self._settings.queue_concurrency,
             "processing": len(work.attempts),
-            "startedAt": when(self._vitals.started_at),
+            "startedAt": when(self._worker_status.started_at),
             "processedTotal": work.ended["completed"] + work.ended["failed"],
             "failedTotal": work.ended["failed"],
             "jobs": [

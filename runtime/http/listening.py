@@ -41,14 +41,14 @@ class CannotListen(Exception):
 
 
 @asynccontextmanager
-async def served(settings: Settings, vitals: WorkerStatus) -> AsyncGenerator[None]:
+async def served(settings: Settings, worker_status: WorkerStatus) -> AsyncGenerator[None]:
     """Answer meanwhile, if a port is set. Raises CannotListen."""
     if settings.health_port is None:
         yield
         return
     listening = listen(settings.health_host, _port(settings.health_port))
     _announce(settings, listening)
-    serving = asyncio.create_task(_serve(settings, vitals, listening), name="endpoints")
+    serving = asyncio.create_task(_serve(settings, worker_status, listening), name="endpoints")
     try:
         yield
     finally:
@@ -107,13 +107,13 @@ def _announce(settings: Settings, listening: socket.socket) -> None:
         )
 
 
-async def _serve(settings: Settings, vitals: WorkerStatus, listening: socket.socket) -> None:
+async def _serve(settings: Settings, worker_status: WorkerStatus, listening: socket.socket) -> None:
     """Serve until cancelled. Should the server break, jobs go on, and who asks is refused."""
     try:
         from runtime.http.endpoints import new_app
         from runtime.http.uvicorn_server import serve
 
-        async with new_app(settings, vitals) as app:
+        async with new_app(settings, worker_status) as app:
             await serve(app, listening)
     except Exception:
         logger.exception("The endpoints broke: they are away until the worker is started anew")

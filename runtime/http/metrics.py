@@ -122,24 +122,28 @@ class PrometheusMeter:
 class _Worker(Collector):
     """The worker as it is at this moment."""
 
-    def __init__(self, vitals: WorkerStatus, meter: PrometheusMeter, concurrency: int) -> None:
-        self._vitals = vitals
+    def __init__(
+        self, worker_status: WorkerStatus, meter: PrometheusMeter, concurrency: int
+    ) -> None:
+        self._worker_status = worker_status
         self._meter = meter
         self._concurrency = concurrency
 
     def collect(self) -> Iterator[Metric]:
-        vitals = self._vitals
+        worker_status = self._worker_status
         yield _build()
         yield GaugeMetricFamily(
             "vidfab_worker_concurrency", "Jobs that may run here at a time.", self._concurrency
         )
         yield GaugeMetricFamily(
-            "vidfab_worker_stopping", "1 from the stop signal on.", vitals.phase is Phase.STOPPING
+            "vidfab_worker_stopping",
+            "1 from the stop signal on.",
+            worker_status.phase is Phase.STOPPING,
         )
         yield GaugeMetricFamily(
             "vidfab_worker_event_loop_lag_seconds",
             "How late the event loop was at worst in the last minute or two.",
-            vitals.lag().total_seconds(),
+            worker_status.lag().total_seconds(),
         )
         yield CounterMetricFamily(
             "vidfab_worker_redis_commands", "Commands that Redis answered.", TRAFFIC.commands
@@ -170,7 +174,7 @@ class _Worker(Collector):
 
     def _by_name(self) -> dict[str, list[Attempt]]:
         found: dict[str, list[Attempt]] = {}
-        for attempt in self._vitals.attempts.attempts:
+        for attempt in self._worker_status.attempts.attempts:
             found.setdefault(self._meter.known(attempt.delivery.name), []).append(attempt)
         return found
 
@@ -212,13 +216,18 @@ class Metrics:
     """All metrics of one worker; `meter` is to be installed."""
 
     def __init__(
-        self, vitals: WorkerStatus, *, names: Iterable[str], queue_name: str, concurrency: int
+        self,
+        worker_status: WorkerStatus,
+        *,
+        names: Iterable[str],
+        queue_name: str,
+        concurrency: int,
     ) -> None:
         disable_created_metrics()
         self._registry = CollectorRegistry()
         self._queue = _Queue(queue_name)
         self.meter = PrometheusMeter(self._registry, names)
-        self._registry.register(_Worker(vitals, self.meter, concurrency))
+        self._registry.register(_Worker(worker_status, self.meter, concurrency))
         self._registry.register(self._queue)
         ProcessCollector(registry=self._registry)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MAX_CAUSES = 5
 
 
-class _Kept(Transport):
+class _Captured(Transport):
     """Keeps the envelope, which `SentryEvents` hands on."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class SentryEvents:
     def __init__(self, settings: Settings, dsn: str, redact: Redact) -> None:
         self._queue = settings.queue_name
         self._redact = redact
-        self._kept = _Kept()
+        self._captured = _Captured()
         auth = Dsn(dsn).to_auth("vidfab-worker")
         self.address = auth.get_api_url()
         self.headers = {
@@ -51,7 +51,7 @@ class SentryEvents:
         # Each option that the SDK would else take from the environment or find out is given.
         self._client = Client(
             dsn=dsn,
-            transport=self._kept,
+            transport=self._captured,
             environment=settings.environment,
             release="",
             server_name=socket.gethostname(),
@@ -70,7 +70,7 @@ class SentryEvents:
     def envelope(self, notice: Notice) -> bytes:
         """One event, serialised."""
         self._client.capture_event(_event(notice, self._queue))
-        return self._kept.envelopes.pop().serialize()
+        return self._captured.envelopes.pop().serialize()
 
     def _redacted(self, event: "Event", hint: "Hint") -> "Event":
         return _each_text(event, self._redact)

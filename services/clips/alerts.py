@@ -1,4 +1,4 @@
-"""Alerts about clips that were paid for and that nobody can be asked for."""
+"""Alerts about clips that were paid for and that their provider does not answer for."""
 
 import time
 from collections import defaultdict
@@ -13,12 +13,12 @@ _SILENCE_S = 3600.0
 
 
 class ClipAlerts:
-    """Tells of each reason once an hour. `now` in seconds, for tests."""
+    """One alert an hour for each reason. `now` in seconds, for tests."""
 
     def __init__(self, notify: AlertSink, now: Callable[[], float] = time.monotonic) -> None:
         self._notify = notify
         self._now = now
-        self._told: dict[str, float] = {}
+        self._alerted_at: dict[str, float] = {}
 
     def stay_generating(self, project_id: str, refusals: Iterable[ServiceError]) -> None:
         """Clips of a project were left as they are, one for each of `refusals`."""
@@ -32,10 +32,12 @@ class ClipAlerts:
     def _is_due(self, kind: str) -> bool:
         now = self._now()
         # Memory does not grow with what providers say.
-        self._told = {one: at for one, at in self._told.items() if now - at < _SILENCE_S}
-        if kind in self._told:
+        self._alerted_at = {
+            one: at for one, at in self._alerted_at.items() if now - at < _SILENCE_S
+        }
+        if kind in self._alerted_at:
             return False
-        self._told[kind] = now
+        self._alerted_at[kind] = now
         return True
 
 

@@ -44,7 +44,7 @@ class ClipProvider(Protocol):
     """Answers for clips that it was given to make."""
 
     @property
-    def keeps(self) -> timedelta:
+    def retention(self) -> timedelta:
         """How long after its order a clip is known, and its video to be had."""
         ...
 

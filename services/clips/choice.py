@@ -54,9 +54,9 @@ class ClipProviders:
 
 def _gone(clip: ClipRow, provider: ClipProvider, error: ServiceError) -> Failed:
     """The end of a clip that is too old to be known. Raises ServiceError for a younger one."""
-    days = provider.keeps.days
+    days = provider.retention.days
     ordered = clip.ordered_before
-    if ordered and datetime.now(UTC) - ordered > provider.keeps:
+    if ordered and datetime.now(UTC) - ordered > provider.retention:
         return Failed(f"The video is no longer available: it was ordered more than {days} days ago")
     service = error.service
     message = f"{service} does not know the clip, which it should for {days} days: {error}"

@@ -30,7 +30,7 @@ class GoogleVeo:
     """Answers for operations, whose names are `models/{model}/operations/{id}`."""
 
     # So long Google keeps the files of videos.
-    keeps = timedelta(days=2)
+    retention = timedelta(days=2)
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
         self._circuit = Circuit(_SERVICE)
@@ -43,19 +43,19 @@ class GoogleVeo:
             return Failed("The clip's Google operation name is not one")
         client = await self._google.client()
         return await with_retries(
-            lambda: self._ask(client, name), attempts=ATTEMPTS, circuit=self._circuit
+            lambda: self._poll(client, name), attempts=ATTEMPTS, circuit=self._circuit
         )
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._google.aclose()
 
-    async def _ask(self, client: "Client", name: str) -> Answer:
+    async def _poll(self, client: "Client", name: str) -> Answer:
         from google.genai import errors, types
 
-        asked = types.GenerateVideosOperation.model_validate({"name": name})
+        wanted = types.GenerateVideosOperation.model_validate({"name": name})
         try:
-            operation = await client.aio.operations.get(asked)
+            operation = await client.aio.operations.get(wanted)
         except errors.APIError as error:
             return _refused(error)
         except httpx.HTTPError as error:
@@ -68,9 +68,9 @@ class GoogleVeo:
 def _refused(error: Any) -> Unknown:
     """What an `errors.APIError` says of the clip. Raises ServiceError when it says nothing."""
     found = service_error(_SERVICE, OPERATION, error.response)
-    said = str(found).lower()
-    is_named = any(words in said for words in _NO_OPERATION)
-    is_of_a_model = any(words in said for words in _NO_MODEL)
+    message = str(found).lower()
+    is_named = any(words in message for words in _NO_OPERATION)
+    is_of_a_model = any(words in message for words in _NO_MODEL)
     if found.code == "NOT_FOUND" and is_named and not is_of_a_model:
         return Unknown(found)
     raise found from error

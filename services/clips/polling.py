@@ -1,4 +1,4 @@
-"""What all vendors of clips are asked in the same way.
+"""How the vendors of clips are polled.
 
 Asking costs nothing and changes nothing, so transient errors are tried again at once. A refusal
 says nothing about the clip, whose video may lie ready, unless it is the vendor's own word about

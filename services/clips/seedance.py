@@ -43,7 +43,7 @@ class Seedance(PolledVendor):
     service = "Seedance"
     path = "/contents/generations/tasks/{}"
     id_name = "task id"
-    keeps = timedelta(days=7)
+    retention = timedelta(days=7)
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
         super().__init__(settings, settings.byteplus_url, key)

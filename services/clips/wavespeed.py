@@ -31,7 +31,7 @@ class WavespeedVeo(PolledVendor):
     path = "/predictions/{}/result"
     id_name = "prediction id"
     # Wavespeed does not say: as long as the most patient of the others.
-    keeps = timedelta(days=7)
+    retention = timedelta(days=7)
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
         super().__init__(settings, settings.wavespeed_url, key)

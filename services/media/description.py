@@ -97,9 +97,9 @@ def own_lines(plain: str, labelled: str) -> str:
     return "\n".join(found)
 
 
-def read_description(said: str) -> Probed:
+def read_description(stderr: str) -> Probed:
     """Read what `own_lines` gives. Raises PermanentError when there is no picture to show."""
-    duration, *lines = said.partition(_BEFORE_DURATION)[2].split("\n")
+    duration, *lines = stderr.partition(_BEFORE_DURATION)[2].split("\n")
     streams = list(_streams(lines))
     films = [one for one in streams if one.kind == "Video" and _COVER not in one.line]
     if not films:

@@ -179,7 +179,7 @@ def _encoder(picture_format: PictureFormat, quality: int) -> list[str]:
             return ["-c:v", "libwebp", "-quality", str(quality)]
 
 
-def _reason(said: str) -> str:
+def _reason(stderr: str) -> str:
     """The first complaint, which later ones follow from; without addresses and paths."""
-    lines = (one_line(_PATH.sub("the file", _SOURCE.sub("", line))) for line in said.splitlines())
+    lines = (one_line(_PATH.sub("the file", _SOURCE.sub("", line))) for line in stderr.splitlines())
     return next((line for line in lines if line), "no reason given")

@@ -39,7 +39,7 @@ for what, attempt in (({NETWORK!r}, _socket.socket), ({FILES!r}, lambda: os.list
 sys.exit(", ".join(found))
 """
 # The end of what it says; a damaged file can make a program talk without end.
-_KEPT_BYTES = 64 * 1024
+_MAX_STDERR_BYTES = 64 * 1024
 # Until the pipe of a killed group is closed.
 _CLOSING_S = 2.0
 
@@ -55,7 +55,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The exit code, and the end of what was said on standard error."""
+    """The exit code, and the end of its standard error."""
 
     code: int
     stderr: str
@@ -65,19 +65,19 @@ class _Tail(asyncio.Protocol):
     """The end of a stream."""
 
     def __init__(self) -> None:
-        self._kept = bytearray()
+        self._bytes = bytearray()
         self._is_cut = False
         self.closed = asyncio.Event()
 
     def text(self) -> str:
-        """What was kept, from the beginning of a line."""
-        text = self._kept.decode(errors="replace")
+        """Whole lines of it."""
+        text = self._bytes.decode(errors="replace")
         return text.partition("\n")[2] or text if self._is_cut else text
 
     def data_received(self, data: bytes) -> None:
-        self._kept += data
-        self._is_cut = self._is_cut or len(self._kept) > _KEPT_BYTES
-        del self._kept[:-_KEPT_BYTES]
+        self._bytes += data
+        self._is_cut = self._is_cut or len(self._bytes) > _MAX_STDERR_BYTES
+        del self._bytes[:-_MAX_STDERR_BYTES]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set()

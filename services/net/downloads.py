@@ -21,7 +21,7 @@ from services.net.google_api import API_HOST, KEY_HEADER
 from services.net.guard import CheckedUrl, PinnedBackend, Resolver, check_redirect, check_url
 from services.net.http import (
     connections_of,
-    is_passing_status,
+    is_transient_status,
     new_client,
     one_line,
     tls_context,
@@ -223,7 +223,7 @@ def _check_answer(response: httpx.Response) -> None:
     if status != HTTPStatus.OK:
         phrase = httpx.codes.get_reason_phrase(status)
         message = f"Download failed: the server answered {status} {phrase}".rstrip()
-        raise RetryableError(message) if is_passing_status(status) else PermanentError(message)
+        raise RetryableError(message) if is_transient_status(status) else PermanentError(message)
     if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
         raise UnusableContent("Download failed: the server sent the file compressed, unasked")
 

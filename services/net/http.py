@@ -116,7 +116,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(ca_file or certifi.where()))
 
 
-def is_passing_status(status: int) -> bool:
+def is_transient_status(status: int) -> bool:
     """Whether the same request may succeed later."""
     return status in PASSING_STATUS or status >= 500
 
@@ -135,7 +135,7 @@ def service_error(service: str, operation: str, response: httpx.Response) -> Ser
         status=status,
         code=code,
         request_id=_request_id(response),
-        retryable=is_passing_status(status),
+        retryable=is_transient_status(status),
         retry_after=_retry_after(response),
     )
 

@@ -107,10 +107,10 @@ def checked(response: httpx.Response) -> httpx.Response:
 
 def _error(response: httpx.Response) -> ServiceError:
     try:
-        said = _Refusal.model_validate_json(response.content)
+        body = _Refusal.model_validate_json(response.content)
     except ValidationError:
-        said = _Refusal(statusCode=None)
+        body = _Refusal(statusCode=None)
     status = response.status_code
     # Cloudflare's own statuses, 520 to 530, have no name anywhere.
-    message = said.message or httpx.codes.get_reason_phrase(status) or f"it answered {status}"
-    return refusal(OPERATION, one_line(message), said.status_code or status)
+    message = body.message or httpx.codes.get_reason_phrase(status) or f"it answered {status}"
+    return refusal(OPERATION, one_line(message), body.status_code or status)

@@ -19,7 +19,7 @@ from services.supabase.client import ATTEMPTS
 # Supabase takes chunks of exactly this size, but for the last.
 CHUNK_BYTES = 6 * 1024 * 1024
 
-# The upsert is asked for with each request: any of them may be the one that stores the object.
+# The upsert is sent_to for with each request: any of them may be the one that stores the object.
 _HEADERS = {"tus-resumable": "1.0.0", "x-upsert": "true"}
 _NO_SUCH_METHOD = frozenset({405, 501})
 # A proxy may answer so for a moment, and a server be exchanged for one that has them.
@@ -90,10 +90,10 @@ class Tus:
         )
         if _is_not_offered(response):
             raise _NotOffered("Supabase", OPERATION, "It has no resumable uploads")
-        asked = checked(response).request.url
+        sent_to = checked(response).request.url
         # The key goes to no server but the one it is for, whatever that calls itself.
-        path = asked.join(response.headers.get("location", "")).raw_path
-        return asked.copy_with(raw_path=path)
+        path = sent_to.join(response.headers.get("location", "")).raw_path
+        return sent_to.copy_with(raw_path=path)
 
     async def _send_chunks(self, upload: Upload, location: httpx.URL) -> None:
         offset = 0

@@ -23,7 +23,7 @@ from core.paths import Bucket, StoredObject, stored_object
 from services.net.answers import STREAMED
 from services.net.circuit import Circuit
 from services.net.http import (
-    is_passing_status,
+    is_transient_status,
     new_client,
     new_transport,
     one_line,
@@ -270,10 +270,22 @@ def _is_passing(code: str, status: int | None) -> bool:
     if status in _PASSING_HERE or not code.strip():
         return True
     if status is not None and (code == str(status) or status >= 500):
-        return is_passing_status(status)
-    passing = ("08", "40", "53", "55", "57", "58", "XX", "25006", "PGRST00", "PGRST204", "PGRST205")
+        return is_transient_status(status)
+    transient = (
+        "08",
+        "40",
+        "53",
+        "55",
+        "57",
+        "58",
+        "XX",
+        "25006",
+        "PGRST00",
+        "PGRST204",
+        "PGRST205",
+    )
     # Beside a code a status below 500 says little: 409 is also a key that is there already.
-    return code.startswith(passing)
+    return code.startswith(transient)
 
 
 def _rows(operation: str, data: Any) -> list[Row]:

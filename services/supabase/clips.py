@@ -85,7 +85,7 @@ class Clips:
             "read the clips", lambda rows: rows.eq("project_id", project_id).order("shot_number")
         )
 
-    async def settle(self, row: ClipRow, **fields: Any) -> bool:
+    async def finish(self, row: ClipRow, **fields: Any) -> bool:
         """Set columns of a clip that is still the generation that `row` shows.
 
         False when it was settled before, ordered anew since, or removed.

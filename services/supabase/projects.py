@@ -112,7 +112,7 @@ class Projects:
             for row in rows
         ]
 
-    async def settle(self, project: WaitingProject, outcome: str, /, **fields: Any) -> bool:
+    async def finish_step(self, project: WaitingProject, outcome: str, /, **fields: Any) -> bool:
         """End the project's step, with other columns; False when its row was changed since.
 
         False too when the answer to the first try was lost and the second found it done.

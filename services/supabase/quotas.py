@@ -33,10 +33,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What a user stores now: `shown` as the app shows it, `kept` as the quota row keeps it."""
+    """What a user stores now: `shown` as the app shows it, `recorded` as the quota row has it."""
 
     shown: Usage
-    kept: Usage
+    recorded: Usage
 
 
 class _FileRow(BaseModel):
@@ -92,7 +92,7 @@ class Quotas:
         completed = [row for row in videos if row.status == "completed"]
         return Storage(
             shown=Usage(len(shown), _size(shown) + _size(pictures)),
-            kept=Usage(len(completed), _size(videos)),
+            recorded=Usage(len(completed), _size(videos)),
         )
 
     async def save(self, user_id: RowId, usage: Usage) -> None:

@@ -63,11 +63,11 @@ async def test_a_clip_that_was_ordered_anew_is_not_settled(
     await lay_clip(vidfab, status="generating", seedance_task_id="new", storage_status=None)
     row = ClipRow.model_validate(await clip_row(vidfab))
     old = row.model_copy(update={"seedance_task_id": "old"})
-    assert not await services.clips.settle(old, status="failed")
+    assert not await services.clips.finish(old, status="failed")
     await services.clips.update(old, storage_status="failed")
     assert ClipRow.model_validate(await clip_row(vidfab)) == row
-    assert await services.clips.settle(row, status="success")
-    assert not await services.clips.settle(row, status="failed"), "it is at its end"
+    assert await services.clips.finish(row, status="success")
+    assert not await services.clips.finish(row, status="failed"), "it is at its end"
 
 
 @pytest.mark.parametrize(("step", "found"), [("completed", "completed"), (None, "failed")])

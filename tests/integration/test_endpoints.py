@@ -48,7 +48,7 @@ class Endpoints:
         self.redis = redis
         lag = timedelta(milliseconds=7)
         attempts = RunningAttempts(meter.meter)
-        self.vitals = WorkerStatus(phase=Phase.RUNNING, attempts=attempts, lag=lambda: lag)
+        self.worker_status = WorkerStatus(phase=Phase.RUNNING, attempts=attempts, lag=lambda: lag)
         self._parts = AsyncExitStack()
 
     def settings(self, **more: str) -> Settings:
@@ -62,7 +62,9 @@ class Endpoints:
         return load_settings(environment=Environment(values, {}))
 
     async def client(self, **settings: str) -> httpx.AsyncClient:
-        app = await self._parts.enter_async_context(new_app(self.settings(**settings), self.vitals))
+        app = await self._parts.enter_async_context(
+            new_app(self.settings(**settings), self.worker_status)
+        )
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         client = httpx.AsyncClient(transport=transport, base_url="http://worker")
         return await self._parts.enter_async_context(client)
@@ -157,7 +159,7 @@ async def test_the_token_guards_all_but_the_probes(endpoints: Endpoints) -> None
 async def test_ready_means_that_jobs_are_taken(endpoints: Endpoints) -> None:
     client = await endpoints.client()
     for phase, status in ((Phase.STARTING, 503), (Phase.RUNNING, 200), (Phase.STOPPING, 503)):
-        endpoints.vitals.phase = phase
+        endpoints.worker_status.phase = phase
         answer = await client.get("/readyz")
         assert answer.status_code == status
         assert (await client.get("/stats")).json()["worker"]["status"] == phase
@@ -167,23 +169,23 @@ async def test_ready_means_that_jobs_are_taken(endpoints: Endpoints) -> None:
 
 async def test_not_ready_tells_what_redis_refuses_and_no_secret(endpoints: Endpoints) -> None:
     client = await endpoints.client()
-    endpoints.vitals.refusal = lambda: "NOPERM at redis://u:hunter2secret@h:1"
+    endpoints.worker_status.refusal = lambda: "NOPERM at redis://u:hunter2secret@h:1"
     answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (503, "redis-refuses")
     assert "NOPERM" in answer.json()["reason"]
     assert "hunter2secret" not in answer.text
     assert (await client.get("/livez")).status_code == 200
-    endpoints.vitals.phase = Phase.STOPPING
+    endpoints.worker_status.phase = Phase.STOPPING
     assert (await client.get("/readyz")).json()["status"] == "stopping"
 
 
 async def test_a_stuck_worker_is_not_alive_unless_it_stops(endpoints: Endpoints) -> None:
     client = await endpoints.client()
     long_ago = time.monotonic() - 121
-    endpoints.vitals.last_signs.signs = Signs(long_ago, long_ago, long_ago)
+    endpoints.worker_status.last_signs.signs = Signs(long_ago, long_ago, long_ago)
     answer = await client.get("/livez")
     assert (answer.status_code, answer.json()["status"]) == (503, "stuck")
-    endpoints.vitals.phase = Phase.STOPPING
+    endpoints.worker_status.phase = Phase.STOPPING
     assert (await client.get("/livez")).status_code == 200
 
 
@@ -215,7 +217,7 @@ async def test_an_outage_is_seen_and_answered_in_time(
 
 async def test_hostile_names_make_no_series(endpoints: Endpoints) -> None:
     client = await endpoints.client()
-    work = endpoints.vitals.attempts
+    work = endpoints.worker_status.attempts
     run(work, "storyboard_generation")
     run(work, "x")
     before = values((await client.get("/metrics")).text)
@@ -233,7 +235,7 @@ async def test_metrics_keep_the_conventions(endpoints: Endpoints) -> None:
     meter.meter().bytes_transferred("downloads", "received", 7)
     with meter.bill("Seedream", "picture"):
         pass
-    with endpoints.vitals.attempts.attempt(Delivery("1", "update_quota", {}, 0, 1), Link()):
+    with endpoints.worker_status.attempts.attempt(Delivery("1", "update_quota", {}, 0, 1), Link()):
         answer = await client.get("/metrics")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert [*faults(answer.text)] == []
@@ -293,15 +295,15 @@ async def test_each_instance_of_pm2_has_a_port_of_its_own(
 ) -> None:
     port = free_port()
     settings = endpoints.settings(HEALTH_PORT=str(port))
-    async with served(settings, endpoints.vitals):
+    async with served(settings, endpoints.worker_status):
         monkeypatch.setenv("NODE_APP_INSTANCE", "2")
-        async with served(settings, endpoints.vitals), httpx.AsyncClient() as client:
+        async with served(settings, endpoints.worker_status), httpx.AsyncClient() as client:
             for number in (port, port + 2):
                 answer = await client.get(f"http://{LOOPBACK}:{number}/livez")
                 assert answer.status_code == 200
             monkeypatch.delenv("NODE_APP_INSTANCE")
             with pytest.raises(CannotListen, match=f"HEALTH_PORT: cannot listen on .*:{port} "):
-                async with served(settings, endpoints.vitals):
+                async with served(settings, endpoints.worker_status):
                     pass
         with pytest.raises(httpx.ConnectError):
             async with httpx.AsyncClient() as client:
@@ -315,7 +317,7 @@ async def test_connections_that_ask_nothing_are_closed(
     monkeypatch.setattr(http_server, "SILENT_S", 0.3)
     port = free_port()
     async with (
-        served(endpoints.settings(HEALTH_PORT=str(port)), endpoints.vitals),
+        served(endpoints.settings(HEALTH_PORT=str(port)), endpoints.worker_status),
         httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}") as client,
     ):
         assert (await client.get("/livez")).status_code == 200

@@ -101,7 +101,7 @@ async def run(outside: Outside, handle: RecordingHandle, at_once: int) -> str:
             downloads=downloads,
         )
         await batch.generate()
-        return await batch.settle()
+        return await batch.finish()
 
 
 async def test_a_slot_buys_the_next_picture_when_its_last_one_is_kept() -> None:
