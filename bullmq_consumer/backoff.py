@@ -6,7 +6,7 @@ from typing import Any
 from bullmq_consumer.sanitize.fields import MAX_NUMBER
 
 
-def spread(backoff: dict[str, Any] | None, attempt: int) -> dict[str, Any] | None:
+def with_jitter(backoff: dict[str, Any] | None, attempt: int) -> dict[str, Any] | None:
     """The backoff with its `jitter` applied for this attempt, counted from 1, as Node does.
 
     A jitter of 0.3 shortens the pause by up to 30 %. Backoffs without one are as they were, and so

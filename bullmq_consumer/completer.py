@@ -11,7 +11,7 @@ from bullmq import Job
 from bullmq.custom_errors import DelayedError, UnrecoverableError
 from redis.exceptions import RedisError
 
-from bullmq_consumer.backoff import spread
+from bullmq_consumer.backoff import with_jitter
 from bullmq_consumer.delivery import FAILURE_WAITS, SNOOZES, delivery_of
 from bullmq_consumer.errors import LockLost
 from bullmq_consumer.handle import LiveHandle
@@ -56,7 +56,7 @@ class Completer:
             await self.hand_back(job, token, outcome)
             raise DelayedError  # keeps the library off the job
         if isinstance(outcome, Retry):
-            job.opts["backoff"] = spread(job.opts.get("backoff"), job.attemptsMade + 1)
+            job.opts["backoff"] = with_jitter(job.opts.get("backoff"), job.attemptsMade + 1)
             raise AttemptFailed(outcome.reason)
         await self.forget_counts(job)
         raise UnrecoverableError(outcome.reason)

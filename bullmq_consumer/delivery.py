@@ -9,7 +9,7 @@ from bullmq_consumer.sanitize.fields import MAX_NUMBER
 DeliveryKey = tuple[str, str]
 """Job id and token: the library gives jobs that it fetches at the same time one token."""
 
-# Counters of ours in the job's hash.
+# Counters of ours in the job's hash, by their first names: jobs that wait in Redis have them.
 SNOOZES = "putOffs"
 FAILURE_WAITS = "settleWaits"
 
@@ -21,7 +21,7 @@ _LONGEST_NAME = 200
 class Delivery:
     """One attempt at one job. `attempts` is the job's own limit.
 
-    Over all attempts: `snoozes` is how often it went back with a delay, `settle_waits` how often
+    Over all attempts: `snoozes` is how often it went back with a delay, `failure_waits` how often
     it waited for its rows to be reached. `ready_at` is when a job that no worker had before could
     first be taken, in seconds since the epoch by its producer's clock. With a `fault` the job
     cannot be worked on: it says why, and `data` is what of it could be read all the same.

@@ -5,7 +5,7 @@
        ├─ RetryableError          tried again, with the job's own attempts and backoff
        ├─ PermanentError          fails the job at once
        ├─ HandBack                back to the queue, no attempt burnt
-       │  └─ MachineUnfit         the worker's machine lacks what any job needs (health/machine.py)
+       │  └─ MachineUnfit         the worker's machine lacks what any job needs (machine.py)
        └─ LockLost                another worker has the job by now: stop and write nothing
 
 An exception from outside this tree is tried again too, and logged with its traceback. The message

@@ -54,7 +54,7 @@ class Fetcher(LibraryWorker):
     `releases_id` says of a job's name whether a finished one is removed at once, `hides_retries`
     whether one that has an attempt left must not look failed. `fail_deferred` prepares the end of
     a job that is to fail; False means that it went back to the queue.
-    `waiting` is the client for the wait for jobs, which tells the worker's name itself.
+    `waiting_client` is the one for the wait for jobs, which tells the worker's name itself.
     `last_fetch` is when Redis last answered a fetch, in seconds on the monotonic clock, be it with
     an error; `refusal` is the error that the last one met, empty when it met none.
     """
@@ -66,7 +66,7 @@ class Fetcher(LibraryWorker):
         options: dict[str, Any],
         *,
         scripts: QueueScripts,
-        waiting: Redis,
+        waiting_client: Redis,
         releases_id: Callable[[str], bool],
         hides_retries: Callable[[str], bool],
         fail_deferred: Callable[[Job, str], Awaitable[bool]],
@@ -74,7 +74,7 @@ class Fetcher(LibraryWorker):
     ) -> None:
         super().__init__(queue, process, options)
         amend(self.redisConnection)
-        self.blockingRedisConnection.conn = self.bclient = waiting
+        self.blockingRedisConnection.conn = self.bclient = waiting_client
         # Else the library would name every connection of the worker's client.
         self._client_name_set = True
         self.last_fetch = 0.0
@@ -86,7 +86,7 @@ class Fetcher(LibraryWorker):
         self._releases_id = releases_id
         self._hides_retries = hides_retries
         self._fail_deferred = fail_deferred
-        self._deliveries: dict[str, asyncio.Event] = {}
+        self._delivery_over: dict[str, asyncio.Event] = {}
         self._in_flight = InFlight(scripts)
         self.orphans = Orphans(options["connection"], scripts, self.id, self._in_flight)
         self._redis_was_away = False
@@ -94,7 +94,7 @@ class Fetcher(LibraryWorker):
         self._ending = asyncio.Event()
         self._asking = asyncio.Lock()
         self._next: dict[DeliveryKey, Job] = {}
-        self.leases = Leases(scripts, self.writes, self.backend.extendLocks)
+        self.leases = Leases(scripts, self.writes, self.backend.extendLocks, scripts.lock)
         self.backend.extendLocks = self.leases.renew
         amend_ends(self.backend, self.writes, self._is_hidden)
         self.backend.moveToCompleted = self._fetching_next(self.backend.moveToCompleted)
@@ -128,8 +128,8 @@ class Fetcher(LibraryWorker):
 
     async def until_idle(self) -> None:
         """Wait until no job is left here."""
-        while self._deliveries:
-            await next(iter(self._deliveries.values())).wait()
+        while self._delivery_over:
+            await next(iter(self._delivery_over.values())).wait()
         await self._in_flight.until_returned()
 
     # -- taking jobs ------------------------------------------------------------------------
@@ -275,8 +275,8 @@ class Fetcher(LibraryWorker):
         job_id = str(job.id)
         if not self._in_flight.begin((job_id, token)):
             return None
-        older, over = self._deliveries.get(job_id), asyncio.Event()
-        self._deliveries[job_id] = over
+        older, over = self._delivery_over.get(job_id), asyncio.Event()
+        self._delivery_over[job_id] = over
         try:
             self.lockManager.track_job(job_id, token, _now_ms())
             if older is not None:
@@ -292,8 +292,8 @@ class Fetcher(LibraryWorker):
         finally:
             self._in_flight.end((job_id, token))
             over.set()
-            if self._deliveries.get(job_id) is over:
-                del self._deliveries[job_id]
+            if self._delivery_over.get(job_id) is over:
+                del self._delivery_over[job_id]
                 self.lockManager.untrack_job(job_id)
 
     async def _end_older(self, job: Job, older: asyncio.Event) -> None:

@@ -1,4 +1,7 @@
-"""What becomes of a job after an exception. Pure; the one place that decides."""
+"""What becomes of a job after an exception. Pure; the one place that decides.
+
+How often a job may be handed back to the front is `MAX_HAND_BACKS` in scripts/queue_scripts.py.
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -63,7 +66,7 @@ def decide(
 ) -> Outcome:
     """The outcome of a failed attempt.
 
-    A job that was put off too often burns an attempt, unless the worker stops or `is_unfit`: its
+    A job that was snoozed too often burns an attempt, unless the worker stops or `is_unfit`: its
     machine lacks something without this job, too.
     """
     error = _as_unfit(error) or _single(error)

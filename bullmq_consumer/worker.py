@@ -68,7 +68,7 @@ class Worker:
             self._process,
             options.of_library(redis, self._unknown_backoff),
             scripts=self._scripts,
-            waiting=connect_to_wait(options.redis, redis, options.client_name),
+            waiting_client=connect_to_wait(options.redis, redis, options.client_name),
             releases_id=application.releases_id,
             hides_retries=application.hides_retries,
             fail_deferred=self._fail_deferred,
@@ -101,7 +101,8 @@ class Worker:
         """Begin to take jobs. The task ends when `stop` is done, or when the library gives up.
 
         It begins with a stalled check, as Node does: a job is found stalled by the second one, and
-        a worker that follows a killed one is alone. Not `after_outage`: see `Fetcher`.
+        a worker that follows a killed one is alone. Not `after_outage`: locks ran out meanwhile,
+        and their holders are about to take them again.
         """
         await self._learn_version()
         if not after_outage:
@@ -234,7 +235,7 @@ class Worker:
             return True
 
     def _hold(self, job: Job, token: str) -> AbstractContextManager[Lease]:
-        return self._fetcher.hold(job, token, lambda: self._stop_attempt(job, token))
+        return self._fetcher.hold(job, token, lambda: self._on_lock_lost(job, token))
 
     def _handle(self, job: Job, lease: Lease) -> LiveHandle:
         defaults = self._options.new_jobs
@@ -248,7 +249,7 @@ class Worker:
         for lease in self._fetcher.leases.of(job_ids):
             lease.lose()
 
-    def _stop_attempt(self, job: Job, token: str) -> None:
+    def _on_lock_lost(self, job: Job, token: str) -> None:
         """Stop the work on a job that another worker may have by now, or that was removed."""
         logger.error("Lost the lock of job %s: stopping, another worker goes on", job.id)
         attempt = self._running.get((str(job.id), token))

@@ -35,7 +35,7 @@ class _Off:
 
 
 class HasProgress(Protocol):
-    """A job's line to the queue."""
+    """What tells how far a job is."""
 
     @property
     def progress(self) -> Mapping[str, Any]:

@@ -28,7 +28,7 @@ def amend_ends(backend: Any, writes: DurableWrites, is_hidden: Callable[[str], b
     for name in _RETRIES:
         setattr(backend, name, _hiding(getattr(backend, name), is_hidden))
     for name, token_place in _ENDS.items():
-        setattr(backend, name, _lasting(getattr(backend, name), token_place, writes))
+        setattr(backend, name, _durable(getattr(backend, name), token_place, writes))
 
 
 def _hiding(send_back: Callable[..., Awaitable[Any]], is_hidden: Callable[[str], bool]) -> Any:
@@ -45,7 +45,7 @@ def _hiding(send_back: Callable[..., Awaitable[Any]], is_hidden: Callable[[str],
     return sent_back
 
 
-def _lasting(move: Callable[..., Awaitable[Any]], token_place: int, writes: DurableWrites) -> Any:
+def _durable(move: Callable[..., Awaitable[Any]], token_place: int, writes: DurableWrites) -> Any:
     """The script, run until it took effect. Its first argument is the job or its id."""
 
     async def until_done(job: Job | str, *args: Any, **options: Any) -> Any:

@@ -2,7 +2,7 @@
 
 A worker that was cut off from Redis for longer than its lock lasts may find that another one has
 the job. Before each request that changes something outside, services ask here; code that runs for
-no job is not held up.
+no job is not held up. What happens to an attempt whose lock is lost: `Worker._on_lock_lost`.
 """
 
 from collections.abc import Generator

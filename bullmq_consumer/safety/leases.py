@@ -88,7 +88,7 @@ class Leases:
         scripts: QueueScripts,
         writes: DurableWrites,
         extend: Extend,
-        lock: timedelta = LOCK,
+        lock: timedelta,
     ) -> None:
         self._scripts = scripts
         self._writes = writes

@@ -15,6 +15,7 @@ from bullmq_consumer.queue_name import QueueName
 LOCK = timedelta(seconds=30)
 """For how long a job stays a worker's without a sign of life, as Node's worker has it."""
 MAX_HAND_BACKS = 20
+"""To the front of the queue; how often a job is snoozed is limited in outcome.py."""
 
 _TOO_OFTEN = f"The job was handed back more than {MAX_HAND_BACKS} times"
 
@@ -28,11 +29,12 @@ class Hold(IntEnum):
 
 
 class QueueScripts:
-    """The scripts of one queue. All raise RedisError."""
+    """The scripts of one queue; `lock` is for how long they renew a job's. All raise RedisError."""
 
     def __init__(self, redis: Redis, queue: QueueName, lock: timedelta = LOCK) -> None:
         self._redis = redis
         self.key = queue.key
+        self.lock = lock
         self._lock_ms = round(lock.total_seconds() * 1000)
         self._check_hold = own_script(redis, "hold.lua", "check_hold.lua")
         self._checkpoint = own_script(redis, "hold.lua", "checkpoint.lua")

@@ -29,7 +29,7 @@ INTERVAL = timedelta(minutes=5)
 AGE = timedelta(minutes=20)
 
 # The name by which workers of earlier versions lock: during a deploy both run.
-_LOCK = "vidfab:watchdog"
+_LOCK = "vidfab:watchdog"  # by its first name: older workers share the turn
 # Shorter than the interval, or the lock of the round before would still stand; not much shorter, or
 # workers that started at different times would each work a round within it.
 _LOCK_SHARE = 0.9

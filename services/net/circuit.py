@@ -5,7 +5,8 @@
        └────────────────────── it succeeds ──────────────────┼──────────────────────────┤
                                                              └────── it fails ──────────┘
 
-While it is open nothing is asked: jobs go back to the queue for that long, no attempt burnt.
+While it is open nothing is asked: jobs go back to the queue for that long, no attempt burnt, as
+often as bullmq_consumer/outcome.py allows.
 """
 
 import random

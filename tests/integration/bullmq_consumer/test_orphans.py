@@ -33,7 +33,7 @@ async def lay(redis: Redis, scripts: QueueScripts, job_id: str, token: str | Non
 async def test_only_what_is_ours_and_unknown_goes_back(redis: Redis) -> None:
     scripts = QueueScripts(redis, QueueName(f"q-{uuid4().hex}"))
     known: set[DeliveryKey] = {("at-work", "w1:2")}
-    strays = Orphans(redis, scripts, "w1", known)
+    orphans = Orphans(redis, scripts, "w1", known)
     locks = {
         "stray": "w1:1",
         "at-work": "w1:2",
@@ -45,8 +45,8 @@ async def test_only_what_is_ours_and_unknown_goes_back(redis: Redis) -> None:
     known.add(("older-delivery-at-work", "w1:9"))
     for job_id, token in locks.items():
         await lay(redis, scripts, job_id, token)
-    with strays.tracked("w1:4"):
-        await strays.hand_back()
+    with orphans.tracked("w1:4"):
+        await orphans.hand_back()
 
     assert set(await redis.lrange(scripts.key("active"), 0, -1)) == {
         "at-work",
@@ -76,7 +76,7 @@ async def test_what_arrived_and_is_not_begun_goes_back_at_the_stop(
         process,
         {"connection": redis, "autorun": False},
         scripts=QueueScripts(redis, QueueName(site.queue)),
-        waiting=redis,
+        waiting_client=redis,
         releases_id=lambda _: False,
         hides_retries=lambda _: False,
         fail_deferred=settled,

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from bullmq_consumer.backoff import spread
+from bullmq_consumer.backoff import with_jitter
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_pauses_are_spread_over_the_share_that_jitter_names(
     kind: str, attempt: int, jitter: float, shortest: int, longest: int
 ) -> None:
     given = {"type": kind, "delay": 3000, "jitter": jitter}
-    spreads = [spread(given, attempt) for _ in range(500)]
+    spreads = [with_jitter(given, attempt) for _ in range(500)]
     pauses = [one["delay"] for one in spreads if one and one["type"] == "fixed"]
     assert len(pauses) == 500
     assert shortest <= min(pauses) < shortest + (longest - shortest) / 10
@@ -38,4 +38,4 @@ def test_pauses_are_spread_over_the_share_that_jitter_names(
     ],
 )
 def test_all_others_stay(backoff: dict[str, Any] | None) -> None:
-    assert spread(backoff, 1) == backoff
+    assert with_jitter(backoff, 1) == backoff
