@@ -149,7 +149,7 @@ class StoryboardBatch:
         await self._report_done()
 
     async def _read_ahead(self) -> None:
-        """Read what `finish` reads beside the last rows' writing, none of which it reads."""
+        """Read the rows for `finish` while the last ones are written: it does not need those."""
         await self._all_saved.wait()
         if self.handed_back is not None:
             return
