@@ -15,7 +15,8 @@ from core.errors import ServiceError
 from services.net.circuit import Circuit
 from services.net.http import new_client, one_line, transport_error, with_retries
 from services.storage.spool import Upload
-from services.supabase.client import ATTEMPTS, STORAGE, refusal
+from services.supabase.client import ATTEMPTS, STORAGE
+from services.supabase.refusals import refusal
 
 # Supabase's advice: above it a broken connection costs too much.
 RESUMABLE_ABOVE_BYTES = 6 * 1024 * 1024
