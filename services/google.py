@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from services.net.answers import MAX_ANSWER_BYTES
-from services.net.http import new_client
+from services.net.http import new_client, tls_context
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -39,6 +39,7 @@ class Google:
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self._base_url = settings.google_url
+        self._ca_file = settings.ca_file
         self._key = key
         self._timeout = timeout
         self._http = new_client(
@@ -65,11 +66,14 @@ class Google:
             self._client.close()
 
     def _connect(self, genai: Any) -> "Client":
+        # For clients of the library's own that are never used: each would read all certificates.
+        tls = tls_context(self._ca_file)
         options = genai.types.HttpOptions(
             base_url=self._base_url,
             api_version=API_VERSION,
             timeout=round(self._timeout.total_seconds() * 1000),
             httpx_async_client=self._http,
+            async_client_args={"verify": tls, "ssl": tls},
         )
         # Named against GOOGLE_GENAI_USE_VERTEXAI, which would take the key elsewhere.
         return genai.Client(
