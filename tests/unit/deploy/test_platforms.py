@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ def _text(file: str) -> str:
     return (ROOT / file).read_text("utf-8")
 
 
+@cache
 def _yaml(file: str) -> Any:
     [document] = yaml.safe_load_all(_text(file))
     return document

@@ -90,9 +90,9 @@ def test_logins_are_left_out_of_every_address() -> None:
         "?hmac",
     ],
 )
-def test_a_megabyte_made_to_be_slow_is_read_at_once(part: str) -> None:
-    """In quadratic time it would take the best part of an hour, in the worker's own loop."""
-    text = part * (2**20 // len(part))
+def test_a_long_text_made_to_be_slow_is_read_at_once(part: str) -> None:
+    """In quadratic time it would take minutes, in the worker's own loop."""
+    text = part * (2**18 // len(part))
     began = time.process_time()
     assert without_queries(without_logins(text)) == text
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 1.25

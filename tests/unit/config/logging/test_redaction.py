@@ -103,10 +103,10 @@ def test_a_secret_that_was_cut(kept: int) -> None:
 @pytest.mark.parametrize("part", ["\\", "\\u005c", "\\x5C", "%5C", "%25", "&#92;", "\\!", "…"])
 def test_hostile_text_takes_no_time(secret: str, before: str, part: str) -> None:
     """A match was tried at each of N backslashes, over all that follow: 20,000 took 3 s."""
-    text = before + part * (100_000 // len(part)) + "\\U" + "0" * 50_000
+    text = before + part * (50_000 // len(part)) + "\\U" + "0" * 25_000
     began = time.process_time()
     assert redactor([secret])(text) == text
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

@@ -17,8 +17,8 @@ from tests.support.logs import settings_of, worker_log
 
 ROOT = Path(__file__).parents[4]
 # 4 MiB wait, 64 KiB are in the pipe: what is written here is more than both.
-LINES = 12_000
-TEXT = "x" * 1000
+LINES = 3000
+TEXT = "x" * 4000
 
 Pipe = tuple[TextIO, TextIO]
 

@@ -5,6 +5,7 @@ import json
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 from typing import Any
 
 import httpx
@@ -77,6 +78,7 @@ async def supabase(settings: Settings) -> AsyncIterator[Supabase]:
     await found.aclose()
 
 
+@cache
 def bomb(mib: int = 64) -> bytes:
     """A thousandth of what it unpacks to."""
     packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)

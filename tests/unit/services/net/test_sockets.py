@@ -63,20 +63,20 @@ async def test_a_body_in_chunks_of_a_byte_leaves_the_loop_to_others() -> None:
 
     async def watch() -> None:
         while True:
-            began = time.monotonic()
+            began = time.thread_time()  # what the machine does meanwhile is no lag
             await asyncio.sleep(0.01)
-            lags.append(time.monotonic() - began)
+            lags.append(time.thread_time() - began)
 
     async with served(serve) as (pool, url):
         watching = asyncio.create_task(watch())
         async with pool.stream("GET", url) as response:
             with suppress(TimeoutError):  # it has no end
-                async with asyncio.timeout(3):
+                async with asyncio.timeout(1.5):
                     async for _ in response.aiter_stream():
                         pass
         watching.cancel()
-    # Between single pieces; without them it was seconds.
-    assert max(lags) < 1
+    # Between single pieces; without them it was a second and a half.
+    assert max(lags) < 0.5
 
 
 async def test_a_large_body_arrives_whole() -> None:
