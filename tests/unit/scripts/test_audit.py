@@ -74,6 +74,7 @@ async def test_a_vulnerability_fails_the_check(tmp_path: Path) -> None:
         assert [one.json["package"]["name"] for one in server.requests] == ["httpx", "httpx"]
 
 
+@pytest.mark.slow
 async def test_a_service_that_is_away_is_not_taken_for_a_clean_lock(tmp_path: Path) -> None:
     code, said = await audit(tmp_path, f"http://{LOOPBACK}:{free_port()}/v1/query")
     assert code == 0

@@ -79,6 +79,7 @@ def test_what_failed_is_tried_again(checkout: Path) -> None:
     assert _install(checkout, "worker") == (0, INSTALLING.format("worker"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locks", [("all", "all"), ("worker", "all")], ids="-".join)
 def test_of_two_side_by_side_one_waits(checkout: Path, locks: tuple[str, str]) -> None:
     """Both wait for a third here, which keeps them until both have asked."""

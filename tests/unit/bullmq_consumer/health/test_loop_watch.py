@@ -11,6 +11,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from bullmq_consumer.health.loop_watch import LoopWatch
 
 ROOT = Path(__file__).parents[4]
@@ -105,6 +107,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_a_suspended_process_is_told_from_a_blocked_loop() -> None:
     """It was away for longer than a blockage may last, and yet goes on."""
     command = [sys.executable, "-c", SUSPENDED]
