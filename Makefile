@@ -27,8 +27,9 @@ test: dev ## Run all tests: unit, integration, acceptance
 	@$(BIN)/python -m pytest -n 4 --dist worksteal tests/unit tests/integration
 	@$(BIN)/python -m pytest -n 4 --dist worksteal tests/acceptance
 
-test-fast: dev ## Run the unit tests but those marked slow (80 s on two cores)
-	@$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit
+# A fifth of the cases that hypothesis thinks of.
+test-fast: dev ## Run the unit tests but those marked slow (50 s on two cores)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal --hypothesis-profile fast -m "not slow" tests/unit
 
 image-test: dev ## Build the image and try it (root, podman, debootstrap; some minutes)
 	@scripts/try-image.sh

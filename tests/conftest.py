@@ -19,6 +19,10 @@ hypothesis.settings.register_profile(
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
+# A fifth of them, for `make test-fast`.
+hypothesis.settings.register_profile(
+    "fast", hypothesis.settings.get_profile("fixed"), max_examples=20
+)
 hypothesis.settings.load_profile("fixed")
 
 

@@ -16,7 +16,7 @@ def test_seeds_are_read(name: str) -> None:
 
 
 @each_parser
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings().max_examples * 3 // 2, deadline=None)
 @given(data=st.data())
 def test_nothing_but_what_is_promised_is_raised(name: str, data: st.DataObject) -> None:
     seed = data.draw(st.sampled_from(SEEDS[name]))

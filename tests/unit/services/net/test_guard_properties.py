@@ -37,7 +37,9 @@ PUBLIC = ipaddress.IPv4Address("8.8.8.8")
 
 _mixed = st.lists(st.one_of(inside, outside), max_size=6)
 _many = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=settings().max_examples * 3,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
