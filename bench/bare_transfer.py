@@ -8,8 +8,8 @@ from socket import create_connection
 from uuid import uuid4
 
 from sandbox.processes import LOOPBACK, SandboxError
+from sandbox.providers.files.store import MEDIA_HOST
 from sandbox.providers.server import Providers
-from sandbox.providers.store import MEDIA_HOST
 from sandbox.supabase import SupabaseLite
 
 _TIMEOUT_S = 300

@@ -29,7 +29,7 @@ from sandbox.app import (
 )
 from sandbox.board import final_table, jobs_seen, live_board
 from sandbox.processes import SandboxError
-from sandbox.providers.contact_sheet import contact_sheet
+from sandbox.providers.drawing.contact_sheet import contact_sheet
 from sandbox.vidfab import VidFab
 from sandbox.whole_project import WholeProject
 from sandbox.worker_process import start_worker

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from sandbox.processes import LOOPBACK, free_port
-from sandbox.providers.connections import Connections
+from sandbox.providers.network.connections import Connections
 from sandbox.supabase import BUCKETS, SupabaseLite
 
 CHUNK_BYTES = 6 * 1024 * 1024

@@ -16,7 +16,7 @@ from bench.site import Site, first, last
 from sandbox.app import create_user
 from sandbox.gateway import Gateway
 from sandbox.processes import Process
-from sandbox.providers.clips import Clip, make_clip
+from sandbox.providers.drawing.clips import Clip, make_clip
 from tests.support.mp4 import padded
 
 

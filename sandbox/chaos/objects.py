@@ -21,9 +21,9 @@ from sandbox.chaos.ledger import Violation
 from sandbox.chaos.purchases import MARK
 from sandbox.chaos.rows import all_rows
 from sandbox.processes import LOOPBACK
-from sandbox.providers.clips import ffmpeg
+from sandbox.providers.drawing.clips import ffmpeg
+from sandbox.providers.files.store import MEDIA_HOST
 from sandbox.providers.server import Providers
-from sandbox.providers.store import MEDIA_HOST
 from sandbox.supabase import SupabaseLite
 
 _AT_ONCE = 4

@@ -10,7 +10,7 @@ from uuid import UUID
 from sandbox import app_videos
 from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
 from sandbox.chaos.arena import NEUTRAL, Arena, ChaosApp
-from sandbox.providers.models import Work
+from sandbox.providers.models import Operation
 from sandbox.supabase import SupabaseLite
 
 Play = Callable[[random.Random], Awaitable[None]]
@@ -120,7 +120,7 @@ class Traffic:
         await app_videos.enqueue_sync(self._app, project)
 
     async def _order_clip(self, rng: random.Random, task: str) -> None:
-        work = Work(
+        operation = Operation(
             final=rng.choices(("succeeded", "failed"), (9, 1))[0],
             after_s=rng.uniform(0, 2),
             seconds=1,
@@ -129,7 +129,7 @@ class Traffic:
             number=rng.randint(1, 8),
             text=task[-8:],
         )
-        await self._arena.vidfab.providers.control.register("tasks", task, work)
+        await self._arena.vidfab.providers.control.register("tasks", task, operation)
 
     async def _compose(self, rng: random.Random) -> None:
         """A final video where there is none yet, or where it failed."""

@@ -13,14 +13,15 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from sandbox.providers import byteplus, control, google, media, shotstack, wavespeed
+from sandbox.providers import control, media_host
 from sandbox.providers.certificates import Certificates, write_certificates
-from sandbox.providers.connections import Connections
-from sandbox.providers.errors import Refused, no_such_page, refuse
+from sandbox.providers.files.store import Store
 from sandbox.providers.models import Ready
-from sandbox.providers.observe import Observed
-from sandbox.providers.store import Store
-from sandbox.providers.world import World
+from sandbox.providers.network.connections import Connections
+from sandbox.providers.network.middleware import Middleware
+from sandbox.providers.state.app_state import AppState
+from sandbox.providers.vendors import byteplus, google, shotstack, wavespeed
+from sandbox.providers.vendors.errors import Refused, no_such_page, refuse
 
 LOOPBACK = "127.0.0.1"
 
@@ -67,14 +68,14 @@ async def serve(options: Options) -> None:
     media_folder.mkdir(parents=True, exist_ok=True)
     certificates = write_certificates(folder)
     api_socket, media_socket = _listen(options.port), _listen(options.media_port)
-    world = World(Store(media_folder, options.font, plain=options.plain))
-    world.store.media_port = media_socket.getsockname()[1]
-    api = _server(world, "api", None)
-    host = _server(world, "media", certificates)
+    state = AppState(Store(media_folder, options.font, plain=options.plain))
+    state.store.media_port = media_socket.getsockname()[1]
+    api = _server(state, "api", None)
+    host = _server(state, "media", certificates)
     _stop_on_signals(api, host)
     ready = Ready(
         port=api_socket.getsockname()[1],
-        media_port=world.store.media_port,
+        media_port=state.store.media_port,
         ca_file=str(certificates.ca),
         ca_bundle=str(certificates.bundle),
         media_folder=str(media_folder),
@@ -83,22 +84,22 @@ async def serve(options: Options) -> None:
         group.create_task(api.serve([api_socket]))
         group.create_task(host.serve([media_socket]))
         group.create_task(_announce(ready, folder / "ready.json", api, host))
-    world.works.clear()
+    state.operations.clear()
 
 
-def new_app(world: World, server: Literal["api", "media"]) -> Starlette:
-    """One of the two applications, without what `Observed` adds."""
-    app = Starlette(routes=_API_ROUTES if server == "api" else media.ROUTES)
+def new_app(state: AppState, server: Literal["api", "media"]) -> Starlette:
+    """One of the two applications, without what `Middleware` adds."""
+    app = Starlette(routes=_API_ROUTES if server == "api" else media_host.ROUTES)
     app.add_exception_handler(Refused, refuse)
     if server == "api":
         app.add_exception_handler(HTTPException, no_such_page)
-    app.state.world = world
+    app.state.shared = state
     return app
 
 
-def _server(world: World, name: Literal["api", "media"], tls: Certificates | None) -> _Server:
+def _server(state: AppState, name: Literal["api", "media"], tls: Certificates | None) -> _Server:
     connections = Connections()
-    app = Observed(new_app(world, name), world, name, connections)
+    app = Middleware(new_app(state, name), state, name, connections)
     config = uvicorn.Config(
         app,
         http=connections.protocol(),

@@ -6,7 +6,7 @@ from pathlib import Path
 import certifi
 import trustme
 
-from sandbox.providers.store import GOOGLE_HOST, MEDIA_HOST
+from sandbox.providers.files.store import GOOGLE_HOST, MEDIA_HOST
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any, Self
 import httpx
 from pydantic import TypeAdapter
 
-from sandbox.providers.models import Fault, Match, Paid, Recorded, Timing, Work, WorkKind
+from sandbox.providers.models import Fault, Match, Operation, OperationKind, Paid, Recorded, Timing
 
 IMAGES = "/ark/api/v3/images/generations"
 TASKS = "/ark/api/v3/contents/generations/tasks"
@@ -106,12 +106,14 @@ class Control:
         await self._post("/control/delay", {"path": path, "seconds": seconds})
 
     async def timing(self, timing: Timing) -> None:
-        """How long work takes from order to result, 2 s unless said; for new work only."""
+        """How long operations take from order to result, 2 s unless said; for new ones only."""
         await self._post("/control/timing", timing.model_dump(exclude_none=True))
 
-    async def register(self, kind: WorkKind, id: str, work: Work | None = None) -> str | None:
+    async def register(
+        self, kind: OperationKind, id: str, operation: Operation | None = None
+    ) -> str | None:
         """Make known a task, prediction, operation or render. Returns its result's URL."""
-        body = (work or Work()).model_dump(exclude_none=True)
+        body = (operation or Operation()).model_dump(exclude_none=True)
         answer = await self._post(f"/control/{kind}/{id}", body)
         url: str | None = answer.json()["url"]
         return url

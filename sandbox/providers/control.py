@@ -1,4 +1,4 @@
-"""The control API: faults, delays, work to come, and what was seen."""
+"""The control API: faults, delays, operations to come, and what was seen."""
 
 from fnmatch import fnmatchcase
 from typing import TypeVar, get_args
@@ -9,78 +9,80 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.providers.bodies import world_of
-from sandbox.providers.models import Delay, Fault, Timing, Work, WorkKind
+from sandbox.providers.models import Delay, Fault, Operation, OperationKind, Timing
+from sandbox.providers.request_body import state_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 async def add_fault(request: Request) -> Response:
-    world_of(request).faults.add(await _read(request, Fault))
+    state_of(request).faults.add(await _read(request, Fault))
     return _done()
 
 
 async def drop_faults(request: Request) -> Response:
-    world_of(request).faults.rules.clear()
+    state_of(request).faults.rules.clear()
     return _done()
 
 
 async def requests(request: Request) -> Response:
     """Those whose path fits the query's glob `path`."""
     glob = request.query_params.get("path", "*")
-    found = [one for one in world_of(request).requests if fnmatchcase(one.path, glob)]
+    found = [one for one in state_of(request).requests if fnmatchcase(one.path, glob)]
     return JSONResponse([one.model_dump() for one in found])
 
 
 async def drop_requests(request: Request) -> Response:
     """What was paid is forgotten too."""
-    world_of(request).requests.clear()
-    world_of(request).bought.clear()
+    state_of(request).requests.clear()
+    state_of(request).bought.clear()
     return _done()
 
 
 async def paid(request: Request) -> Response:
-    return JSONResponse(world_of(request).paid().model_dump())
+    return JSONResponse(state_of(request).paid().model_dump())
 
 
 async def add_delay(request: Request) -> Response:
     delay = await _read(request, Delay)
-    delays = world_of(request).faults.delays
+    delays = state_of(request).faults.delays
     delays[:] = [one for one in delays if one.path != delay.path] + [delay]
     return _done()
 
 
 async def drop_delays(request: Request) -> Response:
-    world_of(request).faults.delays.clear()
+    state_of(request).faults.delays.clear()
     return _done()
 
 
 async def set_timing(request: Request) -> Response:
     timing = await _read(request, Timing)
-    works = world_of(request).works
-    works.timing = works.timing.model_copy(update=timing.model_dump(exclude_none=True))
+    operations = state_of(request).operations
+    operations.timing = operations.timing.model_copy(update=timing.model_dump(exclude_none=True))
     return _done()
 
 
-async def add_work(request: Request) -> Response:
+async def add_operation(request: Request) -> Response:
     """Answers with the URL that the result will have."""
-    kind: WorkKind = request.path_params["kind"]
-    if kind not in get_args(WorkKind):
-        raise HTTPException(404, f"no such kind of work, only {', '.join(get_args(WorkKind))}")
-    work = await _read(request, Work)
-    running = world_of(request).works.add(kind, request.path_params["id"], work)
+    kind: OperationKind = request.path_params["kind"]
+    if kind not in get_args(OperationKind):
+        raise HTTPException(
+            404, f"no such kind of operation, only {', '.join(get_args(OperationKind))}"
+        )
+    operation = await _read(request, Operation)
+    running = state_of(request).operations.add(kind, request.path_params["id"], operation)
     return JSONResponse({"url": running.url})
 
 
 async def reset(request: Request) -> Response:
     """As after the start, but for the files."""
-    world = world_of(request)
-    world.faults.rules.clear()
-    world.faults.delays.clear()
-    world.requests.clear()
-    world.bought.clear()
-    world.works.clear()
-    world.works.timing = Timing()
+    state = state_of(request)
+    state.faults.rules.clear()
+    state.faults.delays.clear()
+    state.requests.clear()
+    state.bought.clear()
+    state.operations.clear()
+    state.operations.timing = Timing()
     return _done()
 
 
@@ -94,7 +96,7 @@ ROUTES = [
     Route("/control/delay", drop_delays, methods=["DELETE"]),
     Route("/control/timing", set_timing, methods=["POST"]),
     Route("/control/reset", reset, methods=["POST"]),
-    Route("/control/{kind}/{id:path}", add_work, methods=["POST"]),
+    Route("/control/{kind}/{id:path}", add_operation, methods=["POST"]),
 ]
 
 

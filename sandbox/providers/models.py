@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 Outcome = Literal["pending", "answered", "cut", "reset", "gone"]
 """`cut`: the body was broken off; `reset`: no answer; `gone`: the client did not wait for it."""
 
-WorkKind = Literal["tasks", "predictions", "operations", "renders"]
+OperationKind = Literal["tasks", "predictions", "operations", "renders"]
 """Seedance tasks, Wavespeed predictions, Veo operations, Shotstack renders."""
 
 
@@ -90,8 +90,8 @@ class Paid(BaseModel):
         return self.images + self.tasks + self.renders
 
 
-class Work(BaseModel):
-    """Work that a vendor does over time, as it shall end.
+class Operation(BaseModel):
+    """What takes a vendor a while, as it shall end.
 
     `final` is the vendor's own last word (`failed`, `cancelled`, …); `succeeded` means done for
     each of them, and `running` that it never ends. `after_s` defaults to the kind's timing. `url`

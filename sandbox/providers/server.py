@@ -8,8 +8,8 @@ from typing import Self
 from sandbox.processes import LOOPBACK, Process, SandboxError, exists
 from sandbox.providers import keys
 from sandbox.providers.client import Control
+from sandbox.providers.files.store import GOOGLE_HOST, MEDIA_HOST
 from sandbox.providers.models import Ready
-from sandbox.providers.store import GOOGLE_HOST, MEDIA_HOST
 
 _ROOT = Path(__file__).parent.parent.parent
 

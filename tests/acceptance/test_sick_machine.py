@@ -13,7 +13,7 @@ import pytest
 from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
 from sandbox.processes import LOOPBACK, PATIENCE_S, Process, free_port
 from sandbox.providers import keys
-from sandbox.providers.clips import Clip, make_clip
+from sandbox.providers.drawing.clips import Clip, make_clip
 from tests.support.kernel import on_linux
 from tests.support.machine import fill, seen_by, start_on_disk, without_descriptors
 from tests.support.mp4 import padded

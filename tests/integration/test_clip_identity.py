@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.providers.clips import Clip, make_clip
+from sandbox.providers.drawing.clips import Clip, make_clip
 from tests.support.clips import clip, clips, download_id, lay_clips
 from tests.support.recordings import PROJECT, USER
 from tests.support.site import Site

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.providers.clips import ffmpeg
+from sandbox.providers.drawing.clips import ffmpeg
 from tests.support.compositions import (
     JOB,
     clip,

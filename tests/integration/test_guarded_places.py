@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.providers.client import IMAGES
-from sandbox.providers.models import Work
+from sandbox.providers.models import Operation
 from tests.support import compositions
 from tests.support.clips import SYNC, TASK, clip, clips, download_id, lay_clips, sync
 from tests.support.recordings import PROJECT, USER, row_id
@@ -136,8 +136,8 @@ CLIPS = {
 @pytest.mark.parametrize("vendor", CLIPS)
 async def test_the_clip_that_a_provider_answers(site: Site, trap: Trap, vendor: str) -> None:
     kind, provider_id, columns = CLIPS[vendor]
-    work = Work(after_s=0, url=trap.url)
-    await site.vidfab.providers.control.register(kind, provider_id, work)
+    operation = Operation(after_s=0, url=trap.url)
+    await site.vidfab.providers.control.register(kind, provider_id, operation)
     await lay_clips(site.vidfab, clip(1, **columns))
     await site.worker(**site.vidfab.providers.environment)
     await sync(site)

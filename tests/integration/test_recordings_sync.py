@@ -5,7 +5,7 @@ Where the contract overrules the Node worker the difference is spelled out.
 
 from typing import Any
 
-from sandbox.providers.models import Work
+from sandbox.providers.models import Operation
 from tests.support.clips import SYNC, TASK, clip, clips, download_id, lay_clips, step_4_status
 from tests.support.quotas import changed, lay_user, tables, video
 from tests.support.recordings import USER, Recording, load
@@ -41,21 +41,21 @@ async def test_clips_in_every_state(site: Site) -> None:
     """
     recorded = recording(site, "va_sync_video_status-mixed")
     media, control = site.vidfab.providers.media_url, site.vidfab.providers.control
-    works = {
-        1: Work(url=f"{media}/clip/1.mp4", after_s=0),
-        2: Work(final="running"),
-        3: Work(final="failed", error_message="lab: sensitive content", after_s=0),
-        4: Work(final="cancelled", after_s=0),
-        5: Work(final="queued"),
-        6: Work(final="a word of tomorrow", after_s=0),
-        9: Work(url="", after_s=0),
+    operations = {
+        1: Operation(url=f"{media}/clip/1.mp4", after_s=0),
+        2: Operation(final="running"),
+        3: Operation(final="failed", error_message="lab: sensitive content", after_s=0),
+        4: Operation(final="cancelled", after_s=0),
+        5: Operation(final="queued"),
+        6: Operation(final="a word of tomorrow", after_s=0),
+        9: Operation(url="", after_s=0),
     }
-    for number, work in works.items():
-        await control.register("tasks", f"t{number}", work)
-    await control.register("predictions", "p7", Work(final="running"))
+    for number, operation in operations.items():
+        await control.register("tasks", f"t{number}", operation)
+    await control.register("predictions", "p7", Operation(final="running"))
     await lay_clips(
         site.vidfab,
-        *(clip(number) for number in works),
+        *(clip(number) for number in operations),
         clip(7, seedance_task_id=None, video_request_id="p7"),
         clip(8, status="success", video_url="https://x.example/8.mp4"),
     )
@@ -115,14 +115,14 @@ async def test_the_second_sync_is_not_ignored(site: Site) -> None:
     """The Node worker leaves the finished job under its id, and BullMQ drops the second one."""
     recorded = recording(site, "va_sync_video_status-second-sync-ignored")
     control = site.vidfab.providers.control
-    await control.register("tasks", "t1", Work(final="running"))
+    await control.register("tasks", "t1", Operation(final="running"))
     await lay_clips(site.vidfab, clip(1))
     await site.worker()
     first, second = recorded.enqueued
     await enqueue(site, first)
     await check_end(site, recorded, SYNC)
 
-    await control.register("tasks", "t1", Work(after_s=0))
+    await control.register("tasks", "t1", Operation(after_s=0))
     await enqueue(site, {"stored_in_redis": first["stored_in_redis"]}, **second["data"])
     event = await site.app.wait_for(SYNC, "completed", count=2)
     assert event.args["returnvalue"]["data"] == {"synced": True, "updated": 1}

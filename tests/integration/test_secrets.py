@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from sandbox.processes import LOOPBACK, free_port
 from sandbox.providers import keys
 from sandbox.providers.client import IMAGES, RENDERS
-from sandbox.providers.models import Work
+from sandbox.providers.models import Operation
 from sandbox.vidfab import VidFab
 from tests.support import leaks
 from tests.support.cli import command
@@ -91,13 +91,13 @@ async def let_all_tell(site: Site) -> None:
     refused = {"response": {"error": told(keys.SHOTSTACK)}}
     await control.fail(RENDERS, 400, body=refused, times=1)
     await control.fail("/hostile/*", 403, body=told(keys.GOOGLE))
-    for kind, work_id, key in (
+    for kind, operation_id, key in (
         ("tasks", "t1", keys.BYTEPLUS),
         ("predictions", "p2", keys.WAVESPEED),
         ("operations", OPERATION, keys.GOOGLE),
     ):
-        work = Work(final="failed", after_s=0, error_message=told(key))
-        await control.register(kind, work_id, work)
+        operation = Operation(final="failed", after_s=0, error_message=told(key))
+        await control.register(kind, operation_id, operation)
 
 
 async def lay_out(site: Site) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from core.jobs.envelope import iso
 from sandbox.providers import keys
-from sandbox.providers.models import Work
+from sandbox.providers.models import Operation
 from tests.support.clips import (
     SYNC,
     TASK,
@@ -24,7 +24,7 @@ from tests.support.server import Server, response, running
 from tests.support.site import Site
 
 OPERATION = "models/veo-3.0-generate/operations/op3"
-DONE = Work(after_s=0)
+DONE = Operation(after_s=0)
 SLACK = "/services/T0/B0/slack-token-012345"
 
 

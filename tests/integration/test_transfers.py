@@ -13,7 +13,7 @@ from config.settings import Settings
 from core.errors import PermanentError, RetryableError, ServiceError, UnsafeUrl, UnusableContent
 from sandbox.gateway import CHUNK_BYTES, RESUMABLE, Gateway
 from sandbox.processes import PATIENCE_S
-from sandbox.providers.clips import Clip, make_clip
+from sandbox.providers.drawing.clips import Clip, make_clip
 from sandbox.vidfab import VidFab
 from services.bundle import Services
 from services.storage.transfers import Stored, Transfer

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.gateway import RESUMABLE, Gateway
 from sandbox.processes import PATIENCE_S
-from sandbox.providers.clips import Clip, make_clip
+from sandbox.providers.drawing.clips import Clip, make_clip
 from tests.support import films
 from tests.support.mp4 import padded
 from tests.support.recordings import PROJECT, USER

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.providers import keys
-from sandbox.providers.clips import ffmpeg
+from sandbox.providers.drawing.clips import ffmpeg
 from sandbox.vidfab import VidFab
 from services.media.description import Probed
 from services.media.ffmpeg import Ffmpeg

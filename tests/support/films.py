@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.providers.clips import ffmpeg
+from sandbox.providers.drawing.clips import ffmpeg
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
 HEVC_10 = (

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.providers.clips import ffmpeg
+from sandbox.providers.drawing.clips import ffmpeg
 from tests.support.films import run
 
 # With B-frames, as encoders make them unless told otherwise: such files have an edit list.

@@ -11,8 +11,8 @@ from sandbox.chaos.objects import film_problem, mark_problem, picture_problem
 from sandbox.chaos.purchases import judge, purchases
 from sandbox.chaos.supervisor import Exit
 from sandbox.producer import Event
+from sandbox.providers.drawing.pictures import Picture, render, with_comment
 from sandbox.providers.models import Bought, Outcome, Recorded
-from sandbox.providers.pictures import Picture, render, with_comment
 
 _MARK = "mark-0123456789ab"
 

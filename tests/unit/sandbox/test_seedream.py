@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.providers.errors import Refused
-from sandbox.providers.seedream import read_order
-from sandbox.providers.store import Store
+from sandbox.providers.files.store import Store
+from sandbox.providers.vendors.errors import Refused
+from sandbox.providers.vendors.seedream import read_order
 
 LITE = "seedream-5-0-260128"
 STRICT = [

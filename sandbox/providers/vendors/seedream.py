@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sandbox.providers.bodies import Json
-from sandbox.providers.errors import Refused, ark_error
-from sandbox.providers.named import file_behind
-from sandbox.providers.pictures import Format
-from sandbox.providers.store import Store
+from sandbox.providers.drawing.pictures import Format
+from sandbox.providers.files.named_files import file_behind
+from sandbox.providers.files.store import Store
+from sandbox.providers.request_body import Json
+from sandbox.providers.vendors.errors import Refused, ark_error
 
 IMAGE_FIELDS = frozenset(
     (

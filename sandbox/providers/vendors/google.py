@@ -11,11 +11,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.providers import keys
-from sandbox.providers.bodies import Json, json_of, world_of
-from sandbox.providers.captions import caption_of
-from sandbox.providers.errors import Refused, google_error
-from sandbox.providers.gemini import GenerateContent
-from sandbox.providers.pictures import Picture
+from sandbox.providers.drawing.captions import caption_of
+from sandbox.providers.drawing.pictures import Picture
+from sandbox.providers.request_body import Json, json_of, state_of
+from sandbox.providers.vendors.errors import Refused, google_error
+from sandbox.providers.vendors.gemini import GenerateContent
 
 _VERSION = "v1beta"
 _MODELS = ("gemini-3.1-flash-image", "gemini-3-pro-image", "gemini-2.5-flash-image")
@@ -45,9 +45,9 @@ async def generate(request: Request) -> Response:
     if not model.startswith(_MODELS):
         raise _no_such_model(model)
     body = await json_of(request, lambda reason: google_error(400, reason))
-    picture = _ordered(_validated(body), world_of(request).pictures.__next__)
-    world_of(request).bill("image", "google", picture.text)
-    drawn = await world_of(request).store.picture(picture, "PNG")
+    picture = _ordered(_validated(body), state_of(request).pictures.__next__)
+    state_of(request).bill("image", "google", picture.text)
+    drawn = await state_of(request).store.picture(picture, "PNG")
     data = {"mimeType": "image/png", "data": base64.b64encode(drawn).decode()}
     candidate = {
         "content": {"parts": [{"inlineData": data}], "role": "model"},
@@ -72,8 +72,10 @@ async def operation(request: Request) -> Response:
     """`GET models/{model}/operations/{id}`, as Veo's videos are waited for."""
     check_key(request)
     name = f"models/{request.path_params['model']}/operations/{request.path_params['id']}"
-    works = world_of(request).works
-    running = works.get("operations", name) or works.get("operations", request.path_params["id"])
+    operations = state_of(request).operations
+    running = operations.get("operations", name) or operations.get(
+        "operations", request.path_params["id"]
+    )
     if running is None:
         raise google_error(404, "Operation not found.")
     if running.final is None:

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sandbox.providers.bodies import world_of
-from sandbox.providers.google import check_key
-from sandbox.providers.named import stored_path
+from sandbox.providers.files.named_files import stored_path
+from sandbox.providers.request_body import state_of
+from sandbox.providers.vendors.google import check_key
 
 
 async def status(request: Request) -> Response:
@@ -36,7 +36,7 @@ async def video(request: Request) -> Response:
 async def file(request: Request) -> Response:
     """A file of the folder, or one that was promised, or that is drawn from its name."""
     try:
-        path = stored_path(world_of(request).store, request.path_params["path"], request.url.query)
+        path = stored_path(state_of(request).store, request.path_params["path"], request.url.query)
     except ValidationError as error:
         raise HTTPException(400, str(error)) from None
     return await _served(request, path)
@@ -50,7 +50,7 @@ ROUTES = [
 
 
 async def _served(request: Request, path: str, media_type: str | None = None) -> Response:
-    store = world_of(request).store
+    store = state_of(request).store
     # As object stores do: a signature in the query is the one way in, not one of two.
     if "X-Tos-Signature" in request.query_params and "authorization" in request.headers:
         raise HTTPException(400, "Only one way to authorize is allowed")

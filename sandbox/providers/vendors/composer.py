@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx
 
-from sandbox.providers.clips import Piece, ffmpeg, join_clips
-from sandbox.providers.named import file_behind
-from sandbox.providers.store import Store
-from sandbox.providers.timeline import Edit, TimedClip
+from sandbox.providers.drawing.clips import Piece, ffmpeg, join_clips
+from sandbox.providers.files.named_files import file_behind
+from sandbox.providers.files.store import Store
+from sandbox.providers.vendors.timeline import Edit, TimedClip
 
 _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d\.\d+)")
 _FETCH_TIMEOUT_S = 30.0

@@ -12,10 +12,10 @@ from typing import Any, Literal
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.providers.connections import Connections
-from sandbox.providers.errors import error_body
 from sandbox.providers.models import Fault, Outcome, Recorded
-from sandbox.providers.world import World
+from sandbox.providers.network.connections import Connections
+from sandbox.providers.state.app_state import AppState
+from sandbox.providers.vendors.errors import error_body
 
 _SECRET_HEADERS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "cookie"})
 _MAX_TEXT = 2000
@@ -25,14 +25,18 @@ class _Ended(Exception):
     """The connection is gone; there is nobody to answer."""
 
 
-class Observed:
+class Middleware:
     """ASGI middleware; `/control` passes by unseen."""
 
     def __init__(
-        self, app: ASGIApp, world: World, server: Literal["api", "media"], connections: Connections
+        self,
+        app: ASGIApp,
+        state: AppState,
+        server: Literal["api", "media"],
+        connections: Connections,
     ) -> None:
         self._app = app
-        self._world = world
+        self._state = state
         self._server: Literal["api", "media"] = server
         self._connections = connections
 
@@ -43,8 +47,8 @@ class Observed:
         body = await _body_of(receive)
         path, method = scope["path"], scope["method"]
         record = self._recorded(scope, body)
-        fault = self._world.faults.take(method, path, body) or Fault()
-        delay_s = self._world.faults.delay_of(path) if fault.delay_s is None else fault.delay_s
+        fault = self._state.faults.take(method, path, body) or Fault()
+        delay_s = self._state.faults.delay_of(path) if fault.delay_s is None else fault.delay_s
         answer = _Answer(scope, receive, send, self._connections, record, fault, delay_s)
         scope["record"] = record
         try:
@@ -63,7 +67,7 @@ class Observed:
             await self._app(scope, receive, answer.send)
 
     def _recorded(self, scope: Scope, body: bytes) -> Recorded:
-        return self._world.begin(
+        return self._state.begin(
             server=self._server,
             method=scope["method"],
             path=scope["path"],

@@ -10,13 +10,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.providers import keys
-from sandbox.providers.bodies import Json, json_of, note_undocumented, world_of
-from sandbox.providers.captions import caption_of
-from sandbox.providers.errors import Refused, ark_error
-from sandbox.providers.models import Work
-from sandbox.providers.pictures import Picture
-from sandbox.providers.seedream import IMAGE_FIELDS, PictureOrder, read_order
-from sandbox.providers.works import RunningWork
+from sandbox.providers.drawing.captions import caption_of
+from sandbox.providers.drawing.pictures import Picture
+from sandbox.providers.models import Operation
+from sandbox.providers.request_body import Json, json_of, note_undocumented, state_of
+from sandbox.providers.state.operations import RunningOperation
+from sandbox.providers.vendors.errors import Refused, ark_error
+from sandbox.providers.vendors.seedream import IMAGE_FIELDS, PictureOrder, read_order
 
 _TASK_FIELDS = frozenset(
     (
@@ -34,8 +34,8 @@ async def generate(request: Request) -> Response:
     _check_key(request)
     body = await json_of(request, lambda reason: ark_error(400, message=reason))
     note_undocumented(request, body, IMAGE_FIELDS)
-    order = await read_order(body, world_of(request).store)
-    world_of(request).bill("image", "byteplus", order.prompt)
+    order = await read_order(body, state_of(request).store)
+    state_of(request).bill("image", "byteplus", order.prompt)
     item = await _picture(request, order)
     usage = {"generated_images": 1, "output_tokens": order.width * order.height // 256}
     answer = {"model": order.model, "created": int(time.time()), "data": [item]}
@@ -47,12 +47,12 @@ async def create_task(request: Request) -> Response:
     _check_key(request)
     body = await json_of(request, lambda reason: ark_error(400, message=reason))
     note_undocumented(request, body, _TASK_FIELDS)
-    work = _task_of(body)
-    world = world_of(request)
-    number = next(world.numbers)
-    world.bill("task", "byteplus", work.text)
+    operation = _task_of(body)
+    state = state_of(request)
+    number = next(state.numbers)
+    state.bill("task", "byteplus", operation.text)
     id = f"cgt-{time.strftime('%Y%m%d%H%M%S')}-{number:05d}"
-    world.works.add("tasks", id, work)
+    state.operations.add("tasks", id, operation)
     return JSONResponse({"id": id})
 
 
@@ -60,10 +60,10 @@ async def task(request: Request) -> Response:
     """`GET contents/generations/tasks/{id}`."""
     _check_key(request)
     id: str = request.path_params["id"]
-    found = world_of(request).works.get("tasks", id)
+    found = state_of(request).operations.get("tasks", id)
     if found is None:
         raise ark_error(404, "ResourceNotFound", f"The task {id} does not exist.", "id")
-    return JSONResponse(_task_answer(found, world_of(request).store.url(_last_frame(request, id))))
+    return JSONResponse(_task_answer(found, state_of(request).store.url(_last_frame(request, id))))
 
 
 ROUTES = [
@@ -82,12 +82,12 @@ def _check_key(request: Request) -> None:
 
 async def _picture(request: Request, order: PictureOrder) -> Json:
     """One entry of the answer's `data`."""
-    world = world_of(request)
-    sequence = next(world.pictures)
+    state = state_of(request)
+    sequence = next(state.pictures)
     caption = caption_of(order.prompt)
     label = "Picture" if caption.number is None else "Shot"
     number = caption.number or sequence
-    drawn = await world.store.picture(
+    drawn = await state.store.picture(
         Picture(
             order.width, order.height, number, caption.text, caption.style, order.references, label
         ),
@@ -97,11 +97,11 @@ async def _picture(request: Request, order: PictureOrder) -> Json:
     if order.as_bytes:
         return {"b64_json": base64.b64encode(drawn).decode(), **size}
     path = f"img/gen-{sequence}.{'png' if order.format == 'PNG' else 'jpg'}"
-    await world.store.save(path, drawn)
-    return {"url": world.store.signed_url(path), **size}
+    await state.store.save(path, drawn)
+    return {"url": state.store.signed_url(path), **size}
 
 
-def _task_of(body: Json) -> Work:
+def _task_of(body: Json) -> Operation:
     """The clip that is ordered. Flags such as `--dur 5` may stand in the text."""
     if not body.get("model"):
         raise _missing("model")
@@ -121,7 +121,7 @@ def _task_of(body: Json) -> Work:
         length = 0
     if not 2 <= length <= 15:
         raise ark_error(400, message="The duration must be 2 to 15 seconds.", param="duration")
-    return Work(
+    return Operation(
         seconds=length, width=width, height=height, number=caption.number or 1, text=caption.text
     )
 
@@ -143,15 +143,17 @@ def _missing(field: str) -> Refused:
 
 def _last_frame(request: Request, id: str) -> str:
     """A picture for the clip's end, drawn when it is fetched."""
-    found = world_of(request).works.get("tasks", id)
+    found = state_of(request).operations.get("tasks", id)
     assert found
-    work = found.work
+    operation = found.operation
     path = f"tasks/{id}-last.jpg"
-    world_of(request).store.promise(path, Picture(work.width, work.height, work.number, work.text))
+    state_of(request).store.promise(
+        path, Picture(operation.width, operation.height, operation.number, operation.text)
+    )
     return path
 
 
-def _task_answer(running: RunningWork, last_frame_url: str) -> Json:
+def _task_answer(running: RunningOperation, last_frame_url: str) -> Json:
     final = running.final
     answer: Json = {
         "id": running.id,
@@ -162,7 +164,7 @@ def _task_answer(running: RunningWork, last_frame_url: str) -> Json:
         "updated_at": int(time.time()),
     }
     if final == "failed":
-        answer["error"] = {"code": running.work.error_code, "message": running.error_message}
+        answer["error"] = {"code": running.operation.error_code, "message": running.error_message}
     if final == "succeeded":
         frame = {"last_frame_url": last_frame_url} if running.url else {}
         answer["content"] = {**({"video_url": running.url} if running.url else {}), **frame}

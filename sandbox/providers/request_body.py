@@ -7,13 +7,13 @@ from typing import Any, cast
 from starlette.requests import Request
 
 from sandbox.providers.models import Recorded
-from sandbox.providers.world import World
+from sandbox.providers.state.app_state import AppState
 
 Json = dict[str, Any]
 
 
-def world_of(request: Request) -> World:
-    return request.app.state.world
+def state_of(request: Request) -> AppState:
+    return request.app.state.shared
 
 
 async def json_of(request: Request, refuse: Callable[[str], Exception]) -> Json:

@@ -11,14 +11,14 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, Field
 
-from sandbox.providers.clips import Clip
-from sandbox.providers.pictures import Picture
-from sandbox.providers.store import MEDIA_HOST, Store
+from sandbox.providers.drawing.clips import Clip
+from sandbox.providers.drawing.pictures import Picture
+from sandbox.providers.files.store import MEDIA_HOST, Store
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
 
-class Wish(BaseModel):
+class FileQuery(BaseModel):
     """What a query may ask for."""
 
     size: str = Field(default="1280x720", pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")
@@ -54,15 +54,17 @@ async def file_behind(store: Store, url: str) -> Path | None:
 
 
 def _promised(store: Store, name: PurePosixPath, query: str, *, is_clip: bool) -> str:
-    wish = Wish.model_validate(dict(parse_qsl(query)))
+    wanted = FileQuery.model_validate(dict(parse_qsl(query)))
     mark = hashlib.sha256(query.encode()).hexdigest()[:12] if query else "plain"
     path = f"drawn/{name.parent}/{name.stem}-{mark}{name.suffix}"
     # A number from 1 to 8, for the colours, that always belongs to the same name.
-    number = wish.number or zlib.crc32(name.stem.encode()) % 8 + 1
-    text = name.stem if wish.text is None else wish.text
-    width, height = wish.sides
+    number = wanted.number or zlib.crc32(name.stem.encode()) % 8 + 1
+    text = name.stem if wanted.text is None else wanted.text
+    width, height = wanted.sides
     if is_clip:
-        clip = Clip(wish.seconds, width // 2 * 2, height // 2 * 2, number, text, audio=wish.audio)
+        clip = Clip(
+            wanted.seconds, width // 2 * 2, height // 2 * 2, number, text, audio=wanted.audio
+        )
         store.promise(path, clip)
     else:
         store.promise(path, Picture(width, height, number, text, label="Image"))

@@ -11,13 +11,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.providers import keys
-from sandbox.providers.bodies import Json, json_of, world_of
-from sandbox.providers.composer import ComposeError, compose
-from sandbox.providers.errors import shotstack_error
-from sandbox.providers.models import Work
-from sandbox.providers.store import Store
-from sandbox.providers.timeline import Edit
-from sandbox.providers.works import RunningWork
+from sandbox.providers.files.store import Store
+from sandbox.providers.models import Operation
+from sandbox.providers.request_body import Json, json_of, state_of
+from sandbox.providers.state.operations import RunningOperation
+from sandbox.providers.vendors.composer import ComposeError, compose
+from sandbox.providers.vendors.errors import shotstack_error
+from sandbox.providers.vendors.timeline import Edit
 
 _STAGES = ("queued", "fetching", "rendering", "saving")
 
@@ -30,12 +30,12 @@ async def create(request: Request) -> Response:
         edit = Edit.model_validate(body)
     except ValidationError as error:
         raise shotstack_error(400, _complaint(error)) from None
-    world = world_of(request)
-    world.bill("render", "shotstack", ", ".join(clip.asset.src for clip in edit.clips))
+    state = state_of(request)
+    state.bill("render", "shotstack", ", ".join(clip.asset.src for clip in edit.clips))
     id = str(uuid.uuid4())
     path = f"shotstack/{id}.mp4"
-    running = world.works.add("renders", id, Work(url=world.store.url(path)))
-    running.making = asyncio.create_task(_made(running, edit, world.store, path))
+    running = state.operations.add("renders", id, Operation(url=state.store.url(path)))
+    running.making = asyncio.create_task(_made(running, edit, state.store, path))
     response = {"message": "Render Successfully Queued", "id": id}
     return JSONResponse({"success": True, "message": "Created", "response": response}, 201)
 
@@ -43,7 +43,7 @@ async def create(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """`GET render/{id}`."""
     _check_key(request)
-    running = world_of(request).works.get("renders", request.path_params["id"])
+    running = state_of(request).operations.get("renders", request.path_params["id"])
     if running is None:
         raise shotstack_error(404, "Render not found")
     return JSONResponse({"success": True, "message": "OK", "response": _answer(running)})
@@ -61,14 +61,14 @@ def _check_key(request: Request) -> None:
         raise shotstack_error(401 if sent is None else 403)
 
 
-async def _made(running: RunningWork, edit: Edit, store: Store, path: str) -> None:
+async def _made(running: RunningOperation, edit: Edit, store: Store, path: str) -> None:
     try:
-        running.work.seconds = await compose(edit, store, path)
+        running.operation.seconds = await compose(edit, store, path)
     except ComposeError as error:
         running.failure = str(error)
 
 
-def _answer(running: RunningWork) -> Json:
+def _answer(running: RunningOperation) -> Json:
     """Without size, width and height, as the vendor's."""
     final = running.final
     status = "done" if final == "succeeded" else final or running.stage(*_STAGES)
@@ -82,7 +82,7 @@ def _answer(running: RunningWork) -> Json:
         "updated": _iso(time.time()),
     }
     if status == "done":
-        rendered = {"duration": running.work.seconds, "renderTime": running.lasts_s * 1000}
+        rendered = {"duration": running.operation.seconds, "renderTime": running.lasts_s * 1000}
         answer |= {**rendered, "url": running.url, "poster": None, "thumbnail": None}
     if status == "failed":
         answer["error"] = running.error_message

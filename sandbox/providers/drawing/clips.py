@@ -15,7 +15,7 @@ from typing import Literal
 
 import imageio_ffmpeg  # pyright: ignore[reportMissingTypeStubs]
 
-from sandbox.providers.pictures import Picture, encoded, landscape, lettering
+from sandbox.providers.drawing.pictures import Picture, encoded, landscape, lettering
 
 Fit = Literal["crop", "cover", "contain", "none"]
 

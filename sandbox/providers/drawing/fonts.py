@@ -9,7 +9,7 @@ from PIL import ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-_ROOT = Path(__file__).parent.parent.parent
+_ROOT = Path(__file__).parents[3]
 _FONT_FILES = _ROOT / ".cache/node/node_modules/@fontsource/noto-sans-sc/files"
 # FreeType reads woff too; this subset holds Latin as well as simplified Chinese.
 DEFAULT_FONT = _FONT_FILES / "noto-sans-sc-chinese-simplified-400-normal.woff"

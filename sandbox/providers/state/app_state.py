@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Literal
 
-from sandbox.providers.faults import Faults
+from sandbox.providers.files.store import Store
 from sandbox.providers.models import Bought, Paid, Recorded
-from sandbox.providers.store import Store
-from sandbox.providers.works import Works
+from sandbox.providers.state.faults import Faults
+from sandbox.providers.state.operations import Operations
 
 # A benchmark's requests, with bodies of some kilobytes each, stay below 100 MB.
 _MAX_RECORDED = 20_000
 
 
 @dataclass
-class World:
-    """One per process; lives on `app.state.world` of both servers."""
+class AppState:
+    """One per process; lives on `app.state.shared` of both servers."""
 
     store: Store
-    works: Works = field(init=False)
+    operations: Operations = field(init=False)
     faults: Faults = field(default_factory=Faults)
     requests: deque[Recorded] = field(default_factory=lambda: deque[Recorded](maxlen=_MAX_RECORDED))
     bought: list[Bought] = field(default_factory=list[Bought])
@@ -28,7 +28,7 @@ class World:
     pictures: "count[int]" = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
-        self.works = Works(self.store)
+        self.operations = Operations(self.store)
 
     def begin(self, **request: Any) -> Recorded:
         """Put a request on record."""

@@ -16,7 +16,7 @@ from typing import Literal
 
 from PIL import Image, ImageColor, ImageDraw
 
-from sandbox.providers.fonts import font_of, wrapped
+from sandbox.providers.drawing.fonts import font_of, wrapped
 
 Format = Literal["JPEG", "PNG", "WEBP"]
 Colour = tuple[int, ...]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from sandbox.providers.fonts import Font, font_of, wrapped
+from sandbox.providers.drawing.fonts import Font, font_of, wrapped
 
 _PAPER = (24, 26, 32)
 _INK = (236, 236, 230)

@@ -5,8 +5,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.providers import keys
-from sandbox.providers.bodies import world_of
-from sandbox.providers.errors import wavespeed_error
+from sandbox.providers.request_body import state_of
+from sandbox.providers.vendors.errors import wavespeed_error
 
 
 async def result(request: Request) -> Response:
@@ -14,7 +14,7 @@ async def result(request: Request) -> Response:
     sent = request.headers.get("authorization")
     if sent != f"Bearer {keys.WAVESPEED}":
         raise wavespeed_error(401, "Unauthorized: missing or invalid API key")
-    running = world_of(request).works.get("predictions", request.path_params["id"])
+    running = state_of(request).operations.get("predictions", request.path_params["id"])
     if running is None:
         raise wavespeed_error(404, "prediction not found")
     final = running.final

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode
 
-from sandbox.providers.clips import Clip, make_clip
-from sandbox.providers.pictures import Format, Picture, render, with_comment
+from sandbox.providers.drawing.clips import Clip, make_clip
+from sandbox.providers.drawing.pictures import Format, Picture, render, with_comment
 
 MEDIA_HOST = "media.vidfab.test"
 # The same server under the name of Google's files API, to which the worker shows its key.

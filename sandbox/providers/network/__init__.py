@@ -1,0 +1,1 @@
+"""Between the sockets and the routes: records, delays, faults and cut connections."""

@@ -1,0 +1,1 @@
+"""The vendors themselves: their routes, what they take, and how they refuse."""
