@@ -18,7 +18,8 @@ from config.errors import ConfigError
 from config.logging.redaction import scrubber
 from config.reading import Reading, read_settings
 from config.settings import Settings
-from services.key_probe import VENDORS
+from config.variables import IMAGE_KEYS
+from services.vendors import VENDORS
 
 app = new_app()
 
@@ -96,7 +97,7 @@ def _checks(settings: Settings, live: bool) -> list[_Check]:
         _Check(
             vendors.AREA,
             partial(vendors.check_choice, settings),
-            frozenset({"byteplus_key", "google_key"}),
+            frozenset(IMAGE_KEYS.values()),
         ),
         *(
             _Check(

@@ -24,7 +24,7 @@ from config.validators.addresses import keys_in, login_in
 from config.validators.allowed_hosts import AllowedHosts, parse_allowed_hosts
 from config.validators.certificates import check_certificates
 from config.validators.redis_url import check_redis_url, without_app_options
-from config.variables import Variables
+from config.variables import IMAGE_KEYS, Variables
 
 _COMMENT = re.compile(r"(?:^|\s)#")
 
@@ -93,26 +93,11 @@ class Settings(Variables):
 
     @model_validator(mode="after")
     def _choices_have_keys(self) -> "Settings":
-        choices = (
-            (
-                "IMAGE_PROVIDER",
-                self.image_provider,
-                "seedream",
-                "BYTEPLUS_API_KEY",
-                self.byteplus_key,
-            ),
-            ("IMAGE_PROVIDER", self.image_provider, "gemini", "GOOGLE_AI_API_KEY", self.google_key),
-            (
-                "VIDEO_COMPOSER",
-                self.video_composer,
-                "shotstack",
-                "SHOTSTACK_API_KEY",
-                self.shotstack_key,
-            ),
-        )
-        for variable, chosen, vendor, needed, key in choices:
-            if chosen == vendor and key is None:
-                raise ValueError(f"{variable}: got '{chosen}', wants {needed} set")
+        image_choices = (("image_provider", name, key) for name, key in IMAGE_KEYS.items())
+        for choice, name, key in (*image_choices, ("video_composer", "shotstack", "shotstack_key")):
+            if getattr(self, choice) == name and getattr(self, key) is None:
+                wanted = variable_of(key)
+                raise ValueError(f"{variable_of(choice)}: got '{name}', wants {wanted} set")
         return self
 
     def redis_address(self) -> str:
@@ -127,7 +112,7 @@ class Settings(Variables):
     @property
     def has_image_key(self) -> bool:
         """Whether there is anybody to buy pictures from."""
-        return self.byteplus_key is not None or self.google_key is not None
+        return any(getattr(self, field) is not None for field in IMAGE_KEYS.values())
 
     @property
     def renderer_key(self) -> SecretStr | None:
@@ -148,6 +133,16 @@ class Settings(Variables):
         addresses = [one for one in values if isinstance(one, str) and one.startswith("http")]
         logins = [key for one in [self.redis_address(), *addresses] for key in login_in(one)]
         return [*found, *inside, *logins]
+
+
+def variable_of(field: str) -> str:
+    """The variable by which pages and messages call a field."""
+    return next(names(field, Settings))
+
+
+def image_key_variables() -> str:
+    """The variables of which storyboards need one, as a message names them: "A or B"."""
+    return " or ".join(map(variable_of, IMAGE_KEYS.values()))
 
 
 def load_settings(env_file: Path | None = None, environment: Environment | None = None) -> Settings:

@@ -12,6 +12,10 @@ HttpUrl = Annotated[str, AfterValidator(check_http_url)]
 Host = Annotated[str, AfterValidator(check_host)]
 Webhook = Annotated[SecretStr, AfterValidator(check_webhook)]
 Dsn = Annotated[SecretStr, AfterValidator(check_dsn)]
+ImageProviderName = Literal["seedream", "gemini"]
+
+# The field of each one's key, in the order in which `auto` looks for one that is set.
+IMAGE_KEYS: dict[ImageProviderName, str] = {"seedream": "byteplus_key", "gemini": "google_key"}
 
 
 def _variable(names: str, wants: str, default: Any = ...) -> Any:
@@ -93,7 +97,7 @@ class Variables(BaseModel):
     )
 
     # Pictures
-    image_provider: Literal["auto", "seedream", "gemini"] = _variable(
+    image_provider: Literal["auto", ImageProviderName] = _variable(
         "IMAGE_PROVIDER", "auto, seedream or gemini", "auto"
     )
     image_provider_fallback: bool = _variable("IMAGE_PROVIDER_FALLBACK", "true or false", False)

@@ -25,7 +25,7 @@ from bullmq_consumer.redis.startup import AT_ONCE_S, until_redis_answers
 from bullmq_consumer.worker import Worker
 from config.consumer import UNCHECKED, options_of, queue_of, redis_of
 from config.logging.setup import drain_logs
-from config.settings import Settings
+from config.settings import Settings, image_key_variables
 from core.alert import Alert
 from core.jobs.registry import discover
 from core.meter import meter
@@ -228,7 +228,5 @@ def _announce(settings: Settings) -> None:
     if redis_of(settings).is_unchecked:
         logger.warning("{}", UNCHECKED)
     if not settings.has_image_key:
-        logger.warning(
-            "No image provider: set BYTEPLUS_API_KEY or GOOGLE_AI_API_KEY for storyboards"
-        )
+        logger.warning("No image provider: set {} for storyboards", image_key_variables())
     logger.info("Waiting for jobs...")

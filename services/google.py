@@ -1,4 +1,4 @@
-"""Google's `google-genai` client (0.4 s and 42 MiB to import: loaded in a thread).
+"""Google: its key, and its `google-genai` client (0.4 s and 42 MiB to import: loaded in a thread).
 
 The library runs on our own HTTP client, which keeps proxies, certificates and errors as everywhere.
 """
@@ -12,7 +12,9 @@ import httpx
 from pydantic import SecretStr
 
 from config.settings import Settings
+from services.key_probe import Vendor
 from services.net.answers import MAX_ANSWER_BYTES
+from services.net.google_api import API_HOST, KEY_HEADER
 from services.net.http import new_client, tls_context
 
 if TYPE_CHECKING:
@@ -22,6 +24,20 @@ if TYPE_CHECKING:
 # differs from release to release, and GOOGLE_GENAI_API_VERSION would change it from outside: what
 # another version does not have answers 404, as if it were gone.
 API_VERSION = "v1beta"
+
+
+def _model_url(settings: Settings) -> str:
+    base = settings.google_url or f"https://{API_HOST}"
+    return f"{base}/{API_VERSION}/models/{settings.gemini_image_model}"
+
+
+GOOGLE = Vendor(
+    "Google",
+    key_field="google_key",
+    serves="Gemini pictures and Google's Veo clips",
+    url=_model_url,
+    headers=lambda key: {KEY_HEADER: key},
+)
 
 
 class Google:

@@ -1,24 +1,23 @@
 """Whether a vendor accepts a key, by a request that reads and costs nothing.
 
-Most ask after a piece of work that nobody ordered: the vendor looks at the key first, and says only
-then that there is none.
+Most are asked after a piece of work that nobody ordered: the vendor looks at the key first, and
+says only then that there is none. Which request that is stands with each vendor's own code.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 
 import httpx
 from pydantic import SecretStr
 
-from config.settings import Settings
-from services.google import API_VERSION
-from services.net.google_api import API_HOST, KEY_HEADER
+from config.settings import Settings, variable_of
 from services.net.http import new_client, service_error, transport_error
 
+# An id that no piece of work has.
+NOBODYS = "00000000-0000-4000-8000-000000000000"
 _TIMEOUT = httpx.Timeout(5)
-_NOBODYS = "00000000-0000-4000-8000-000000000000"
-# Google takes a wrong key for a bad argument: status 400.
+# Some (Google) take a wrong key for a bad argument: status 400.
 _WRONG_KEY = "api key"
 
 
@@ -38,65 +37,34 @@ class Answer:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Vendor:
-    """One vendor. `variable` and `key_field` name its key, which is for what it `serves`."""
-
-    name: str
-    variable: str
-    serves: str
-    key_field: str
-    url: Callable[[Settings], str]
-    headers: Callable[[str], Mapping[str, str]]
-
-    def key(self, settings: Settings) -> SecretStr | None:
-        """The key that is set."""
-        return getattr(settings, self.key_field)
-
-
 def _bearer(key: str) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def _google_model(settings: Settings) -> str:
-    base = settings.google_url or f"https://{API_HOST}"
-    return f"{base}/{API_VERSION}/models/{settings.gemini_image_model}"
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """One vendor, as its own module describes it.
 
+    `key_field` of the settings holds its key, which is for what it `serves`; without the key a
+    vendor with a substitute is not missed. `url` is where the key is tried, `headers` show it.
+    """
 
-VENDORS = (
-    Vendor(
-        "BytePlus",
-        "BYTEPLUS_API_KEY",
-        "Seedream pictures and Seedance clips",
-        "byteplus_key",
-        lambda settings: f"{settings.byteplus_url}/contents/generations/tasks/{_NOBODYS}",
-        _bearer,
-    ),
-    Vendor(
-        "Google",
-        "GOOGLE_AI_API_KEY",
-        "Gemini pictures and Google's Veo clips",
-        "google_key",
-        _google_model,
-        lambda key: {KEY_HEADER: key},
-    ),
-    Vendor(
-        "Wavespeed",
-        "WAVESPEED_API_KEY",
-        "Wavespeed's Veo clips",
-        "wavespeed_key",
-        lambda settings: f"{settings.wavespeed_url}/predictions/{_NOBODYS}/result",
-        _bearer,
-    ),
-    Vendor(
-        "Shotstack",
-        "SHOTSTACK_API_KEY",
-        "final videos",
-        "shotstack_key",
-        lambda settings: f"{settings.shotstack_url}/render/{_NOBODYS}",
-        lambda key: {"x-api-key": key},
-    ),
-)
+    name: str
+    _: KW_ONLY
+    key_field: str
+    serves: str
+    url: Callable[[Settings], str]
+    headers: Callable[[str], Mapping[str, str]] = _bearer
+    has_substitute: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The variable that sets the key."""
+        return variable_of(self.key_field)
+
+    def key(self, settings: Settings) -> SecretStr | None:
+        """The key that is set."""
+        return getattr(settings, self.key_field)
 
 
 async def ask(vendor: Vendor, settings: Settings, key: SecretStr) -> Answer:

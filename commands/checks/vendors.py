@@ -1,7 +1,7 @@
 """The providers that pictures, clips and films are bought from."""
 
 from commands.checks.finding import Finding, failed, ok, warning
-from config.settings import Settings
+from config.settings import Settings, image_key_variables
 from services.key_probe import Accepted, Answer, Vendor, ask
 
 AREA = "Providers"
@@ -13,7 +13,7 @@ async def check_choice(settings: Settings) -> list[Finding]:
     found = [ok(AREA, f"Final videos are made by {composer}")]
     if not settings.has_image_key:
         text = "No image provider: every storyboard job would fail"
-        return [failed(AREA, text, "Set BYTEPLUS_API_KEY or GOOGLE_AI_API_KEY"), *found]
+        return [failed(AREA, text, f"Set {image_key_variables()}"), *found]
     return found
 
 
@@ -31,7 +31,7 @@ async def check_key(settings: Settings, vendor: Vendor, *, live: bool) -> list[F
 
 def _absent(vendor: Vendor) -> Finding:
     text = f"{vendor.name}: no key"
-    if vendor.name == "Shotstack":  # ffmpeg takes its place
+    if vendor.has_substitute:
         return ok(AREA, text)
     return warning(AREA, text, f"Set {vendor.variable} if the app uses {vendor.serves}")
 

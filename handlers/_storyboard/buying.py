@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bullmq_consumer.machine import MachineUnfit
+from config.settings import image_key_variables
 from core.errors import (
     HandBack,
     NotFound,
@@ -155,9 +156,8 @@ class PictureBuyer:
     def _provider(self) -> ImageProvider:
         provider = self._ctx.services.images
         if provider is None:
-            raise PermanentError(
-                "No image provider is configured: set BYTEPLUS_API_KEY or GOOGLE_AI_API_KEY"
-            )
+            variables = image_key_variables()
+            raise PermanentError(f"No image provider is configured: set {variables}")
         return provider
 
     async def _save(

@@ -1,14 +1,34 @@
 """Whom to ask about a clip, and what it means that nobody knows it."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from pydantic import SecretStr
 
 from config.settings import Settings
 from core.errors import ServiceError
+from services.byteplus import BYTEPLUS
 from services.clips.base import OPERATION, ClipOutcome, ClipProvider, Failed, Unknown
 from services.clips.google_veo import GoogleVeo
 from services.clips.seedance import Seedance
-from services.clips.wavespeed import WavespeedVeo
+from services.clips.wavespeed import WAVESPEED, WavespeedVeo
+from services.google import GOOGLE
+from services.key_probe import Vendor
 from services.supabase.clips import ClipRow
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    vendor: Vendor
+    make: Callable[[Settings, SecretStr], ClipProvider]
+
+
+CLIP_PROVIDERS = {
+    "Seedance": _Choice(BYTEPLUS, Seedance),
+    "Wavespeed": _Choice(WAVESPEED, WavespeedVeo),
+    "Google": _Choice(GOOGLE, GoogleVeo),
+}
 
 
 class ClipProviders:
@@ -40,16 +60,11 @@ class ClipProviders:
         return self._made[name]
 
     def _make(self, name: str) -> ClipProvider:
-        settings = self._settings
-        match name:
-            case "Seedance" if settings.byteplus_key:
-                return Seedance(settings, settings.byteplus_key)
-            case "Wavespeed" if settings.wavespeed_key:
-                return WavespeedVeo(settings, settings.wavespeed_key)
-            case "Google" if settings.google_key:
-                return GoogleVeo(settings, settings.google_key)
-            case _:
-                raise _no_key(name)
+        chosen = CLIP_PROVIDERS[name]
+        key = chosen.vendor.key(self._settings)
+        if not key:
+            raise _no_key(name, chosen.vendor.variable)
+        return chosen.make(self._settings, key)
 
 
 def _gone(clip: ClipRow, provider: ClipProvider, error: ServiceError) -> Failed:
@@ -63,13 +78,6 @@ def _gone(clip: ClipRow, provider: ClipProvider, error: ServiceError) -> Failed:
     raise ServiceError(service, OPERATION, message, status=error.status, code=error.code) from error
 
 
-_VARIABLES = {
-    "Seedance": "BYTEPLUS_API_KEY",
-    "Wavespeed": "WAVESPEED_API_KEY",
-    "Google": "GOOGLE_AI_API_KEY",
-}
-
-
-def _no_key(name: str) -> ServiceError:
-    message = f"{name} cannot be asked for clips: set {_VARIABLES[name]}"
+def _no_key(name: str, variable: str) -> ServiceError:
+    message = f"{name} cannot be asked for clips: set {variable}"
     return ServiceError(name, OPERATION, message)

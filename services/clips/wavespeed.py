@@ -9,9 +9,18 @@ from config.settings import Settings
 from core.errors import ServiceError
 from services.clips.base import ClipOutcome, Failed, Running, Succeeded
 from services.clips.polling import PolledVendor, unreadable
+from services.key_probe import NOBODYS, Vendor
 from services.net.http import one_line
 
 _ENDED = frozenset({"failed", "cancelled", "canceled", "expired", "timeout"})
+_PATH = "/predictions/{}/result"
+
+WAVESPEED = Vendor(
+    "Wavespeed",
+    key_field="wavespeed_key",
+    serves="Wavespeed's Veo clips",
+    url=lambda settings: f"{settings.wavespeed_url}{_PATH.format(NOBODYS)}",
+)
 
 
 class _Prediction(BaseModel):
@@ -28,7 +37,7 @@ class WavespeedVeo(PolledVendor):
     """Answers for predictions: `GET {base}/predictions/{id}/result`."""
 
     service = "Wavespeed"
-    path = "/predictions/{}/result"
+    path = _PATH
     id_name = "prediction id"
     # Wavespeed does not say: as long as the most patient of the others.
     retention = timedelta(days=7)

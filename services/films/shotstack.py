@@ -15,6 +15,7 @@ from config.settings import Settings
 from core.errors import ServiceError
 from core.meter import bill
 from services.films.renders import Rendered, RenderFailed, Rendering, State, UnknownRender
+from services.key_probe import NOBODYS, Vendor
 from services.net.circuit import Circuit
 from services.net.http import new_client, one_line, service_error, transport_error, with_retries
 
@@ -58,6 +59,15 @@ class _OwnRefusal(BaseModel):
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
+SHOTSTACK = Vendor(
+    _SERVICE,
+    key_field="shotstack_key",
+    serves="final videos",
+    url=lambda settings: f"{settings.shotstack_url}/render/{NOBODYS}",
+    headers=lambda key: {"x-api-key": key},
+    has_substitute=True,  # ffmpeg on this machine
+)
+
 
 class Shotstack:
     """Orders renders and asks after them."""
@@ -68,7 +78,7 @@ class Shotstack:
             settings,
             service=_SERVICE,
             base_url=settings.shotstack_url,
-            headers={"x-api-key": key.get_secret_value()},
+            headers=SHOTSTACK.headers(key.get_secret_value()),
             timeout=_TIMEOUT,
         )
 

@@ -1,1 +1,1 @@
-"""Pictures that are bought: Seedream and Gemini behind one interface."""
+"""Pictures that are bought, whatever the provider, by one interface."""

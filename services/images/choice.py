@@ -2,19 +2,37 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loguru import logger
 from pydantic import SecretStr
 
 from config.settings import Settings
+from config.variables import ImageProviderName
 from core.errors import ContentRejected, PermanentError, ProviderDown, RetryableError, ServiceError
+from services.byteplus import BYTEPLUS
+from services.google import GOOGLE
 from services.images.base import GeneratedImage, ImageProvider, ImageRequest
 from services.images.gemini import GeminiImages
 from services.images.seedream import Seedream
+from services.key_probe import Vendor
 
 if TYPE_CHECKING:
     from services.net.downloads import Downloads
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    vendor: Vendor
+    make: Callable[[Settings, SecretStr, "Downloads"], ImageProvider]
+
+
+# In the order in which `auto` looks for a key, which is that of `IMAGE_KEYS`.
+IMAGE_PROVIDERS: dict[ImageProviderName, _Choice] = {
+    "seedream": _Choice(BYTEPLUS, lambda settings, key, _: Seedream(settings, key)),
+    "gemini": _Choice(GOOGLE, GeminiImages),
+}
 
 
 class Fallback:
@@ -55,12 +73,9 @@ def choose_provider(settings: Settings, downloads: "Downloads") -> ImageProvider
 
     With `IMAGE_PROVIDER_FALLBACK` the other one stands behind it, if it has a key.
     """
-    candidates: list[tuple[str, SecretStr | None, Callable[[SecretStr], ImageProvider]]] = [
-        ("seedream", settings.byteplus_key, lambda key: Seedream(settings, key)),
-        ("gemini", settings.google_key, lambda key: GeminiImages(settings, key, downloads)),
-    ]
-    candidates.sort(key=lambda candidate: candidate[0] != settings.image_provider)
-    usable = [(make, key) for _, key, make in candidates if key]
+    names = sorted(IMAGE_PROVIDERS, key=lambda name: name != settings.image_provider)
+    choices = [IMAGE_PROVIDERS[name] for name in names]
+    usable = [(choice.make, key) for choice in choices if (key := choice.vendor.key(settings))]
     wanted = usable[: 2 if settings.image_provider_fallback else 1]
-    providers = [make(key) for make, key in wanted]
+    providers = [make(settings, key, downloads) for make, key in wanted]
     return Fallback(*providers) if len(providers) == 2 else next(iter(providers), None)

@@ -14,6 +14,7 @@ from config.settings import Settings
 from core.errors import ContentRejected, PermanentError, ServiceError
 from core.meter import bill
 from core.storyboard.characters import MAX_REFERENCES
+from services.byteplus import BYTEPLUS
 from services.images.base import ImageRequest, ImageUrl
 from services.net.circuit import Circuit
 from services.net.http import new_client, one_line, service_error, transport_error, with_retries
@@ -81,7 +82,7 @@ class Seedream:
             settings,
             service=_SERVICE,
             base_url=settings.byteplus_url,
-            headers={"Authorization": f"Bearer {key.get_secret_value()}"},
+            headers=BYTEPLUS.headers(key.get_secret_value()),
             timeout=httpx.Timeout(settings.byteplus_image_timeout_ms / 1000, connect=10),
         )
 

@@ -1,12 +1,17 @@
+import re
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 
-from config.settings import Settings
+from config.settings import Settings, image_key_variables
+from config.variables import IMAGE_KEYS, ImageProviderName
 from core.errors import ContentRejected, PermanentError, RetryableError, ServiceError, UnsafeUrl
+from sandbox.worker_process import ROOT
 from services.images.base import GeneratedImage, ImageProvider, ImageRequest, ImageUrl
-from services.images.choice import Fallback, choose_provider
+from services.images.choice import IMAGE_PROVIDERS, Fallback, choose_provider
 from services.net.downloads import Downloads
+from services.vendors import VENDORS
 
 REQUEST = ImageRequest("A cat", "16:9")
 PICTURE = ImageUrl("https://x.example.com/a.jpg")
@@ -126,3 +131,35 @@ async def test_the_provider_that_is_chosen(
     if provider:
         await provider.aclose()
     await downloads.aclose()
+
+
+def test_settings_and_services_know_the_same_providers() -> None:
+    """In the same order, with the same keys."""
+    keys = [(name, choice.vendor.key_field) for name, choice in IMAGE_PROVIDERS.items()]
+    assert keys == list(IMAGE_KEYS.items())
+    assert tuple(IMAGE_KEYS) == get_args(ImageProviderName)
+    assert image_key_variables() == "BYTEPLUS_API_KEY or GOOGLE_AI_API_KEY"
+
+
+def test_check_asks_each_vendor_once() -> None:
+    assert [(vendor.name, vendor.variable) for vendor in VENDORS] == [
+        ("BytePlus", "BYTEPLUS_API_KEY"),
+        ("Google", "GOOGLE_AI_API_KEY"),
+        ("Wavespeed", "WAVESPEED_API_KEY"),
+        ("Shotstack", "SHOTSTACK_API_KEY"),
+    ]
+
+
+def test_a_provider_is_named_by_its_own_module_the_choice_and_the_variables_alone() -> None:
+    """So many files are touched by a new one."""
+    name = re.compile(r"\bseedream\b|byteplus_key|BYTEPLUS_API_KEY")
+    folders = ("config", "core", "services", "handlers", "runtime", "commands")
+    files = [file for one in folders for file in (ROOT / one).rglob("*.py")]
+    found = {str(file.relative_to(ROOT)) for file in files if name.search(file.read_text("utf-8"))}
+    # BytePlus makes clips too, its key is shared.
+    shared = {"services/byteplus.py"}
+    assert found - shared == {
+        "config/variables.py",
+        "services/images/choice.py",
+        "services/images/seedream.py",
+    }

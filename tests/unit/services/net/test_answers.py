@@ -18,11 +18,11 @@ from core.paths import Bucket
 from services.alerts.webhooks import Slack
 from services.clips.base import Succeeded
 from services.clips.wavespeed import WavespeedVeo
-from services.films.shotstack import Shotstack
+from services.films.shotstack import SHOTSTACK, Shotstack
 from services.images.base import ImageRequest, ImageUrl
 from services.images.gemini import GeminiImages
 from services.images.seedream import Seedream
-from services.key_probe import VENDORS, Accepted
+from services.key_probe import Accepted
 from services.key_probe import ask as ask_about_key
 from services.net.downloads import Downloads
 from services.net.http import new_client, service_error
@@ -253,11 +253,10 @@ async def test_what_a_webhook_answers_is_bounded(provider: Server, settings: Set
 
 
 async def test_a_key_is_not_known_after_a_bomb(provider: Server, settings: Settings) -> None:
-    [vendor] = [one for one in VENDORS if one.name == "Shotstack"]
     provider.on(
         "/render/00000000-0000-4000-8000-000000000000", response(bomb(), content_encoding="gzip")
     )
     assert settings.shotstack_key is not None
-    answer = await ask_about_key(vendor, settings, settings.shotstack_key)
+    answer = await ask_about_key(SHOTSTACK, settings, settings.shotstack_key)
     assert answer.accepted is Accepted.UNKNOWN
     assert answer.message == "Shotstack gave an answer that is larger than 4 MiB"

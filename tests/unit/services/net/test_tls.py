@@ -17,10 +17,11 @@ from sandbox.worker_process import ROOT
 from services.alerts.channels import channels
 from services.bundle import Services
 from services.images.base import ImageRequest
-from services.key_probe import VENDORS, Accepted, ask
+from services.key_probe import Accepted, ask
 from services.net.content import Kind
 from services.supabase.clips import ClipRow
 from services.supabase.probe import SupabaseProbe
+from services.vendors import VENDORS
 from tests.support.logs import settings_of
 from tests.support.server import Server, running
 
