@@ -47,6 +47,18 @@ async def polled(site: Site) -> set[str]:
     return {one.path for one in found}
 
 
+async def after_one_attempt(site: Site) -> None:
+    """A composition whose film could not be fetched, and that waits for its second attempt."""
+    await lay(site)
+    control = site.vidfab.providers.control
+    await control.timing(Timing(renders=0))
+    await control.fail(FILMS, 404, times=1)
+    await site.worker(**shotstack(site.vidfab))
+    an_hour = {"type": "fixed", "delay": 3_600_000}
+    await site.app.add("va_compose_video", payload(), options(backoff=an_hour))
+    await site.app.wait_for(JOB, "delayed")
+
+
 async def rendering(site: Site, *, times: int = 1) -> None:
     """Until the worker has asked after the render."""
     await site.app.wait_until(
@@ -132,14 +144,7 @@ async def test_a_retry_resumes_the_render(site: Site) -> None:
 
 async def test_a_composition_that_waits_for_another_attempt_shows_no_failure(site: Site) -> None:
     """The app takes any `failedReason` for the end, be it of a job that is tried again."""
-    await lay(site)
-    control = site.vidfab.providers.control
-    await control.timing(Timing(renders=0))
-    await control.fail(FILMS, 404, times=1)
-    await site.worker(**shotstack(site.vidfab))
-    an_hour = {"type": "fixed", "delay": 3_600_000}
-    await site.app.add("va_compose_video", payload(), options(backoff=an_hour))
-    await site.app.wait_for(JOB, "delayed")
+    await after_one_attempt(site)
     async with Redis.from_url(site.redis.url) as redis:
         assert await redis.hget(f"bull:{site.queue}:{JOB}", "failedReason") is None
     job = await site.app.job(JOB)
@@ -180,13 +185,9 @@ async def test_what_an_earlier_attempt_said_is_gone_while_a_composition_runs(sit
 
 
 async def test_a_render_that_nobody_knows_is_ordered_anew(site: Site) -> None:
-    await lay(site)
-    control = site.vidfab.providers.control
-    await control.timing(Timing(renders=0))
-    await control.fail(FILMS, 404, times=1)
-    await control.fail(f"{RENDERS}/*", 404, nth=3, times=1)  # asked twice before it is done
-    await site.worker(**shotstack(site.vidfab))
-    await add(site)
+    await after_one_attempt(site)
+    await site.vidfab.providers.control.fail(f"{RENDERS}/*", 404, times=1)
+    await site.app.promote(JOB)
     job = await site.finished(JOB)
     assert (job.state, job.attempts_made) == ("completed", 2)
     assert await ordered(site) == len(await polled(site)) == 2
@@ -194,14 +195,10 @@ async def test_a_render_that_nobody_knows_is_ordered_anew(site: Site) -> None:
 
 async def test_a_page_of_the_edge_does_not_forget_the_render(site: Site) -> None:
     """Another one would be ordered, and paid for, while the first goes on."""
-    await lay(site)
-    control = site.vidfab.providers.control
-    await control.timing(Timing(renders=0))
-    await control.fail(FILMS, 404, times=1)
+    await after_one_attempt(site)
     page = "<html><center>nginx</center></html>"
-    await control.fail(f"{RENDERS}/*", 404, body=page, nth=3, times=2)  # in the second attempt
-    await site.worker(**shotstack(site.vidfab))
-    await add(site)
+    await site.vidfab.providers.control.fail(f"{RENDERS}/*", 404, body=page, times=2)
+    await site.app.promote(JOB)
     await check_composed_once(site)
     assert (await site.finished(JOB)).attempts_made == 2
 
