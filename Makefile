@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run demo test test-fast image-test chaos fuzz check audit sbom wheel bench format lock clean
+.PHONY: help setup dev run demo test test-fast image-test interop chaos fuzz check audit sbom wheel bench format lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ demo: dev ## Play a whole project on this machine, without account or key
 # More at a time than there are processors: they wait as long as they compute. What is promised in
 # seconds is measured without the time in which others ran (tests/support/stopwatch.py).
 test: dev ## Run all tests: unit, integration, acceptance
-	@$(BIN)/python -m pytest -n 4 --dist worksteal tests/unit tests/integration
+	@$(BIN)/python -m pytest -n 4 --dist worksteal tests/unit tests/integration tests/interop
 	@$(BIN)/python -m pytest -n 4 --dist worksteal tests/acceptance
 
 # A fifth of the cases that hypothesis thinks of.
@@ -34,9 +34,12 @@ test-fast: dev ## Run the unit tests but those marked slow (50 s on two cores)
 image-test: dev ## Build the image and try it (root, podman, debootstrap; some minutes)
 	@scripts/try-image.sh
 
-ROUNDS ?= 200
+interop: dev ## Compare this worker with Node's, scenario by scenario, and ROUNDS=100 [SEED=n] random programs
+	@$(BIN)/python -m tests.interop --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED)) \
+		$(if $(VERSION),--version $(VERSION)) $(if $(ONLY),--only '$(ONLY)')
+
 chaos: dev ## Kill and break everything for ROUNDS=200 [SEED=n], then see that nothing was lost
-	@$(BIN)/python -m sandbox.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m sandbox.chaos --rounds $(or $(ROUNDS),200) $(if $(SEED),--seed $(SEED))
 
 SECONDS ?= 60
 fuzz: dev ## Feed each parser of foreign bytes for SECONDS=60 (Linux on x86-64, Python < 3.14)

@@ -1,0 +1,131 @@
+"""Our side's worker: `bullmq_consumer` by its public names, with the processor of driver.mjs."""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any
+
+from bullmq_consumer import (
+    Delivery,
+    Done,
+    Fail,
+    Fitness,
+    HandBack,
+    JobHandle,
+    Options,
+    Outcome,
+    PermanentError,
+    QueueName,
+    RedisAddress,
+    RetryableError,
+    Worker,
+    decide,
+)
+
+_GRACE = timedelta(seconds=5)
+_CHANCE = 0.5
+# Of Node's worker options, by our names; what we have no name for is left out, and shows.
+_NAMES = {
+    "concurrency": "concurrency",
+    "name": "name",
+    "maxStalledCount": "max_stalled",
+    "limiter": "limiter",
+    "removeOnComplete": "remove_on_complete",
+    "removeOnFail": "remove_on_fail",
+    "maxStartedAttempts": "max_started_attempts",
+}
+
+
+@contextmanager
+def no_chance() -> Generator[None]:
+    """Python's random numbers as driver.mjs has Node's, for jitter."""
+    source: Any = random._inst  # pyright: ignore
+    before = random.random
+    random.random = source.random = lambda: _CHANCE
+    try:
+        yield
+    finally:
+        random.random = before
+        del source.random
+
+
+class Gates:
+    """What jobs wait at until a scenario opens it."""
+
+    def __init__(self) -> None:
+        self._events: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def at(self, name: str) -> asyncio.Event:
+        return self._events[name]
+
+
+class Scripted:
+    """The application: a job's data say what becomes of it, as in driver.mjs."""
+
+    def __init__(self, gates: Gates) -> None:
+        self.fitness = Fitness()
+        self._gates = gates
+
+    def releases_id(self, name: str) -> bool:
+        return False
+
+    def hides_retries(self, name: str) -> bool:
+        return False
+
+    async def run(
+        self, delivery: Delivery, handle: JobHandle, stopping: asyncio.Event
+    ) -> Done | Outcome:
+        try:
+            return Done(await self._work(delivery, handle))
+        except Exception as error:
+            return decide(error, is_last_attempt=delivery.is_last_attempt, snoozes=delivery.snoozes)
+
+    async def on_failed(self, delivery: Delivery, handle: JobHandle, reason: str) -> Fail:
+        return Fail(reason)
+
+    async def _work(self, delivery: Delivery, handle: JobHandle) -> Any:
+        if delivery.fault is not None:
+            raise PermanentError(delivery.fault)
+        data: dict[str, Any] = delivery.data if isinstance(delivery.data, dict) else {}
+        for progress in data.get("progress") or []:
+            handle.report(progress)
+        log = getattr(handle, "log", None)
+        for line in data.get("log") or [] if log else []:
+            await log(line)
+        if gate := data.get("gate"):
+            await self._gates.at(gate).wait()
+        await asyncio.sleep(data.get("sleep", 2) / 1000)
+        _raise_what_it_says(data, delivery)
+        return data.get("return", delivery.attempts_made)
+
+
+def _raise_what_it_says(data: dict[str, Any], delivery: Delivery) -> None:
+    if reason := data.get("unrecoverable"):
+        raise PermanentError(reason)
+    if delivery.attempts_made < data.get("fail", 0):
+        raise RetryableError(data.get("error", "boom"))
+    if data.get("requeue") and not delivery.snoozes:
+        raise HandBack(timedelta(milliseconds=data["requeue"]))
+
+
+class OurWorker:
+    """One worker over one queue. Made inside of a running event loop."""
+
+    def __init__(self, url: str, queue: str, options: dict[str, Any], gates: Gates) -> None:
+        known = {one.name for one in fields(Options)}
+        named = {_NAMES[name]: value for name, value in options.items() if name in _NAMES}
+        ours = {name: value for name, value in named.items() if name in known}
+        place = Options(queue=QueueName(queue), redis=RedisAddress(url), **ours)
+        self._worker = Worker(place, Scripted(gates))
+        self._loop: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._loop = await self._worker.start()
+
+    async def stop(self) -> None:
+        assert self._loop
+        await self._worker.stop(self._loop, _GRACE)

@@ -1,0 +1,1 @@
+"""The named scenarios, by what they are about: `SCENARIOS` of each module."""
