@@ -1,15 +1,30 @@
 """Random programs: what a producer may do in any order, turns of the worker in between.
 
-The same seed makes the same program. All happens while the worker rests; then it works alone, one
-job at a time, so that the order of things is the same on both sides. Whatever is delayed is so for
-hours, until a step promotes it.
+The same seed makes the same program. All happens while the worker rests, or while its one job waits
+at a gate; then it works alone, one job at a time, so that the order of things is the same on both
+sides. Whatever is delayed is so for hours, until a step promotes it, or for a millisecond.
 """
 
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.interop.steps import HOUR, Q, Step, Steps, add, call, flow, job, node, scheduler, work
+from tests.interop.steps import (
+    HOUR,
+    Q,
+    Step,
+    Steps,
+    add,
+    call,
+    flow,
+    job,
+    node,
+    opened,
+    scheduler,
+    start,
+    until,
+    work,
+)
 
 _FLAGS = (
     "failParentOnFailure",
@@ -40,8 +55,19 @@ class Program:
         found: list[Step] = []
         for _ in range(self._random.randint(2, 4)):
             found += [self._step() for _ in range(self._random.randint(2, 7))]
+            if self._random.random() < 0.3:
+                found += self._while_active()
             found.append(work())
         return found
+
+    def _while_active(self) -> Steps:
+        """A job that is taken first and waits, and a few steps meanwhile."""
+        gated = f"g{len(self._ids):02}"
+        begun = [add(gated, {**self._data(), "gate": gated}, lifo=True, attempts=2)]
+        begun += [call("resume"), start(), until(gated, "active")]
+        self._ids.append(gated)
+        meanwhile = [self._step() for _ in range(self._random.randint(1, 4))]
+        return [*begun, *meanwhile, opened(gated)]
 
     def _step(self) -> Step:
         kinds: dict[Callable[[], Step], int] = {
@@ -74,7 +100,7 @@ class Program:
     def _options(self) -> dict[str, Any]:
         some: dict[str, Callable[[], Any]] = {
             "priority": lambda: self._random.randint(1, 3),
-            "delay": lambda: HOUR * self._random.randint(1, 5),
+            "delay": lambda: self._random.choice((1, HOUR, 2 * HOUR)),
             "lifo": lambda: True,
             "attempts": lambda: self._random.randint(0, 4),
             "backoff": lambda: self._random.choice(_BACKOFFS),
@@ -120,7 +146,6 @@ class Program:
             ("updateProgress", {"percent": 50}),
             ("log", "a line"),
             ("removeChildDependency",),
-            ("removeUnprocessedChildren",),
             ("getChildrenValues",),
         )
         return job(one, *self._random.choice(calls))
