@@ -24,7 +24,7 @@ _THREE = [add(f"a{n}") for n in range(3)]
 STATES: dict[str, Steps] = {
     "waiting": [add("a"), add("b")],
     "prioritized": [add("a", priority=2), add("b", priority=1)],
-    "delayed": [add("a", delay=HOUR), add("b", delay=20)],
+    "delayed": [add("a", delay=HOUR), add("b", delay=20), pass_ms(60)],
     "failed": [add("a", {"fail": 1}), work(), add("b")],
     "completed": [add("a"), work(), add("b")],
     "retrying": [add("a", {"fail": 1}, attempts=2, backoff=HOUR), work(), add("b")],
@@ -105,7 +105,7 @@ SCENARIOS: dict[str, Steps] = {
         add("b"),
         work(limiter={"max": 1, "duration": 80}),
     ],
-    "limit-by-queue": [add("a"), call("rateLimit", 200), work()],
+    "limit-by-queue": [add("a"), call("rateLimit", HOUR), work()],
     "limit-by-queue-removed": [
         add("a"),
         call("rateLimit", HOUR),
@@ -129,10 +129,9 @@ SCENARIOS: dict[str, Steps] = {
     ],
     "limit-and-pause": [
         add("a"),
-        call("rateLimit", 150),
+        call("rateLimit", HOUR),
         call("pause"),
         work(),
-        pass_ms(150),
         call("resume"),
         work(),
     ],
@@ -141,7 +140,7 @@ SCENARIOS: dict[str, Steps] = {
         add("b"),
         start(),
         until("a", "active"),
-        call("rateLimit", 150),
+        call("rateLimit", HOUR),
         opened("g"),
         work(),
     ],

@@ -10,10 +10,10 @@ SCENARIOS = {
     "priority-negative": [add("a", priority=-1), add("b", priority=1), work()],
     "priority-fraction": [add("a", priority=1.5), add("b", priority=1), work()],
     "priority-of-delayed": [
-        add("a", priority=1, delay=60),
+        add("a", priority=1, delay=150),
         add("b", priority=2, delay=30),
         add("c", priority=3),
-        pass_ms(90),
+        pass_ms(250),
         work(),
     ],
     "priority-counter-starts-anew": [add("a", priority=1), work(), add("b", priority=1), work()],
