@@ -1,8 +1,8 @@
-"""What a server may answer: text in UTF-8, of a bounded size, also when it is compressed.
+"""Limits on responses: text in UTF-8, of a bounded size, compressed or not.
 
-Answers are read into memory, so a server that is broken or not ours could fill it: 300 KB of gzip
-hold gigabytes. And no server chooses how its text is read: Python knows codecs that take minutes
-for what fits into a packet (punycode).
+Responses are read into memory, which a broken or foreign server could exhaust: 300 KB of gzip can
+hold gigabytes. The charset that a response names is ignored: some of Python's codecs (punycode)
+take minutes for one packet.
 """
 
 import zlib
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import httpx
 
-# The largest honest answers, 1000 rows or a render with its timeline, take some 200 KB.
+# The largest legitimate responses, 1000 rows or a render with its timeline, take some 200 KB.
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-# What vendors say of an error takes 2 KB.
+# Vendors' error bodies take 2 KB.
 _MAX_ERROR_BYTES = 64 * 1024
-# Set as an extension of a request whose caller streams the answer, and counts for itself.
+# Request extension: the caller streams the response and enforces its own limit.
 STREAMED = "streamed"
 
 _PLAIN = frozenset({"", "identity"})
@@ -26,21 +26,21 @@ _PIECE_BYTES = 64 * 1024
 
 
 class UnusableAnswer(httpx.TransportError):
-    """The server did answer; its text goes on a sentence that begins "gave an answer that"."""
+    """The server responded unusably; the message completes "{service} gave an answer that …"."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """What one answer may be. What does not fit is an error, or is cut off."""
+    """Limits of one response; what exceeds them raises, or is truncated."""
 
     max_bytes: int
     is_cut_off: bool
 
 
 class BoundedTransport(httpx.AsyncBaseTransport):
-    """Passes everything on to `transport`; reading a larger answer raises UnusableAnswer.
+    """Wraps `transport`; reading a response above `max_bytes` raises UnusableAnswer.
 
-    An answer with an error's status is cut off in place of that: its status says enough.
+    A response with an error status is truncated instead: its status is enough.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport, max_bytes: int) -> None:
@@ -48,7 +48,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         self._max_bytes = max_bytes
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer, its body still to come."""
+        """The response before its body is read."""
         response = await self._transport.handle_async_request(request)
         response.encoding = "utf-8"
         is_counted = STREAMED in request.extensions and response.is_success
@@ -78,7 +78,7 @@ class _Bounded(httpx.AsyncByteStream):
         wire = _counted(aiter(self._stream), self._terms)
         if self._encoding in _PLAIN:
             return wire
-        # Nobody asked for it, yet some servers behind a CDN compress all the same.
+        # Not requested, yet some servers behind a CDN compress anyway.
         return _counted(_unpacked(wire, self._encoding, self._terms), self._terms)
 
     async def aclose(self) -> None:
@@ -99,7 +99,7 @@ async def _counted(pieces: AsyncIterator[bytes], terms: _Terms) -> AsyncGenerato
 async def _unpacked(
     wire: AsyncIterator[bytes], encoding: str, terms: _Terms
 ) -> AsyncGenerator[bytes]:
-    """Small pieces, however much one of the wire holds."""
+    """Pieces of bounded size, however much one received piece expands to."""
     unpacker = zlib.decompressobj(_EITHER_HEAD)
     is_empty = True
     async for packed in wire:

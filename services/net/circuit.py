@@ -1,12 +1,12 @@
-"""Tells a provider that is down from a request that fails.
+"""Circuit breaker: separates a provider's outage from the failure of a single request.
 
     closed ── 4 failures in a row, of more than one job ──> open ── after a pause ──> half open
        ^                                                     ^                          │ one call
        └────────────────────── it succeeds ──────────────────┼──────────────────────────┤
                                                              └────── it fails ──────────┘
 
-While it is open nothing is asked: jobs go back to the queue for that long, no attempt burnt, as
-often as bullmq_consumer/outcome.py allows.
+While it is open no call is made: jobs are handed back for that long, no attempt burnt, as often as
+bullmq_consumer/outcome.py allows.
 """
 
 import random
@@ -20,12 +20,12 @@ from loguru import logger
 from bullmq_consumer.safety import fence
 from core.errors import PermanentError, ProviderDown, ServiceError
 
-# What one job alone meets may be its own fault, and its own attempts and backoff are for that.
+# Failures of one job alone may be its own fault; its attempts and backoff handle those.
 _FAILURES = 4
 _JOBS = 2
 _FIRST_PAUSE_S = 15.0
 _MAX_PAUSE_S = 300.0
-# Jobs that come back all at once would only meet each other.
+# Jitter, so that the jobs do not all return at once.
 _SPREAD_S = 5.0
 _BAD_REQUEST = 400
 
@@ -44,19 +44,19 @@ class Circuit:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are refused, but for a probe."""
+        """Whether calls are refused, except for a probe."""
         return self._pause_s > 0
 
     @contextmanager
     def call(self) -> Generator[None]:
-        """Around one call with all its tries. Raises ProviderDown in place of it when open."""
+        """Wraps one call with all its retries. Raises ProviderDown instead of calling when open."""
         probes = self._admit()
         try:
             yield
         except ServiceError as error:
-            self._failed(error) if _says_down(error) else self._succeeded()
+            self._failed(error) if _indicates_outage(error) else self._succeeded()
             if probes and self.is_open and not error.billed:
-                # It only asked for all: that shall not be its own job's attempt.
+                # It probed on behalf of all jobs: that must not cost its own job an attempt.
                 raise ProviderDown(self._service, self._delay(self._pause_s)) from error
             raise
         except PermanentError:  # a refusal is an answer
@@ -107,10 +107,10 @@ class Circuit:
         self._pause_s = 0.0
 
 
-def _says_down(error: ServiceError) -> bool:
-    """Whether other requests would meet the same.
+def _indicates_outage(error: ServiceError) -> bool:
+    """Whether other requests would fail in the same way.
 
-    A 400 is an answer to this one alone, even where it may pass: that a reference could not be
-    fetched says nothing of the provider, and anybody can name an address that does not answer.
+    A 400 concerns this request alone, even a transient one: that a reference could not be
+    fetched does not mean an outage, and any user can name an unreachable address.
     """
     return error.retryable and error.status != _BAD_REQUEST

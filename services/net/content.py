@@ -1,4 +1,4 @@
-"""What a file is, by its content; headers and names are not believed."""
+"""Detects a file's type by its content; headers and file names are not trusted."""
 
 from enum import Enum
 from io import SEEK_END
@@ -8,7 +8,7 @@ from core.errors import RetryableError, UnusableContent
 
 # Enough for every signature below.
 HEAD_BYTES = 12
-# Cameras and editors append data after the end marker; this much of it is put up with.
+# Cameras and editors append data after the end marker; this much of it is tolerated.
 _TAIL_BYTES = 64 * 1024
 # Still pictures in the container of MP4.
 _PICTURE_BRANDS = frozenset(
@@ -18,7 +18,7 @@ _FILM_BOXES = frozenset({b"ftyp", b"moov", b"moof", b"mdat", b"free", b"skip", b
 
 
 class Kind(Enum):
-    """What a download may be; the value is how the message calls it."""
+    """Kinds of download; the value is the text for messages."""
 
     IMAGE = "an image (JPEG, PNG or WebP)"
     VIDEO = "a video (MP4, MOV or WebM)"
@@ -40,7 +40,7 @@ def sniff(head: bytes) -> str | None:
 
 
 def content_type_of(head: bytes, accept: Kind) -> str:
-    """The content type, if it is of the kind asked for. Raises UnusableContent."""
+    """The content type, if it is of the requested kind. Raises UnusableContent."""
     found = sniff(head)
     if found is None or found.partition("/")[0] != accept.name.lower():
         raise UnusableContent(f"What the address serves is not {accept.value}")
@@ -70,8 +70,8 @@ def check_video_complete(stream: BinaryIO, content_type: str) -> None:
         raise RetryableError("The video was cut off before its end")
 
 
-# A film has some ten boxes at the top, a fragmented one two a fragment. A file made of nothing
-# else than empty boxes would keep a thread busy for minutes.
+# A film has some ten boxes at the top, a fragmented one two a fragment. A file made only of
+# empty boxes would keep a thread busy for minutes.
 _MAX_BOXES = 100_000
 
 

@@ -32,10 +32,10 @@ DEFAULT_DEADLINE = timedelta(minutes=2)
 
 _MAX_REDIRECTS = 5
 _TIMEOUT = httpx.Timeout(30, connect=10)
-# A server that sends a byte now and then keeps a job's place for nothing. Its answer has to come
-# within this, four addresses tried one after the other included.
+# A server that drips bytes would occupy a job's slot. Its response has to come within this, which
+# includes up to four connection attempts, one address after the other.
 _ANSWER_S = 60
-# Under which a response keeps the address that it leads to.
+# Response extension that holds a redirect's target.
 _LOCATION = "location"
 # Signed URLs cover the host alone, so nothing is sent beyond what every client sends. Some hosts
 # refuse a request without a user agent.
@@ -54,7 +54,7 @@ class Downloaded:
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """What one download may be."""
+    """Limits of one download."""
 
     max_bytes: int
     accept: Kind
@@ -63,10 +63,10 @@ class _Terms:
 
 
 class Downloads:
-    """Fetches what the guard lets through. `resolve` stands in for DNS in tests.
+    """Fetches URLs that the guard allows. `resolve` replaces DNS in tests.
 
-    `with_google_key` shows Google's key to Google's host: only for addresses that Google itself
-    gave for a clip of ours. With it, any address on that host would be read as the key's owner.
+    `with_google_key` sends Google's key to Google's host. Only for URLs that Google itself returned
+    for one of our clips: the key gives access to anything on that host.
 
     Raises UnsafeUrl, UnusableContent (wrong kind, too large), PermanentError (4xx) or
     RetryableError (5xx, 408, 409, 425, 429, connection lost, too slow, cut off).
@@ -85,7 +85,7 @@ class Downloads:
         self._client.event_hooks["response"].append(_keep_location)
 
     def check(self, url: str) -> None:
-        """Judge the text of a URL that somebody else will fetch. Raises UnsafeUrl."""
+        """Check the text of a URL that a third party will fetch. Raises UnsafeUrl."""
         check_url(url, self._allowed)
 
     async def fetch(
@@ -112,7 +112,7 @@ class Downloads:
         content_type = await self._receive(url, stream, _Terms(max_bytes, accept, deadline))
         return stream.getvalue(), content_type
 
-    def arriving(
+    def stream(
         self,
         url: str,
         *,
@@ -121,11 +121,11 @@ class Downloads:
         deadline: timedelta = DEFAULT_DEADLINE,
         with_google_key: bool = False,
     ) -> AbstractAsyncContextManager[StreamingBody]:
-        """The body while it arrives; the chunks raise as `fetch` does, also when it is cut off.
+        """The body as a stream; its chunks raise what `fetch` raises, also when it is cut off.
 
-        What the `async with` block does beside reading counts into the deadline.
+        All that the `async with` block does counts towards the deadline.
         """
-        return self._arriving(url, _Terms(max_bytes, accept, deadline, with_google_key))
+        return self._stream(url, _Terms(max_bytes, accept, deadline, with_google_key))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -133,15 +133,15 @@ class Downloads:
 
     async def _receive(self, url: str, stream: BinaryIO, terms: _Terms) -> str:
         """Fill the stream and return the content type."""
-        async with self._arriving(url, terms) as arriving:
-            async for chunk in arriving.chunks:
+        async with self._stream(url, terms) as body:
+            async for chunk in body.chunks:
                 # A disk with a full write cache can hold a write for seconds.
                 await asyncio.to_thread(stream.write, chunk)
-        await asyncio.to_thread(check_complete, stream, arriving.content_type)
-        return arriving.content_type
+        await asyncio.to_thread(check_complete, stream, body.content_type)
+        return body.content_type
 
     @asynccontextmanager
-    async def _arriving(self, url: str, terms: _Terms) -> AsyncGenerator[StreamingBody]:
+    async def _stream(self, url: str, terms: _Terms) -> AsyncGenerator[StreamingBody]:
         checked = check_url(url, self._allowed)
         headers = self._google_headers(checked) if terms.with_google_key else _NO_HEADERS
         seconds = terms.deadline.total_seconds()
@@ -158,9 +158,9 @@ class Downloads:
     async def _opened(
         self, url: CheckedUrl, headers: Mapping[str, str]
     ) -> AsyncGenerator[httpx.Response]:
-        """The response of 200 at the end of the redirects, each checked anew.
+        """The response of 200 at the end of the redirects, each of which is checked.
 
-        The headers go to the first host alone: no redirect leads them away.
+        `headers` are sent to the first host only, never to a redirect's target.
         """
         for _ in range(_MAX_REDIRECTS + 1):
             async with self._answer(url, headers) as response:
@@ -178,7 +178,7 @@ class Downloads:
     async def _answer(
         self, url: CheckedUrl, headers: Mapping[str, str]
     ) -> AsyncGenerator[httpx.Response]:
-        """The response with its body still to come."""
+        """The response before its body is read."""
         request = self._client.build_request(
             "GET", url.url, headers=headers, extensions={STREAMED: True}
         )
@@ -202,14 +202,14 @@ class Downloads:
 
 
 async def _keep_location(response: httpx.Response) -> None:
-    """Put a redirect where httpx does not see it: it would mend the address before it is judged."""
+    """Hide a redirect from httpx, which would normalise the address before it is checked."""
     if response.has_redirect_location:
         response.extensions[_LOCATION] = response.headers.pop("location")
 
 
 @contextmanager
 def _whole_or_nothing(path: Path) -> Generator[BinaryIO]:
-    """A new file that is removed again when what fills it fails."""
+    """A new file, which is removed when the block fails."""
     try:
         with path.open("w+b") as stream:
             yield stream

@@ -1,4 +1,4 @@
-"""Where Google's API is and how it takes its key: for who talks to it or downloads from it."""
+"""Host and key header of Google's API."""
 
 API_HOST = "generativelanguage.googleapis.com"
 KEY_HEADER = "x-goog-api-key"

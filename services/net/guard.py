@@ -1,7 +1,7 @@
-"""The guard before every URL that we did not build ourselves.
+"""SSRF guard: checks every URL that we did not build ourselves.
 
-`check_url` judges the text; `PinnedBackend` judges the addresses a name resolves to and connects to
-exactly those it judged, so a name that resolves differently a moment later gains nothing.
+`check_url` checks the text; `PinnedBackend` checks the addresses that a name resolves to and
+connects to exactly those, so DNS rebinding gains nothing.
 """
 
 import asyncio
@@ -28,9 +28,9 @@ _HTTPS_PORT = 443
 # Each may cost a whole connect time-out; real hosts answer at one of the first.
 _MAX_ADDRESSES = 4
 _AUTHORITY = re.compile(r"[^:/?#]*://([^/?#]*)")
-# Names of files hold wide spaces, and the joiners of emoji and Indic scripts; they get encoded.
+# File names hold wide spaces, and the joiners of emoji and Indic scripts; they get encoded.
 _JOINERS_AND_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\u200c\u200d]")
-# `int` reads the digits of any script, and so a port that nobody sees as one.
+# `int` reads the digits of any script, and so a port that does not look like one.
 _ODD_PORT = re.compile(r":(?![0-9]*$)[^:\]]*$")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -43,8 +43,8 @@ _LOCAL_SUFFIXES = (
 )  # fmt: skip
 _METADATA_HOSTS = frozenset({"metadata.goog", "metadata.azure.com", "metadata.tencentyun.com"})
 
-# What `is_global` and `is_reserved` let through in some version of Python, although it leads inside
-# or nowhere that serves files.
+# Ranges that `is_global` and `is_reserved` allow in some version of Python, although they are
+# internal or serve no files.
 _FORBIDDEN = [
     ipaddress.ip_network(text)
     for text in (
@@ -54,7 +54,7 @@ _FORBIDDEN = [
         "2001::/23",  # IETF protocol assignments: Teredo, ORCHID, benchmarks
         "2001:db8::/32",  # documentation
         "2002::/16",  # 6to4
-        "3ffe::/16",  # 6bone, given back
+        "3ffe::/16",  # 6bone, returned
         "3fff::/20",  # documentation
     )
 ]
@@ -66,9 +66,9 @@ _ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 
 @dataclass(frozen=True, slots=True)
 class CheckedUrl:
-    """A URL whose text is acceptable; its addresses are judged when connecting.
+    """A URL whose text is acceptable; its addresses are checked when connecting.
 
-    `url` is what the client takes as it is, so that nothing reads the text a second way.
+    `url` goes to the client as it is, so that the text is parsed only once.
     """
 
     url: httpx.URL
@@ -82,7 +82,7 @@ class CheckedUrl:
 
 
 def check_url(url: str, allowed: AllowedHosts) -> CheckedUrl:
-    """Judge a URL by its text. Raises UnsafeUrl with one sentence."""
+    """Check a URL by its text. Raises UnsafeUrl with one sentence."""
     _check_text(url)
     try:
         parsed = httpx.URL(url)
@@ -100,9 +100,9 @@ def check_url(url: str, allowed: AllowedHosts) -> CheckedUrl:
 
 
 def check_redirect(url: CheckedUrl, location: str, allowed: AllowedHosts) -> CheckedUrl:
-    """Judge where a server leads to, as strictly as any URL. Raises UnsafeUrl.
+    """Check a redirect's target, as strictly as any URL. Raises UnsafeUrl.
 
-    Servers put names of files there as they are: spaces are put up with.
+    Servers put file names there unencoded: spaces are tolerated.
     """
     target = location.replace(" ", "%20")
     if target.startswith("//"):
@@ -114,7 +114,7 @@ def check_redirect(url: CheckedUrl, location: str, allowed: AllowedHosts) -> Che
 
 
 def is_allowed_address(text: str) -> bool:
-    """Whether an IP address is on the public internet, whatever form it has."""
+    """Whether an IP address, in any notation, is on the public internet."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -133,7 +133,7 @@ def _is_unicast(address: ipaddress.IPv6Address) -> bool:
 
 
 class PinnedBackend(httpcore.AsyncNetworkBackend):
-    """Resolves a name, refuses it if any of its addresses is not public, connects to one it judged.
+    """Resolves a name, refuses it if any address is not public, connects to one that it checked.
 
     TLS still checks the certificate against the name. `resolve` maps (host, port) to addresses.
     """
@@ -151,7 +151,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to a judged address. Raises UnsafeUrl, or httpcore's connect errors."""
+        """Connect to a checked address. Raises UnsafeUrl, or httpcore's connect errors."""
         failure: Exception | None = None
         for address in (await self._addresses(host, port, timeout))[:_MAX_ADDRESSES]:
             try:

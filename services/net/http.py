@@ -1,4 +1,4 @@
-"""HTTP for all services: one client factory, one reading of errors, one retry policy."""
+"""HTTP for all services: one client factory, one error parser, one retry policy."""
 
 import re
 import ssl
@@ -30,14 +30,14 @@ Answer = TypeVar("Answer")
 # For how long an idle connection is kept: as httpx does, where a POST is billed. A request on a
 # connection that the server is just closing counts as sent, so it is not repeated.
 _IDLE_S = 5.0
-# What one job has under way beside its pictures: va_sync_video_status asks for five clips at once.
+# A job's concurrent requests besides those for pictures: va_sync_video_status polls five clips.
 _REQUESTS_OF_A_JOB = 5
 
-# What a later request may not meet again; any 5xx counts too.
-PASSING_STATUS = frozenset({408, 409, 425, 429})
+# Transient statuses; any 5xx is one too.
+_TRANSIENT_STATUSES = frozenset({408, 409, 425, 429})
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-# A server may ask for minutes; the job's own backoff is the place for those.
+# Servers may demand minutes, which are left to the job's own backoff.
 _MAX_WAIT_S = 30.0
 _REQUEST_ID_HEADERS = ("x-request-id", "x-tt-logid", "x-amzn-requestid")
 _KEY_HEADERS = ("authorization", "apikey", "x-api-key", "x-goog-api-key")
@@ -69,14 +69,14 @@ def new_client(
 
     HTTP/2 was measured four times slower for uploads and breaks long-lived connections. Requests
     that change something are sent only while the running job is ours: others raise LockLost.
-    `service` is under which name its requests are counted. Answers are bounded, compressed or not:
-    see services/net/answers.py.
+    `service` labels its requests in the metrics. Responses are bounded, compressed or not: see
+    services/net/answers.py.
     """
     transport = transport or new_transport(settings)
     return httpx.AsyncClient(
         base_url=base_url,
         headers={"accept-encoding": "identity", **(headers or {})},
-        # One job's answer must not colour the next job's request.
+        # One job's cookies must not reach the next job's request.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         timeout=_without_pool_timeout(timeout),
         trust_env=False,
@@ -86,7 +86,7 @@ def new_client(
 
 
 def new_transport(settings: Settings, *, idle_s: float = _IDLE_S) -> httpx.AsyncHTTPTransport:
-    """A pool of connections, which several clients may share; an idle one is kept for `idle_s`."""
+    """A connection pool, which clients may share; idle connections are kept for `idle_s`."""
     places = connections_of(settings)
     limits = httpx.Limits(
         max_connections=places, max_keepalive_connections=places, keepalive_expiry=idle_s
@@ -96,12 +96,12 @@ def new_transport(settings: Settings, *, idle_s: float = _IDLE_S) -> httpx.Async
 
 
 def connections_of(settings: Settings) -> int:
-    """How many a pool may have: as many as the worker's jobs can use at the same time."""
+    """A pool's maximum: as many as the worker's jobs can use at the same time."""
     return settings.queue_concurrency * (settings.storyboard_concurrency + _REQUESTS_OF_A_JOB)
 
 
 def _without_pool_timeout(timeout: httpx.Timeout) -> httpx.Timeout:
-    """The same, but nobody fails for want of a connection: those before have their time-outs."""
+    """The same, without a limit on the wait for a connection: those in use have time-outs."""
     return httpx.Timeout(connect=timeout.connect, read=timeout.read, write=timeout.write, pool=None)
 
 
@@ -112,17 +112,17 @@ async def _check_fence(request: httpx.Request) -> None:
 
 @lru_cache(maxsize=4)
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Certificates and host names are always checked."""
+    """A context that always checks certificates and host names."""
     return ssl.create_default_context(cafile=str(ca_file or certifi.where()))
 
 
 def is_transient_status(status: int) -> bool:
     """Whether the same request may succeed later."""
-    return status in PASSING_STATUS or status >= 500
+    return status in _TRANSIENT_STATUSES or status >= 500
 
 
 def service_error(service: str, operation: str, response: httpx.Response) -> ServiceError:
-    """What a response with an error status says, its body read.
+    """The error in a response with an error status, whose body was read.
 
     Bodies: `{"error": {code | status, message}}`, `{"error": text}`, `{message}`, text, HTML.
     """
@@ -143,12 +143,12 @@ def service_error(service: str, operation: str, response: httpx.Response) -> Ser
 def transport_error(
     service: str, operation: str, error: Exception, *, billed: bool = False
 ) -> ServiceError:
-    """No usable answer came. `billed`: the provider may have charged for the request."""
+    """No usable response came. `billed`: the provider may have charged for the request."""
     if isinstance(error, httpx.LocalProtocolError):  # its text quotes headers, keys included
         reason = "the request cannot be sent, look for stray characters in the key"
         return ServiceError(service, operation, f"{service} was not asked to {operation}: {reason}")
     if isinstance(error, UnusableAnswer):
-        # What was made for it may be charged for: asking again would pay again.
+        # The result may be charged for: a retry would pay again.
         message = f"{service} gave an answer that {error}"
         return ServiceError(service, operation, message, retryable=not billed, billed=billed)
     reason = str(error) or type(error).__name__
@@ -166,8 +166,8 @@ async def with_retries(
 ) -> Answer:
     """Call until it succeeds, at most `attempts` times, 0.5 to 8 s apart with jitter.
 
-    Only a ServiceError that is retryable and not billed is tried again; `retry_after` is obeyed up
-    to 30 s. Raises ProviderDown, and calls nothing, while the service's circuit is open.
+    Only a ServiceError that is retryable and not billed is retried; `retry_after` is obeyed up to
+    30 s. Raises ProviderDown without a call while the service's circuit is open.
     """
     with circuit.call():
         return await _retried(call, attempts)
@@ -206,7 +206,7 @@ set_on_retry_hooks([_log_retry])
 
 
 def _documented_error(response: httpx.Response) -> tuple[str | None, str]:
-    """Code and message of a JSON error body; a page of HTML says nothing worth showing."""
+    """Code and message of a JSON error body; of a page of HTML no message."""
     try:
         body = _ErrorBody.model_validate_json(response.content)
     except ValidationError:
@@ -215,13 +215,13 @@ def _documented_error(response: httpx.Response) -> tuple[str | None, str]:
     detail = body.error or body
     if isinstance(detail, str):
         return None, detail
-    # Google gives the HTTP status as code and the telling word as status.
+    # Google gives the HTTP status as code, and the error's name as status.
     code = detail.status or detail.code
     return (str(code) if code else None), detail.message or ""
 
 
 def _without_keys(message: str, response: httpx.Response) -> str:
-    """The message, should the server quote the key that it was sent."""
+    """The message without our key, which the server may have quoted."""
     sent = (response.request.headers.get(name, "") for name in _KEY_HEADERS)
     for key in {value.removeprefix("Bearer ") for value in sent} - {""}:
         message = message.replace(key, "***")

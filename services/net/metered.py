@@ -1,4 +1,4 @@
-"""Counts what goes over a service's HTTP client: requests, their ends and the bytes of bodies."""
+"""Metrics of a service's HTTP client: requests, their results and the bytes of bodies."""
 
 import time
 from collections.abc import AsyncIterator
@@ -9,14 +9,14 @@ from core.meter import Direction, meter
 
 
 class MeteredTransport(httpx.AsyncBaseTransport):
-    """Passes everything on to `transport`. Redirects and retries are requests of their own."""
+    """Wraps `transport`. Redirects and retries count as requests of their own."""
 
     def __init__(self, service: str, transport: httpx.AsyncBaseTransport) -> None:
         self._service = service
         self._transport = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Count one request until the head of its answer is there, and its bodies as they flow."""
+        """Count one request until the response's head arrives, and both bodies as they are read."""
         # A redirect that keeps its body brings the stream of the request before it.
         if isinstance(request.stream, httpx.AsyncByteStream) and not isinstance(
             request.stream, _Metered
@@ -56,5 +56,5 @@ class _Metered(httpx.AsyncByteStream):
 
 
 def _of_status(status: int) -> str:
-    """The class, but for the answer that asks for slower requests."""
+    """The status class, except for 429, which is counted on its own."""
     return "429" if status == httpx.codes.TOO_MANY_REQUESTS.value else f"{status // 100}xx"

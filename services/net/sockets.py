@@ -1,7 +1,7 @@
 """Connections for httpcore on asyncio's own transports, for bodies of hundreds of megabytes.
 
-httpcore's own go by way of anyio, which hands on TLS records one by one: 16 KiB for 130 µs of CPU.
-asyncio decrypts what has arrived in one go, here straight into the place where it is read from.
+httpcore's own use anyio, which passes TLS records on one by one: 16 KiB for 130 µs of CPU. asyncio
+decrypts all that has arrived at once, here straight into the buffer that is read from.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ from typing import Any
 
 import httpcore
 
-# What may wait to be read. asyncio's TLS holds back up to 512 KiB more; when the other side leaves,
-# it hands on what of these there is room for, and drops the rest.
-_ROOM_BYTES = 1024 * 1024
-# How much is read at a time: less after a piece that took longer than this to take apart.
+# How much may be buffered unread. asyncio's TLS buffers up to 512 KiB more; when the peer closes,
+# it delivers as much of that as fits here, and drops the rest.
+_BUFFER_BYTES = 1024 * 1024
+# How much is read at a time: less after a piece that took longer than this to parse.
 _SMALL_BYTES, _LARGE_BYTES = 1024, 256 * 1024
 _SLOW_S = 0.02
 
@@ -52,12 +52,12 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
 
 
 class _Wire(asyncio.BufferedProtocol):
-    """What a connection brought and nobody read yet, and whether more may be sent. One reads."""
+    """The unread bytes of a connection, and whether more may be sent. For a single reader."""
 
     transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self._room = memoryview(bytearray(_ROOM_BYTES))
+        self._room = memoryview(bytearray(_BUFFER_BYTES))
         self._begin = self._end = 0
         self._ended = False
         self._broken: Exception | None = None
@@ -71,7 +71,7 @@ class _Wire(asyncio.BufferedProtocol):
         return self._begin < self._end or self._ended
 
     async def read(self, most_bytes: int) -> bytes:
-        """What is there, at least a byte; nothing at the end. Raises OSError."""
+        """What has arrived, at least a byte; empty at the end. Raises OSError."""
         while not self.has_unread:
             self._changed.clear()
             await self._changed.wait()
@@ -85,7 +85,7 @@ class _Wire(asyncio.BufferedProtocol):
         return piece
 
     async def write(self, buffer: bytes) -> None:
-        """All of it, once little of it waits to be sent. Raises OSError."""
+        """Write all of it; returns when little of it is still unsent. Raises OSError."""
         self.transport.write(buffer)
         await self._may_write.wait()
         if self.transport.is_closing():
@@ -101,13 +101,13 @@ class _Wire(asyncio.BufferedProtocol):
         self.transport = encrypted
 
     def abort(self) -> None:
-        """At once. asyncio's TLS goes on to hold this object, so the room is given up here."""
+        """Close at once. asyncio's TLS keeps this object alive, so its buffer is freed here."""
         self.transport.abort()
         self._room = memoryview(b"")
         self._begin = self._end = 0
         self._ended = True
 
-    # -- what the transport tells -----------------------------------------------------------
+    # -- callbacks of the transport ---------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -118,7 +118,7 @@ class _Wire(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._end += nbytes
-        if self._end == _ROOM_BYTES:
+        if self._end == _BUFFER_BYTES:
             self.transport.pause_reading()
         self._changed.set()
 
@@ -133,7 +133,7 @@ class _Wire(asyncio.BufferedProtocol):
         self._may_write.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._ended:  # else all is there, however the goodbyes went
+        if not self._ended:  # else all has arrived, whatever went wrong at the close
             self._broken = exc
         self._ended = True
         self._changed.set()
@@ -149,11 +149,11 @@ class _Stream(httpcore.AsyncNetworkStream):
         self._read_at = 0.0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What is there, at least a byte; nothing at the end.
+        """What has arrived, at least a byte; empty at the end.
 
-        Other tasks get their turn between two reads. A body that takes long to take apart, such as
-        one in chunks of a byte, is read in small pieces; any other in larger ones than the 64 KiB
-        of `max_bytes`, which httpcore takes as well: each costs a way through all its layers.
+        Other tasks get their turn between two reads. A body that is slow to parse, such as one
+        in chunks of a byte, is read in small pieces; any other in larger ones than the 64 KiB of
+        `max_bytes`, which httpcore accepts: each piece costs a pass through all its layers.
         """
         loop = asyncio.get_running_loop()
         is_slow = loop.time() - self._read_at > _SLOW_S
@@ -167,13 +167,13 @@ class _Stream(httpcore.AsyncNetworkStream):
         return piece
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """All of it, once little of it waits to be sent."""
+        """Write all of it; returns when little of it is still unsent."""
         with _as_httpcore(httpcore.WriteTimeout, httpcore.WriteError):
             async with asyncio.timeout(timeout):
                 await self._wire.write(buffer)
 
     async def aclose(self) -> None:
-        """At once: a peer that does not say goodbye is not waited for."""
+        """Close at once, without waiting for the peer's TLS close."""
         self._wire.abort()
 
     async def start_tls(
@@ -193,7 +193,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         return self
 
     def get_extra_info(self, info: str) -> Any:
-        """As httpcore asks; `is_readable` of an idle connection: it cannot be used again."""
+        """For httpcore; `is_readable` of an idle connection: it cannot be reused."""
         match info:
             case "is_readable":
                 return self._wire.has_unread
@@ -211,5 +211,5 @@ def _as_httpcore(late: type[Exception], broken: type[Exception]) -> Generator[No
         yield
     except TimeoutError as error:
         raise late(str(error)) from error
-    except (OSError, ValueError) as error:  # ValueError: a host name that TLS cannot be told
+    except (OSError, ValueError) as error:  # ValueError: a host name that TLS does not accept
         raise broken(str(error)) from error

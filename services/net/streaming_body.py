@@ -1,4 +1,4 @@
-"""The body of a download while it arrives: of the right kind, not too large and not too slow."""
+"""The body of a download as a stream: of the right kind, not too large and not too slow."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -12,14 +12,14 @@ from core.errors import RetryableError, UnusableContent
 from services.net.content import Kind, content_type_of
 
 _CHUNK_BYTES = 1024 * 1024
-# The slowest that is put up with: 9 KB/s. A server that drips keeps a job's place for nothing. A
-# download that has no more time than this as a whole ends by that.
+# The lowest rate that is accepted is 9 KB/s: a server that drips would occupy a job's slot. A
+# download with a shorter deadline ends by that.
 _CHUNK_S = 120
 
 
 @dataclass(frozen=True, slots=True)
 class StreamingBody:
-    """A body on its way, of the right kind by its first bytes.
+    """A body that is being received, of the right kind by its first bytes.
 
     `content_type` is what the content shows, `served_type` what the server calls it; `size_bytes`
     is None when the server does not say.
@@ -37,9 +37,9 @@ async def open_body(response: httpx.Response, max_bytes: int, accept: Kind) -> S
     A body shorter than its content-length is an httpx.RemoteProtocolError.
     """
     headers = response.headers
-    # Beside chunks a length counts for nothing, though some servers send one.
-    is_told = "content-length" in headers and "transfer-encoding" not in headers
-    length = int(headers["content-length"]) if is_told else None
+    # With chunked encoding a content-length is ignored, though some servers send one.
+    has_length = "content-length" in headers and "transfer-encoding" not in headers
+    length = int(headers["content-length"]) if has_length else None
     _check_size(length or 0, max_bytes)
     # Chunks are of full size but for the last, so the first one holds the whole signature.
     chunks = _without_stalls(_rechunked(response.aiter_raw()))
@@ -52,7 +52,7 @@ async def open_body(response: httpx.Response, max_bytes: int, accept: Kind) -> S
 
 
 async def _rechunked(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """Chunks of at least the full size, but for the last; httpx's own way copies a body thrice."""
+    """Chunks of at least the full size, except the last. httpx's own copy a body three times."""
     gathered = BytesIO()
     async for piece in pieces:
         gathered.write(piece)
@@ -64,7 +64,7 @@ async def _rechunked(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
 
 
 async def _without_stalls(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """The same chunks; what their reader does between two of them takes no time of theirs."""
+    """The same chunks, each with a time-out that excludes what the reader does in between."""
     while True:
         async with with_deadline(_CHUNK_S, f"less than {_CHUNK_BYTES // 1024} KiB came"):
             chunk = await anext(chunks, b"")
@@ -74,13 +74,13 @@ async def _without_stalls(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]
 
 
 @asynccontextmanager
-async def with_deadline(seconds: float, complaint: str) -> AsyncGenerator[None]:
+async def with_deadline(seconds: float, reason: str) -> AsyncGenerator[None]:
     """Raises httpx.ReadTimeout when the block takes longer."""
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        raise httpx.ReadTimeout(f"{complaint} within {seconds:g} s") from None
+        raise httpx.ReadTimeout(f"{reason} within {seconds:g} s") from None
 
 
 async def _bounded(

@@ -64,11 +64,11 @@ class Transfer:
         done_bytes = self._upload.spool.received_bytes + self._upload.sent_bytes
         return done_bytes * 100 // (2 * self._upload.size_bytes)
 
-    async def upload_of(self, spool: Spool, arriving: "StreamingBody") -> Upload:
+    async def upload_of(self, spool: Spool, body: "StreamingBody") -> Upload:
         """The other half, once the size is known."""
         size = await spool.known_size()
         self._upload = Upload(
-            spool, Bucket.VIDEOS, self.path, size, self.content_type or _type_of(arriving)
+            spool, Bucket.VIDEOS, self.path, size, self.content_type or _type_of(body)
         )
         return self._upload
 
@@ -86,26 +86,26 @@ class Transfers:
 
         The spool file is left to the caller, who may look into it.
         """
-        async with self._downloads.arriving(
+        async with self._downloads.stream(
             transfer.url,
             max_bytes=MAX_VIDEO_BYTES,
             accept=Kind.VIDEO,
             deadline=_DEADLINE,
             with_google_key=transfer.with_google_key,
-        ) as arriving:
-            with spooled(transfer.spool_file, arriving.size_bytes) as spool:
-                await _both(_fill(spool, arriving), self._send(transfer, spool, arriving))
+        ) as body:
+            with spooled(transfer.spool_file, body.size_bytes) as spool:
+                await _both(_fill(spool, body), self._send(transfer, spool, body))
         url = await self._supabase.public_url(Bucket.VIDEOS, transfer.path)
         return Stored(transfer.spool_file, transfer.path, url, spool.received_bytes)
 
-    async def _send(self, transfer: Transfer, spool: Spool, arriving: "StreamingBody") -> None:
-        await self._uploads.send(await transfer.upload_of(spool, arriving))
+    async def _send(self, transfer: Transfer, spool: Spool, body: "StreamingBody") -> None:
+        await self._uploads.send(await transfer.upload_of(spool, body))
 
 
-async def _fill(spool: Spool, arriving: "StreamingBody") -> None:
-    async for chunk in arriving.chunks:
+async def _fill(spool: Spool, body: "StreamingBody") -> None:
+    async for chunk in body.chunks:
         await spool.write(chunk)
-    await asyncio.to_thread(_check_complete, spool.path, arriving.content_type)
+    await asyncio.to_thread(_check_complete, spool.path, body.content_type)
     await spool.finish()
 
 
@@ -114,9 +114,9 @@ def _check_complete(file: Path, content_type: str) -> None:
         check_video_complete(stream, content_type)
 
 
-def _type_of(arriving: "StreamingBody") -> str:
+def _type_of(body: "StreamingBody") -> str:
     """As served, if that is a video's type; that the content is a video was seen before."""
-    return arriving.served_type if _VIDEO_TYPE.fullmatch(arriving.served_type) else MP4
+    return body.served_type if _VIDEO_TYPE.fullmatch(body.served_type) else MP4
 
 
 async def _both(*halves: Coroutine[Any, Any, None]) -> None:

@@ -26,7 +26,7 @@ async def client(settings: Callable[..., Settings], media: Any) -> AsyncIterator
 
 
 async def fetch(client: Downloads, url: str, *, with_google_key: bool = True) -> None:
-    async with client.arriving(
+    async with client.stream(
         url, max_bytes=2**20, accept=Kind.IMAGE, with_google_key=with_google_key
     ) as arriving:
         assert [chunk async for chunk in arriving.chunks]

@@ -201,7 +201,7 @@ async def test_a_reader_that_takes_its_time_is_no_slow_server(
     client: Downloads, media: Any, response: Response, jpeg: bytes
 ) -> None:
     url = media.on("/a.jpg", response(jpeg + bytes(2 * MIB)))
-    async with client.arriving(url, max_bytes=5 * MIB, accept=Kind.IMAGE) as body:
+    async with client.stream(url, max_bytes=5 * MIB, accept=Kind.IMAGE) as body:
         size = 0
         async for chunk in body.chunks:
             size += len(chunk)
