@@ -1,1 +1,1 @@
-"""ffmpeg in its cage, and what is made with it: thumbnails, descriptions, films."""
+"""Sandboxed ffmpeg, and what uses it: thumbnails, descriptions, films."""

@@ -1,8 +1,8 @@
 """The files behind a project's clips.
 
-Objects of the own storage are read through its API with the service key: the operator chose that
-address, so it may be plain http and inside the own network. Every other address is a stranger's and
-goes by the download guard.
+Objects in our own storage are read through its API with the service key: the operator configured
+that address, so it may be plain http and internal. Every other address is untrusted and goes
+through the download guard.
 """
 
 from datetime import timedelta
@@ -23,7 +23,7 @@ _DEADLINE = timedelta(minutes=5)
 
 
 class ClipFiles:
-    """Brings clips to this machine."""
+    """Fetches clips to this machine."""
 
     def __init__(self, supabase: "Supabase", downloads: "Downloads") -> None:
         self._supabase = supabase
@@ -53,9 +53,9 @@ class ClipFiles:
         return into
 
     def own_object(self, url: str, owner: PlainId) -> StoredObject | None:
-        """The clip of `owner` that a URL of the own storage serves, None for a URL elsewhere.
+        """The clip of `owner` that a URL of our own storage serves, None for a URL elsewhere.
 
-        Raises UnsafeUrl for anything else in the own storage.
+        Raises UnsafeUrl for anything else in our own storage.
         """
         stored = self._supabase.object_of(url)
         if stored is None and not self._supabase.serves(url):

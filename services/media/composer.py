@@ -1,9 +1,9 @@
 """Joins clips to one film with ffmpeg, on this machine.
 
-Clips that are alike, and shown just as they lie in their files, are put end to end as they are. All
-others are first brought to one size, rate and sound: joining unlike ones gives a broken file, and
-ffmpeg does not say so. No run has more than two inputs, so that memory does not grow with the
-number of clips.
+Clips with equal streams that are played exactly as stored are concatenated as they are. All others
+are first converted to one size, frame rate and audio format: joining unequal ones gives a broken
+file without an error from ffmpeg. No run has more than two inputs, so that memory does not grow
+with the number of clips.
 """
 
 from collections import Counter
@@ -21,20 +21,20 @@ from services.storage.transfers import MAX_VIDEO_BYTES
 _LIMITS = Limits(timeout_s=300, file_bytes=MAX_VIDEO_BYTES)
 _DEFAULT_FPS = 24.0
 _MAX_FPS = 60.0
-# What is shorter can hardly be seen.
+# A shorter one can hardly be seen.
 _MIN_TRANSITION_S = 0.1
 _TRANSITIONS = frozenset({"fade", "dissolve"})
-# Two threads each: one job shall not take the whole machine, nor a wide one all its memory.
+# Two threads each: one job must not use all cores, nor many threads all the memory.
 _THREADS = ("-threads", "2", "-filter_complex_threads", "2")
 _X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p")
-# Uncompressed sound is exactly as long as its pictures; AAC comes with the last step.
+# Uncompressed audio is exactly as long as its video; the last step encodes it to AAC.
 _PART = (*_THREADS, *_X264, "-c:a", "pcm_s16le", "-map", "[v]", "-map", "[a]", "-sn", "-dn")
 _AAC = ("-c:a", "aac", "-b:a", "192k")
 _SOUND = "aformat=sample_fmts=s16:sample_rates=48000:channel_layouts=stereo"
 _SILENCE = ("-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo")
 
 Report = Callable[[int, int], Awaitable[None]]
-"""Told after each step how many are done, and of how many."""
+"""Called after each step with the number of steps done, and of all steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A piece in the film's form, and its length in pictures."""
+    """A piece in the film's format, and its length in frames."""
 
     file: Path
     frames: int
 
 
 class Composer:
-    """Makes films of clips that may be anything."""
+    """Makes films of untrusted clips."""
 
     def __init__(self, ffmpeg: Ffmpeg) -> None:
         self._ffmpeg = ffmpeg
@@ -84,7 +84,7 @@ class Composer:
         return film
 
     async def _are_alike(self, cuts: Sequence[Cut], style: Style) -> bool:
-        """Whether nothing has to be cut or changed."""
+        """Whether the clips can be joined without cutting or converting any."""
         if (
             not all(cut.is_plain and cut.is_whole for cut in cuts)
             or len({cut.probed.fps for cut in cuts}) > 1
@@ -111,11 +111,11 @@ class Composer:
     async def _overlapped(
         self, parts: Sequence[_Part], overlap: int, fps: float, transition: str
     ) -> list[Path]:
-        """The parts such that each passes over into the beginning of the next, which is cut off."""
+        """The parts, each cross-faded into the beginning of the next, which is cut off there."""
         files: list[Path] = []
         for number, (part, after) in enumerate(pairwise(parts)):
             skipped = overlap if number else 0
-            graph = _passing(skipped, part.frames, overlap, fps, transition)
+            graph = _crossfade(skipped, part.frames, overlap, fps, transition)
             seconds = (part.frames - skipped) / fps
             files.append(await self._filtered([part.file, after.file], graph, seconds))
         ending, seconds = _beginning_at(overlap, fps, "0", ""), (parts[-1].frames - overlap) / fps
@@ -125,14 +125,14 @@ class Composer:
     async def _filtered(self, inputs: Sequence[Path], graph: str, seconds: float) -> Path:
         out = inputs[0].with_suffix(".faded.mov")
         sources = [word for file in inputs for word in untrusted_input(file)]
-        # In ffmpeg 5 a transition is a picture too long, and sound would come ever earlier.
+        # In ffmpeg 5 a transition is a frame too long, and the audio would drift ahead.
         length = ["-t", f"{seconds:.6f}"]
         arguments = [*sources, "-filter_complex", graph, *_PART, *length]
         await self._ffmpeg.run(arguments, out, limits=_LIMITS)
         return out
 
     async def _join(self, files: Sequence[Path], film: Path, codecs: Sequence[str]) -> None:
-        # The names of the list are read from where it lies.
+        # The names in the list are relative to its folder.
         listing = film.with_suffix(".txt")
         listing.write_text("".join(f"file '{file.name}'\n" for file in files), "utf-8")
         formats = ["-protocol_whitelist", "file", "-format_whitelist", "concat,mov,matroska,webm"]
@@ -143,19 +143,19 @@ class Composer:
 
 def _pictures(style: Style, fps: float) -> str:
     w, h = style.width, style.height
-    # In the shape it is shown in, which may differ from that of its pixels.
+    # In the display aspect ratio, which may differ from that of the pixels.
     wide, high = f"min({w},{h}*dar)", f"min({h},{w}/dar)"
     size = f"w='max(2,trunc({wide}/2)*2)':h='max(2,trunc({high}/2)*2)'"
     fit = f"scale={size},pad={w}:{h}:-1:-1"
-    # Should the pictures end before the sound does, the last one stays.
+    # If the video ends before the audio, its last frame stays.
     stay = "tpad=stop=-1:stop_mode=clone"
-    # Should they begin after the sound does, the first one is there from the start.
+    # If it begins after the audio, its first frame is shown from the start.
     rate = f"fps={fps:g}:start_time=0"
     return f"{fit},setsar=1,{rate},format=yuv420p,{stay}"
 
 
 def _fps(cuts: Sequence[Cut]) -> float:
-    """The rate of most clips: each change of rate costs smoothness."""
+    """The most common frame rate: each conversion costs smoothness."""
     rates = Counter(rate for cut in cuts if 1 <= (rate := cut.probed.fps or 0) <= _MAX_FPS)
     return rates.most_common(1)[0][0] if rates else _DEFAULT_FPS
 
@@ -165,7 +165,7 @@ def _frames(seconds: float, fps: float) -> int:
 
 
 def _overlap_frames(style: Style, cuts: Sequence[Cut], fps: float) -> int:
-    """The length of each transition in pictures; 0 for plain cuts. A clip has one at either end."""
+    """Frames of each transition, 0 for plain cuts. A clip may have one at each end."""
     if style.transition not in _TRANSITIONS or len(cuts) < 2:
         return 0
     shortest = min(_frames(cut.seconds, fps) for cut in cuts)
@@ -173,8 +173,8 @@ def _overlap_frames(style: Style, cuts: Sequence[Cut], fps: float) -> int:
     return frames if frames / fps >= _MIN_TRANSITION_S else 0
 
 
-def _passing(skipped: int, frames: int, overlap: int, fps: float, transition: str) -> str:
-    """A filter graph: the first part without its beginning, passing over into the second."""
+def _crossfade(skipped: int, frames: int, overlap: int, fps: float, transition: str) -> str:
+    """A filter graph: the first part without its beginning, cross-faded into the second."""
     length, ends = overlap / fps, (frames - skipped - overlap) / fps
     return ";".join(
         [
@@ -188,7 +188,7 @@ def _passing(skipped: int, frames: int, overlap: int, fps: float, transition: st
 
 
 def _beginning_at(skipped: int, fps: float, number: str, label: str) -> str:
-    """Both streams of an input without their beginning, under the names v and a with `label`."""
+    """Both streams of an input without their beginning, named v and a plus `label`."""
     return (
         f"[{number}:v]trim=start_frame={skipped},setpts=PTS-STARTPTS[v{label}];"
         f"[{number}:a]atrim=start={skipped / fps:.6f},asetpts=PTS-STARTPTS[a{label}]"

@@ -1,4 +1,4 @@
-"""What has to be known of a clip before it is joined with others."""
+"""Analyses a clip before it is joined with others."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from services.media.ffmpeg import Ffmpeg, untrusted_input
 from services.media.packets import Packets, read_packets
 from services.media.sandboxed import Limits
 
-# A line has some 60 bytes, and a second of a clip some 110 packets, at 60 pictures and 48 kHz:
+# A line has some 60 bytes, and a second of a clip some 110 packets, at 60 frames/s and 48 kHz:
 # this is enough for 20 minutes.
 _LIMITS = Limits(timeout_s=300, file_bytes=8 * 1024 * 1024)
 # A clip of "5 s" is 5.04 s long: that much is not cut off.
 _SLACK_S = 0.1
 _STREAMS = ("-map", "0:V:0", "-map", "0:a:0?")
 _AS_THEY_ARE = ("-c", "copy")
-# Only the times count: small pictures are hashed sooner.
+# Only the times count: small frames are hashed faster.
 _DECODED = ("-vf", "scale=2:2:flags=neighbor")
 
 
@@ -31,9 +31,9 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A piece, what its file says of itself, and how long it really plays.
+    """A piece, what its file's header says, and how long it really plays.
 
-    `is_plain`: it is shown just as its packets lie in the file.
+    `is_plain`: it is played exactly as its packets are stored in the file.
     """
 
     piece: Piece
@@ -43,24 +43,24 @@ class Cut:
 
     @property
     def seconds(self) -> float:
-        """What is shown of it."""
+        """How much of it is shown."""
         return min(self.piece.seconds, self.plays_s)
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of it is shown. Joining goes by the length that is written in the file."""
+        """Whether all of it is shown. Joining uses the length in the file's header."""
         written_s = self.probed.duration_s
         is_true = written_s > 0 and abs(written_s - self.plays_s) <= _SLACK_S
         return is_true and self.plays_s <= self.piece.seconds + _SLACK_S
 
 
 async def read_cut(ffmpeg: Ffmpeg, piece: Piece) -> Cut:
-    """Raises PermanentError when there is nothing to show."""
+    """Analyse a piece. Raises PermanentError when there is nothing to show."""
     probed = await ffmpeg.probe(piece.file)
     packets = await _packets(ffmpeg, piece, _AS_THEY_ARE)
     is_plain = packets.are_plain
     if not is_plain:
-        # Packets around an edit stand in one another's time: what comes out of the decoder counts.
+        # Packets around an edit overlap in time: the decoder's output counts.
         packets = await _packets(ffmpeg, piece, _DECODED)
     if packets.pictures is None:
         raise PermanentError("The video holds no pictures")
@@ -69,7 +69,7 @@ async def read_cut(ffmpeg: Ffmpeg, piece: Piece) -> Cut:
 
 async def _packets(ffmpeg: Ffmpeg, piece: Piece, form: tuple[str, ...]) -> Packets:
     listing = piece.file.with_suffix(".packets")
-    # A second more shows that there is more than is wanted.
+    # One more second, to see whether the file is longer than needed.
     length = ("-t", f"{piece.seconds + 1:.3f}")
     arguments = [*untrusted_input(piece.file), *_STREAMS, *form, *length, "-f", "framecrc"]
     await ffmpeg.run(arguments, listing, limits=_LIMITS)
@@ -82,10 +82,10 @@ def _read(listing: Path) -> Packets:
 
 
 async def read_header(ffmpeg: Ffmpeg, file: Path) -> str:
-    """What decoders have to know of the file's streams: alike files say the same.
+    """The decoder parameters of the file's streams: equal for files that can be joined as they are.
 
-    The head of ffmpeg's `framehash` format: codec, size, shape, time base, sound and a hash of
-    the codec's own headers.
+    The head of ffmpeg's `framehash` format: codec, size, aspect ratio, time base, audio format and
+    a hash of the codec's own headers.
     """
     listing = file.with_suffix(".streams")
     arguments = [*untrusted_input(file), *_STREAMS, "-c", "copy", "-t", "0.1", "-f", "framehash"]

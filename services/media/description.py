@@ -1,7 +1,7 @@
-"""What a video file holds, read from ffmpeg's own description of its input.
+"""Parses ffmpeg's description of its input: what a video file holds.
 
-ffmpeg is asked, not ffprobe, so that one program and one reading serve every machine: the wheel's
-build comes without ffprobe. The lines read here are the same from 4.x to 9.x:
+ffmpeg is used, not ffprobe, so that one program and one parser serve every machine: the wheel's
+build comes without ffprobe. The lines parsed here are the same from 4.x to 9.x:
 
     Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:…':
       Duration: 00:00:02.00, start: 0.000000, bitrate: 287 kb/s
@@ -9,10 +9,11 @@ build comes without ffprobe. The lines read here are the same from 4.x to 9.x:
         Side data:
           Display Matrix: rotation of 90.00 degrees    ("displaymatrix:" before 7.1)
 
-The file's own words stand among them: values and keys of metadata, and a stream's language. Values
-cannot pass for lines of ffmpeg's, but the other two come as they are, line breaks and all. So
-`own_lines` sorts out what ffmpeg itself began to say, and what is read there stands where no word
-of the file can: at an indentation that metadata has not, and behind the language.
+The output also holds text from the untrusted file: values and keys of metadata, and a stream's
+language. Values cannot imitate ffmpeg's own lines, but keys and language are printed unescaped,
+line breaks included. So `own_lines` keeps only the lines that ffmpeg itself began, and the parser
+reads only positions that the file's text cannot reach: an indentation that metadata does not have,
+and behind the language.
 """
 
 import re
@@ -25,23 +26,23 @@ from core.errors import PermanentError
 # Levels of logging for the two descriptions that `own_lines` compares.
 PLAIN, LABELLED = "repeat+info", "repeat+level+info"
 _INFO = "[info] "
-# In front of the level may stand who speaks.
+# The component that logs may stand before the level.
 _LABEL = re.compile(r"(?:\[[^\[\]]{1,100} @ 0x[0-9a-f]+\] ){0,2}\[[a-z]{1,9}\] ")
-# Of every input, whether its duration is known or not.
+# Printed for every input, whether its duration is known or not.
 _BEFORE_DURATION = "\n  Duration: "
 _DURATION = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,6})?)")
 # Versions before 5 indent by four.
 _STREAM = re.compile(r"(?: {2}| {4})Stream #0:\d")
-# Behind the number may stand an id and a language, which can hold the same words: the last counts.
+# An id and a language may follow the number, and can hold the same words: the last match counts.
 _KIND = re.compile(r": (Video|Audio|Subtitle|Data|Attachment|Unknown): ")
 _SIZE = re.compile(r", ([1-9]\d{0,5})x([1-9]\d{0,5})(?=[ ,\n]|$)")
 _FPS = re.compile(r", (\d{1,6}(?:\.\d{1,6})?) fps")
-# Metadata stands as deep as what is below this.
+# Metadata is indented as deep as the entries below this line.
 _SIDE_DATA, _BELOW = "    Side data:", "      "
 _ROTATION = re.compile(r" +display ?matrix: rotation of (-?\d{1,6}(?:\.\d{1,6})?)", re.IGNORECASE)
-# A mirrored picture has a matrix too, whose rotation tells nothing of it.
+# A mirrored picture has a matrix too, which its rotation does not show.
 _CHANGED = re.compile(r" +(?:display ?matrix|frame cropping):", re.IGNORECASE)
-# A picture that is attached as a cover is no film.
+# An attached cover is no video.
 _COVER = "(attached pic)"
 # `yuv420p(tv, bt709)` is a pixel format with its colours; commas outside parentheses separate.
 _PARTS = re.compile(r",\s*(?![^(]*\))")
@@ -62,12 +63,12 @@ class Probed:
     video_codec: str
     pix_fmt: str
     is_upright: bool = True
-    """Whether pictures are shown as they are stored: not turned, mirrored or cropped."""
+    """Whether frames are shown as stored: not rotated, mirrored or cropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """`about` are the lines below its own."""
+    """A stream's line; `about` are the lines below it."""
 
     kind: str
     line: str
@@ -75,16 +76,16 @@ class _Stream:
 
 
 def is_description(own: str) -> bool:
-    """Whether the file could be opened."""
+    """Whether ffmpeg described an input, that is, could open the file."""
     return _BEFORE_DURATION in own
 
 
 def own_lines(plain: str, labelled: str) -> str:
-    """Of two descriptions of one file the lines that ffmpeg itself said.
+    """The lines that ffmpeg itself wrote, from two descriptions of one file.
 
-    With LABELLED ffmpeg puts the level in front of each thing that it says, and so not of lines
-    within the file's words. Words that begin with a level themselves do so in PLAIN as well. A line
-    that the file's words broke off ends before them.
+    With LABELLED, ffmpeg prefixes each of its messages with the level, but not the lines within the
+    file's text. File text that imitates a level does so in PLAIN too. A line that is interrupted by
+    file text ends before it.
     """
     quoted = set(plain.split("\n"))
     lines = [*labelled.removesuffix("\n").split("\n"), _INFO]
@@ -98,7 +99,7 @@ def own_lines(plain: str, labelled: str) -> str:
 
 
 def read_description(stderr: str) -> Probed:
-    """Read what `own_lines` gives. Raises PermanentError when there is no picture to show."""
+    """Parse the output of `own_lines`. Raises PermanentError when there is no video to show."""
     duration, *lines = stderr.partition(_BEFORE_DURATION)[2].split("\n")
     streams = list(_streams(lines))
     films = [one for one in streams if one.kind == "Video" and _COVER not in one.line]
@@ -134,7 +135,7 @@ def _streams(lines: list[str]) -> Iterator[_Stream]:
 
 
 def _stream(line: str) -> _Stream:
-    """One without a kind when its line is broken off."""
+    """Without a kind when its line is interrupted."""
     kinds = list(_KIND.finditer(line))
     return _Stream(kinds[-1][1], line[kinds[-1].end() :]) if kinds else _Stream("", "")
 

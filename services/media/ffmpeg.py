@@ -1,4 +1,4 @@
-"""ffmpeg on files from strangers, as an untrusted program on this machine."""
+"""Runs ffmpeg on untrusted files, in the sandbox."""
 
 import asyncio
 import importlib
@@ -30,7 +30,7 @@ _MIB = 1024 * 1024
 MAX_PIXELS = 4096 * 4096
 # The limit of the bucket for thumbnails.
 _MAX_PICTURE_BYTES = 5 * _MIB
-# Reading a header and seeking take well under a second; these bound hostile files.
+# Reading a header and seeking take well under a second; these limits are for hostile files.
 _PROBE = Limits(timeout_s=20, memory_bytes=1024 * _MIB)
 _FRAME = Limits(timeout_s=45, file_bytes=_MAX_PICTURE_BYTES)
 
@@ -45,7 +45,7 @@ _VERSION = re.compile(r"^ffmpeg version (\S+)", re.MULTILINE)
 
 
 class FfmpegFailed(PermanentError):
-    """It ended with an error, which the same input will bring about again."""
+    """ffmpeg ended with an error, and will again for the same input."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"ffmpeg failed: {reason}")
@@ -53,11 +53,11 @@ class FfmpegFailed(PermanentError):
 
 
 class NoFrame(PermanentError):
-    """There is no picture at this place of the video."""
+    """There is no picture at this time of the video."""
 
 
 def untrusted_input(file: Path, *options: str) -> list[str]:
-    """Arguments that open a stranger's file: as a video only, from disk only, of bounded size.
+    """Arguments that open an untrusted file: as a video only, from disk only, of bounded size.
 
     `options` are further ones for this input, such as `-ss` or `-t`.
     """
@@ -71,7 +71,7 @@ class Ffmpeg:
         self._program: str | None = None
 
     async def version(self) -> str:
-        """As it says itself. Raises PermanentError when there is none."""
+        """The program's own version text. Raises PermanentError when there is no ffmpeg."""
         ended = await run_untrusted([await self._found()], _PROBE)
         found = _VERSION.search(ended.stderr)
         if found is None:
@@ -118,9 +118,9 @@ class Ffmpeg:
             raise NoFrame(f"The video has no picture at {at_s:g} s")
 
     async def run(self, arguments: Sequence[str], out: Path, *, limits: Limits) -> None:
-        """Have ffmpeg write the file `out` of inputs in its folder: it sees no other.
+        """Have ffmpeg write the file `out` from inputs in its folder, the only one it can access.
 
-        Inputs from strangers are given by `untrusted_input`. Raises FfmpegFailed, MachineUnfit
+        Untrusted inputs are given by `untrusted_input`. Raises FfmpegFailed, MachineUnfit
         when the disk is full, and what `run_untrusted` raises.
         """
         settings = [*_OPENING, "-loglevel", "error"]
@@ -180,6 +180,6 @@ def _encoder(picture_format: PictureFormat, quality: int) -> list[str]:
 
 
 def _reason(stderr: str) -> str:
-    """The first complaint, which later ones follow from; without addresses and paths."""
+    """The first error line, which later ones follow from; without addresses and paths."""
     lines = (one_line(_PATH.sub("the file", _SOURCE.sub("", line))) for line in stderr.splitlines())
     return next((line for line in lines if line), "no reason given")

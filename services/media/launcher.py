@@ -1,4 +1,4 @@
-"""Runs in a child process: gives up what an untrusted program need not have, then becomes it.
+"""Runs in a child process: drops what an untrusted program must not have, then execs the program.
 
 `services/media/sandboxed.py` hands this text to a Python of its own, which imports nothing of ours:
 
@@ -19,18 +19,18 @@ _SECCOMP_MODE_FILTER = 2
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 _NOT_THERE = -1
 _REFUSED = {
-    # Reaching the network, other processes' memory and sockets, and the kernel's own services.
+    # Access to the network, other processes' memory and sockets, and the kernel's own services.
     "socket": (41, 198), "socketpair": (53, 199), "ptrace": (101, 117),
     "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "io_uring_setup": (425, 425),
     "pidfd_getfd": (438, 438), "bpf": (321, 280), "perf_event_open": (298, 241),
     "userfaultfd": (323, 282),
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
     "unshare": (272, 97), "setns": (308, 268),
-    # Leaving the group that is killed as a whole, or something that stays behind.
+    # Ways to leave the process group, which is killed as a whole, or to leave something behind.
     "fork": (57, _NOT_THERE), "vfork": (58, _NOT_THERE), "setsid": (112, 157),
     "setpgid": (109, 154), "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186),
     "mq_open": (240, 180),
-    # Signals and orders to other processes.
+    # Signals to other processes, and changes to them.
     "tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
     "pidfd_send_signal": (424, 424), "sched_setparam": (142, 118), "sched_setscheduler": (144, 119),
     "sched_setaffinity": (203, 122), "sched_setattr": (314, 274), "setpriority": (141, 140),
@@ -47,9 +47,9 @@ _REFUSED = {
 }  # fmt: skip
 _KILL, _TGKILL, _PRLIMIT, _CLONE, _CLONE3 = (62, 129), (234, 131), (302, 261), (56, 220), (435, 435)
 _CLONE_THREAD = 0x10000
-# Calls that a program needs, but for some orders. By these the kernel itself would send a signal to
-# a file's or a terminal's owner, which may be any process; hold up who opens a leased file; take
-# typed text; leave the program alive when the worker dies; share a processor's core with a process.
+# Calls that a program needs, except for some commands. By these the kernel itself would signal a
+# file's or a terminal's owner, which may be any process; block whoever opens a leased file; inject
+# terminal input; keep the program alive when the worker dies; share a core with another process.
 _FCNTL, _FCNTL_REFUSED = (72, 25), {
     "F_SETOWN": 8, "F_SETSIG": 10, "F_SETOWN_EX": 15, "F_SETLEASE": 1024, "F_NOTIFY": 1026,
 }  # fmt: skip
@@ -69,14 +69,14 @@ _OTHER_INTERFACE = 0x40000000
 # Landlock (Linux 5.13, landlock(7)): what may be done with files, by number of the bit.
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_FILE, _MAKE_REG = 0, 1, 2, 3, 5, 8
 _TRUNCATE = 14
-# How many of the bits a version of Landlock knows; later ones know as many as the last.
+# How many of the bits each version of Landlock supports; later ones support as many as the last.
 _BITS = (13, 14, 15, 15, 16)
 # TCP since version 4; abstract sockets and signals to other processes since version 6.
 _TCP, _SCOPES = 0b11, 0b11
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _GET_VERSION = 1
 _PATH_BENEATH = 1
-# Where programs and their libraries lie. No folder in which an application is put, with its keys.
+# Where programs and libraries are installed. No folder for applications, which may hold keys.
 _SYSTEM = (
     *("/bin", "/lib", "/lib64", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/share"),
     *("/usr/local/bin", "/usr/local/lib", "/nix/store", "/home/linuxbrew/.linuxbrew"),
@@ -87,15 +87,15 @@ _SYSTEM = (
 # The second is that of the imageio-ffmpeg wheel.
 _OF_PROGRAMS = ("bin", "binaries")
 
-# An operation, its operand, and where it leads to when it holds and when not: to an answer, or on
-# over so many steps.
+# An operation, its operand, and where to jump if it is true and if not: to a verdict, or over so
+# many steps.
 Step = tuple[int, int, str | int, str | int]
 
 
-def keep_signals_away() -> None:
+def block_signals() -> None:
     """PM2 sends SIGINT to the worker's whole tree; a blocked signal stays blocked in the program.
 
-    What runs shall go on for as long as the worker lets its jobs go on.
+    A running program may continue for as long as the worker lets its jobs continue.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
@@ -103,7 +103,7 @@ def keep_signals_away() -> None:
 
 
 def end_with(parent: int) -> None:
-    """On Linux the kernel kills the child when the worker dies, unless it has died before."""
+    """Have Linux kill the child when the worker dies; exit if it died before."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -111,7 +111,7 @@ def end_with(parent: int) -> None:
 
 
 def be_killed_first() -> None:
-    """When memory runs out the kernel shall take this process, and not the worker."""
+    """Have the kernel's out-of-memory killer choose this process, not the worker."""
     try:
         with open("/proc/self/oom_score_adj", "w") as score:
             score.write("1000")
@@ -120,7 +120,7 @@ def be_killed_first() -> None:
 
 
 def limit(cpu_s: int, file_bytes: int, memory_bytes: int) -> None:
-    """Bounds that no program can raise again. macOS has none on address space."""
+    """Set resource limits that no program can raise again. macOS has none on address space."""
     limits = {
         resource.RLIMIT_CPU: cpu_s,
         resource.RLIMIT_FSIZE: file_bytes,
@@ -137,9 +137,9 @@ def limit(cpu_s: int, file_bytes: int, memory_bytes: int) -> None:
 
 
 def forbid_calls() -> None:
-    """No sockets, no other process, and nothing that outlives this one, where Linux sees to that.
+    """Forbid sockets, other processes and anything that outlives this one, by Linux's seccomp.
 
-    A kernel without seccomp changes nothing: ffmpeg's own list of protocols holds all the same.
+    Without seccomp in the kernel this does nothing; ffmpeg's own protocol whitelist still applies.
     """
     found = _ARCHITECTURES.get(os.uname().machine) if sys.platform == "linux" else None
     if found is None or struct.calcsize("P") != 8:
@@ -154,7 +154,7 @@ def forbid_calls() -> None:
 
 
 def _filter(architecture: int, column: int) -> list[Step]:
-    """What the kernel's packet filter does with a call; what passes all of it is allowed."""
+    """The seccomp program: a call that passes all steps is allowed."""
     numbers = [one[column] for one in _REFUSED.values() if one[column] != _NOT_THERE]
     own = os.getpid()
     return [
@@ -163,7 +163,7 @@ def _filter(architecture: int, column: int) -> list[Step]:
         (_LOAD, _NUMBER, 0, 0),
         (_AT_LEAST, _OTHER_INTERFACE, "refuse", 0),
         *((_EQUAL, number, "refuse", 0) for number in numbers),
-        # The C library takes clone() in its place, which says in its argument what it is to be.
+        # The C library falls back to clone(), whose flags are in an argument and can be checked.
         (_EQUAL, _CLONE3[column], "unknown", 0),
         *_only_with(_CLONE[column], _HAS_BITS, _CLONE_THREAD),
         *_only_with(_KILL[column], _EQUAL, own),
@@ -188,7 +188,7 @@ def _never_with(number: int, argument: int, operands: Collection[int]) -> list[S
 
 
 def _assembled(steps: list[Step]) -> bytes:
-    """Steps, then the answers. Jumps count the instructions that they pass over."""
+    """Steps, then the verdicts. Jumps count the instructions that they skip."""
     places = {name: len(steps) + number for number, name in enumerate(_ANSWERS)}
 
     def jump(here: int, there: str | int) -> int:
@@ -203,10 +203,10 @@ def _assembled(steps: list[Step]) -> bytes:
 
 
 def forbid_files(folder: str, program: str) -> None:
-    """No file but those of the system and of `folder`, and no signal to other processes.
+    """Forbid files other than those of the system and of `folder`, and signals to other processes.
 
-    So neither the worker's keys, in its files or below /proc, nor another job's. A kernel without
-    Landlock changes nothing.
+    This protects the worker's keys, in its files or below /proc, and other jobs' files. Without
+    Landlock in the kernel this does nothing.
     """
     if sys.platform != "linux":
         return
@@ -232,9 +232,9 @@ def forbid_files(folder: str, program: str) -> None:
 
 
 def _places_of(program: str) -> list[str]:
-    """The program, and its folder and libraries if that is a folder of programs.
+    """The program's paths, and its folder and libraries if that is a folder of programs.
 
-    Any other may be an application's, with its keys.
+    Any other may be an application's, which holds keys.
     """
     paths = {program, os.path.realpath(program)}
     folders = {os.path.dirname(path) for path in paths}
@@ -259,10 +259,10 @@ def _bits(*numbers: int) -> int:
 
 
 def main() -> None:
-    """Become the program."""
+    """Apply all limits, then exec the program."""
     parent, cpu_s, file_bytes, memory_bytes = map(int, sys.argv[1:5])
     folder, *command = sys.argv[5:]
-    keep_signals_away()
+    block_signals()
     end_with(parent)
     be_killed_first()
     limit(cpu_s, file_bytes, memory_bytes)

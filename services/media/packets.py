@@ -1,15 +1,15 @@
-"""When a clip's pictures and sound are played, read from ffmpeg's `framecrc` listing.
+"""When a clip's video and audio are played, parsed from ffmpeg's `framecrc` listing.
 
-A header may say nothing of a clip's length, or something else than its packets. The lines read here
-are the same from 4.x to 9.x; times are in the stream's time base, 0 is when the clip begins:
+A header may lack the clip's length, or differ from the packets. The lines parsed here are the same
+from 4.x to 9.x; times are in the stream's time base, 0 is when the clip begins:
 
     #tb 0: 1/12288
     0,      -1024,          0,      512,     3433, 0xd19a4aa2
     0,       -512,       2048,      512,      372, 0x6b1fb3fb, F=0x0
 
-They are: stream, when it is decoded, when it is played, for how long, bytes, checksum. Flags follow
-unless they are 1, and side data: 1 is a key frame, 4 is decoded for the sake of others and not
-played, as an edit list wants it.
+The columns are: stream, decoding time, presentation time, duration, bytes, checksum. Flags follow
+unless they are 1, and side data: 1 is a key frame, 4 is decoded for other frames but not played, as
+an edit list requires.
 """
 
 import re
@@ -23,10 +23,10 @@ _PACKET = re.compile(
     r"(?:, F=0x([0-9A-F]{1,8}))?(, S=)?"
 )
 _KEY, _NOT_PLAYED = 1, 4
-# The run-up of AAC takes up to 2112 samples, 48 ms at 44.1 kHz, and one packet more or less of
-# either stream is not noticed; from some 60 ms on lips and voice are.
+# AAC's priming takes up to 2112 samples, 48 ms at 44.1 kHz, and one packet more or less of either
+# stream is not noticed; lips and voice out of sync are, from some 60 ms on.
 _UNNOTICED_S = 0.05
-# Encoders end the sound with a whole packet, and pictures with a whole picture.
+# Encoders end the audio with a whole packet, and the video with a whole frame.
 _ENDS_TOGETHER_S = 0.1
 
 
@@ -35,8 +35,8 @@ class Track:
     """A stream, in seconds of the clip.
 
     `begins_s` and `ends_s` bound what is played. `hidden_s` is how much more the file holds.
-    `is_plain`: it begins with a key frame, and no packet comes with side data, such as another
-    header in the midst of the stream.
+    `is_plain`: it begins with a key frame, and no packet has side data, such as another header
+    in the middle of the stream.
     """
 
     begins_s: float
@@ -47,7 +47,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Packets:
-    """The tracks of a clip, each None when nothing of it is played."""
+    """The tracks of a clip, each None when none of it is played."""
 
     pictures: Track | None
     sound: Track | None
@@ -59,7 +59,7 @@ class Packets:
 
     @property
     def are_plain(self) -> bool:
-        """Whether they play behind those of another clip as they do alone."""
+        """Whether they play the same after another clip's as they do alone."""
         pictures, sound = self.pictures, self.sound
         if pictures is None or not pictures.is_plain or pictures.hidden_s:
             return False
@@ -81,7 +81,7 @@ class _Packet:
 
 
 def read_packets(listing: Iterable[str]) -> Packets:
-    """Read a listing of one stream of pictures, number 0, and one of sound, number 1, if any."""
+    """Parse a listing of one video stream, number 0, and one audio stream, number 1, if any."""
     time_bases = {0: Fraction(1), 1: Fraction(1)}
     packets: dict[int, list[_Packet]] = {0: [], 1: []}
     for line in listing:

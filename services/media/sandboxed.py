@@ -1,6 +1,6 @@
-"""Runs a program on a stranger's file: bounded in time, memory and output, and gone afterwards.
+"""Runs a program on an untrusted file: limited in time, memory and output, leaving no process.
 
-On Linux it also sees no network, no other process and no files but its own.
+On Linux it also has no access to the network, other processes and any files but its own.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ _MIB = 1024 * 1024
 
 NETWORK, FILES = "the network", "files outside its job"
 
-# Read once: the file may belong to another version by the time a job comes.
+# Read once: an update may have replaced the file by the time a job comes.
 _LAUNCHER = Path(__file__).with_name("launcher.py").read_text("utf-8")
-# No setting of the worker's, and so no secret. Each arena of glibc's reserves 64 MiB of address
-# space, and one a thread would use up the limit.
+# None of the worker's variables, so no secret. Each of glibc's arenas reserves 64 MiB of address
+# space, and one per thread would exhaust the limit.
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "MALLOC_ARENA_MAX": "2"}
-# That of a virtual environment reads files of its folder.
+# A virtual environment's Python would have to read files in the environment's folder.
 _PYTHON = os.path.realpath(sys.executable)
-# Says by its exit what it got at.
+# Prints what it could access when it exits.
 _ATTEMPTS = f"""
 import os, sys, _socket
 found = []
@@ -38,15 +38,15 @@ for what, attempt in (({NETWORK!r}, _socket.socket), ({FILES!r}, lambda: os.list
     found.append(what)
 sys.exit(", ".join(found))
 """
-# The end of what it says; a damaged file can make a program talk without end.
+# Only the end is kept: a damaged file can make a program write without end.
 _MAX_STDERR_BYTES = 64 * 1024
-# Until the pipe of a killed group is closed.
+# How long the pipe of a killed group may take to close.
 _CLOSING_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run may use: seconds on the clock, address space, the size of any file it writes."""
+    """Limits of one run: wall-clock time, address space, the size of any file that it writes."""
 
     timeout_s: float
     memory_bytes: int = 2048 * _MIB
@@ -70,7 +70,7 @@ class _Tail(asyncio.Protocol):
         self.closed = asyncio.Event()
 
     def text(self) -> str:
-        """Whole lines of it."""
+        """The kept end, from its first whole line."""
         text = self._bytes.decode(errors="replace")
         return text.partition("\n")[2] or text if self._is_cut else text
 
@@ -86,13 +86,13 @@ class _Tail(asyncio.Protocol):
 async def run_untrusted(
     command: Sequence[str], limits: Limits, folder: Path | None = None
 ) -> Ended:
-    """Run a program by its absolute path, in a session of its own, of which nothing stays behind.
+    """Run a program by its absolute path, in its own session, all of which is killed afterwards.
 
-    `folder` is the one whose files it may read and write, besides reading the system's.
+    `folder` is the only one whose files it may read and write, besides reading the system's.
 
-    Raises PermanentError when it crashes, computes for too long or writes too large a file: it
-    would do so again. Raises RetryableError when the clock or somebody else ended it: the machine
-    may have been busy.
+    Raises PermanentError when it crashes, uses too much CPU time or writes too large a file: it
+    would do so again. Raises RetryableError when it timed out or was killed from outside: the
+    machine may have been busy.
     """
     async with _listening() as (pipe, tail):
         process = await _start(command, limits, folder, pipe)
@@ -112,7 +112,7 @@ async def run_untrusted(
 
 
 async def within_reach() -> list[str]:
-    """What this machine lets an untrusted program get at, of NETWORK and FILES; best none.
+    """Which of NETWORK and FILES an untrusted program can access on this machine; best none.
 
     Raises as `run_untrusted`.
     """
@@ -122,7 +122,7 @@ async def within_reach() -> list[str]:
 
 @asynccontextmanager
 async def _listening() -> AsyncGenerator[tuple[int, _Tail]]:
-    """A pipe to write to and what comes out of it; `_start` closes the pipe on this side."""
+    """A pipe's end to write to, and its output; `_start` closes that end in this process."""
     read, write = os.pipe()
     loop = asyncio.get_running_loop()
     transport, tail = await loop.connect_read_pipe(_Tail, os.fdopen(read, "rb", 0))
@@ -133,7 +133,7 @@ async def _listening() -> AsyncGenerator[tuple[int, _Tail]]:
 
 
 async def _start(command: Sequence[str], limits: Limits, folder: Path | None, pipe: int) -> Process:
-    # The clock ends a run long before this does; it counts when the worker itself was killed.
+    # The wall-clock limit ends a run long before this one, which is for when the worker was killed.
     cpu_s = int(limits.timeout_s + 1) * (os.cpu_count() or 1)
     bounds = [os.getpid(), cpu_s, limits.file_bytes, limits.memory_bytes]
     bounded = [*map(str, bounds), str(folder or "")]
@@ -154,7 +154,7 @@ async def _start(command: Sequence[str], limits: Limits, folder: Path | None, pi
 
 
 async def _end(process: Process) -> None:
-    """Kill what is left of the group, its leader or not."""
+    """Kill what is left of the group, whether or not its leader still runs."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()

@@ -9,16 +9,16 @@ PREFIX = "vidfab-"
 
 
 def remove(url: str) -> bool:
-    """Delete the file that a path or a file: URL leads to; False if it is none of ours.
+    """Delete the file that a path or a file: URL names; False if it is not ours.
 
-    Links and `..` are followed before it is judged.
+    Links and `..` are resolved before the check.
     """
     try:
         file = _path(url)
         if file is None or not _is_ours(file) or not file.is_file():
             return False
         file.unlink()
-    except (OSError, ValueError, RuntimeError):  # no such file, no path at all, a ring of links
+    except (OSError, ValueError, RuntimeError):  # no such file, not a path, a loop of links
         return False
     return True
 
