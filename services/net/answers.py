@@ -113,4 +113,4 @@ async def _unpacked(
         except zlib.error:
             break
     if not (is_empty or unpacker.eof or terms.is_cut_off):
-        raise UnusableAnswer("is compressed, unasked, and cannot be unpacked")
+        raise UnusableAnswer("is compressed, without being requested so, and cannot be unpacked")

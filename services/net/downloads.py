@@ -225,7 +225,7 @@ def _check_answer(response: httpx.Response) -> None:
         message = f"Download failed: the server answered {status} {phrase}".rstrip()
         raise RetryableError(message) if is_transient_status(status) else PermanentError(message)
     if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
-        raise UnusableContent("Download failed: the server sent the file compressed, unasked")
+        raise UnusableContent("Download failed: the server sent the file compressed")
 
 
 def _pinned_transport(settings: Settings, resolve: Resolver | None) -> httpx.AsyncHTTPTransport:

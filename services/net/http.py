@@ -145,8 +145,10 @@ def transport_error(
 ) -> ServiceError:
     """No usable response came. `billed`: the provider may have charged for the request."""
     if isinstance(error, httpx.LocalProtocolError):  # its text quotes headers, keys included
-        reason = "the request cannot be sent, look for stray characters in the key"
-        return ServiceError(service, operation, f"{service} was not asked to {operation}: {reason}")
+        reason = "the request cannot be sent, look for invalid characters in the key"
+        return ServiceError(
+            service, operation, f"{service} was not called to {operation}: {reason}"
+        )
     if isinstance(error, UnusableAnswer):
         # The result may be charged for: a retry would pay again.
         message = f"{service} gave an answer that {error}"

@@ -1,1 +1,1 @@
-"""Files into Supabase's object storage while they still arrive."""
+"""Uploads to Supabase's object storage that run while the download still does."""

@@ -44,7 +44,7 @@ class StoredFilm:
     resolution: str
 
     def columns(self, project: Project) -> dict[str, Any]:
-        """The row's fields, but for the time."""
+        """The row's fields, except the time."""
         return {
             "status": "completed",
             "step_6_status": "completed",
@@ -63,7 +63,7 @@ class Films:
         self._supabase = supabase
 
     async def store(self, project: Project, film: Film) -> str:
-        """Upload the film over what is there; returns its public URL."""
+        """Upload the film, replacing an existing one; returns its public URL."""
         path = final_video(project.user_id, project.id)
         with whole(film.file) as spool:
             await self._uploads.send(
@@ -72,7 +72,7 @@ class Films:
         return await self._supabase.public_url(Bucket.VIDEOS, path)
 
     async def record(self, project: Project, film: StoredFilm) -> None:
-        """Complete the project and read it back. Raises RetryableError when it did not take."""
+        """Complete the project and read it back. Raises RetryableError if nothing was written."""
         columns = film.columns(project)
         fields = {**columns, "completed_at": iso(datetime.now(UTC))}
         await self._supabase.query(

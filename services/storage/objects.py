@@ -1,8 +1,7 @@
-"""Files into Supabase's object storage while they still arrive, with flat memory.
+"""Uploads to Supabase's object storage while the file still arrives, in constant memory.
 
 Above 6 MB by resumable upload (services/storage/tus.py) where the server offers it, else by one
-request. A server keeps neither of them before its last byte; what was there under the path stays
-until then.
+request. Either is stored only with its last byte; until then an existing object stays in place.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -22,7 +21,7 @@ from services.supabase.refusals import refusal
 RESUMABLE_ABOVE_BYTES = 6 * 1024 * 1024
 
 OPERATION = "store the video"
-# A stored object of gigabytes may take minutes to be put together after its last byte.
+# The server may take minutes to assemble an object of gigabytes after its last byte.
 _TIMEOUT = httpx.Timeout(60, connect=10, read=300)
 
 
@@ -38,7 +37,7 @@ class _Refusal(BaseModel):
 def new_storage_client(
     settings: Settings, transport: httpx.AsyncBaseTransport
 ) -> httpx.AsyncClient:
-    """A client that speaks as the service role."""
+    """A client with the service role's key."""
     key = settings.supabase_key.get_secret_value()
     headers = {"apikey": key, "authorization": f"Bearer {key}"}
     url = f"{settings.supabase_url}/storage/v1"
@@ -53,7 +52,7 @@ def new_storage_client(
 
 
 async def send_whole(client: httpx.AsyncClient, upload: Upload, circuit: Circuit) -> None:
-    """One request with the whole file, anew from the spool after a passing failure."""
+    """One request with the whole file, repeated from the spool after a transient failure."""
 
     async def once() -> None:
         await exchange(
@@ -80,7 +79,7 @@ async def exchange(
     headers: Mapping[str, str],
     content: AsyncGenerator[bytes] | None = None,
 ) -> httpx.Response:
-    """One request to the storage that succeeds. Raises ServiceError."""
+    """The successful response to one request to the storage. Raises ServiceError."""
     return checked(await answer(client, method, url, headers=headers, content=content))
 
 
@@ -92,7 +91,7 @@ async def answer(
     headers: Mapping[str, str],
     content: AsyncGenerator[bytes] | None = None,
 ) -> httpx.Response:
-    """Whatever the storage answers to one request. Raises ServiceError when it is no answer."""
+    """The response to one request, of any status. Raises ServiceError when none came."""
     try:
         return await client.request(method, url, headers=headers, content=content)
     except httpx.HTTPError as error:
@@ -100,7 +99,7 @@ async def answer(
 
 
 def checked(response: httpx.Response) -> httpx.Response:
-    """The answer, if it is a success. Raises ServiceError."""
+    """The response, if it is a success. Raises ServiceError."""
     if not response.is_success:
         raise _error(response)
     return response

@@ -1,4 +1,4 @@
-"""A file that one side writes while the other reads behind it."""
+"""A file that is read while it is still being written."""
 
 import asyncio
 import os
@@ -10,15 +10,15 @@ from typing import BinaryIO
 
 from core.paths import Bucket
 
-# Large enough that system calls do not matter, small enough that memory does not either.
+# Large enough for few system calls, small enough for little memory.
 _PIECE_BYTES = 1024 * 1024
 
 
 class Spool:
-    """The growing file `path`: disk is cheap, memory is not.
+    """The growing file `path`. On disk, since memory is scarce.
 
-    `size_bytes` is what the source announced, None until it ended if it announced nothing. The last
-    byte is handed out only after `finish`: who reads to the end has what was complete.
+    `size_bytes` is what the source announced, or None until it ended. The last byte is readable
+    only after `finish`, so whoever reads to the end has a complete file.
     """
 
     def __init__(self, path: Path, stream: BinaryIO, size_bytes: int | None) -> None:
@@ -35,18 +35,18 @@ class Spool:
         await self._grow(self.received_bytes + len(chunk))
 
     async def finish(self) -> None:
-        """The source ended and what it sent is whole."""
+        """Mark the file as complete."""
         self.finished = True
         await self._grow(self.received_bytes)
 
     async def known_size(self) -> int:
-        """The whole size, once it is known."""
+        """Wait until the whole size is known."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.size_bytes is not None or self.finished)
         return self.received_bytes if self.size_bytes is None else self.size_bytes
 
     async def arrived(self, up_to: int) -> None:
-        """Wait until the bytes before `up_to` are there; the end waits for `finish`."""
+        """Wait until the bytes before `up_to` are readable; the last one is after `finish`."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.finished or self._holds(up_to))
 
@@ -73,7 +73,7 @@ class Spool:
 
 @dataclass(slots=True)
 class Upload:
-    """One file on its way to `bucket/path`. `sent_bytes` falls when an upload begins anew."""
+    """One file for `bucket/path`. `sent_bytes` falls when an upload starts over."""
 
     spool: Spool
     bucket: Bucket
@@ -93,7 +93,7 @@ class Upload:
 
 @contextmanager
 def whole(path: Path) -> Generator[Spool]:
-    """An existing file, all of it there."""
+    """An existing, complete file as a spool."""
     with path.open("rb") as stream:
         spool = Spool(path, stream, path.stat().st_size)
         spool.received_bytes = path.stat().st_size
@@ -103,7 +103,7 @@ def whole(path: Path) -> Generator[Spool]:
 
 @contextmanager
 def spooled(path: Path, size_bytes: int | None) -> Generator[Spool]:
-    """A new spool; the file stays."""
+    """A new spool; its file is not removed."""
     with path.open("w+b") as stream:
         yield Spool(path, stream, size_bytes)
 
@@ -114,5 +114,5 @@ def _append(stream: BinaryIO, chunk: bytes) -> None:
 
 
 def _read_at(stream: BinaryIO, begin: int, size: int) -> bytes:
-    # A closed stream raises here; its number might belong to another file by now.
+    # `fileno` raises for a closed stream, whose descriptor might belong to another file by now.
     return os.pread(stream.fileno(), size, begin)

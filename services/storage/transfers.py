@@ -1,9 +1,9 @@
-"""Videos from a guarded URL into object storage.
+"""Copies videos from a guarded URL to object storage.
 
     source ──> spool on disk ──> storage      both at once
                       └──> ffmpeg, retries    without a second download
 
-When the source breaks, the upload is cut off before its last byte, and the server stores nothing.
+When the source fails, the upload is aborted before its last byte, and the server stores nothing.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_VIDEO_BYTES = 5 * 1024 * 1024 * 1024
 MP4 = "video/mp4"
 
-# The jobs' own limits are shorter or equal; a body that stands still ends long before.
+# The jobs' own time limits are no longer than this; a stalled body times out much earlier.
 _DEADLINE = timedelta(minutes=30)
 _VIDEO_TYPE = re.compile(r"video/[a-z0-9.+-]{1,60}")
 
@@ -44,9 +44,9 @@ class Stored:
 
 @dataclass(slots=True)
 class Transfer:
-    """From `url` to `path` by way of the new file `spool_file`.
+    """From `url` to `path` through the new file `spool_file`.
 
-    `content_type` None means as served, should that be a video's. `with_google_key`: see Downloads.
+    `content_type` None means the served one, if it is a video's. `with_google_key`: see Downloads.
     """
 
     url: str
@@ -58,14 +58,14 @@ class Transfer:
 
     @property
     def percent(self) -> int:
-        """How much is done, half of it receiving and half of it passing on."""
+        """The progress: half of it is the download, half the upload."""
         if self._upload is None:
             return 0
         done_bytes = self._upload.spool.received_bytes + self._upload.sent_bytes
         return done_bytes * 100 // (2 * self._upload.size_bytes)
 
     async def upload_of(self, spool: Spool, body: "StreamingBody") -> Upload:
-        """The other half, once the size is known."""
+        """The upload, once the size is known."""
         size = await spool.known_size()
         self._upload = Upload(
             spool, Bucket.VIDEOS, self.path, size, self.content_type or _type_of(body)
@@ -74,7 +74,7 @@ class Transfer:
 
 
 class Transfers:
-    """Stores videos in the bucket `user-videos`, over what is there."""
+    """Stores videos in the bucket `user-videos`, replacing existing ones."""
 
     def __init__(self, downloads: "Downloads", uploads: "Uploads", supabase: "Supabase") -> None:
         self._downloads = downloads
@@ -84,7 +84,7 @@ class Transfers:
     async def run(self, transfer: Transfer) -> Stored:
         """Store the video. Raises what `Downloads` raises, or ServiceError; nothing is stored then.
 
-        The spool file is left to the caller, who may look into it.
+        The caller owns the spool file, and may read it.
         """
         async with self._downloads.stream(
             transfer.url,
@@ -115,12 +115,12 @@ def _check_complete(file: Path, content_type: str) -> None:
 
 
 def _type_of(body: "StreamingBody") -> str:
-    """As served, if that is a video's type; that the content is a video was seen before."""
+    """The served type, if it is a video's; the content was checked before."""
     return body.served_type if _VIDEO_TYPE.fullmatch(body.served_type) else MP4
 
 
 async def _both(*halves: Coroutine[Any, Any, None]) -> None:
-    """Run both to their ends; the failure of one ends the other at once and is raised."""
+    """Run both until done; if one fails, the other is cancelled and the error is raised."""
     running = [asyncio.create_task(half) for half in halves]
     try:
         await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)

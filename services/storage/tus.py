@@ -1,6 +1,6 @@
 """Resumable uploads to Supabase storage: TUS 1.0, in chunks of 6 MiB.
 
-A broken connection costs one chunk: the server says how far it came, and the upload goes on there.
+A broken connection costs one chunk: the server reports its offset, and the upload resumes there.
 """
 
 import time
@@ -16,13 +16,13 @@ from services.storage.objects import OPERATION, RESUMABLE_ABOVE_BYTES, answer, c
 from services.storage.spool import Upload
 from services.supabase.client import ATTEMPTS
 
-# Supabase takes chunks of exactly this size, but for the last.
+# Supabase takes chunks of exactly this size, except the last.
 CHUNK_BYTES = 6 * 1024 * 1024
 
-# The upsert is sent_to for with each request: any of them may be the one that stores the object.
+# Each request names the upsert: any of them may be the one that stores the object.
 _HEADERS = {"tus-resumable": "1.0.0", "x-upsert": "true"}
 _NO_SUCH_METHOD = frozenset({405, 501})
-# A proxy may answer so for a moment, and a server be exchanged for one that has them.
+# Not for ever: a proxy may answer so briefly, and the server may be upgraded.
 _NOT_OFFERED_FOR_S = 600
 # The server forgot the upload: it expired, or was lost in a restart.
 _GONE = frozenset({404, 410})
@@ -30,7 +30,7 @@ _BEGINNINGS = 2
 
 
 class _Lost(ServiceError):
-    """The upload cannot be gone on with; a new one can be begun."""
+    """The upload cannot be resumed; a new one can be started."""
 
 
 class _NotOffered(ServiceError):
@@ -38,7 +38,7 @@ class _NotOffered(ServiceError):
 
 
 class Tus:
-    """Resumable uploads of one Supabase; that it has none is learnt from the first, for 10 minutes.
+    """Resumable uploads to one Supabase. If it has none, that is remembered for 10 minutes.
 
     `now` in seconds, for tests.
     """
@@ -55,7 +55,7 @@ class Tus:
         self._not_offered_until = float("-inf")
 
     def suits(self, upload: Upload) -> bool:
-        """Whether the file is large enough, as far as is known of the server."""
+        """Whether the file is large enough, and the server is not known to lack such uploads."""
         is_offered = self._now() >= self._not_offered_until
         return is_offered and upload.size_bytes > RESUMABLE_ABOVE_BYTES
 
@@ -91,19 +91,19 @@ class Tus:
         if _is_not_offered(response):
             raise _NotOffered("Supabase", OPERATION, "It has no resumable uploads")
         sent_to = checked(response).request.url
-        # The key goes to no server but the one it is for, whatever that calls itself.
+        # Only the path is used: the key must not go to another host, whatever the server names.
         path = sent_to.join(response.headers.get("location", "")).raw_path
         return sent_to.copy_with(raw_path=path)
 
     async def _send_chunks(self, upload: Upload, location: httpx.URL) -> None:
         offset = 0
         while offset < upload.size_bytes:
-            # A request that waits for its body may be ended by the server.
+            # The server may time out a request whose body does not follow.
             await upload.spool.arrived(min(offset + CHUNK_BYTES, upload.size_bytes))
             offset = await self._send_chunk(upload, location, offset)
 
     async def _send_chunk(self, upload: Upload, location: httpx.URL, begin: int) -> int:
-        """The offset after one chunk; after a broken connection it goes on where that got to."""
+        """The offset after one chunk, which is resumed after a broken connection."""
         is_known = True
 
         async def once() -> int:
@@ -117,23 +117,23 @@ class Tus:
     async def _patch(self, upload: Upload, location: httpx.URL, begin: int) -> int:
         end = min(begin + CHUNK_BYTES, upload.size_bytes)
         if begin == end:
-            # All is there, but whether the object was made of it only the lost answer said.
+            # All bytes were received; only the lost response said whether the object was stored.
             raise _Lost("Supabase", OPERATION, "The end of the upload was not confirmed")
         chunk = {
             "upload-offset": str(begin),
             "content-type": "application/offset+octet-stream",
             "content-length": str(end - begin),
         }
-        response = await self._ask("PATCH", location, chunk, upload.body(begin, end))
+        response = await self._request("PATCH", location, chunk, upload.body(begin, end))
         offset = _offset_of(response)
         if not begin < offset <= upload.size_bytes:
             raise _misunderstood(f"is at {offset} after {begin} to {end} were sent")
         return offset
 
     async def _offset(self, location: httpx.URL) -> int:
-        return _offset_of(await self._ask("HEAD", location, {}))
+        return _offset_of(await self._request("HEAD", location, {}))
 
-    async def _ask(
+    async def _request(
         self,
         method: str,
         location: httpx.URL,
@@ -151,7 +151,7 @@ class Tus:
 
 
 def _is_not_offered(response: httpx.Response) -> bool:
-    """A server that speaks the protocol says 404 of a bucket, with the protocol's header."""
+    """A server that has the protocol answers 404 for a missing bucket, but with its header."""
     is_unknown = response.status_code == httpx.codes.NOT_FOUND.value
     is_foreign = is_unknown and "tus-resumable" not in response.headers
     return is_foreign or response.status_code in _NO_SUCH_METHOD
@@ -170,7 +170,7 @@ def _metadata(upload: Upload) -> str:
 def _offset_of(response: httpx.Response) -> int:
     text = response.headers.get("upload-offset", "")
     if not text.isdecimal():
-        raise _misunderstood("does not say how far it is")
+        raise _misunderstood("reports no offset")
     return int(text)
 
 

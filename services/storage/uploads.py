@@ -1,4 +1,4 @@
-"""Large files into object storage, by the way that suits their size and the server."""
+"""Uploads of large files, by the protocol that suits their size and the server."""
 
 from config.settings import Settings
 from services.storage.objects import new_storage_client, send_whole
@@ -10,7 +10,7 @@ from services.supabase.client import Supabase
 class Uploads:
     """One project's storage, over the connections of `supabase`.
 
-    What the server offers is learnt once.
+    What the server offers is determined once.
     """
 
     def __init__(self, settings: Settings, supabase: Supabase) -> None:
@@ -19,7 +19,7 @@ class Uploads:
         self._tus = Tus(self._client, self._circuit)
 
     async def send(self, upload: Upload) -> None:
-        """Store the file over what is there. Raises ServiceError; nothing is stored then."""
+        """Store the file, replacing an existing one. After a ServiceError nothing is stored."""
         if self._tus.suits(upload) and await self._tus.send(upload):
             return
         await send_whole(self._client, upload, self._circuit)

@@ -153,7 +153,10 @@ async def test_what_cannot_be_unpacked_says_so_and_passes(
     provider.on(RESULT, *[damaged] * 3)
     with pytest.raises(ServiceError) as caught:
         await veo.status("clip-1")
-    said = "Wavespeed gave an answer that is compressed, unasked, and cannot be unpacked"
+    said = (
+        "Wavespeed gave an answer that is compressed, without being requested so, "
+        "and cannot be unpacked"
+    )
     assert str(caught.value) == said
     assert (caught.value.retryable, caught.value.billed) == (True, False)
 
