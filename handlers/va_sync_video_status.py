@@ -89,7 +89,7 @@ class _Sync:
     async def finish(self) -> None:
         """Add the downloads and settle the project.
 
-        Raises RetryableError or PermanentError when no clip could be asked for.
+        Raises RetryableError or PermanentError when no clip could be polled.
         """
         rows = await self.ctx.services.clips.of_project(self.data.project_id)
         # Also those of an earlier sync that was cut off before it added them.
@@ -169,7 +169,7 @@ class _Sync:
         if down is not None:
             return down
         first = next((one for one in self.errors if _may_pass(one)), self.errors[0])
-        message = f"No clip could be asked for: {first}"
+        message = f"No clip could be polled: {first}"
         return RetryableError(message) if _may_pass(first) else PermanentError(message)
 
 

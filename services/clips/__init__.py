@@ -1,1 +1,1 @@
-"""Clips that providers make: Seedance, Wavespeed and Google, asked until they are ready."""
+"""Clips that providers generate: Seedance, Wavespeed and Google, polled until they are ready."""

@@ -1,4 +1,4 @@
-"""Alerts about clips that were paid for and that their provider does not answer for."""
+"""Alerts about paid clips whose provider does not report their status."""
 
 import time
 from collections import defaultdict
@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from core.alert import Alert, AlertSink, kind_of, shown
 from core.errors import ServiceError
 
-# Apps ask for a project's clips every few seconds. What was not set right within an hour is worth
-# another word, and no more.
+# Apps poll a project's clips every few seconds. A lasting problem is alerted again after an hour.
 _SILENCE_S = 3600.0
 
 
@@ -21,7 +20,7 @@ class ClipAlerts:
         self._alerted_at: dict[str, float] = {}
 
     def stay_generating(self, project_id: str, refusals: Iterable[ServiceError]) -> None:
-        """Clips of a project were left as they are, one for each of `refusals`."""
+        """Alert about clips of a project that were left unchanged, one for each of `refusals`."""
         by_kind: defaultdict[str, list[ServiceError]] = defaultdict(list)
         for error in refusals:
             by_kind[kind_of("clips stay generating", error.service, str(error))].append(error)
@@ -31,7 +30,7 @@ class ClipAlerts:
 
     def _is_due(self, kind: str) -> bool:
         now = self._now()
-        # Memory does not grow with what providers say.
+        # Old entries go: memory must not grow with the texts of providers.
         self._alerted_at = {
             one: at for one, at in self._alerted_at.items() if now - at < _SILENCE_S
         }
@@ -46,7 +45,7 @@ def _alert(kind: str, errors: Sequence[ServiceError], project_id: str) -> Alert:
     error = errors[0]
     status = f" ({error.status})" if error.status else ""
     text = (
-        f"⏳ {clips} 'generating', {error.service} does not answer for them{status}: {error}. "
+        f"⏳ {clips} 'generating', {error.service} does not report their status{status}: {error}. "
         "Check its key, address and region"
     )
     return Alert(kind, shown(text), "error", {"project_id": project_id})

@@ -1,4 +1,4 @@
-"""How a clip that a provider works on is getting along: what its providers answer."""
+"""The status of a clip at its provider, and the interface to providers."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,12 +6,12 @@ from typing import Protocol, TypeAlias
 
 from core.errors import ServiceError
 
-OPERATION = "ask for a clip"
+OPERATION = "poll a clip"
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Not yet at an end."""
+    """Not finished yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The provider itself says that it knows no such clip; `error` is how it said so."""
+    """The provider itself reports that it has no such clip, by `error`."""
 
     error: ServiceError
 
@@ -41,15 +41,15 @@ Answer: TypeAlias = ClipOutcome | Unknown
 
 
 class ClipProvider(Protocol):
-    """Answers for clips that it was given to make."""
+    """Reports the status of clips that were ordered from it."""
 
     @property
     def retention(self) -> timedelta:
-        """How long after its order a clip is known, and its video to be had."""
+        """How long after its order a clip is known and its video available."""
         ...
 
     async def status(self, clip_id: str) -> Answer:
-        """`clip_id` is text from a row, not to be trusted. Raises ServiceError."""
+        """The status of a clip. `clip_id` is untrusted text from a row. Raises ServiceError."""
         ...
 
     async def aclose(self) -> None:

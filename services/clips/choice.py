@@ -1,4 +1,4 @@
-"""Whom to ask about a clip, and what it means that nobody knows it."""
+"""Chooses the provider of a clip, and decides what an unknown clip means."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,17 +32,17 @@ CLIP_PROVIDERS = {
 
 
 class ClipProviders:
-    """The configured providers, each made when first asked for."""
+    """The configured providers, each created on first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._made: dict[str, ClipProvider] = {}
 
     async def status(self, clip: ClipRow) -> ClipOutcome:
-        """Ask the provider that a clip's row names.
+        """Poll the provider that a clip's row names.
 
-        Raises ServiceError for what says nothing of the clip: a missing key, any refusal, and that
-        the provider does not know a clip which is young enough to be known.
+        Raises ServiceError for what is no statement about the clip: a missing key, any refusal, and
+        that the provider does not know a clip which is recent enough to be known.
         """
         name = "Google" if clip.is_googles else "Wavespeed"
         provider = self._provider("Seedance" if clip.seedance_task_id else name)
@@ -68,7 +68,7 @@ class ClipProviders:
 
 
 def _gone(clip: ClipRow, provider: ClipProvider, error: ServiceError) -> Failed:
-    """The end of a clip that is too old to be known. Raises ServiceError for a younger one."""
+    """The failure of a clip that is too old to be known. Raises ServiceError for a younger one."""
     days = provider.retention.days
     ordered = clip.ordered_before
     if ordered and datetime.now(UTC) - ordered > provider.retention:
@@ -79,5 +79,5 @@ def _gone(clip: ClipRow, provider: ClipProvider, error: ServiceError) -> Failed:
 
 
 def _no_key(name: str, variable: str) -> ServiceError:
-    message = f"{name} cannot be asked for clips: set {variable}"
+    message = f"{name} cannot be polled for clips: set {variable}"
     return ServiceError(name, OPERATION, message)

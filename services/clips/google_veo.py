@@ -1,7 +1,7 @@
-"""Google's Veo clips: how an operation is getting along.
+"""Google's Veo clips: the status of an operation.
 
-Google keeps the video in its files API, where `services.net.downloads` shows the key; no URL holds
-it.
+Google keeps the video in its files API, where `services.net.downloads` sends the key; no URL
+holds it.
 """
 
 from datetime import timedelta
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from google.genai import Client, types
 
 _SERVICE = "Google"
-# What Google says of an operation that it does not have, and of a model or a version.
+# Google's messages for an operation that it does not have, and for a model or a version.
 _NO_OPERATION = ("operation", "requested entity was not found")
 _NO_MODEL = ("api version", "listmodels", "is not supported")
 
 
 class GoogleVeo:
-    """Answers for operations, whose names are `models/{model}/operations/{id}`."""
+    """Polls operations, whose names are `models/{model}/operations/{id}`."""
 
-    # So long Google keeps the files of videos.
+    # How long Google keeps the files of videos.
     retention = timedelta(days=2)
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
@@ -37,7 +37,7 @@ class GoogleVeo:
         self._google = Google(settings, key, timedelta(seconds=TIMEOUT_S), _SERVICE)
 
     async def status(self, clip_id: str) -> Answer:
-        """How the operation is getting along. Raises ServiceError."""
+        """The status of the operation. Raises ServiceError."""
         name = as_path(clip_id)
         if name is None:
             return Failed("The clip's Google operation name is not one")
@@ -66,7 +66,7 @@ class GoogleVeo:
 
 
 def _refused(error: Any) -> Unknown:
-    """What an `errors.APIError` says of the clip. Raises ServiceError when it says nothing."""
+    """The clip as unknown, by an `errors.APIError`. Raises ServiceError for any other error."""
     found = service_error(_SERVICE, OPERATION, error.response)
     message = str(found).lower()
     is_named = any(words in message for words in _NO_OPERATION)
@@ -87,6 +87,6 @@ def _operated(operation: "types.GenerateVideosOperation") -> ClipOutcome:
     url = next((one.video.uri for one in videos if one.video and one.video.uri), None)
     if url:
         return Succeeded(url)
-    # A refusal comes as an ordinary answer: no video, and the reasons beside it.
+    # A refusal comes as a normal response: no video, but reasons.
     reasons = answer.rai_media_filtered_reasons or [] if answer else []
     return Failed(one_line(" ".join(reasons)) or "Google ended the clip without a video")

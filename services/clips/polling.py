@@ -1,8 +1,8 @@
-"""How the vendors of clips are polled.
+"""Polls the vendors of clips.
 
-Asking costs nothing and changes nothing, so transient errors are tried again at once. A refusal
-says nothing about the clip, whose video may lie ready, unless it is the vendor's own word about
-this very clip: a wrong address, key, region or version is refused with the same statuses.
+Polling is free and changes nothing, so transient errors are retried at once. A refusal does not end
+the clip, whose video may be ready, unless the vendor itself reports this clip as unknown: a wrong
+address, key, region or version is refused with the same statuses.
 """
 
 from abc import ABC, abstractmethod
@@ -18,13 +18,13 @@ from services.clips.base import OPERATION, Answer, ClipOutcome, Failed, Unknown
 from services.net.circuit import Circuit
 from services.net.http import new_client, service_error, transport_error, with_retries
 
-# An answer takes a second; three tries bridge a hiccup, the job's own attempts an outage.
+# A response takes a second; three tries bridge a hiccup, the job's own attempts an outage.
 TIMEOUT_S = 30
 ATTEMPTS = 3
 
 
 class PolledVendor(ABC):
-    """A vendor with a key, asked by one GET for each clip.
+    """A vendor with a key, polled by one GET for each clip.
 
     `path` has a place for the id of the clip, which the vendor calls `id_name`.
     """
@@ -60,12 +60,12 @@ class PolledVendor(ABC):
     @staticmethod
     @abstractmethod
     def outcome(response: httpx.Response) -> ClipOutcome:
-        """What an answer of 200 says of the clip. Raises ServiceError when it cannot be read."""
+        """The status in a response of 200. Raises ServiceError when it cannot be read."""
 
     @staticmethod
     @abstractmethod
     def is_unknown(error: ServiceError, clip_id: str) -> bool:
-        """Whether the vendor itself says that it has no such clip."""
+        """Whether the error is the vendor's own report that it has no such clip."""
 
     async def _poll(self, path: str, clip_id: str) -> Answer:
         try:
@@ -76,7 +76,7 @@ class PolledVendor(ABC):
             raise
 
     async def _get(self, path: str) -> httpx.Response:
-        """The answer of 200 at `path`. Raises ServiceError for any other."""
+        """The response of 200 from `path`. Raises ServiceError for any other."""
         try:
             response = await self._client.get(path)
         except httpx.HTTPError as error:
@@ -87,13 +87,13 @@ class PolledVendor(ABC):
 
 
 def unreadable(service: str) -> ServiceError:
-    """An answer of 200 that is not of the documented shape."""
+    """The error for a response of 200 that is not of the documented shape."""
     message = f"{service} gave an answer that cannot be read"
     return ServiceError(service, OPERATION, message, retryable=True)
 
 
 def as_path(text: str) -> str | None:
-    """An id as a path that leads nowhere else; None when it has empty or dotted segments."""
+    """An id as a safe relative path; None when it has empty or dotted segments."""
     segments = text.split("/")
     if any(segment.strip(".") == "" for segment in segments):
         return None
@@ -101,5 +101,5 @@ def as_path(text: str) -> str | None:
 
 
 def as_segment(text: str) -> str | None:
-    """An id as one segment of a path; None when there is no such segment."""
+    """An id as one segment of a path; None when it cannot be one."""
     return quote(text, safe="") if text.strip(".") else None

@@ -1,4 +1,4 @@
-"""BytePlus Seedance: how a video task is getting along.
+"""BytePlus Seedance: the status of a video task.
 
 `GET {base}/contents/generations/tasks/{id}`; tasks are known for 7 days, their videos for one.
 """
@@ -38,7 +38,7 @@ class _Task(BaseModel):
 
 
 class Seedance(PolledVendor):
-    """Answers for Seedance tasks."""
+    """Polls Seedance tasks."""
 
     service = "Seedance"
     path = "/contents/generations/tasks/{}"
@@ -68,7 +68,7 @@ class Seedance(PolledVendor):
 
     @staticmethod
     def is_unknown(error: ServiceError, clip_id: str) -> bool:
-        """Whether ModelArk itself says that it has no such task, or that its id cannot be one."""
+        """Whether ModelArk itself reports that it has no such task, or that the id is invalid."""
         codes = {404: _NOT_FOUND, 400: _WRONG_ID}.get(error.status or 0)
         message = str(error)
         is_named = clip_id in message or "task" in message.lower()

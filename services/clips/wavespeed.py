@@ -1,4 +1,4 @@
-"""Wavespeed's Veo clips: how a prediction is getting along."""
+"""Wavespeed's Veo clips: the status of a prediction."""
 
 from datetime import timedelta
 
@@ -34,12 +34,12 @@ class _Predicted(BaseModel):
 
 
 class WavespeedVeo(PolledVendor):
-    """Answers for predictions: `GET {base}/predictions/{id}/result`."""
+    """Polls predictions: `GET {base}/predictions/{id}/result`."""
 
     service = "Wavespeed"
     path = _PATH
     id_name = "prediction id"
-    # Wavespeed does not say: as long as the most patient of the others.
+    # Not documented: the longest of the other providers' is assumed.
     retention = timedelta(days=7)
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
@@ -62,7 +62,7 @@ class WavespeedVeo(PolledVendor):
 
     @staticmethod
     def is_unknown(error: ServiceError, clip_id: str) -> bool:
-        """Whether Wavespeed itself (`{code, message}`) says that it has no such prediction."""
+        """Whether Wavespeed itself (`{code, message}`) reports that it has no such prediction."""
         message = str(error)
         is_named = clip_id in message or "prediction" in message.lower()
         return error.status in {400, 404} and error.code == str(error.status) and is_named

@@ -1,4 +1,4 @@
-"""How a film that a renderer works on is getting along."""
+"""The state of a render."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ from core.errors import NotFound
 
 
 class UnknownRender(NotFound):
-    """Shotstack does not know the render, or no longer."""
+    """Shotstack does not have the render, or no longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """Not ready yet; `stage`: queued, fetching, preprocessing, rendering, saving."""
+    """In progress; `stage`: queued, fetching, preprocessing, rendering, saving."""
 
     stage: str
 

@@ -1,7 +1,7 @@
 """Shotstack Edit v1: films rendered from a timeline.
 
-`POST /render` is billed and has no idempotency key; `GET /render/{id}` says how far it is. A result
-has no size, width or height, and its URL lives 24 h.
+`POST /render` is billed and has no idempotency key; `GET /render/{id}` is its state. A result has
+no size, width or height, and its URL expires after 24 h.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from services.net.http import new_client, one_line, service_error, transport_err
 
 _SERVICE = "Shotstack"
 _SUBMIT = "render the video"
-_ASK = "say how far the render is"
+_POLL = "report the state of the render"
 _TIMEOUT = httpx.Timeout(30, connect=10)
 _ATTEMPTS = 4
 _TOO_MANY = httpx.codes.TOO_MANY_REQUESTS.value
@@ -70,7 +70,7 @@ SHOTSTACK = Vendor(
 
 
 class Shotstack:
-    """Orders renders and asks after them."""
+    """Orders renders and polls them."""
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
         self._circuit = Circuit(_SERVICE)
@@ -85,7 +85,7 @@ class Shotstack:
     async def submit(self, edit: Mapping[str, Any]) -> str:
         """Order a render; returns its id.
 
-        Asks again only after what was not accepted for sure: 429, or no connection. Raises
+        Retries only what was certainly not accepted: 429, or no connection. Raises
         ServiceError: `billed` if the order may stand.
         """
         with bill(_SERVICE, "render"):
@@ -94,7 +94,7 @@ class Shotstack:
             )
 
     async def state(self, render_id: str) -> State:
-        """How far the render is. Raises UnknownRender or ServiceError."""
+        """The render's state. Raises UnknownRender or ServiceError."""
         return await with_retries(
             lambda: self._state_once(render_id), attempts=_ATTEMPTS, circuit=self._circuit
         )
@@ -109,7 +109,7 @@ class Shotstack:
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise transport_error(_SERVICE, _SUBMIT, error) from error
         except httpx.HTTPError as error:
-            # The request went out: the render may run, and be paid for, without us.
+            # The request was sent: the render may run, and be charged, without us.
             raise transport_error(_SERVICE, _SUBMIT, error, billed=True) from error
         _check(response, _SUBMIT)
         return _read(_AcceptedAnswer, response, _SUBMIT, billed=True).response.id
@@ -118,18 +118,18 @@ class Shotstack:
         try:
             response = await self._client.get(f"/render/{quote(render_id, safe='')}")
         except httpx.HTTPError as error:
-            raise transport_error(_SERVICE, _ASK, error) from error
+            raise transport_error(_SERVICE, _POLL, error) from error
         if response.status_code == httpx.codes.NOT_FOUND.value:
             raise _not_found(response)
-        _check(response, _ASK)
-        return _state(_read(_RenderAnswer, response, _ASK).response)
+        _check(response, _POLL)
+        return _state(_read(_RenderAnswer, response, _POLL).response)
 
 
 def _check(response: httpx.Response, operation: str) -> None:
     if response.is_success:
         return
     error = service_error(_SERVICE, operation, response)
-    # Whoever answered so may have passed the order on, and there is no key to find it by.
+    # A gateway may have passed the order on, and no idempotency key identifies it.
     error.billed = operation == _SUBMIT and error.retryable and error.status != _TOO_MANY
     complaint = _complaint(response)
     if complaint:
@@ -138,18 +138,18 @@ def _check(response: httpx.Response, operation: str) -> None:
 
 
 def _not_found(response: httpx.Response) -> Exception:
-    """That Shotstack does not know the render, in its own JSON; anybody else's 404 is passing."""
+    """UnknownRender for Shotstack's own JSON; a 404 from anything else is transient."""
     try:
         _OwnRefusal.model_validate_json(response.content)
     except ValidationError:
-        error = service_error(_SERVICE, _ASK, response)
+        error = service_error(_SERVICE, _POLL, response)
         error.retryable = True
         return error
     return UnknownRender("Shotstack does not know the render (any more)")
 
 
 def _complaint(response: httpx.Response) -> str:
-    """What `{success, message, response: {error}}` says beyond the status."""
+    """The text in `{success, message, response: {error}}`."""
     try:
         return one_line(_Refusal.model_validate_json(response.content).response.error)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""The small interface behind which pictures are bought."""
+"""The interface to providers of pictures."""
 
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -22,7 +22,7 @@ class ImageUrl:
 
 @dataclass(frozen=True, slots=True)
 class ImageBytes:
-    """The provider handed the picture over."""
+    """The response holds the picture itself."""
 
     data: bytes
     content_type: str
@@ -36,7 +36,7 @@ class ImageProvider(Protocol):
 
     @property
     def name(self) -> str:
-        """How logs call it."""
+        """The name in logs."""
         ...
 
     @property
@@ -45,7 +45,7 @@ class ImageProvider(Protocol):
         ...
 
     async def generate(self, request: ImageRequest) -> GeneratedImage:
-        """Raises ContentRejected, ServiceError, or what a download of a reference raises."""
+        """Raises ContentRejected, ServiceError, or what the download of a reference raises."""
         ...
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""Which provider pictures are bought from, and who stands behind it."""
+"""Chooses the provider of pictures, and its fallback."""
 
 import asyncio
 from collections.abc import Callable
@@ -36,7 +36,7 @@ IMAGE_PROVIDERS: dict[ImageProviderName, _Choice] = {
 
 
 class Fallback:
-    """Asks `second` when `first` refuses or is down, never when `first` may have charged."""
+    """Falls back to `second` when `first` refuses or is down, not when `first` may have charged."""
 
     def __init__(self, first: ImageProvider, second: ImageProvider) -> None:
         self._first = first
@@ -45,22 +45,24 @@ class Fallback:
         self.max_references = min(first.max_references, second.max_references)
 
     async def generate(self, request: ImageRequest) -> GeneratedImage:
-        """The picture of the first that gives one; if neither does, the first one's error."""
+        """The picture of the first that succeeds; if neither does, raises the first one's error."""
         try:
             return await self._first.generate(request)
         except (ContentRejected, ProviderDown, ServiceError) as error:
             if isinstance(error, ServiceError) and (error.billed or not error.retryable):
                 raise
-            return await self._ask_second(request, error)
+            return await self._fall_back(request, error)
 
     async def aclose(self) -> None:
         """Close both."""
         await asyncio.gather(self._first.aclose(), self._second.aclose())
 
-    async def _ask_second(
+    async def _fall_back(
         self, request: ImageRequest, error: ContentRejected | ProviderDown | ServiceError
     ) -> GeneratedImage:
-        logger.warning("{} failed ({}), asking {}", self._first.name, error, self._second.name)
+        logger.warning(
+            "{} failed ({}), falling back to {}", self._first.name, error, self._second.name
+        )
         try:
             return await self._second.generate(request)
         except (PermanentError, ProviderDown, RetryableError, ServiceError) as second:
@@ -71,7 +73,7 @@ class Fallback:
 def choose_provider(settings: Settings, downloads: "Downloads") -> ImageProvider | None:
     """The provider that `IMAGE_PROVIDER` names, `auto` being the first with a key; None without.
 
-    With `IMAGE_PROVIDER_FALLBACK` the other one stands behind it, if it has a key.
+    With `IMAGE_PROVIDER_FALLBACK` the other one is its fallback, if it has a key.
     """
     names = sorted(IMAGE_PROVIDERS, key=lambda name: name != settings.image_provider)
     choices = [IMAGE_PROVIDERS[name] for name in names]

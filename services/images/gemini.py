@@ -24,20 +24,20 @@ _SERVICE = "Gemini"
 _OPERATION = "generate a picture"
 _TIMEOUT = timedelta(minutes=3)
 _ATTEMPTS = 3
-# Its pictures come within the answer. The bucket takes 10 MiB, which is 14 in base64; drafts of the
-# model's thoughts may stand beside it.
+# Pictures come inside the response. The bucket takes 10 MiB, which is 14 in base64; drafts from the
+# model's thinking may be included.
 _MAX_ANSWER_BYTES = 32 * 1024 * 1024
-# What a reference may weigh: Gemini takes 20 MB a request in all, and its base64 adds a third.
+# The limit of a reference: Gemini takes 20 MB per request in all, and base64 adds a third.
 _MAX_REFERENCE_BYTES = 7 * 1024 * 1024
-# Ends without a picture that are no refusal; every other one is.
-_PASSING_ENDS = frozenset({
+# Finish reasons without a picture that are no refusal; every other one is.
+_TRANSIENT_ENDS = frozenset({
     "FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "OTHER", "NO_IMAGE", "IMAGE_OTHER",
     "MALFORMED_RESPONSE",
 })  # fmt: skip
 
 
 class GeminiImages:
-    """Buys pictures from Gemini, which hands over bytes; references are fetched by the guard."""
+    """Buys pictures from Gemini, which returns bytes; references are fetched through the guard."""
 
     name = "gemini"
     max_references = MAX_REFERENCES
@@ -58,7 +58,7 @@ class GeminiImages:
         config = _config(request.aspect_ratio)
         with bill(_SERVICE, "picture"):
             return await with_retries(
-                lambda: self._ask(client, contents, config),
+                lambda: self._generate(client, contents, config),
                 attempts=_ATTEMPTS,
                 circuit=self._circuit,
             )
@@ -78,7 +78,7 @@ class GeminiImages:
             contents.append(types.Part.from_bytes(data=data, mime_type=content_type))
         return contents
 
-    async def _ask(self, client: "Client", contents: list[Any], config: Any) -> ImageBytes:
+    async def _generate(self, client: "Client", contents: list[Any], config: Any) -> ImageBytes:
         from google.genai import errors
 
         try:
@@ -92,7 +92,7 @@ class GeminiImages:
         except httpx.HTTPError as error:
             raise transport_error(_SERVICE, _OPERATION, error, billed=True) from error
         except (ValueError, TypeError, AttributeError) as error:
-            # The library trips over what is of another kind than it expects.
+            # The library raises this for values of an unexpected type.
             raise _unusable("an answer that cannot be read") from error
         return _picture(answer)
 
@@ -107,9 +107,9 @@ def _config(aspect_ratio: str) -> "types.GenerateContentConfig":
 
 
 def _refused(error: Any) -> ServiceError:
-    """An `errors.APIError`, read from its response as for every service."""
+    """An `errors.APIError` as a ServiceError, read from its response as for every service."""
     found = service_error(_SERVICE, _OPERATION, error.response)
-    # A gateway that stopped waiting does not stop the work behind it.
+    # A gateway's time-out does not stop the work behind it.
     found.billed = found.status == httpx.codes.GATEWAY_TIMEOUT.value
     return found
 
@@ -125,19 +125,19 @@ def _picture(answer: "types.GenerateContentResponse") -> ImageBytes:
 
 
 def _no_picture(answer: "types.GenerateContentResponse") -> Exception:
-    """Why there is none: a refusal comes as an ordinary answer."""
+    """Why there is none: a refusal comes as a normal response."""
     feedback = answer.prompt_feedback
     blocked = feedback.block_reason if feedback else None
     if blocked:
         return ContentRejected(f"Gemini refused the prompt: {one_line(blocked.value)}")
     end = answer.candidates[0].finish_reason if answer.candidates else None
-    if end is None or end.value in _PASSING_ENDS:
+    if end is None or end.value in _TRANSIENT_ENDS:
         return _unusable(f"an answer without a picture ({one_line(end.value) if end else 'empty'})")
     return ContentRejected(f"Gemini refused the picture: {one_line(end.value)}")
 
 
 def _unusable(what: str) -> ServiceError:
-    # Charged by the token: asking at once would only pay again.
+    # Charged by the token: an immediate retry would only pay again.
     return ServiceError(
         _SERVICE, _OPERATION, f"{_SERVICE} gave {what}", retryable=True, billed=True
     )

@@ -1,7 +1,7 @@
 """BytePlus ModelArk: Seedream pictures.
 
 `POST {base}/images/generations` answers when the picture is there, about 15 s later. It is billed
-even when nobody waits for the answer, and has no idempotency key.
+even when the response is not awaited, and has no idempotency key.
 """
 
 import re
@@ -40,15 +40,15 @@ _FEWER = re.compile(r"(?:dola-|doubao-)?seedream-5-0-(?:pro|flash)-.+")
 _FEWER_REFERENCES = 10
 # Parts of error codes. The prompt or a reference is refused:
 _REJECTED = ("SensitiveContentDetected", "RiskDetection", "InvalidImageURL")
-# The request is wrong and will be:
+# The request is invalid and stays so:
 _INVALID = ("InvalidParameter", "MissingParameter")
 # A refusal that has lost its code:
 _SENSITIVE = "may contain sensitive information"
-# The codes of a wrong request, too, when a reference did not come within ModelArk's 10 s: only the
-# words tell ("Timeout while downloading url…", "Error while downloading url…", "… is not valid:
-# timeout while fetching resource").
+# A reference that did not load within ModelArk's 10 s has the codes of an invalid request, but
+# another message: "Timeout while downloading url…", "Error while downloading url…",
+# "… is not valid: timeout while fetching resource".
 _NOT_FETCHED = ("while downloading", "while fetching")
-# The account's own spending limit, a 429 that waiting does not cure:
+# The account's own spending limit, a 429 that a retry does not solve:
 _SPENT = "SetLimitExceeded"
 
 
@@ -94,33 +94,33 @@ class Seedream:
         body = self._body(request)
         with bill(_SERVICE, "picture"):
             return await with_retries(
-                lambda: self._ask(body), attempts=self._attempts, circuit=self._circuit
+                lambda: self._generate(body), attempts=self._attempts, circuit=self._circuit
             )
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _ask(self, body: dict[str, object]) -> ImageUrl:
+    async def _generate(self, body: dict[str, object]) -> ImageUrl:
         try:
             response = await self._client.post("/images/generations", json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise transport_error(_SERVICE, _OPERATION, error) from error
         except httpx.HTTPError as error:
-            # The request went out: the picture may be made, and paid for, without us.
+            # The request was sent: the picture may be made, and charged, without us.
             raise transport_error(_SERVICE, _OPERATION, error, billed=True) from error
         if response.status_code != httpx.codes.OK.value:
             raise _classified(service_error(_SERVICE, _OPERATION, response))
         return _picture(response)
 
     def _body(self, request: ImageRequest) -> dict[str, object]:
-        """The fields that every Seedream takes: the API knows no negative prompt.
+        """The fields that every Seedream accepts: the API has no negative prompt.
 
         `sequential_image_generation` and `stream` are left at their defaults, one picture in one
         piece: Seedream 5.0 Pro and Flash refuse a request that names them.
 
-        Equal requests may be answered from a cache, and the next version of a shot has to be
-        another picture: the take tells them apart (not every Seedream accepts a `seed`).
+        Equal requests may be served from a cache, but a new version of a shot has to be another
+        picture: the take number makes each request unique (not every Seedream accepts a `seed`).
         """
         body: dict[str, object] = {
             "model": self._model,
@@ -143,7 +143,7 @@ def _size(aspect_ratio: str) -> str:
 
 
 def _picture(response: httpx.Response) -> ImageUrl:
-    """The first picture of a 200 answer, which may hold an error all the same."""
+    """The first picture of a 200 response, which may hold an error instead."""
     try:
         answer = _Answer.model_validate_json(response.content)
     except ValidationError:
@@ -163,10 +163,10 @@ def _error_in_answer(error: _Error) -> ServiceError:
 
 
 def _classified(error: ServiceError) -> Exception:
-    """The same error by its code: a refusal is final for this request, a spent account for all."""
+    """The error by its code: a refusal is final for this request, a spent account for all."""
     code = error.code or ""
     if _is_about_a_late_reference(error, code):
-        error.retryable = True  # nothing was made, and so nothing is billed
+        error.retryable = True  # nothing was made, so nothing is billed
         return error
     if any(part in code for part in _REJECTED) or (not code and _SENSITIVE in str(error)):
         return ContentRejected(str(error))
@@ -174,7 +174,7 @@ def _classified(error: ServiceError) -> Exception:
         return PermanentError(str(error))
     if _SPENT in code:
         error.retryable = False
-    # A gateway that stopped waiting does not stop the work behind it.
+    # A gateway's time-out does not stop the work behind it.
     error.billed = error.status == httpx.codes.GATEWAY_TIMEOUT.value
     return error
 
@@ -185,7 +185,7 @@ def _is_about_a_late_reference(error: ServiceError, code: str) -> bool:
 
 
 def _unusable(what: str) -> ServiceError:
-    # Made and paid for, yet not to be had: asking at once would only pay again.
+    # Made and charged, but unavailable: an immediate retry would only pay again.
     return ServiceError(
         _SERVICE, _OPERATION, f"{_SERVICE} gave {what}", retryable=True, billed=True
     )

@@ -136,8 +136,8 @@ async def test_a_refusal_that_is_not_about_the_clips_ends_none_and_is_told_once(
         [alert] = hooks.to(SLACK)
     assert end.name == "failed"
     assert len(site.app.events_of(SYNC, "active")) == 3
-    assert end.args["failedReason"].startswith("No clip could be asked for: ")
-    assert "No clip could be asked for: " in alert.json["text"]
+    assert end.args["failedReason"].startswith("No clip could be polled: ")
+    assert "No clip could be polled: " in alert.json["text"]
     assert await states(site) == ["generating", "generating"]
     assert await step_4_status(site.vidfab) == "processing"
 
@@ -162,7 +162,7 @@ async def test_a_wrong_address_of_one_provider_is_told_once(site: Site) -> None:
         await worker.stop()
         [alert] = hooks.to(SLACK)
     assert alert.json["text"].startswith(
-        "⏳ 2 clips stay 'generating', Wavespeed does not answer for them (404): Not Found. "
+        "⏳ 2 clips stay 'generating', Wavespeed does not report their status (404): Not Found. "
         "Check its key, address and region"
     )
     assert (await states(site))[1:] == ["generating", "generating"]
@@ -211,7 +211,7 @@ async def test_without_a_key_the_job_says_which(site: Site) -> None:
     await sync(site)
     end = await site.end_of(SYNC)
     assert end.args["failedReason"] == (
-        "No clip could be asked for: Seedance cannot be asked for clips: set BYTEPLUS_API_KEY"
+        "No clip could be polled: Seedance cannot be polled for clips: set BYTEPLUS_API_KEY"
     )
     assert len(site.app.events_of(SYNC, "active")) == 1
     assert await states(site) == ["generating"]

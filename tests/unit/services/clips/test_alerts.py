@@ -6,7 +6,7 @@ from services.clips.alerts import ClipAlerts
 
 
 def refusal(message: str, service: str = "Wavespeed") -> ServiceError:
-    return ServiceError(service, "ask for a clip", message, status=404)
+    return ServiceError(service, "poll a clip", message, status=404)
 
 
 def test_a_reason_is_told_once_an_hour_however_many_clips_and_syncs() -> None:

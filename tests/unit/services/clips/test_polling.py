@@ -311,7 +311,7 @@ async def test_a_connection_that_breaks_is_a_trouble(asked: Asked) -> None:
     asked.server.answers["/ark/contents/generations/tasks/t1"] = [b""]
     asked.server.answers[GOOGLE_PATH] = [b""]
     for call in (asked.seedance(), asked.veo(GOOGLE)):
-        with pytest.raises(ServiceError, match="could not be reached to ask for a clip"):
+        with pytest.raises(ServiceError, match="could not be reached to poll a clip"):
             await call
 
 
