@@ -1,7 +1,7 @@
-"""All services of one worker, each made when first asked for.
+"""All services of one worker, each created on first use.
 
 What is imported here is imported before the worker waits for jobs. The modules that talk HTTP load
-0.2 s of libraries: they are imported by the services that need them, and typed by their names.
+0.2 s of libraries: the services that need them import them late, and types name them in quotes.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """What handlers reach the outside world through. `notify` gets what people should look at."""
+    """The services that handlers use. `notify` receives alerts."""
 
     def __init__(self, settings: Settings, notify: AlertSink = no_alerts) -> None:
         self.settings = settings
@@ -44,7 +44,7 @@ class Services:
 
     @cached_property
     def scrub(self) -> Redact:
-        """What outside services say, without secrets: before it is kept with a row or a job."""
+        """Removes secrets from outside services' texts before they are stored with a row or job."""
         return scrubber(self.settings.secrets())
 
     @cached_property
@@ -71,14 +71,14 @@ class Services:
 
     @cached_property
     def clip_providers(self) -> "ClipProviders":
-        """Who makes the clips."""
+        """The providers of clips."""
         from services.clips.choice import ClipProviders
 
         return ClipProviders(self.settings)
 
     @cached_property
     def clip_alerts(self) -> ClipAlerts:
-        """Alerts about clips that no provider answers for."""
+        """Alerts about clips whose provider does not report their status."""
         return ClipAlerts(self._notify)
 
     @cached_property
@@ -134,7 +134,7 @@ class Services:
 
     @cached_property
     def clip_files(self) -> ClipFiles:
-        """The clips' files, from the own storage or by the guard."""
+        """The clips' files, from our own storage or through the guard."""
         return ClipFiles(self.supabase, self.downloads)
 
     @cached_property
@@ -151,7 +151,7 @@ class Services:
         return Shotstack(self.settings, key) if key else None
 
     async def warm_up(self) -> None:
-        """Load what nearly every job needs, so that the first one does not wait for it."""
+        """Load what nearly every job needs, so that the first one is not delayed."""
         await asyncio.to_thread(_load_http, self.settings)
         await self.supabase.load()
 
@@ -165,7 +165,7 @@ class Services:
 
 
 def _load_http(settings: Settings) -> None:
-    """What clients would import and read as they are made: in a thread, for the loop's sake."""
+    """Import and read what new clients need; run in a thread so that the loop is not blocked."""
     for name in ("services.supabase.client", "services.net.downloads"):
         importlib.import_module(name)
     from services.net.http import tls_context

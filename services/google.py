@@ -1,6 +1,6 @@
 """Google: its key, and its `google-genai` client (0.4 s and 42 MiB to import: loaded in a thread).
 
-The library runs on our own HTTP client, which keeps proxies, certificates and errors as everywhere.
+The library uses our own HTTP client, so that proxies, certificates and errors are handled the same.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from services.net.http import new_client, tls_context
 if TYPE_CHECKING:
     from google.genai import Client
 
-# Google's documents show pictures and Veo's operations in this version. The library's own default
-# differs from release to release, and GOOGLE_GENAI_API_VERSION would change it from outside: what
-# another version does not have answers 404, as if it were gone.
+# The version in which Google documents pictures and Veo's operations. The library's own default
+# varies between releases and with GOOGLE_GENAI_API_VERSION, and another version answers 404 to what
+# it lacks, as if it were gone.
 API_VERSION = "v1beta"
 
 
@@ -41,9 +41,9 @@ GOOGLE = Vendor(
 
 
 class Google:
-    """One client, made when first asked for; `timeout` bounds each of its requests.
+    """One client, created on first use; `timeout` bounds each of its requests.
 
-    `service` is under which name these are counted.
+    `service` labels the requests in the metrics.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Google:
             httpx_async_client=self._http,
             async_client_args={"verify": tls, "ssl": tls},
         )
-        # Named against GOOGLE_GENAI_USE_VERTEXAI, which would take the key elsewhere.
+        # Set explicitly: GOOGLE_GENAI_USE_VERTEXAI would send the key to another host.
         return genai.Client(
             api_key=self._key.get_secret_value(), vertexai=False, http_options=options
         )

@@ -1,7 +1,7 @@
-"""Whether a vendor accepts a key, by a request that reads and costs nothing.
+"""Checks whether a vendor accepts a key, by a read request that costs nothing.
 
-Most are asked after a piece of work that nobody ordered: the vendor looks at the key first, and
-says only then that there is none. Which request that is stands with each vendor's own code.
+Most request a task that does not exist: the vendor checks the key first, and only then answers that
+there is none. Each vendor's own module defines its request.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,15 +14,15 @@ from pydantic import SecretStr
 from config.settings import Settings, variable_of
 from services.net.http import new_client, service_error, transport_error
 
-# An id that no piece of work has.
-NOBODYS = "00000000-0000-4000-8000-000000000000"
+# An id that no task has.
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 _TIMEOUT = httpx.Timeout(5)
-# Some (Google) take a wrong key for a bad argument: status 400.
+# Some (Google) report a wrong key as a bad argument: status 400.
 _WRONG_KEY = "api key"
 
 
 class Accepted(Enum):
-    """What the vendor's answer says of the key."""
+    """Whether the vendor accepts the key."""
 
     YES = "yes"
     NO = "no"
@@ -31,7 +31,7 @@ class Accepted(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`message` is the vendor's own reason for a no, and a sentence for an unknown."""
+    """`message` is the vendor's own reason for NO, and ours for UNKNOWN."""
 
     accepted: Accepted
     message: str = ""
@@ -45,8 +45,8 @@ def _bearer(key: str) -> Mapping[str, str]:
 class Vendor:
     """One vendor, as its own module describes it.
 
-    `key_field` of the settings holds its key, which is for what it `serves`; without the key a
-    vendor with a substitute is not missed. `url` is where the key is tried, `headers` show it.
+    `key_field` is its key in the settings, `serves` what the key is used for. A vendor with a
+    substitute does not need a key. `url` is requested to check the key, which `headers` hold.
     """
 
     name: str
@@ -59,16 +59,16 @@ class Vendor:
 
     @property
     def variable(self) -> str:
-        """The variable that sets the key."""
+        """The environment variable of the key."""
         return variable_of(self.key_field)
 
     def key(self, settings: Settings) -> SecretStr | None:
-        """The key that is set."""
+        """The configured key."""
         return getattr(settings, self.key_field)
 
 
-async def ask(vendor: Vendor, settings: Settings, key: SecretStr) -> Answer:
-    """One request to the vendor."""
+async def probe_key(vendor: Vendor, settings: Settings, key: SecretStr) -> Answer:
+    """Send one request to the vendor."""
     headers = vendor.headers(key.get_secret_value())
     async with new_client(
         settings, service=vendor.name, headers=headers, timeout=_TIMEOUT
@@ -76,7 +76,7 @@ async def ask(vendor: Vendor, settings: Settings, key: SecretStr) -> Answer:
         try:
             response = await client.get(vendor.url(settings))
         except httpx.HTTPError as error:
-            message = str(transport_error(vendor.name, "look at the key", error))
+            message = str(transport_error(vendor.name, "check the key", error))
             return Answer(Accepted.UNKNOWN, message)
     return _classified(vendor, response)
 
@@ -84,7 +84,7 @@ async def ask(vendor: Vendor, settings: Settings, key: SecretStr) -> Answer:
 def _classified(vendor: Vendor, response: httpx.Response) -> Answer:
     if response.is_success:
         return Answer(Accepted.YES)
-    message = str(service_error(vendor.name, "look at the key", response))
+    message = str(service_error(vendor.name, "check the key", response))
     status = response.status_code
     if status in {401, 403} or (status == 400 and _WRONG_KEY in message.lower()):
         return Answer(Accepted.NO, message)

@@ -2,7 +2,7 @@
 
 from commands.checks.finding import Finding, failed, ok, warning
 from config.settings import Settings, image_key_variables
-from services.key_probe import Accepted, Answer, Vendor, ask
+from services.key_probe import Accepted, Answer, Vendor, probe_key
 
 AREA = "Providers"
 
@@ -18,7 +18,7 @@ async def check_choice(settings: Settings) -> list[Finding]:
 
 
 async def check_key(settings: Settings, vendor: Vendor, *, live: bool) -> list[Finding]:
-    """Whether the key is set and, if the vendor is to be asked, accepted."""
+    """Whether the key is set and, if the vendor is to be called, accepted."""
     key = vendor.key(settings)
     if key is None:
         return [_absent(vendor)]
@@ -26,7 +26,7 @@ async def check_key(settings: Settings, vendor: Vendor, *, live: bool) -> list[F
         return [
             ok(AREA, f"{vendor.name}: {vendor.variable} is set (--live asks if it is accepted)")
         ]
-    return [_finding(vendor, await ask(vendor, settings, key))]
+    return [_finding(vendor, await probe_key(vendor, settings, key))]
 
 
 def _absent(vendor: Vendor) -> Finding:

@@ -1,4 +1,4 @@
-"""Where alerts go: the channels that the settings name."""
+"""The channels for alerts that the settings name."""
 
 from datetime import timedelta
 from importlib.util import find_spec
@@ -14,14 +14,14 @@ from services.alerts.webhooks import Discord, Slack
 
 
 class Channel(Protocol):
-    """One place where people read alerts. `variable` sets it; `pace` lies between two notices."""
+    """A destination of alerts. `variable` configures it; `pace` is the time between two notices."""
 
     name: str
     variable: str
     pace: timedelta
 
     async def send(self, notice: Notice) -> None:
-        """Raises ServiceError when it was not taken."""
+        """Deliver one notice. Raises ServiceError."""
         ...
 
     async def aclose(self) -> None:
@@ -30,7 +30,7 @@ class Channel(Protocol):
 
 
 def channels(settings: Settings, redact: Redact) -> list[Channel]:
-    """Those that are set. Sentry needs a package of its own: without it a line says so."""
+    """Those that are configured. Logs a warning when Sentry is set but its package is missing."""
     found: list[Channel] = []
     if settings.slack_webhook is not None:
         found.append(Slack(settings, settings.slack_webhook))

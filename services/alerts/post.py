@@ -1,4 +1,4 @@
-"""One channel's requests: an alert goes out by POST to an address that is a secret."""
+"""One channel's requests: an alert is sent by POST to a secret address."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,24 +15,24 @@ _OPERATION = "take an alert"
 
 
 class _Wait(BaseModel):
-    """Of a 429 of Discord's: seconds, which its header rounds."""
+    """The body of Discord's 429: seconds, which its header rounds."""
 
     retry_after: float = 0
 
 
 class AlertPost:
-    """`channel` is the name that errors carry."""
+    """Posts alerts; `channel` names the service in errors."""
 
     def __init__(self, settings: Settings, channel: str) -> None:
         self._channel = channel
         self._client = new_client(settings, service="alerts", timeout=_TIMEOUT)
 
     async def send(self, address: str, **request: Any) -> None:
-        """Raises ServiceError, which never holds the address, unless it was taken."""
+        """Send one alert. Raises ServiceError, which never holds the address."""
         try:
             response = await self._client.post(address, **request)
         except httpx.InvalidURL:
-            reason = f"the address of {self._channel} is none that can be asked"
+            reason = f"the address of {self._channel} is not a valid URL"
             raise ServiceError(self._channel, _OPERATION, reason) from None
         except httpx.HTTPError as error:
             raise transport_error(self._channel, _OPERATION, error) from error

@@ -1,7 +1,7 @@
-"""Alerts to Sentry: its SDK makes the events, our own client brings them there.
+"""Alerts to Sentry: its SDK makes the events, our own HTTP client sends them.
 
-So they go the way of all other requests: with the worker's certificates, past any proxy of the
-environment, obeying 429, failing with a log line; and no thread of the SDK's outlives the worker.
+So they are sent like all other requests: with the worker's certificates, ignoring proxy variables,
+obeying 429, logging failures; and no thread of the SDK outlives the worker.
 """
 
 import asyncio
@@ -31,13 +31,13 @@ class Sentry(HttpChannel):
 
     @cached_property
     def _events(self) -> "SentryEvents":
-        # 0.3 s, with the first alert and in a thread: the start does not wait for it.
+        # Takes 0.3 s: loaded with the first alert and in a thread, not at start-up.
         from services.alerts.sentry_events import SentryEvents
 
         return SentryEvents(self._settings, self._address, self._redact)
 
     async def send(self, notice: Notice) -> None:
-        """Raises ServiceError when it was not taken."""
+        """Send one event. Raises ServiceError."""
         events, envelope = await asyncio.to_thread(self._enveloped, notice)
         await self.post(events.address, content=envelope, headers=events.headers)
 

@@ -1,7 +1,7 @@
-"""An alert as an event of Sentry's. The one module that loads its SDK, and not at the start.
+"""An alert as a Sentry event. The only module that imports its SDK; not loaded at start-up.
 
-The SDK is only asked to make events. It is not initialised for the process: no integration hooks
-into anything, and nothing but alerts is ever sent.
+The SDK only makes events. It is not initialised for the process: no integration is installed, and
+nothing but alerts is ever sent.
 """
 
 import socket
@@ -25,7 +25,7 @@ _MAX_CAUSES = 5
 
 
 class _Captured(Transport):
-    """Keeps the envelope, which `SentryEvents` hands on."""
+    """Collects envelopes instead of sending them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class SentryEvents:
             "X-Sentry-Auth": auth.to_header(),
             "Content-Type": "application/x-sentry-envelope",
         }
-        # Each option that the SDK would else take from the environment or find out is given.
+        # Every option that the SDK would otherwise read from the environment or detect is set.
         self._client = Client(
             dsn=dsn,
             transport=self._captured,

@@ -1,7 +1,7 @@
 """Alerts to Slack and Discord, by incoming webhooks.
 
-Their text holds what jobs brought along: it can address nobody, be no link with another name, and
-have no page fetched for a preview.
+Their text holds untrusted text of jobs: it is escaped so that it can mention nobody, disguise no
+link, and trigger no link preview.
 """
 
 import re
@@ -26,7 +26,7 @@ _SUPPRESS_EMBEDS = 1 << 2
 
 
 class HttpChannel:
-    """A channel that is posted to, at an address that is a secret."""
+    """A channel that alerts are posted to, at a secret address."""
 
     name: str
     pace = _PACE
@@ -37,13 +37,13 @@ class HttpChannel:
 
     @cached_property
     def _post(self) -> "AlertPost":
-        # With the first alert: what it loads for HTTP would hold up the start by 0.2 s.
+        # Made with the first alert: its HTTP libraries would delay the start by 0.2 s.
         from services.alerts.post import AlertPost
 
         return AlertPost(self._settings, self.name)
 
     async def post(self, address: str, **request: Any) -> None:
-        """Raises ServiceError, which never holds the address, unless it was taken."""
+        """Send one request. Raises ServiceError, which never holds the address."""
         await self._post.send(address, **request)
 
     async def aclose(self) -> None:
@@ -53,26 +53,26 @@ class HttpChannel:
 
 
 class Slack(HttpChannel):
-    """`POST {"text"}` to a webhook of Slack's, or of what understands the same."""
+    """`POST {"text"}` to a webhook of Slack, or of a compatible service."""
 
     name = "Slack"
     variable = "SLACK_WEBHOOK_URL"
 
     async def send(self, notice: Notice) -> None:
-        """Raises ServiceError when it was not taken."""
+        """Post one message. Raises ServiceError."""
         text = notice.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         plain = {"mrkdwn": False, "link_names": False, "unfurl_links": False, "unfurl_media": False}
         await self.post(self._address, json={"text": text, **plain})
 
 
 class Discord(HttpChannel):
-    """`POST {"content"}` to a webhook of Discord's."""
+    """`POST {"content"}` to a webhook of Discord."""
 
     name = "Discord"
     variable = "DISCORD_WEBHOOK_URL"
 
     async def send(self, notice: Notice) -> None:
-        """Raises ServiceError when it was not taken."""
+        """Post one message. Raises ServiceError."""
         body = {
             "content": _MARKDOWN.sub(r"\\\1", notice.text)[:_MAX_CONTENT],
             "allowed_mentions": {"parse": list[str]()},

@@ -9,7 +9,7 @@ from config.settings import Settings
 from core.errors import ServiceError
 from services.clips.base import ClipOutcome, Failed, Running, Succeeded
 from services.clips.polling import PolledVendor, unreadable
-from services.key_probe import NOBODYS, Vendor
+from services.key_probe import UNKNOWN_ID, Vendor
 from services.net.http import one_line
 
 _ENDED = frozenset({"failed", "cancelled", "canceled", "expired", "timeout"})
@@ -19,7 +19,7 @@ WAVESPEED = Vendor(
     "Wavespeed",
     key_field="wavespeed_key",
     serves="Wavespeed's Veo clips",
-    url=lambda settings: f"{settings.wavespeed_url}{_PATH.format(NOBODYS)}",
+    url=lambda settings: f"{settings.wavespeed_url}{_PATH.format(UNKNOWN_ID)}",
 )
 
 

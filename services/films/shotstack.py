@@ -15,7 +15,7 @@ from config.settings import Settings
 from core.errors import ServiceError
 from core.meter import bill
 from services.films.renders import Rendered, RenderFailed, Rendering, State, UnknownRender
-from services.key_probe import NOBODYS, Vendor
+from services.key_probe import UNKNOWN_ID, Vendor
 from services.net.circuit import Circuit
 from services.net.http import new_client, one_line, service_error, transport_error, with_retries
 
@@ -63,7 +63,7 @@ SHOTSTACK = Vendor(
     _SERVICE,
     key_field="shotstack_key",
     serves="final videos",
-    url=lambda settings: f"{settings.shotstack_url}/render/{NOBODYS}",
+    url=lambda settings: f"{settings.shotstack_url}/render/{UNKNOWN_ID}",
     headers=lambda key: {"x-api-key": key},
     has_substitute=True,  # ffmpeg on this machine
 )

@@ -1,7 +1,7 @@
 """Supabase: table queries and object uploads, with our errors, time-outs and retries.
 
-Of the `supabase` package only its two clients for tables and files are loaded, in a thread:
-0.1 s and 10 MiB, where the whole with auth and realtime takes twice both.
+Of the `supabase` package only its two clients for tables and files are loaded, in a thread: 0.1 s
+and 10 MiB, half of what the whole package takes with auth and realtime.
 """
 
 import asyncio
@@ -44,10 +44,10 @@ _FILE_TIMEOUT = httpx.Timeout(120, connect=10)
 ATTEMPTS = 4
 STORAGE = "Supabase storage"
 _CHUNK_BYTES = 256 * 1024
-# Of the newest answer in this task: postgrest's errors do not say with which status they came.
+# Of the newest response in this task: postgrest's errors lack the HTTP status.
 _http_status: ContextVar[int | None] = ContextVar("http_status", default=None)
-# Pictures take 15 s, so after httpx's 5 s each wave of them would meet closed connections; gateways
-# close idle ones after 60 s and more. Nothing here is billed, and what is lost is sent again.
+# Pictures take 15 s, so with httpx's 5 s each batch of them would need new connections; gateways
+# close idle ones after 60 s or more. Nothing here is billed, and lost requests are repeated.
 _IDLE_S = 55.0
 
 
@@ -67,7 +67,7 @@ class _StorageError(BaseModel):
 class Supabase:
     """One project's tables and storage, with the service key.
 
-    `transport` holds the connections to it, for rows and files alike.
+    `transport` is the connection pool for both.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -87,7 +87,7 @@ class Supabase:
     async def query(self, operation: str, build: Callable[[Any], Awaitable[Any]]) -> list[Row]:
         """Run one idempotent table request and return its rows. Raises ServiceError.
 
-        `build` makes the request anew for each try: `lambda db: db.from_("x").select().execute()`.
+        `build` makes the request for each try: `lambda db: db.from_("x").select().execute()`.
         """
         clients = await self._connected()
 
@@ -100,13 +100,13 @@ class Supabase:
     async def upload(
         self, bucket: Bucket, path: str, source: Path, *, content_type: str, max_age_s: int
     ) -> str:
-        """Store the file `source` at `bucket/path`, over what is there; returns the public URL."""
+        """Store the file `source` at `bucket/path`, replacing any; returns the public URL."""
         clients = await self._connected()
         options: Any = {
             "content-type": content_type,
             "cache-control": str(max_age_s),
             "upsert": "true",
-            # A multipart upload says it in the form as well; not every server reads that.
+            # A multipart upload has it in the form as well, which not every server reads.
             "headers": {"cache-control": f"max-age={max_age_s}"},
         }
 
@@ -118,7 +118,7 @@ class Supabase:
         return await with_retries(once, attempts=ATTEMPTS, circuit=self.file_circuit)
 
     async def public_url(self, bucket: Bucket, path: str) -> str:
-        """Where everybody can read the object `path`."""
+        """The public URL of the object `path`."""
         clients = await self._connected()
         return (await clients.files.from_(bucket).get_public_url(path)).rstrip("?")
 
@@ -164,7 +164,7 @@ class Supabase:
         await self._file_http.aclose()
 
     async def _receive(self, bucket: Bucket, path: str, file: Path, max_bytes: int) -> None:
-        """The storage client would hold the whole object in memory.
+        """Stream the object; the storage client would hold all of it in memory.
 
         A body shorter than its content-length is an httpx.RemoteProtocolError.
         """
@@ -240,7 +240,7 @@ async def _note_status(response: httpx.Response) -> None:
 
 
 def _rows(operation: str, data: Any) -> list[Row]:
-    """The rows of an answer; a proxy's page with status 200 is none."""
+    """The rows of a response. Raises ServiceError for a proxy's page with status 200."""
     rows: list[Any] = data or []
     if not all(hasattr(row, "items") for row in rows):
         raise _unreadable(operation)

@@ -39,10 +39,10 @@ class ClipRow(TableRow):
 
     @property
     def ordered_before(self) -> datetime | None:
-        """A moment after the order; None when nothing tells.
+        """A time after the order; None when none is known.
 
-        The task's id tells, else the last time that the row was written. When the row was created
-        proves nothing: a clip that is ordered anew keeps it.
+        By the task's id, else the row's last update. Its creation proves nothing: a clip that is
+        ordered again keeps the row.
         """
         return _ordered_at(self.seedance_task_id or "") or self.updated_at
 
@@ -54,14 +54,14 @@ class ClipRow(TableRow):
 
     @property
     def is_googles(self) -> bool:
-        """Whether Google itself makes it: its operations have names, predictions have ids."""
+        """Whether Google itself generates it: its operations have names, predictions have ids."""
         return not self.seedance_task_id and "/operations/" in (self.video_request_id or "")
 
 
 def _ordered_at(task_id: str) -> datetime | None:
-    """When a Seedance task was ordered, by its id; None if that does not say.
+    """When a Seedance task was ordered, by its id; None if the id has no date.
 
-    The ids that are known are in Beijing's time: taken for UTC a task is at most 8 h too young.
+    Known ids are in Beijing time: read as UTC, a task looks at most 8 h too recent.
     """
     found = _TASK_ID.match(task_id)
     if found is None:
@@ -88,10 +88,10 @@ class Clips:
     async def finish(self, row: ClipRow, **fields: Any) -> bool:
         """Set columns of a clip that is still the generation that `row` shows.
 
-        False when it was settled before, ordered anew since, or removed.
+        False when it was finalised before, ordered again since, or removed.
         """
         return await self._change(
-            "settle the clip",
+            "finalise the clip",
             fields,
             lambda request: _of_generation(row, request).eq("status", "generating"),
         )
@@ -103,13 +103,13 @@ class Clips:
         )
 
     async def fail_storing(self, row: ClipRow) -> None:
-        """Show that the clip could not be stored, unless it is.
+        """Mark the clip as not stored, unless it is stored.
 
-        No `error_message`: the app would show it under a clip that plays well.
+        Without `error_message`: the app would show it under a clip that plays well.
         """
         unstored = "storage_status.is.null,storage_status.neq.completed"
         await self._change(
-            "show that the clip is not stored",
+            "mark the clip as not stored",
             {"storage_status": "failed"},
             lambda request: _of_generation(row, request).or_(unstored),
         )
@@ -119,7 +119,7 @@ class Clips:
 
 
 def _of_generation(row: ClipRow, request: Any) -> Any:
-    """The request for this row, should the clip not have been ordered anew since."""
+    """The request, restricted to this row and to the same generation of the clip."""
     request = request.eq("id", row.id)
     for column in ("seedance_task_id", "video_request_id"):
         value = getattr(row, column)

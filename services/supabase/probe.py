@@ -1,4 +1,4 @@
-"""Whether a Supabase project is as the worker needs it. Reads no row and writes nothing."""
+"""Checks a Supabase project: key, tables, columns, buckets. Reads no row and writes nothing."""
 
 import base64
 import binascii
@@ -18,14 +18,14 @@ _TIMEOUT = httpx.Timeout(5)
 _NO_COLUMN = re.compile(r"column \S*?(\w+) does not exist")
 # PostgREST's code, and the database's own.
 _NO_TABLE = frozenset({"PGRST205", "42P01"})
-# What the API answers when it does not let the key in, and when the database does not.
+# The statuses when the API refuses the key, and when the database does.
 _KEY_REFUSED = frozenset({401, 403})
 
 KeyKind = Literal["service", "public", "unknown"]
 
 
 class BucketFacts(BaseModel):
-    """A bucket. Without a limit of its own that of the project holds."""
+    """A bucket. Without a limit of its own, the project's applies."""
 
     id: str
     public: bool = False
@@ -33,7 +33,7 @@ class BucketFacts(BaseModel):
 
 
 class NoTable(Exception):
-    """The project has no such table, or the API does not show it."""
+    """The project has no such table, or the API does not expose it."""
 
 
 class KeyRefused(Exception):
@@ -48,7 +48,7 @@ _BUCKETS = TypeAdapter(list[BucketFacts])
 
 
 def kind_of_key(key: str) -> KeyKind:
-    """What a key may do, by its form: those of the newer kind say it, a JWT claims it."""
+    """The kind of a key: by its prefix, or by the role that a JWT claims."""
     if key.startswith("sb_secret_"):
         return "service"
     if key.startswith("sb_publishable_"):
@@ -73,7 +73,7 @@ def _claimed_role(key: str) -> str:
 
 
 class SupabaseProbe:
-    """Questions to one project. All methods raise ServiceError and KeyRefused."""
+    """Read requests to one project. All methods raise ServiceError and KeyRefused."""
 
     def __init__(self, settings: Settings) -> None:
         key = settings.supabase_key.get_secret_value()
@@ -86,7 +86,7 @@ class SupabaseProbe:
         )
 
     async def missing_columns(self, table: str, columns: Sequence[str]) -> list[str]:
-        """Those that the table has not. Raises NoTable."""
+        """Those that the table lacks. Raises NoTable."""
         there = list(columns)
         missing: list[str] = []
         while there:
@@ -113,7 +113,7 @@ class SupabaseProbe:
         await self._client.aclose()
 
     async def _lacking(self, table: str, columns: Sequence[str]) -> str | None:
-        """A column that the table has not, None if it has all."""
+        """A column that the table lacks, None if it has all."""
         operation = f"read {table}"
         params = {"select": ",".join(columns), "limit": "0"}
         response = await self._get(operation, f"/rest/v1/{table}", params)
@@ -141,7 +141,7 @@ class SupabaseProbe:
 
 
 def _check_rows(operation: str, response: httpx.Response) -> None:
-    """An answer without rows, as asked for; a page of somebody else's server is none."""
+    """Check for a list of rows, empty as requested, not another server's page."""
     try:
         TypeAdapter(list[Any]).validate_json(response.content)
     except ValidationError:

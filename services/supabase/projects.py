@@ -1,4 +1,4 @@
-"""Rows of `video_agent_projects`, and who owns them."""
+"""Rows of `video_agent_projects`, and their owners."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ class Step(StrEnum):
     FILM = "step_6_status"
 
 
-# What a step says while a person waits for its job.
+# The statuses of a step whose job has not finished.
 _WAITING: Mapping[Step, Sequence[str]] = {
     Step.STORYBOARDS: ("processing",),
     Step.FILM: ("processing", "queued"),
@@ -65,11 +65,11 @@ class Projects:
         return await owned_row(self._table, "project", project_id, user_id)
 
     async def fail_composition(self, project_id: RowId) -> None:
-        """Show that there is no final video, unless there is: a finished film stays finished."""
+        """Mark the final video as failed, unless it is finished."""
         fields = {"status": "failed", "step_6_status": "failed"}
         open_step = "step_6_status.is.null,step_6_status.neq.completed"
         await self._table.change(
-            "settle the project", fields, lambda rows: rows.eq("id", project_id).or_(open_step)
+            "finalise the project", fields, lambda rows: rows.eq("id", project_id).or_(open_step)
         )
 
     async def update(self, project_id: RowId, **fields: Any) -> None:
@@ -84,8 +84,8 @@ class Projects:
         """All projects whose `step` waits for a job and whose row is older than that."""
         found: list[WaitingProject] = []
         last = str(UUID(int=0))
-        # By id and not by offset: rows that change meanwhile move no others over a page's edge.
-        # Only an empty page is the last one, as a project may be set to give fewer rows than asked.
+        # By id and not by offset: rows that change meanwhile do not shift others between pages.
+        # Only an empty page is the last one: the project's row limit may be below the page size.
         while page := await self._waiting_after(last, step, unchanged_since):
             found += page
             last = page[-1].id
@@ -113,12 +113,12 @@ class Projects:
         ]
 
     async def finish_step(self, project: WaitingProject, outcome: str, /, **fields: Any) -> bool:
-        """End the project's step, with other columns; False when its row was changed since.
+        """End the project's step and set `fields`; False when its row was changed since.
 
-        False too when the answer to the first try was lost and the second found it done.
+        Also False when the response to the first try was lost and the retry found it done.
         """
         changed = await self._table.change(
-            "settle the project",
+            "finalise the project",
             {project.step: outcome, **fields},
             lambda rows: (
                 rows.eq("id", project.id)

@@ -1,4 +1,4 @@
-"""What a user stores, counted from the rows, and the `user_storage_quotas` row that says so."""
+"""A user's storage, counted from the rows, and the `user_storage_quotas` row for it."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 _VIDEOS = "user_videos"
 _IMAGES = "user_images"
-# PostgREST hands out at most so many rows at once, whatever is asked for.
+# PostgREST's default maximum of rows per response.
 _PAGE_ROWS = 1000
-# A subscriber whose payment is late keeps the plan for so long.
+# How long a subscriber whose payment is late keeps the plan.
 _GRACE = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How many videos, and how much they weigh together."""
+    """The number of videos, and their total size."""
 
     videos: int = 0
     size_bytes: int = 0
@@ -63,7 +63,7 @@ class Account(BaseModel):
 
 
 class Quotas:
-    """The quota of a user; of all tables only its own row is written."""
+    """Users' quotas; only `user_storage_quotas` is written."""
 
     def __init__(self, supabase: "Supabase") -> None:
         self._supabase = supabase
@@ -112,8 +112,8 @@ class Quotas:
     async def _files(self, table: str, user_id: RowId) -> AsyncGenerator[_FileRow]:
         """The rows that are not deleted, page by page in the order of their ids.
 
-        Pages begin after the last id, not at a position: rows that come or go shift nothing. The
-        end is an empty page, since the server may be set to hand out fewer rows than asked for.
+        Pages begin after the last id, not at an offset, so new and removed rows shift nothing. The
+        end is an empty page, since the server's row limit may be below the page size.
         """
         page = await self._page(table, user_id, None)
         while page:
@@ -124,7 +124,7 @@ class Quotas:
     async def _page(self, table: str, user_id: RowId, after: str | None) -> list[_FileRow]:
         def build(db: Any) -> Any:
             wanted = db.from_(table).select("id,status,file_size").eq("user_id", user_id)
-            # In SQL a row without a status is not unequal to `deleted` either.
+            # In SQL, `status <> 'deleted'` is not true for a NULL status.
             wanted = wanted.or_("status.is.null,status.neq.deleted").is_("deleted_at", "null")
             wanted = wanted.gt("id", after) if after else wanted
             return wanted.order("id").limit(_PAGE_ROWS).execute()

@@ -21,7 +21,7 @@ class Shots:
         self._table = Table(supabase, "project_shots", _ShotRow)
 
     async def seconds(self, project_id: RowId) -> dict[int, int | None]:
-        """How long each shot shall last, by its number."""
+        """The planned duration of each shot, by its number."""
         shots = await self._table.read(
             "read the shots", lambda rows: rows.eq("project_id", project_id)
         )

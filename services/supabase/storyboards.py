@@ -32,7 +32,7 @@ class StoryboardRow(TableRow):
 
     @property
     def is_superseded(self) -> bool:
-        """A newer version of the shot has been asked for."""
+        """A newer version of the shot was requested."""
         return not self.is_current
 
     @property
@@ -54,14 +54,14 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """Where a picture lies in the bucket."""
+    """A picture's place in the bucket."""
 
     path: str
     url: str
     size_bytes: int
 
     def columns(self) -> dict[str, Any]:
-        """The row fields that say so."""
+        """The row's fields for it."""
         return {
             "image_url": self.url,
             "cdn_url": self.url,
@@ -119,7 +119,7 @@ class Storyboards:
             raise NotFound(f"The storyboard row {row_id} was removed")
 
     async def succeed(self, row_id: RowId, **fields: Any) -> StoryboardRow | None:
-        """Complete a row that has no picture yet, and return it; one that has keeps it: None."""
+        """Complete a row that has no picture yet, and return it; None if it has one already."""
         fields = {**fields, "status": "success", "error_message": None}
         rows = await self._table.change(
             "complete the storyboard",
@@ -129,10 +129,10 @@ class Storyboards:
         return StoryboardRow.model_validate(rows[0]) if rows else None
 
     async def fail_generating(self, row_ids: list[str], reason: str) -> None:
-        """Settle rows that still say `generating`."""
+        """Mark rows that are still `generating` as failed."""
         fields = {"status": "failed", "error_message": reason}
         await self._table.change(
-            "settle the storyboards",
+            "finalise the storyboards",
             fields,
             lambda rows: rows.in_("id", row_ids).eq("status", "generating"),
         )
@@ -140,10 +140,10 @@ class Storyboards:
     async def fail_abandoned(
         self, project_id: RowId, unchanged_since: datetime, reason: str
     ) -> int:
-        """Settle the current rows that say `generating` and are older than that; how many."""
+        """Fail the current rows that are `generating` and older than that; returns how many."""
         fields = {"status": "failed", "error_message": reason}
         settled = await self._table.change(
-            "settle the storyboards",
+            "finalise the storyboards",
             fields,
             lambda rows: (
                 rows.eq("project_id", project_id)
@@ -164,7 +164,7 @@ class Storyboards:
     ) -> StoredPicture:
         """Upload a picture and complete its row, with the columns `also` set in the same update.
 
-        `version_id` is None for paths of the older form.
+        `version_id` is None for jobs of the older form, whose paths have no row id.
         """
         path = storyboard_image(user_id, row.project_id, row.shot_number, version_id)
         url = await self._supabase.upload(

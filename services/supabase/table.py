@@ -1,4 +1,4 @@
-"""One table of the app: its rows read as a model, and updates that are known to be written."""
+"""One table of the app: rows read as a model, updates checked to be written."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -33,7 +33,7 @@ Owned = TypeVar("Owned", bound=OwnedRow)
 
 
 class Table(Generic[Model]):
-    """The table `name`. Operations, such as "read the clips", are for people who read errors."""
+    """The table `name`. Operations, such as "read the clips", appear in errors."""
 
     def __init__(self, supabase: "Supabase", name: str, model: type[Model]) -> None:
         self._supabase = supabase
@@ -50,11 +50,11 @@ class Table(Generic[Model]):
         return [self._model.model_validate(row) for row in rows]
 
     async def change(self, operation: str, fields: dict[str, Any], chosen: Filters) -> "list[Row]":
-        """Set columns of the rows that `chosen` filters, and return them as they are now.
+        """Set columns of the rows that `chosen` filters, and return the updated rows.
 
-        PostgREST answers 200 with `[]` when its filters chose no row. That is right for a condition
-        that no longer holds, and the caller says what it means; where there still is such a row,
-        nothing was written that had to be, and this raises ServiceError.
+        PostgREST answers 200 with `[]` when no row matches. That is legitimate when a condition no
+        longer holds, and left to the caller; but if a matching row still exists, the write was lost
+        and this raises ServiceError.
         """
         changed = await self._supabase.query(
             operation, lambda db: chosen(db.from_(self.name).update(fields)).execute()
@@ -80,6 +80,6 @@ async def owned_row(table: Table[Owned], thing: str, row_id: PlainId, user_id: P
 
 
 def nothing_written(operation: str) -> ServiceError:
-    """A success in name only: another attempt may write it."""
+    """The error for a success that wrote nothing; a retry may write it."""
     message = f"Supabase changed nothing when it was asked to {operation}"
     return ServiceError("Supabase", operation, message, retryable=True)

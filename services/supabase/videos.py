@@ -37,12 +37,12 @@ class Videos:
     async def update_download(self, video_id: PlainId, **fields: Any) -> None:
         """Set columns of a video that is not stored yet, or whose download failed.
 
-        A second delivery at the same time, or a deletion, takes nothing back.
+        So a second delivery at the same time, or a deletion, is not undone.
         """
         await self._write(video_id, fields, lambda update: update.or_(_NOT_STORED))
 
     async def update(self, video_id: PlainId, **fields: Any) -> None:
-        """Set columns of one video, not of a deleted one; nothing to do for a temporary one."""
+        """Set columns of one video unless it is deleted; does nothing for a temporary one."""
         await self._write(video_id, fields, lambda update: update)
 
     async def _write(

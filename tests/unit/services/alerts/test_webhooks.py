@@ -100,5 +100,5 @@ async def test_nobody_there(settings: MakeSettings, url: str) -> None:
 
 
 async def test_an_address_that_cannot_be_asked(settings: MakeSettings) -> None:
-    with pytest.raises(ServiceError, match="the address of Slack is none that can be asked"):
+    with pytest.raises(ServiceError, match="the address of Slack is not a valid URL"):
         await send(Slack, settings(), "https://exa_mple.\u2100com/token-1234", "it failed")

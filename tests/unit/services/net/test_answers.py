@@ -22,8 +22,7 @@ from services.films.shotstack import SHOTSTACK, Shotstack
 from services.images.base import ImageRequest, ImageUrl
 from services.images.gemini import GeminiImages
 from services.images.seedream import Seedream
-from services.key_probe import Accepted
-from services.key_probe import ask as ask_about_key
+from services.key_probe import Accepted, probe_key
 from services.net.downloads import Downloads
 from services.net.http import new_client, service_error
 from services.supabase.client import Supabase
@@ -260,6 +259,6 @@ async def test_a_key_is_not_known_after_a_bomb(provider: Server, settings: Setti
         "/render/00000000-0000-4000-8000-000000000000", response(bomb(), content_encoding="gzip")
     )
     assert settings.shotstack_key is not None
-    answer = await ask_about_key(SHOTSTACK, settings, settings.shotstack_key)
+    answer = await probe_key(SHOTSTACK, settings, settings.shotstack_key)
     assert answer.accepted is Accepted.UNKNOWN
     assert answer.message == "Shotstack gave an answer that is larger than 4 MiB"

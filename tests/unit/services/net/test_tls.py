@@ -17,7 +17,7 @@ from sandbox.worker_process import ROOT
 from services.alerts.channels import channels
 from services.bundle import Services
 from services.images.base import ImageRequest
-from services.key_probe import Accepted, ask
+from services.key_probe import Accepted, probe_key
 from services.net.content import Kind
 from services.supabase.clips import ClipRow
 from services.supabase.probe import SupabaseProbe
@@ -120,7 +120,7 @@ async def test_nor_are_those_that_check_looks_at(own: Settings, stranger: Server
     for vendor in VENDORS:
         key = vendor.key(own)
         assert key is not None
-        answer = await ask(vendor, own, key)
+        answer = await probe_key(vendor, own, key)
         assert answer.accepted is Accepted.UNKNOWN
         assert NOT_TRUSTED.search(answer.message)
     probe = SupabaseProbe(own)
