@@ -1,1 +1,1 @@
-"""The machine that takes jobs from the queue and gives back results."""
+"""The worker process: start and stop, dispatch of jobs, endpoints, alerts, reconciler."""

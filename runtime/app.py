@@ -1,4 +1,4 @@
-"""The worker's life: settings in, exit code out."""
+"""The worker's life cycle: from settings to exit code."""
 
 import asyncio
 import os
@@ -39,12 +39,12 @@ from services.bundle import Services
 EXIT_OK = 0
 EXIT_STARTUP_FAILED = 1
 EXIT_STUCK = 70  # EX_SOFTWARE: the supervisor starts a new worker
-EXIT_UNCLEAN = 75  # EX_TEMPFAIL: Redis was away, jobs come back by the stalled check
+EXIT_UNCLEAN = 75  # EX_TEMPFAIL: Redis was unreachable, the stalled check returns the jobs
 
-# Redis is started again in less; what takes longer is for somebody to look at.
-_LONG_AWAY_S = 300
+# A restart of Redis takes less; a longer outage is alerted.
+_REDIS_ALERT_AFTER_S = 300
 # Within the 5 s that a stop may take beyond its grace, of which 4.6 have gone by then.
-_LAST_WORDS_WITHOUT_REDIS = timedelta(seconds=0.3)
+_DRAIN_WITHOUT_REDIS = timedelta(seconds=0.3)
 
 
 async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
@@ -63,7 +63,7 @@ async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
 
 
 class Life:
-    """One worker's, from the wait for Redis to the exit code. `stop` is set by a signal."""
+    """One worker's life cycle, from the wait for Redis to the exit code. A signal sets `stop`."""
 
     def __init__(
         self, settings: Settings, worker_status: WorkerStatus, alerts: Alerts, stop: asyncio.Event
@@ -76,7 +76,7 @@ class Life:
         self._loaded = asyncio.Event()
 
     async def live(self, wait_for_redis: bool) -> int:
-        """As `run`. Raises RedisUnreachable."""
+        """Run the worker; returns the exit code. Raises RedisUnreachable."""
         began = time.monotonic()
         if not await self._redis_answers(wait_for_redis):
             logger.info("✅ Worker stopped gracefully")
@@ -86,14 +86,16 @@ class Life:
             return await self._consume(services, after_outage)
 
     async def _redis_answers(self, wait: bool) -> bool:
-        """False when told to stop before it did. Raises RedisUnreachable."""
+        """Wait for Redis; False when stopped before it answered. Raises RedisUnreachable."""
         if not wait:
             await redis_client.check(self._redis)
             return True
         where = self._redis
         line = f"⏳ The worker waits for Redis since its start, 5 minutes ago: {where}"
         alert = Alert("waiting for Redis", line, "warning")
-        late = asyncio.get_running_loop().call_later(_LONG_AWAY_S, self._alerts.notify, alert)
+        late = asyncio.get_running_loop().call_later(
+            _REDIS_ALERT_AFTER_S, self._alerts.notify, alert
+        )
         try:
             return await until_redis_answers(self._redis, self._stop)
         finally:
@@ -101,7 +103,7 @@ class Life:
 
     async def _consume(self, services: Services, after_outage: bool) -> int:
         work_folder = WorkFolder()
-        fitness = Fitness(work_folder.path, self._say_unfit)
+        fitness = Fitness(work_folder.path, self._report_unfit)
         fitness.hold_reserve()
         self._worker_status.lack = fitness.lack
         dispatcher = Dispatcher(
@@ -124,7 +126,7 @@ class Life:
             with _in_background(asyncio.to_thread(remove_abandoned)):
                 watching = self._until_lacking(consumer.redis, services)
                 code, why = await self._until_over(consumer, loop, watching)
-            self._say_over(why)
+            self._report_stop(why)
             grace = timedelta(0) if loop.done() else self._settings.shutdown_grace
             is_clean = await consumer.stop(loop, grace)
         await asyncio.to_thread(work_folder.remove)
@@ -139,7 +141,7 @@ class Life:
         loop: asyncio.Task[None],
         until_lacking: Coroutine[Any, Any, str],
     ) -> tuple[int, str | None]:
-        """Until a stop signal, or until this worker should not go on: the exit code, the reason."""
+        """Wait for a stop signal or a fatal condition; returns the exit code and the reason."""
         ping = partial(redis_client.check, self._redis)
         watching = until_starved(consumer, ping, self._worker_status.last_signs)
         starved = asyncio.create_task(watching, name="liveness")
@@ -156,27 +158,27 @@ class Life:
         if loop.done():
             return EXIT_STUCK, f"The consumer ended by itself: {_why(loop)}"
         if error := starved.exception():
-            return EXIT_STUCK, f"The watch over the consumer broke: {error!r}"
+            return EXIT_STUCK, f"The consumer's monitoring failed: {error!r}"
         return EXIT_STUCK, "The consumer fetched nothing for five minutes although Redis answers"
 
     async def _until_lacking(self, redis: Redis, services: Services) -> str:
-        """Load what nearly every job needs, then watch over projects.
+        """Load what nearly every job needs, then run the reconciler.
 
-        Ends only when it cannot be loaded: every job would burn its attempts. Says what to do.
+        Ends only when loading failed, since every job would burn its attempts; returns the advice.
         """
         try:
             await services.warm_up()
         except Exception as error:
             what = f"What its jobs need cannot be loaded ({type(error).__name__}: {error})"
-            return f"{what}: install requirements/worker.txt anew, and look at SSL_CERT_FILE"
+            return f"{what}: reinstall requirements/worker.txt, and check SSL_CERT_FILE"
         self._loaded.set()
         queue = QueueState(redis, queue_of(self._settings))
         return await Reconciler(redis, queue, services, notify=self._alerts.notify).run()
 
-    def _say_unfit(self, line: str) -> None:
+    def _report_unfit(self, line: str) -> None:
         self._alerts.notify(Alert("machine unfit", line, "error"))
 
-    def _say_over(self, why: str | None) -> None:
+    def _report_stop(self, why: str | None) -> None:
         self._worker_status.phase = Phase.STOPPING
         if why is not None:
             logger.critical("{}", why)
@@ -184,9 +186,9 @@ class Life:
         logger.info("🛑 Shutting down worker...")
 
     async def _end_hard(self, code: int) -> NoReturn:
-        """What the library left pending swallows every cancellation: asyncio could not end."""
-        logger.error("Redis did not answer as it should: jobs come back by the stalled check")
-        await self._alerts.drain(_LAST_WORDS_WITHOUT_REDIS)
+        """Exit at once: tasks that the library left ignore cancellation, so asyncio cannot end."""
+        logger.error("Redis did not answer as it should: the stalled check returns the jobs")
+        await self._alerts.drain(_DRAIN_WITHOUT_REDIS)
         drain_logs()
         os._exit(code)
 
@@ -202,7 +204,7 @@ async def _services(settings: Settings, alerts: Alerts) -> AsyncGenerator[Servic
 
 @contextmanager
 def _in_background(*coroutines: Coroutine[Any, Any, None]) -> Generator[None]:
-    """Run them meanwhile; what is not done in the end is cancelled."""
+    """Run coroutines during the block; unfinished ones are cancelled at its end."""
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         yield

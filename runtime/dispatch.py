@@ -1,4 +1,4 @@
-"""One job from its payload to its outcome. Knows nothing of BullMQ."""
+"""Runs one job, from its payload to its outcome. Independent of BullMQ."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -32,19 +32,19 @@ from runtime.job_log import JobLogger
 from runtime.work_folders import JobFolder
 from services.bundle import Context, Services
 
-# The hook writes a few rows.
+# A failure hook writes a few rows.
 _HOOK_TIMEOUT_S = 30
-# Rows that cannot be reached are tried for some three hours; the reconciler is for what is left.
+# Unreachable rows are retried for some three hours; after that the reconciler repairs them.
 _FAILURE_WAITS = tuple(timedelta(seconds=min(30 * 2**n, 600)) for n in range(20))
 
 
 class Dispatcher:
-    """Finds the handler of a delivery, runs it and says what becomes of the job.
+    """Finds the handler of a delivery, runs it and decides the job's outcome.
 
-    `work_folder` says where the jobs' folders are made: else in the system's temporary folder.
-    `notify` gets the jobs that failed for good. `scrub` takes secrets out of what they failed with.
-    No job begins before `loaded` is set: a handler would import the libraries, or wait for the
-    thread that does, on the event loop. `fitness` hears of what the machine lacks.
+    `work_folder` is where the jobs' folders are made, else the system's temporary folder.
+    `notify` is called for jobs that failed for good. `scrub` removes secrets from failure reasons.
+    No job starts before `loaded` is set: its handler would block the event loop with imports.
+    `fitness` is informed of what the machine lacks.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class Dispatcher:
         self.fitness = fitness or Fitness(work_folder)
 
     def releases_id(self, name: str) -> bool:
-        """Whether a finished job of this name must not stay under its id."""
+        """Whether finished jobs of this name are removed, which releases their id."""
         spec = self._specs.get(name)
         return spec is not None and spec.release_id
 
     def hides_retries(self, name: str) -> bool:
-        """Whether a job of this name must not look failed while an attempt is left."""
+        """Whether jobs of this name have no `failedReason` while an attempt is left."""
         spec = self._specs.get(name)
         return spec is not None and spec.hides_retries
 
@@ -81,28 +81,28 @@ class Dispatcher:
         """Run one attempt. Raises nothing but CancelledError."""
         await self._loaded.wait()
         spec = self._specs.get(delivery.name)
-        observation = JobLogger(delivery, self._notify)
+        job_logger = JobLogger(delivery, self._notify)
         with fenced(handle.fence), JobFolder(self._work_folder) as folder:
-            ctx = self._context(delivery, handle, stopping, folder, observation)
+            ctx = self._context(delivery, handle, stopping, folder, job_logger)
             try:
-                return await self._attempt(spec, ctx, delivery, observation)
+                return await self._attempt(spec, ctx, delivery, job_logger)
             except Exception as error:
-                folder.remove()  # before the disk is looked at
+                folder.remove()  # before the free disk space is checked
                 outcome = await self._after(error, spec, ctx, delivery)
-                observation.ended(outcome, error)
+                job_logger.ended(outcome, error)
                 return outcome
 
     async def on_failed(
         self, delivery: Delivery, handle: JobHandle, reason: str
     ) -> Fail | FailLater:
-        """Put the rows of a job that is to fail into their final state, or say when to."""
+        """Finalise the rows of a job that is to fail, or return when to try again."""
         await self._loaded.wait()
         spec = self._specs.get(delivery.name)
-        observation = JobLogger(delivery, self._notify)
+        job_logger = JobLogger(delivery, self._notify)
         with fenced(handle.fence), JobFolder(self._work_folder) as folder:
-            ctx = self._context(delivery, handle, asyncio.Event(), folder, observation)
+            ctx = self._context(delivery, handle, asyncio.Event(), folder, job_logger)
             outcome = await self._failed(spec, ctx, delivery, reason)
-        observation.ended(outcome, PermanentError(reason))
+        job_logger.ended(outcome, PermanentError(reason))
         return outcome
 
     async def _after(
@@ -123,7 +123,7 @@ class Dispatcher:
     async def _failed(
         self, spec: JobSpec | None, ctx: Context, delivery: Delivery, reason: str
     ) -> Fail | FailLater:
-        """Settle the rows; where they cannot be reached now, the job fails once they can."""
+        """Finalise the rows; while they are unreachable, the job's failure is deferred."""
         waits = delivery.failure_waits
         if await self._finalize_rows(spec, ctx, delivery, reason) or waits >= len(_FAILURE_WAITS):
             return Fail(reason)
@@ -135,14 +135,14 @@ class Dispatcher:
         handle: JobHandle,
         stopping: asyncio.Event,
         folder: JobFolder,
-        observation: JobLogger,
+        job_logger: JobLogger,
     ) -> Context:
         return JobContext(
             job_id=delivery.job_id,
             name=delivery.name,
             attempt=delivery.attempts_made + 1,
             is_last_attempt=delivery.is_last_attempt,
-            log=observation.log,
+            log=job_logger.log,
             services=self._services,
             folder=folder.path,
             stopping=stopping,
@@ -151,9 +151,9 @@ class Dispatcher:
         )
 
     async def _attempt(
-        self, spec: JobSpec | None, ctx: Context, delivery: Delivery, observation: JobLogger
+        self, spec: JobSpec | None, ctx: Context, delivery: Delivery, job_logger: JobLogger
     ) -> Done:
-        observation.started()
+        job_logger.started()
         await ctx.progress(0, "Starting job...")
         if spec is None:
             known = ", ".join(sorted(self._specs))
@@ -165,9 +165,9 @@ class Dispatcher:
         data = parse(spec.data, delivery.data)
         result = await _within_limit(spec, ctx, data)
         envelope = success(
-            result, duration_ms=observation.elapsed_ms(), attempts_made=delivery.attempts_made
+            result, duration_ms=job_logger.elapsed_ms(), attempts_made=delivery.attempts_made
         )
-        observation.completed(envelope)
+        job_logger.completed(envelope)
         return Done(envelope)
 
     async def _finalize_rows(
@@ -181,14 +181,14 @@ class Dispatcher:
             async with asyncio.timeout(_HOOK_TIMEOUT_S):
                 await spec.failure_hook(ctx, subject, reason)
         except LockLost:
-            return True  # they are for whoever has the job now
+            return True  # another worker has the job, and finalises them
         except asyncio.CancelledError:
             if _is_cancelled():
                 raise
-            return False  # something of the hook's own was cancelled
+            return False  # the hook cancelled a task of its own
         except Exception as error:
             level = "WARNING" if is_transient(error) else "DEBUG"
-            ctx.log.log(level, "The rows of the failed job are as they were: {}", error)
+            ctx.log.log(level, "The rows of the failed job were not finalised: {}", error)
             return not is_transient(error)
         return True
 
@@ -200,7 +200,7 @@ def _set_event() -> asyncio.Event:
 
 
 async def _within_limit(spec: JobSpec, ctx: Context, data: Any) -> JobResult:
-    """The handler's result, in time. Raises RetryableError when the attempt ran out of it."""
+    """The handler's result. Raises RetryableError when it exceeds the job's time limit."""
     limit = asyncio.timeout(spec.timeout.total_seconds())
     try:
         async with limit:
@@ -212,11 +212,11 @@ async def _within_limit(spec: JobSpec, ctx: Context, data: Any) -> JobResult:
     except asyncio.CancelledError:
         if _is_cancelled():
             raise
-        # Not by the worker: the handler awaited something of its own that was cancelled.
+        # Not by the worker: the handler awaited a cancelled task of its own.
         raise RetryableError("A part of the job was cancelled from within") from None
 
 
 def _is_cancelled() -> bool:
-    """Whether the running task was told to end, and not only something that it waited for."""
+    """Whether the running task itself was cancelled, and not only what it awaited."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

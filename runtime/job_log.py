@@ -1,4 +1,4 @@
-"""What is said of a job while it runs: the log lines that people grep for."""
+"""The log lines of a job's attempts, which operators grep for."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from bullmq_consumer.outcome import FailLater, Outcome, Requeue, Retry, is_expec
 from core.alert import Alert, AlertSink, kind_of, shown
 from core.errors import LockLost
 
-# What of a payload is named, as the lines that people grep for spell it and as JSON fields are.
+# Payload fields that are logged: their key in the text line, and their name as a JSON field.
 _DATA_KEYS = {
     "userId": "user_id",
     "projectId": "project_id",
@@ -24,7 +24,7 @@ _as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def job_failed(delivery: Delivery, reason: str, error: Exception) -> Alert:
-    """That a job failed for good; an error that nobody foresaw brings its traceback."""
+    """The alert for a job that failed for good; with a traceback for unexpected errors."""
     named = _named(delivery.data)
     about = {name: shown(str(value), 200) for name, value in _about(delivery, named).items()}
     things = [f"{key.removesuffix('_id')} {about[key]}" for key in _THINGS if key in about]
@@ -39,9 +39,9 @@ def job_failed(delivery: Delivery, reason: str, error: Exception) -> Alert:
 
 
 class JobLogger:
-    """One attempt at one job, from start to end.
+    """Logs one attempt at one job, from start to end.
 
-    The JSON lines of its `log` say which job, attempt and thing they are about.
+    The JSON lines of its `log` carry the job, the attempt and the ids in the payload.
     """
 
     def __init__(self, delivery: Delivery, notify: AlertSink) -> None:
@@ -54,33 +54,33 @@ class JobLogger:
         self.log = logger.bind(**_about(delivery, named))
 
     def elapsed_ms(self) -> int:
-        """Milliseconds since the attempt was taken up."""
+        """Milliseconds since the attempt started."""
         return round((time.monotonic() - self._began) * 1000)
 
     def started(self) -> None:
-        """The attempt begins."""
-        self._say("INFO", "🔥 Processing job: {} {}", self._about)
+        """Log the attempt's start."""
+        self._log("INFO", "🔥 Processing job: {} {}", self._about)
 
     def completed(self, envelope: dict[str, Any]) -> None:
-        """The attempt succeeded."""
-        self._say("INFO", "✅ Completed: {} {}", {**self._about, "duration": envelope["duration"]})
+        """Log the attempt's success."""
+        self._log("INFO", "✅ Completed: {} {}", {**self._about, "duration": envelope["duration"]})
 
     def ended(self, outcome: Outcome, error: Exception) -> None:
-        """The attempt came to another end; `error` is what it came from."""
+        """Log another outcome of the attempt, and alert on failure; `error` is its cause."""
         if isinstance(outcome, Requeue | FailLater):
-            return  # the consumer says so, once it has happened
+            return  # the consumer logs it once it is done
         about = {**self._about, "duration": self.elapsed_ms(), "error": outcome.reason}
         if isinstance(outcome, Retry):
-            self._say("WARNING", "🔁 Will retry: {} {}", about, error)
+            self._log("WARNING", "🔁 Will retry: {} {}", about, error)
         else:
-            self._say("ERROR", "❌ Failed: {} {}", about, error)
+            self._log("ERROR", "❌ Failed: {} {}", about, error)
             if not isinstance(error, LockLost):  # then it is another worker's, and may succeed
                 self._notify(job_failed(self._delivery, outcome.reason, error))
 
-    def _say(
+    def _log(
         self, level: str, line: str, about: dict[str, Any], error: Exception | None = None
     ) -> None:
-        """Write one line; an error that nobody foresaw brings its traceback."""
+        """Write one line; with a traceback for unexpected errors."""
         log = self.log
         if error is not None and not is_expected(error):
             log = log.opt(exception=error)
@@ -89,7 +89,7 @@ class JobLogger:
 
 
 class _Json:
-    """Fields of a line, put into words only if the line is written."""
+    """Fields of a line, formatted only if the line is written."""
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self._fields = fields
@@ -99,7 +99,7 @@ class _Json:
 
 
 def _named(data: Any) -> dict[str, Any]:
-    """The ids in a payload that may be anything: short strings and numbers only."""
+    """The ids in an unvalidated payload: short strings and numbers only."""
     if not isinstance(data, dict):
         return {}
     fields = cast("dict[str, Any]", data)

@@ -1,7 +1,7 @@
-"""One folder a worker process below the temporary one, and what killed workers left there.
+"""One folder per worker process in the temporary folder, and removal of killed workers' folders.
 
 A folder is called `vidfab-{pid}-{when the process started}-{random}` and locked (flock) while its
-worker lives. The start time tells a recycled pid; the lock speaks for workers whose pids are not
+worker lives. The start time detects a recycled pid; the lock protects workers whose pids are not
 visible here, because they share the temporary folder from another container.
 """
 
@@ -23,19 +23,19 @@ from bullmq_consumer.machine import MachineUnfit, lack_of
 from services.media.temp_files import PREFIX
 
 _NAME = re.compile(rf"{PREFIX}(\d+)-(\d+)-\w+")
-# States of a process that has ended and was not yet waited for.
+# States of a process that has ended and was not reaped yet.
 _DEAD = ("Z", "X")
 
 
 class WorkFolder:
-    """This process's folder, made when first asked for. Its jobs' folders lie in it."""
+    """This process's folder, created on first use. It contains the jobs' folders."""
 
     def __init__(self) -> None:
         self._path: Path | None = None
         self._lock: int | None = None
 
     def path(self) -> Path:
-        """Where it is. It is made anew if somebody has tidied it away. Raises MachineUnfit."""
+        """The folder's path; recreated if it was deleted from outside. Raises MachineUnfit."""
         if self._path is None or not self._path.is_dir():
             self.remove()
             with _needed():
@@ -43,7 +43,7 @@ class WorkFolder:
         return self._path
 
     def remove(self) -> None:
-        """Delete it with all that is in it."""
+        """Delete the folder with its contents."""
         if self._path is not None and self._lock is not None:
             shutil.rmtree(self._path, ignore_errors=True)
             os.close(self._lock)
@@ -51,7 +51,7 @@ class WorkFolder:
 
 
 class JobFolder:
-    """One attempt's folder below `parent`, made when first asked for and gone at `__exit__`.
+    """One attempt's folder below `parent`, created on first use and deleted at `__exit__`.
 
     `parent` None is the system's temporary folder.
     """
@@ -61,14 +61,14 @@ class JobFolder:
         self._path: Path | None = None
 
     def path(self) -> Path:
-        """Where it is. Raises MachineUnfit."""
+        """The folder's path. Raises MachineUnfit."""
         if self._path is None:
             with _needed():
                 self._path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._parent()))
         return self._path
 
     def remove(self) -> None:
-        """Delete it with all that is in it; it is made anew for who asks."""
+        """Delete the folder with its contents; the next use creates it again."""
         if self._path is not None:
             shutil.rmtree(self._path, ignore_errors=True)
             self._path = None
@@ -81,10 +81,10 @@ class JobFolder:
 
 
 def remove_abandoned() -> None:
-    """Delete the folders of this user's workers that are no longer alive."""
+    """Delete the folders of this user's dead workers."""
     for entry in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         if found := _NAME.fullmatch(entry.name):
-            # One that cannot be looked at, locked or deleted is not ours, in use, or gone by now.
+            # One that cannot be read, locked or deleted is not ours, in use, or already gone.
             with suppress(OSError):
                 _remove_if_abandoned(entry, int(found[1]), int(found[2]))
 
@@ -104,7 +104,7 @@ def _remove_if_abandoned(folder: Path, pid: int, started: int) -> None:
 
 @contextmanager
 def _needed() -> Generator[None]:
-    """A folder that cannot be made is the machine's fault, whatever the reason."""
+    """Raises MachineUnfit for any OSError: a folder that cannot be made is the machine's fault."""
     try:
         yield
     except OSError as error:
@@ -118,7 +118,7 @@ def _make() -> tuple[Path, int]:
     path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{pid}-{started}-"))
     lock = _open(path)
     # Held until the process ends, however it does; children do not inherit it. On a file system
-    # that knows no locks the pid has to do.
+    # without locks only the pid protects it.
     with suppress(OSError):
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     return path, lock
@@ -129,7 +129,7 @@ def _open(folder: Path) -> int:
 
 
 def _is_alive(pid: int, started: int) -> bool:
-    """Whether that very process runs; without /proc, whether any process has its pid."""
+    """Whether this process still runs; without /proc, whether any process has its pid."""
     if Path("/proc/self/stat").exists():
         return _started(pid) == started
     try:

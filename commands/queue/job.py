@@ -13,7 +13,7 @@ from bullmq_consumer.inspect.states import moment
 from commands.call import Call, Refused, operator
 from commands.options import new_app
 from commands.output import Output, length
-from runtime.http.redacted import Discreet, redacted_view
+from runtime.http.redacted import View, redacted_view
 
 app = new_app()
 
@@ -171,7 +171,7 @@ def _pretty(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2) if value not in (None, {}) else ""
 
 
-def _show_timeline(out: Output, happened: Sequence[dict[str, Any]], show: Discreet) -> None:
+def _show_timeline(out: Output, happened: Sequence[dict[str, Any]], show: View) -> None:
     out.line()
     if not happened:
         out.line("What happened to it is no longer among the queue's events.")

@@ -1,1 +1,1 @@
-"""Alerts from the worker to the channels: what is summed up, and at what pace it is sent."""
+"""Alerts from the worker to the channels: grouped, and sent at each channel's pace."""

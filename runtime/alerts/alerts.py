@@ -1,4 +1,4 @@
-"""Alerts on their way from the jobs to the channels: redacted, grouped, never waited for."""
+"""Sends alerts from jobs to the channels: redacted, grouped, without blocking the caller."""
 
 import asyncio
 import socket
@@ -15,12 +15,12 @@ from runtime.alerts.outbox import Outbox
 from services.alerts.channels import Channel, channels
 
 _WINDOW = timedelta(minutes=1)
-# What is left at the end of the worker gets this long.
-_LAST_WORDS = timedelta(seconds=1)
+# How long pending alerts may take when the worker stops.
+_DRAIN = timedelta(seconds=1)
 
 
 class Alerts:
-    """Hands alerts to the channels. `source` says whose they are; `window` is for tests."""
+    """Passes alerts to the channels. `source` names this worker; `window` is for tests."""
 
     def __init__(
         self, to: Sequence[Channel], redact: Redact, source: str, *, window: timedelta = _WINDOW
@@ -34,7 +34,7 @@ class Alerts:
     def notify(self, alert: Alert) -> None:
         """Send it, or count it when one of its kind was sent a minute ago or less.
 
-        On the event loop only. Waits for nothing, and raises nothing.
+        Call it on the event loop. Does not block, and raises nothing.
         """
         if not self._outboxes:
             return
@@ -45,13 +45,13 @@ class Alerts:
             self._sum_up_later(group)
 
     async def run(self) -> None:
-        """Send what there is to send, until cancelled."""
+        """Send pending alerts, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for outbox in self._outboxes:
                 tasks.create_task(outbox.run())
 
     async def drain(self, time: timedelta) -> None:
-        """Sum up what was counted, and give what waits so long to go out."""
+        """Sum up the counted alerts, and send what is pending within `time`."""
         for group in self._groups.names():
             self._sum_up(group)
         leaving = [asyncio.create_task(outbox.drain()) for outbox in self._outboxes]
@@ -86,7 +86,7 @@ class Alerts:
 
 @asynccontextmanager
 async def open_alerts(settings: Settings) -> AsyncGenerator[Alerts]:
-    """Alerts to the channels that are set; none cost nothing. At the end the last ones go out."""
+    """Alerts to the configured channels, if any. On exit, pending ones are sent."""
     redact = scrubber(settings.secrets())
     to = channels(settings, redact)
     source = f"{settings.environment}, queue {settings.queue_name}, host {socket.gethostname()}"
@@ -95,7 +95,7 @@ async def open_alerts(settings: Settings) -> AsyncGenerator[Alerts]:
     try:
         yield alerts
     finally:
-        await alerts.drain(_LAST_WORDS)
+        await alerts.drain(_DRAIN)
         sending.cancel()
         await asyncio.wait({sending})
         for channel in to:

@@ -1,10 +1,10 @@
-"""Which alerts go out by themselves, and which are summed up. Pure; whoever asks has the clock."""
+"""Decides which alerts are sent singly, and which are summed up. Pure: the caller has the clock."""
 
 from dataclasses import dataclass
 
 from core.alert import Alert, Notice
 
-# So many kinds are told apart at a time; what comes beyond that is one group, whatever its kind.
+# The number of kinds with a group of their own; all further kinds share one group.
 _MAX_KINDS = 20
 _ALL_OTHERS = "*"
 
@@ -16,13 +16,13 @@ class _Group:
 
 
 class AlertGroups:
-    """One open group a kind. Memory does not grow with the number of alerts."""
+    """One open group per kind. Memory does not grow with the number of alerts."""
 
     def __init__(self) -> None:
         self._open: dict[str, _Group] = {}
 
     def add(self, alert: Alert) -> str | None:
-        """Count it. The name of its group if that is new: then the alert goes out by itself."""
+        """Count an alert. Returns the group's name if it is new: then the alert is sent singly."""
         is_known = alert.kind in self._open
         name = alert.kind if is_known or len(self._open) < _MAX_KINDS else _ALL_OTHERS
         group = self._open.get(name)
@@ -34,9 +34,9 @@ class AlertGroups:
         return None
 
     def sum_up(self, name: str) -> Notice | None:
-        """What came since the group was opened or last summed up; None when it is over without any.
+        """The alerts since the group was opened or last summed up; None, and closed, without any.
 
-        A kind that goes on is told once a period so, and not by its first and its last.
+        So a lasting problem is reported once per window.
         """
         group = self._open.get(name)
         if group is None or not group.more:
@@ -49,5 +49,5 @@ class AlertGroups:
         return notice
 
     def names(self) -> list[str]:
-        """The groups that are open."""
+        """The open groups."""
         return list(self._open)

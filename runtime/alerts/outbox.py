@@ -1,4 +1,4 @@
-"""What one channel has still to send: one notice after the other, at the channel's pace."""
+"""One channel's queue of notices, sent one after the other at the channel's pace."""
 
 import asyncio
 from datetime import timedelta
@@ -10,17 +10,17 @@ from core.alert import Notice
 from core.errors import ServiceError, is_transient
 from services.alerts.channels import Channel
 
-# Groups keep it at some forty a minute; more than this wait only for a channel that is away.
+# Grouping limits notices to some forty a minute; a longer queue means an unreachable channel.
 _MAX_WAITING = 100
 _SEND_S = 15
 # Before the second and the third try, unless the channel says how long to wait.
 _WAITS = (timedelta(seconds=1), timedelta(seconds=5))
-# A day would be an answer to somebody else.
+# An upper limit for what the channel demands.
 _LONGEST_WAIT = timedelta(hours=1)
 
 
 class Outbox:
-    """Never blocks whoever puts a notice in; a channel that is away holds up no other."""
+    """Never blocks the caller of `put`; an unreachable channel delays no other."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -30,7 +30,7 @@ class Outbox:
         self._errors = LogThrottle(headline, subject=channel.name)
 
     def put(self, notice: Notice) -> None:
-        """Send it when its turn comes; when too many wait it is left out, and the log says so."""
+        """Queue a notice; when the queue is full it is dropped, and that is logged."""
         try:
             self._waiting.put_nowait(notice)
         except asyncio.QueueFull:
@@ -45,7 +45,7 @@ class Outbox:
             await self._pause(self._channel.pace)
 
     async def drain(self) -> None:
-        """Until nothing waits any more. From now on there are no pauses and no second tries."""
+        """Send all that is queued, from now on without pauses and retries."""
         self._closing.set()
         await self._waiting.join()
 
@@ -69,7 +69,7 @@ class Outbox:
             return TimeoutError(f"no answer in {_SEND_S} s")
         except ServiceError as error:
             return error
-        except Exception as error:  # a defect must not end what is still to come
+        except Exception as error:  # a defect must not stop later notices
             logger.opt(exception=error).debug("Why an alert did not reach {}", self._channel.name)
             return error
         return None

@@ -1,1 +1,1 @@
-"""The HTTP endpoints for supervisors, monitoring and operators, and where they listen."""
+"""The HTTP endpoints for supervisors, monitoring and operators, and their server."""

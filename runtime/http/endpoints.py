@@ -1,13 +1,13 @@
-"""The HTTP endpoints. Imported only where they are on.
+"""The HTTP endpoints. Imported only when they are enabled.
 
-    /livez    200, or 503 when a new worker would do better
-    /readyz   200 while jobs are taken: 503 at start, from the stop signal on, while Redis is away
-              or refuses each fetch, and while this machine is unfit for jobs
+    /livez    200, or 503 when the worker should be restarted
+    /readyz   200 while jobs are taken: 503 at start, from the stop signal on, while Redis is
+              unreachable or refuses fetches, and while this machine is unfit for jobs
     /metrics  for Prometheus            /stats     the queue and this worker, as JSON
     /jobs/ID  one job, as JSON          /          this list
 
-All but the first two want `Authorization: Bearer HEALTH_TOKEN` where that is set. Redis is asked
-for nothing unless somebody asks here.
+All but the first two require `Authorization: Bearer HEALTH_TOKEN` where that is set. Redis is
+queried only on request.
 """
 
 import asyncio
@@ -38,20 +38,20 @@ from runtime.http.metrics import Metrics
 from runtime.http.public_job import public_job, when
 from runtime.http.redacted import redacted_view
 
-# What the counts of a queue cost, at most so often.
+# How long the queue's counts are cached.
 _COUNTS_LIVE_S = 5.0
-# Whoever asks gets an answer within 3 s, of a Redis that is away too.
+# Together these give each client a response within 3 s, even if Redis is unreachable.
 _REDIS_TIMEOUT_S = 1.5
-_PATIENCE_S = 2.5
+_QUERY_TIMEOUT_S = 2.5
 # BullMQ's own ids are numbers, the app's a hundred characters at most.
 _LONGEST_ID = 256
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _PATHS = ("/livez", "/readyz", "/metrics", "/stats", "/jobs/{id}")
-_AWAY = "Redis does not answer"
+_UNREACHABLE = "Redis does not answer"
 
 
 class _Json(JSONResponse):
-    """Escaped, so that any text can be sent: half of a surrogate pair too."""
+    """JSON in ASCII, so that any text can be sent, lone surrogates included."""
 
     def render(self, content: Any) -> bytes:
         """As bytes."""
@@ -63,7 +63,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @asynccontextmanager
 async def new_app(settings: Settings, worker_status: WorkerStatus) -> AsyncGenerator[Starlette]:
-    """The application, with a Redis client of its own. What the worker counts is counted here."""
+    """The ASGI application, with its own Redis client. Installs the worker's meter."""
     async with connect_briefly(redis_of(settings), _REDIS_TIMEOUT_S) as redis:
         metrics = Metrics(
             worker_status,
@@ -79,25 +79,25 @@ async def new_app(settings: Settings, worker_status: WorkerStatus) -> AsyncGener
 
 
 class _Queue:
-    """The queue's counts, which live for some seconds; one question at a time."""
+    """The queue's counts, cached for some seconds; one query at a time."""
 
     def __init__(self, view: QueueView) -> None:
         self._view = view
-        self._asking = asyncio.Lock()
-        self._asked_at = float("-inf")
+        self._querying = asyncio.Lock()
+        self._queried_at = float("-inf")
         self._counts: Counts | None = None
 
     async def counts(self) -> Counts | None:
-        """None while Redis is away."""
-        async with self._asking:
-            if time.monotonic() - self._asked_at > _COUNTS_LIVE_S:
-                self._counts = await self._ask()
-                self._asked_at = time.monotonic()
+        """None while Redis is unreachable."""
+        async with self._querying:
+            if time.monotonic() - self._queried_at > _COUNTS_LIVE_S:
+                self._counts = await self._query()
+                self._queried_at = time.monotonic()
         return self._counts
 
-    async def _ask(self) -> Counts | None:
+    async def _query(self) -> Counts | None:
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_QUERY_TIMEOUT_S):
                 return await self._view.counts()
         except (RedisError, OSError):
             return None
@@ -108,14 +108,14 @@ class _Endpoints:
         self,
         settings: Settings,
         worker_status: WorkerStatus,
-        pulse: RedisProbe,
+        probe: RedisProbe,
         queue: _Queue,
         jobs: JobViews,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._worker_status = worker_status
-        self._pulse = pulse
+        self._probe = probe
         self._queue = queue
         self._jobs = jobs
         self._metrics = metrics
@@ -126,7 +126,7 @@ class _Endpoints:
 
     async def livez(self, _: Request) -> Response:
         if self._worker_status.is_stuck:
-            return _trouble("no job was fetched for two minutes although Redis answers")
+            return _unavailable("no job was fetched for two minutes although Redis answers")
         return _Json({"status": "alive"})
 
     async def readyz(self, _: Request) -> Response:
@@ -134,12 +134,12 @@ class _Endpoints:
         why = {
             "unfit": f"this machine is unfit for jobs: {self._worker_status.lack()}",
             "starting": "the consumer is not started yet",
-            "stopping": "the worker was told to stop",
-            "redis-away": _AWAY,
-            "redis-refuses": f"Redis refuses what would fetch a job: {self._refusal()}",
+            "stopping": "the worker is stopping",
+            "redis-away": _UNREACHABLE,
+            "redis-refuses": f"Redis refuses to fetch a job: {self._refusal()}",
         }
         if status in why:
-            return _trouble(why[status], status=status)
+            return _unavailable(why[status], status=status)
         return _Json({"status": "ready"})
 
     async def metrics(self, _: Request) -> Response:
@@ -147,11 +147,11 @@ class _Endpoints:
 
     async def stats(self, _: Request) -> Response:
         status, counts = await asyncio.gather(self._status(), self._queue.counts())
-        return _Json({"queue": _as_asked(counts), "worker": self._worker(status)})
+        return _Json({"queue": _queue_stats(counts), "worker": self._worker(status)})
 
     async def job(self, request: Request) -> Response:
         job_id: str = request.path_params["id"]
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(_QUERY_TIMEOUT_S):
             job = await self._jobs.brief(job_id) if len(job_id) <= _LONGEST_ID else None
         if job is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "the queue does not hold this job")
@@ -162,7 +162,7 @@ class _Endpoints:
         phase = self._worker_status.phase
         if phase is Phase.RUNNING and self._worker_status.lack() is not None:
             return "unfit"
-        if phase is not Phase.STOPPING and not await self._pulse.answers():
+        if phase is not Phase.STOPPING and not await self._probe.answers():
             return "redis-away"
         if phase is Phase.RUNNING and self._worker_status.refusal():
             return "redis-refuses"
@@ -194,8 +194,8 @@ class _Endpoints:
         }
 
 
-def _as_asked(counts: Counts | None) -> dict[str, int] | None:
-    """`waiting` are all jobs that the next free worker takes, `prioritized` those among them."""
+def _queue_stats(counts: Counts | None) -> dict[str, int] | None:
+    """For `/stats`: `waiting` are all jobs that are ready, `prioritized` those among them."""
     if counts is None:
         return None
     return {
@@ -221,14 +221,14 @@ def _application(settings: Settings, endpoints: _Endpoints) -> Starlette:
     routes += [Route("/livez", endpoints.livez), Route("/readyz", endpoints.readyz)]
     handlers: dict[Any, Any] = {
         HTTPException: _refused,
-        **dict.fromkeys((RedisError, OSError), _redis_away),
+        **dict.fromkeys((RedisError, OSError), _redis_unreachable),
         Exception: _broken,
     }
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
 def _guarded(endpoint: Endpoint, token: str | None) -> Endpoint:
-    """For those who show the token."""
+    """The endpoint behind the token, if one is set."""
     if token is None:
         return endpoint
     wanted = f"Bearer {token}".encode()
@@ -245,7 +245,7 @@ def _guarded(endpoint: Endpoint, token: str | None) -> Endpoint:
     return guarded
 
 
-def _trouble(reason: str, *, status: str = "stuck") -> Response:
+def _unavailable(reason: str, *, status: str = "stuck") -> Response:
     answer = {"status": status, "reason": reason}
     return _Json(answer, HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -254,8 +254,8 @@ async def _refused(_: Request, error: HTTPException) -> Response:
     return _Json({"error": error.detail}, error.status_code, error.headers)
 
 
-async def _redis_away(_: Request, __: Exception) -> Response:
-    return _Json({"error": _AWAY}, HTTPStatus.SERVICE_UNAVAILABLE)
+async def _redis_unreachable(_: Request, __: Exception) -> Response:
+    return _Json({"error": _UNREACHABLE}, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 async def _broken(_: Request, __: Exception) -> Response:

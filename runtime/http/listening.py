@@ -1,4 +1,4 @@
-"""The HTTP endpoints, where HEALTH_PORT is set: listening, serving, and what comes of trouble."""
+"""Serves the HTTP endpoints when HEALTH_PORT is set: the socket, the server, their errors."""
 
 import asyncio
 import errno
@@ -14,7 +14,7 @@ from bullmq_consumer.health.status import WorkerStatus
 from config.settings import Settings
 
 _BACKLOG = 64
-# The variable that is wrong, and what to do about it.
+# By error number: the wrong variable, and the advice.
 _ADVICE = {
     errno.EADDRINUSE: (
         "HEALTH_PORT",
@@ -32,7 +32,7 @@ _ADVICE = {
 class CannotListen(Exception):
     """The endpoints have no port; the message says why and what to do.
 
-    `is_taken`: somebody else listens there, be it another worker.
+    `is_taken`: another process listens there, perhaps another worker.
     """
 
     def __init__(self, message: str, *, is_taken: bool = False) -> None:
@@ -42,7 +42,7 @@ class CannotListen(Exception):
 
 @asynccontextmanager
 async def served(settings: Settings, worker_status: WorkerStatus) -> AsyncGenerator[None]:
-    """Answer meanwhile, if a port is set. Raises CannotListen."""
+    """Serve during the block, if a port is set. Raises CannotListen."""
     if settings.health_port is None:
         yield
         return
@@ -52,19 +52,19 @@ async def served(settings: Settings, worker_status: WorkerStatus) -> AsyncGenera
     try:
         yield
     finally:
-        # No connection is waited for: who asks hears of the end by its closing.
+        # Open connections are not drained: clients see them close.
         serving.cancel()
         await asyncio.wait({serving})
 
 
 def _port(port: int) -> int:
-    """PM2 numbers the instances of one app from 0 up: each gets a port of its own."""
+    """The instance's port: PM2 numbers the instances of an app from 0, each has its own port."""
     instance = os.environ.get("NODE_APP_INSTANCE", "")
     return port + int(instance) if instance.isdecimal() and len(instance) < 4 else port
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, so that a port that is taken is known before the first job.
+    """A listening socket, so that a taken port is noticed before the first job.
 
     Raises CannotListen.
     """
@@ -78,7 +78,7 @@ def listen(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # As it was told: the lookup takes numbers modulo 65536.
+        # The port as configured: the lookup takes it modulo 65536.
         listening.bind((address[0], port, *address[2:]))
         listening.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
@@ -108,7 +108,7 @@ def _announce(settings: Settings, listening: socket.socket) -> None:
 
 
 async def _serve(settings: Settings, worker_status: WorkerStatus, listening: socket.socket) -> None:
-    """Serve until cancelled. Should the server break, jobs go on, and who asks is refused."""
+    """Serve until cancelled. If the server fails, jobs continue and clients are refused."""
     try:
         from runtime.http.endpoints import new_app
         from runtime.http.uvicorn_server import serve
@@ -116,6 +116,8 @@ async def _serve(settings: Settings, worker_status: WorkerStatus, listening: soc
         async with new_app(settings, worker_status) as app:
             await serve(app, listening)
     except Exception:
-        logger.exception("The endpoints broke: they are away until the worker is started anew")
+        logger.exception(
+            "The endpoints failed: they stay unreachable until the worker is restarted"
+        )
     finally:
         listening.close()

@@ -1,6 +1,6 @@
-"""What Prometheus reads. Imported only where the endpoints are on.
+"""The metrics for Prometheus. Imported only when the endpoints are enabled.
 
-Labels hold the names of jobs and services that this code knows: what comes from outside is `other`.
+Labels hold only names of jobs and services that this code knows; any other job name is `other`.
 """
 
 import platform
@@ -31,9 +31,9 @@ _ENDS: tuple[End, ...] = ("completed", "retried", "failed", "handed_back", "lost
 _METHODS = {"GET": "read", "HEAD": "read", "OPTIONS": "read"}
 # A row's job takes tenths of a second, a batch of pictures minutes, a film up to half an hour.
 _JOB_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
-# From a worker at rest, a few ms, to a backlog of a day.
+# From an idle worker, a few ms, to a backlog of a day.
 _WAIT_S = (0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
-# From a row, some ms, to a picture, up to the 3 minutes that are waited for one.
+# From a row, some ms, to a picture, whose time limit is 3 minutes.
 _CALL_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 180)
 
 
@@ -85,7 +85,7 @@ class PrometheusMeter:
             self._begin_at_zero(name)
 
     def _begin_at_zero(self, name: str) -> None:
-        """A rate needs a first value."""
+        """Start counters at 0: a rate needs a first value."""
         self._durations.labels(name)
         self._waits.labels(name)
         for end in _ENDS:
@@ -102,12 +102,12 @@ class PrometheusMeter:
         self._durations.labels(self.known(name)).observe(seconds)
 
     def http_request(self, service: str, method: str, outcome: str, seconds: float) -> None:
-        """A service was asked."""
+        """An HTTP request to a service ended."""
         operation = _METHODS.get(method, "write")
         self._calls.labels(service, operation, outcome).observe(seconds)
 
     def bytes_transferred(self, service: str, direction: Direction, size_bytes: int) -> None:
-        """A part of a body moved."""
+        """A part of a body was transferred."""
         self._bytes.labels(service, direction).inc(size_bytes)
 
     def purchase(self, service: str, kind: str, result: Result) -> None:
@@ -151,7 +151,7 @@ class _Worker(Collector):
         yield from self._active()
 
     def _active(self) -> Iterator[Metric]:
-        """Of each job name how many run, and how the oldest of them is getting along."""
+        """Per job name: how many run, and the age and progress of the oldest."""
         active = GaugeMetricFamily(
             "vidfab_worker_jobs_active", "Jobs that run here.", labels=("name",)
         )
@@ -180,9 +180,9 @@ class _Worker(Collector):
 
 
 class _Queue(Collector):
-    """The queue, under the names that Node's `exportPrometheusMetrics()` has. None: Redis is away.
+    """The queue, with the names of Node's `exportPrometheusMetrics()`. None: Redis is unreachable.
 
-    The totals are BullMQ's own, over all workers that keep them.
+    The totals are BullMQ's own, over all workers with metrics enabled.
     """
 
     def __init__(self, queue_name: str) -> None:
@@ -213,7 +213,7 @@ class _Queue(Collector):
 
 
 class Metrics:
-    """All metrics of one worker; `meter` is to be installed."""
+    """All metrics of one worker; install `meter` to have them counted."""
 
     def __init__(
         self,
@@ -232,7 +232,7 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def text(self, counts: Counts | None) -> bytes:
-        """In Prometheus's text format 0.0.4; without counts Redis is away."""
+        """In Prometheus's text format 0.0.4; `counts` None means that Redis is unreachable."""
         self._queue.counts = counts
         return generate_latest(self._registry)
 
@@ -248,7 +248,7 @@ def _build() -> Metric:
 
 
 def _by_state(counts: Counts) -> dict[str, int]:
-    """In BullMQ's words, with each job in one state."""
+    """By BullMQ's states, with each job in one of them."""
     return {
         "waiting": counts.waiting,
         "prioritized": counts.prioritized,

@@ -1,6 +1,6 @@
-"""One job as it may be shown to whoever may watch the worker.
+"""One job as `/jobs/ID` shows it.
 
-Without what people gave for it (`data`), where it failed in the code, and its checkpoint.
+Without `data`, stack traces and the checkpoint.
 """
 
 from datetime import UTC, datetime
@@ -8,10 +8,10 @@ from typing import Any
 
 from bullmq_consumer.inspect.job import JobView
 from core.jobs.envelope import iso
-from runtime.http.redacted import Discreet
+from runtime.http.redacted import View
 
 
-def public_job(job: JobView, show: Discreet) -> dict[str, Any]:
+def public_job(job: JobView, show: View) -> dict[str, Any]:
     """What goes into JSON."""
     shown = {
         "jobId": job.job_id,

@@ -1,4 +1,4 @@
-"""What of a job may be shown: no secret, and no signed address unless it is asked for."""
+"""Redacts jobs for display: no secrets, and no signed addresses unless requested."""
 
 import math
 import re
@@ -10,15 +10,15 @@ from config.settings import Settings
 
 _SECRET_NAME = re.compile(r"api[-_]?key|authorization|password|secret|token", re.IGNORECASE)
 
-Discreet = Callable[[Any], Any]
+View = Callable[[Any], Any]
 
 
-def redacted_view(settings: Settings, *, full: bool) -> Discreet:
-    """A function that takes JSON or text and leaves out what must not be shown.
+def redacted_view(settings: Settings, *, full: bool) -> View:
+    """A function that redacts JSON or text.
 
-    Secrets of the settings by their value, fields that are called like one, logins in addresses;
-    and the query of an address, where signatures stand, unless `full`. NaN, which is no JSON, is
-    nothing.
+    It removes the settings' secrets by value, fields named like a secret, logins in addresses, and,
+    unless `full`, the query of addresses, which may hold a signature. NaN, which is no JSON,
+    becomes null.
     """
     redact = redactor(settings.secrets())
 

@@ -1,4 +1,4 @@
-"""uvicorn as a part of the worker. Imported only where the endpoints are on."""
+"""uvicorn embedded in the worker. Imported only when the endpoints are enabled."""
 
 import asyncio
 import socket
@@ -9,32 +9,32 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# Who connects asks by then, and takes the answer. Connections that are forgotten, or kept open by a
-# byte now and then, would use up the worker's descriptors.
-SILENT_S = 10.0
-# Probes, a scrape and a few people at a time are ten; the worker's jobs need descriptors, too.
+# The time limit of a connection. Idle ones, and those kept open by dripping bytes, would use up the
+# worker's descriptors.
+CONNECTION_S = 10.0
+# Probes, a scrape and a few people make about ten; the worker's jobs need descriptors, too.
 MAX_CONNECTIONS = 64
-# What anybody sends here is a path and a token.
+# Requests hold a path and a token.
 _MAX_HEAD_BYTES = 16 * 1024
-# One question a connection: what else is sent, such as gigabytes of a body, is not read.
+# One request per connection: whatever else is sent, such as gigabytes of a body, is not read.
 _HEADERS = [(b"connection", b"close")]
 
 
 class _Connection(H11Protocol):
-    """Is closed when its question or the way of its answer takes too long.
+    """Closed when receiving its request and sending the response takes too long.
 
-    When there are too many the oldest one is closed, so that a probe still gets its answer.
+    When there are too many the oldest one is closed, so that a probe still gets a response.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self._since = self.loop.time()
-        self._end = self.loop.call_later(SILENT_S, transport.abort)
+        self._end = self.loop.call_later(CONNECTION_S, transport.abort)
         if len(self.connections) > MAX_CONNECTIONS:
             self._close_oldest()
 
     def _close_oldest(self) -> None:
-        """Of those that are not being closed: these leave the list a turn of the loop later."""
+        """Skips those that are closing: they leave the list one turn of the loop later."""
         ours = [one for one in self.connections if isinstance(one, _Connection)]
         alive = [one for one in ours if not one.transport.is_closing()]
         if len(alive) > MAX_CONNECTIONS:
@@ -46,7 +46,7 @@ class _Connection(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the worker, and does not wake ten times a second to count requests."""
+    """Leaves signals to the worker, and does not wake ten times a second."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -62,7 +62,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(app: Starlette, listening: socket.socket) -> None:
-    """Answer until cancelled."""
+    """Serve until cancelled."""
     config = uvicorn.Config(
         app,
         http=_Connection,

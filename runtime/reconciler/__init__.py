@@ -1,1 +1,1 @@
-"""Settles projects whose job was lost."""
+"""Repairs projects whose job was lost."""

@@ -1,4 +1,4 @@
-"""What becomes of a project that waits for a job: from the job's state, or from its rows. Pure."""
+"""Decides how to repair a waiting project: by its job's state, or by its rows. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,19 +23,19 @@ from services.supabase.storyboards import StoryboardRow
 
 @dataclass(frozen=True, slots=True)
 class LeaveAlone:
-    """The job is alive, and will settle the project itself."""
+    """The job is alive, and will finalise the project itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """The job has done its work; `columns` are what its result says of the film."""
+    """The job has done its work; `columns` are the film's, from its result."""
 
     columns: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class MarkFailed:
-    """No job will settle the project; `found` says what became of it."""
+    """No job will finalise the project; `found` is what became of it."""
 
     found: str
 
@@ -45,7 +45,7 @@ StoryboardsStatus = Literal["completed", "partial", "failed"]
 
 
 def plan_repair(project: WaitingProject, job: JobState) -> Plan:
-    """What becomes of a project whose final video is being waited for."""
+    """The repair of a project that waits for its final video."""
     if job.state is State.UNFINISHED:
         return LeaveAlone()
     if job.state is State.FAILED:
@@ -69,7 +69,7 @@ def storyboards_status(rows: Sequence[StoryboardRow]) -> StoryboardsStatus | Non
 
 
 def _none_if_wrong(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    """What only describes the video must not keep it from its owner."""
+    """Invalid metadata must not keep the video itself from its owner."""
     try:
         return validate(value)
     except ValidationError:

@@ -1,6 +1,6 @@
 """Repairs projects that wait for a job which the queue no longer has.
 
-Every worker has one; a lock in Redis lets one of the fleet work each round.
+Every worker has one; a lock in Redis lets one of them run each round.
 """
 
 import asyncio
@@ -24,17 +24,17 @@ from services.bundle import Services
 from services.supabase.projects import Step, WaitingProject
 
 INTERVAL = timedelta(minutes=5)
-# Between a route's update of the row and its adding the job lie milliseconds, between attempts of a
-# job minutes of backoff; a project older than this whose job is in no set waits for nobody.
+# Between a route's update of the row and its adding the job are milliseconds, between attempts of a
+# job minutes of backoff: a project older than this without a job in any set has lost it.
 AGE = timedelta(minutes=20)
 
-# The name by which workers of earlier versions lock: during a deploy both run.
-_LOCK = "vidfab:watchdog"  # by its first name: older workers share the turn
-# Shorter than the interval, or the lock of the round before would still stand; not much shorter, or
-# workers that started at different times would each work a round within it.
+# The lock's name in earlier versions: during a deploy both run.
+_LOCK = "vidfab:watchdog"
+# Shorter than the interval, or the previous round's lock would still be held; not much shorter, or
+# workers that started at different times would each run a round within it.
 _LOCK_SHARE = 0.9
 # The ids that a step's jobs have, as a glob for Redis (so that thousands of waiting
-# `storyboard_download_…` stay there), and as what tells the project.
+# `storyboard_download_…` are not fetched), and the project's id within them.
 _UUID = "-".join("?" * length for length in (8, 4, 4, 4, 12))
 _GLOBS = {Step.FILM: f"va_compose_{_UUID}", Step.STORYBOARDS: f"storyboard_{_UUID}_*"}
 _PROJECT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -46,7 +46,7 @@ def _utc_now() -> datetime:
 
 
 class Reconciler:
-    """One worker's; `notify` hears of its repairs. `now` is a parameter for tests."""
+    """One worker's reconciler; repairs go to `notify`. `now` is a parameter for tests."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Reconciler:
         self._notify = notify
 
     async def run(self) -> NoReturn:
-        """Work a round every `interval`, the first one now, until cancelled."""
+        """Run a round every `interval`, the first one now, until cancelled."""
         while True:
             try:
                 await self.round()
@@ -84,7 +84,7 @@ class Reconciler:
             await asyncio.sleep(self._interval.total_seconds())
 
     async def round(self) -> bool:
-        """Settle what is to be settled; False when a worker of the fleet has had this round.
+        """Repair lost projects; False when another worker has run this round.
 
         Raises ServiceError, ProviderDown, RedisError or OSError; the next round does the rest.
         """
@@ -95,7 +95,7 @@ class Reconciler:
         return True
 
     async def _is_mine(self) -> bool:
-        """Take the lock, which nobody gives back: it is the clock of the whole fleet."""
+        """Take the lock, which is never released: its expiry paces the rounds of all workers."""
         holder = f"{socket.gethostname()}-{os.getpid()}"
         return bool(await self._redis.set(self._queue.key(_LOCK), holder, nx=True, px=self._turn))
 
@@ -117,16 +117,16 @@ class Reconciler:
     async def _repair(self, project: WaitingProject, before: datetime) -> None:
         try:
             if project.step is Step.FILM:
-                await self._settle_film(project)
+                await self._repair_film(project)
             else:
-                await self._settle_storyboards(project, before)
+                await self._repair_storyboards(project, before)
         except ServiceError as error:
             if error.retryable:
                 raise
-            # Refused for good, such as by a trigger of the app: no reason to leave the others.
+            # Refused for good, for example by a trigger of the app: the other projects go on.
             logger.warning("The reconciler could not repair project {}: {}", project.id, error)
 
-    async def _settle_film(self, project: WaitingProject) -> None:
+    async def _repair_film(self, project: WaitingProject) -> None:
         match plan_repair(project, await self._queue.job(f"va_compose_{project.id}")):
             case LeaveAlone():
                 return
@@ -134,26 +134,26 @@ class Reconciler:
                 if await self._projects.finish_step(
                     project, "completed", status="completed", **columns
                 ):
-                    self._say(project, "its job had completed", f"completed, {columns}")
+                    self._report(project, "its job had completed", f"completed, {columns}")
             case MarkFailed(found):
                 if await self._projects.finish_step(project, "failed", status="failed"):
-                    self._say(project, found, "failed")
+                    self._report(project, found, "failed")
 
-    async def _settle_storyboards(self, project: WaitingProject, before: datetime) -> None:
-        """Its jobs' ids end in times that nobody knows: only another look at all of them tells.
+    async def _repair_storyboards(self, project: WaitingProject, before: datetime) -> None:
+        """Its jobs' ids end in unknown timestamps, so all unfinished jobs are read again.
 
-        Few projects come here, since those that had a job at the first look do not.
+        That is rare: projects that had a job at the first read are skipped.
         """
         if project.id in await self._busy(project.step):
             return
         lost = await self._storyboards.fail_abandoned(project.id, before, _LOST)
         status = storyboards_status(await self._storyboards.current(project.id))
         if status is not None and await self._projects.finish_step(project, status):
-            self._say(
+            self._report(
                 project, "none of its jobs is unfinished", f"{status}, {lost} pictures failed"
             )
 
-    def _say(self, project: WaitingProject, found: str, written: str) -> None:
+    def _report(self, project: WaitingProject, found: str, written: str) -> None:
         was = f"'{project.status}' in {project.step} since {project.updated_at}"
         line = f"🩹 Reconciler: project {project.id} was {was}, but {found}: now {written}"
         logger.bind(project_id=project.id).info("{}", line)

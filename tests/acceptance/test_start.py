@@ -66,7 +66,7 @@ async def test_a_worker_that_cannot_load_what_jobs_need_ends(
     log = worker.log.read_text("utf-8")
     [said] = [line for line in log.splitlines() if "CRITICAL" in line]
     assert "What its jobs need cannot be loaded (ImportError: half of it" in said
-    assert said.endswith("install requirements/worker.txt anew, and look at SSL_CERT_FILE")
+    assert said.endswith("reinstall requirements/worker.txt, and check SSL_CERT_FILE")
     assert "✅ Worker stopped gracefully" in log
     assert "Traceback" not in log
     job = await site.app.job(job_id)

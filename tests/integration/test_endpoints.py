@@ -314,7 +314,7 @@ async def test_each_instance_of_pm2_has_a_port_of_its_own(
 async def test_connections_that_ask_nothing_are_closed(
     endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch, access_log: None
 ) -> None:
-    monkeypatch.setattr(http_server, "SILENT_S", 0.3)
+    monkeypatch.setattr(http_server, "CONNECTION_S", 0.3)
     port = free_port()
     async with (
         served(endpoints.settings(HEALTH_PORT=str(port)), endpoints.worker_status),

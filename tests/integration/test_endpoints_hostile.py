@@ -92,7 +92,7 @@ async def test_a_body_is_not_read(port: int) -> None:
 async def test_whoever_asks_byte_by_byte_or_does_not_listen_is_cut_off(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_server, "SILENT_S", 0.4)
+    monkeypatch.setattr(http_server, "CONNECTION_S", 0.4)
     reader, writer = await asyncio.open_connection(LOOPBACK, port)
     trickled = 0
     async with asyncio.timeout(5):

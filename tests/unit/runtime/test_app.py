@@ -12,7 +12,7 @@ from tests.support.logs import settings_of
 
 
 async def test_a_redis_that_is_long_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "_LONG_AWAY_S", 0.05)
+    monkeypatch.setattr(app, "_REDIS_ALERT_AFTER_S", 0.05)
     stop = asyncio.Event()
     told: list[Alert] = []
 

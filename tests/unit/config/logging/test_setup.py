@@ -49,9 +49,9 @@ def test_a_jobs_lines_name_it_alike() -> None:
     data = {"userId": "u1", "projectId": "p1", "videoId": "v1", "shotNumber": 3, "prompt": "x"}
     delivery = Delivery("j1", "double", data, attempts_made=1, attempts=3)
     with worker_log(LOG_FORMAT="json") as stream:
-        observation = JobLogger(delivery, lambda alert: None)
-        observation.started()
-        observation.completed({"duration": 12})
+        job_logger = JobLogger(delivery, lambda alert: None)
+        job_logger.started()
+        job_logger.completed({"duration": 12})
     started, completed = map(json.loads, stream.getvalue().splitlines())
     named: dict[str, Any] = {
         "job_id": "j1",
