@@ -1,1 +1,1 @@
-"""One file a job name: its data, its result, one async function."""
+"""One file per job name: its data, its result, one async function."""

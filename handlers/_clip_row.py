@@ -1,8 +1,8 @@
-"""Which row a clip's download is for: found at the first attempt, and gone by from then on.
+"""Finds the row of a clip's download, once, at the first attempt.
 
-The payload names the shot's number, and numbers move: deleting a shot in the app lowers those of
-all later rows, one by one, while jobs run. What stays is the row's id and the provider's id of the
-clip, which the job's own id holds.
+The payload has the shot's number, which is not stable: deleting a shot in the app renumbers all
+later rows, one by one, while jobs run. Stable are the row's id and the provider's id of the clip,
+which the job's own id holds.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from services.supabase.clips import ClipRow
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a download job says of its clip. `provider_id` as job ids hold it, empty if unknown."""
+    """A download job's clip. `provider_id` in the form of job ids, empty if unknown."""
 
     project_id: RowId
     shot_number: int
@@ -26,7 +26,7 @@ class Order:
 
 
 async def row_of(ctx: Context, order: Order) -> ClipRow | None:
-    """The clip's row as it is now; None when it is about another clip by now.
+    """The clip's current row; None when the row has another clip by now.
 
     The checkpoint keeps the row's id. Raises NotFound when there is no such row.
     """
@@ -50,8 +50,8 @@ def _still(rows: Iterable[ClipRow], clip_id: str, order: Order) -> ClipRow | Non
 def _first_found(rows: list[ClipRow], order: Order) -> ClipRow | None:
     """By the provider's id or the URL; the shot may have another number by now."""
     at_number = [row for row in rows if row.shot_number == order.shot_number]
-    # Providers sign the URL of one clip anew for each question, so their id comes first. The number
-    # decides where several rows name one URL.
+    # Providers return another signed URL for each request, so their id is tried first. The number
+    # decides between rows with the same URL.
     for is_meant in (_has_id, _has_url):
         for row in (*at_number, *rows):
             if is_meant(row, order):
@@ -66,12 +66,12 @@ def _has_id(row: ClipRow, order: Order) -> bool:
 
 
 def _has_url(row: ClipRow, order: Order) -> bool:
-    """A clip that is being generated anew still names the URL of the one before it."""
+    """Only finished clips: one that is being regenerated still has its predecessor's URL."""
     return row.status == "success" and order.url in {row.video_url_external, row.video_url}
 
 
 def _is_blank(row: ClipRow) -> bool:
-    """Finished, and names neither a provider's id nor a URL: only the number can tell."""
+    """Finished, without a provider's id and a URL: only the number identifies it."""
     return row.status == "success" and not (
         row.provider_id or row.video_url_external or row.video_url
     )

@@ -1,4 +1,4 @@
-"""What the person who waits for a video sees of its download: in the app and in its row."""
+"""Shows a video's download progress to its user: in the app and in its row."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ _BEGIN, _END = 10, 90
 
 
 class _Display:
-    """Follows one transfer. Percentages never fall, though an upload may begin anew."""
+    """Follows one transfer. Percentages never fall, even if an upload starts over."""
 
     def __init__(self, ctx: Context, video_id: PlainId, transfer: Transfer) -> None:
         self._ctx = ctx
@@ -61,13 +61,13 @@ class _Display:
 
 
 async def show(ctx: Context, percent: int) -> None:
-    """Tell the app how much of the download is done."""
+    """Report the download's percentage to the app."""
     await ctx.progress(_BEGIN + percent * (_END - _BEGIN) // 100, f"Downloading... {percent}%")
 
 
 @asynccontextmanager
 async def displayed(ctx: Context, video_id: PlainId, transfer: Transfer) -> AsyncGenerator[None]:
-    """Show the transfer while it runs. No update is under way any more when this ends."""
+    """Show the transfer while it runs. All updates have ended when this exits."""
     ended = asyncio.Event()
     running = asyncio.create_task(_Display(ctx, video_id, transfer).run(ended))
     try:

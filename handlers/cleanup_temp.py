@@ -1,7 +1,7 @@
-"""cleanup_temp: remove what was only needed for a while.
+"""cleanup_temp: remove temporary objects and files.
 
-Removed are objects of this Supabase project under the job's own user, and files in the worker's own
-temporary folders. Anything else is left alone: a URL of somebody else's is no reason to fail.
+It removes objects of this Supabase project under the job's own user, and files in the worker's own
+temporary folders. Any other URL is skipped, and does not fail the job.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ _MAX_URLS = 1000
 
 
 class Data(JobData):
-    """The payload; without `cleanup_after` now is the time."""
+    """The payload; without `cleanup_after` the job is due at once."""
 
     temp_urls: list[str] = Field(max_length=_MAX_URLS)
     cleanup_after: datetime | None = None
 
     def due_in(self, now: datetime) -> timedelta:
-        """How long to wait. A time without zone is UTC."""
+        """The delay until `cleanup_after`. A time without zone is UTC."""
         due = self.cleanup_after or now
         return (due if due.tzinfo else due.replace(tzinfo=UTC)) - now
 
@@ -40,7 +40,7 @@ class Result(JobResult):
 
 @job("cleanup_temp", timeout=timedelta(minutes=5), release_id=True)
 async def cleanup_temp(ctx: Context, data: Data) -> Result:
-    """Remove what may be removed, not before it is time."""
+    """Remove the URLs' objects and files, once the job is due."""
     wait = data.due_in(datetime.now(UTC))
     if wait > timedelta(0):
         raise HandBack(wait)
@@ -49,7 +49,7 @@ async def cleanup_temp(ctx: Context, data: Data) -> Result:
         for url in dict.fromkeys(data.temp_urls):
             if url not in removed and await _remove(ctx, data, url):
                 removed.append(url)
-    except BaseException:  # also when the worker stops: the next attempt counts on
+    except BaseException:  # also when the worker stops: the next attempt continues the count
         await ctx.checkpoint(removed=removed)
         raise
     return Result(count=len(removed), urls=len(data.temp_urls))

@@ -1,6 +1,6 @@
-"""download_video: keep a video that a user made, and have its thumbnail made.
+"""download_video: store a user's video, and add the job of its thumbnail.
 
-What the payload says about storage is not believed: the path follows from the ids.
+Storage paths in the payload are not trusted: the path follows from the ids.
 """
 
 from datetime import timedelta
@@ -25,7 +25,7 @@ from services.supabase.videos import VideoRow
 
 
 class Subject(JobData):
-    """What names the row."""
+    """The fields that identify the row."""
 
     video_id: VideoId
 
@@ -37,7 +37,7 @@ class Data(Subject):
 
 
 class Downloaded(JobResult):
-    """The video is stored, and its thumbnail will be."""
+    """The video is stored, and its thumbnail's job added."""
 
     downloaded: bool = True
     path: str
@@ -48,7 +48,7 @@ class Downloaded(JobResult):
 
 @job("download_video", timeout=timedelta(minutes=30), release_id=True)
 async def download_video(ctx: Context, data: Data) -> Downloaded:
-    """Store the video, complete its row and add the thumbnail's job; what is done stays done."""
+    """Store the video, complete its row and add the thumbnail's job; idempotent."""
     row = await _row(ctx, data)
     await ctx.progress(10, "Preparing download...")
     stored = row if row is not None and _is_stored(row) else None
@@ -71,7 +71,7 @@ async def download_video(ctx: Context, data: Data) -> Downloaded:
 
 @download_video.on_failure
 async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
-    """Show on the row that the video could not be kept; one that was stored stays stored."""
+    """Mark the row as failed, unless the video was stored."""
     row = await _row(ctx, subject)
     if row is None or row.status == "completed":
         return
@@ -90,16 +90,16 @@ async def _row(ctx: Context, subject: Subject) -> VideoRow | None:
 
 
 def _is_stored(row: VideoRow) -> bool:
-    """Whether an earlier run stored it; a second delivery must not set it back."""
+    """Whether an earlier run stored it, which a second delivery must not undo."""
     return row.status in {"processing", "completed"} and bool(row.storage_path)
 
 
 async def _download(ctx: Context, data: Data) -> int:
-    """Store the video and say so in its row; returns its size in bytes."""
+    """Store the video and record it in its row; returns its size in bytes."""
     videos = ctx.services.videos
     await videos.update_download(data.video_id, status="downloading", download_progress=0)
     stored = await _store(ctx, data)
-    # Before anything else can fail: what the row does not say is downloaded anew.
+    # Before anything else can fail: without the row's record, a retry would download again.
     await videos.update_download(
         data.video_id,
         status="processing",
@@ -125,9 +125,9 @@ async def _store(ctx: Context, data: Data) -> Stored:
 
 
 async def _record_length(ctx: Context, data: Data, stored: Stored) -> None:
-    """The app may know the length that a probe does not find, so none is written then.
+    """Write the duration if the probe finds one; otherwise the app may know it.
 
-    Another attempt would not have the file any more, so a failure costs the length alone.
+    A failure here is only logged: another attempt would not have the file.
     """
     seconds = await _seconds(ctx, stored)
     if seconds is None:
@@ -139,7 +139,7 @@ async def _record_length(ctx: Context, data: Data, stored: Stored) -> None:
 
 
 async def _seconds(ctx: Context, stored: Stored) -> float | None:
-    """The length, None when it cannot be found out: the video is stored all the same."""
+    """The duration, None when it cannot be determined: the video is stored all the same."""
     try:
         probed = await ctx.services.ffmpeg.probe(stored.file)
     except (PermanentError, RetryableError) as error:

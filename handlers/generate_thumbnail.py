@@ -1,4 +1,4 @@
-"""generate_thumbnail: a real picture of a stored video, for the app's lists.
+"""generate_thumbnail: a frame of a stored video as a picture, for the app's lists.
 
 The app shows the video with or without it: a failure here never fails the video.
 """
@@ -23,13 +23,13 @@ _MAX_AGE_S = 3600
 
 
 class Subject(JobData):
-    """What names the row."""
+    """The fields that identify the row."""
 
     video_id: PlainId
 
 
 class ThumbnailSettings(BaseModel):
-    """What the picture is to be; `time_offset` in seconds."""
+    """The requested picture; `time_offset` in seconds."""
 
     model_config = ConfigDict(
         frozen=True, alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
@@ -66,7 +66,7 @@ class Result(JobResult):
 
 @job("generate_thumbnail", timeout=timedelta(minutes=15), release_id=True)
 async def generate_thumbnail(ctx: Context, data: Data) -> Result:
-    """Fetch the video, take a picture of it and store that."""
+    """Fetch the video, extract a frame and store it."""
     await ctx.progress(10, "Preparing thumbnail generation...")
     await _video(ctx, data)
     video = ctx.workdir / "video"
@@ -86,7 +86,7 @@ async def generate_thumbnail(ctx: Context, data: Data) -> Result:
 
 @generate_thumbnail.on_failure
 async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
-    """Complete the video all the same, and say on its row why it has no picture."""
+    """Complete the video all the same, with the reason on its row."""
     video = await _video(ctx, subject)
     if video is not None and video.thumbnail_path is not None and video.status == "completed":
         return  # a second delivery failed where the first had succeeded
@@ -95,7 +95,7 @@ async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
 
 
 async def _video(ctx: Context, subject: Subject) -> VideoRow | None:
-    """The row, None for a temporary video. One that its user deleted must not come back."""
+    """The row, None for a temporary video. Raises NotFound for a deleted one."""
     video = await ctx.services.videos.owned(subject.video_id, subject.user_id)
     if video is not None and video.status == "deleted":
         raise NotFound(f"Video {subject.video_id} was deleted")
@@ -103,7 +103,7 @@ async def _video(ctx: Context, subject: Subject) -> VideoRow | None:
 
 
 async def _picture(ctx: Context, video: Path, settings: ThumbnailSettings) -> Path:
-    """The first of the wished-for moments at which the video has a picture."""
+    """A frame from the first candidate time at which the video has one."""
     probed = await ctx.services.ffmpeg.probe(video)
     *moments, last = _moments(settings.time_offset, probed.duration_s)
     for moment in moments:
@@ -115,7 +115,7 @@ async def _picture(ctx: Context, video: Path, settings: ThumbnailSettings) -> Pa
 
 
 def _moments(offset_s: float, duration_s: float) -> list[float]:
-    """The offset, or the middle of a video that is shorter; its middle and start in reserve."""
+    """Candidate times: the offset, if the video is longer, then its middle and its start."""
     middle = duration_s / 2
     wished = offset_s if offset_s < duration_s else middle
     return list(dict.fromkeys([wished, middle, 0.0]))

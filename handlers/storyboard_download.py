@@ -1,4 +1,4 @@
-"""storyboard_download: keep a generated picture before the provider's URL ends (24 h).
+"""storyboard_download: store a generated picture before the provider's URL expires (24 h).
 
 With shot number 0 or the URL `__BATCH__` it adds one such job for each picture not yet stored.
 """
@@ -24,7 +24,7 @@ _BATCH_PRIORITY = 2
 
 
 class Subject(JobData):
-    """What names the row."""
+    """The fields that identify the row."""
 
     project_id: RowId
     shot_number: int = Field(ge=0, le=1000)
@@ -60,7 +60,7 @@ class Batch(JobResult):
 
 @job("storyboard_download", timeout=timedelta(minutes=5), release_id=True)
 async def storyboard_download(ctx: Context, data: Data) -> JobResult:
-    """Store one picture, or add a job for each picture that waits."""
+    """Store one picture, or add a job for each picture that is not stored."""
     owned = ctx.services.projects.owned(data.project_id, data.user_id)
     if data.is_batch:
         await owned
@@ -75,7 +75,7 @@ async def storyboard_download(ctx: Context, data: Data) -> JobResult:
 
 @storyboard_download.on_failure
 async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
-    """Show on the row that the picture could not be kept."""
+    """Mark the picture on its row as not stored."""
     await ctx.services.projects.owned(subject.project_id, subject.user_id)
     if subject.is_batch:
         return

@@ -1,8 +1,8 @@
 """storyboard_generation: buy one picture for each shot, then add a download for each.
 
 A picture is bought once: rows that are `success`, pictures in the checkpoint and refused shots are
-not asked for again by a later attempt. A shot that failed for a passing reason stays `generating`
-until the job's last attempt.
+not requested again by a later attempt. A shot with a transient failure stays `generating` until the
+job's last attempt.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from handlers._storyboard.rows import JobRows, project_and_rows
 from services.bundle import Context
 from services.supabase.storyboards import StoryboardRow
 
-# The app's projects hold up to 120 s of video; 200 shots is far beyond what it can make of them.
+# The app's projects hold up to 120 s of video; 200 shots are far more than that can have.
 MAX_SHOTS = 200
 
 _FINAL = {"completed", "partial", "failed"}
@@ -36,13 +36,13 @@ def _text_or_none(value: Any) -> Any:
 
 
 def _named(value: Any) -> Any:
-    """Characters without a name cannot be drawn or matched; null is none."""
+    """The characters with a name: others cannot be drawn or matched. Null is an empty list."""
     entries = cast("list[Any]", value) if isinstance(value, list) else []
     return [entry for entry in entries if not hasattr(entry, "get") or entry.get("name")]
 
 
 class Data(JobData):
-    """The payload. What only colours the pictures is read leniently, the shots are not."""
+    """The payload. Optional fields are read leniently, the shots strictly."""
 
     project_id: RowId
     shots: list[Shot] = Field(min_length=1, max_length=MAX_SHOTS)
@@ -60,7 +60,7 @@ class Data(JobData):
         numbers = [shot.shot_number for shot in shots]
         twice = next((number for number in numbers if numbers.count(number) > 1), None)
         if twice is not None:
-            raise ValueError(f"shot_number {twice} stands there twice")
+            raise ValueError(f"shot_number {twice} occurs twice")
         return shots
 
 
@@ -80,7 +80,7 @@ class _NumberedShot(BaseModel):
 
 
 def _readable(shots: Any) -> list[Any]:
-    """The entries that have a shot number; a payload may be anything, so not endlessly many."""
+    """The entries that have a shot number, at most MAX_SHOTS: the payload is not validated."""
     entries = cast("list[Any]", shots) if isinstance(shots, list) else []
     return [shot for shot in entries[: 2 * MAX_SHOTS] if _is_numbered(shot)]
 
@@ -94,7 +94,7 @@ def _is_numbered(shot: Any) -> bool:
 
 
 class Subject(JobData):
-    """What names the rows, even when the shots themselves do not validate."""
+    """The fields that identify the rows, even when the shots themselves do not validate."""
 
     project_id: RowId
     shots: Annotated[list[_NumberedShot], BeforeValidator(_readable)] = Field(
@@ -102,13 +102,13 @@ class Subject(JobData):
     )
 
     def shot_numbers(self) -> set[int]:
-        """The numbers that can be read."""
+        """The shots' numbers, as far as they are readable."""
         return {shot.shot_number for shot in self.shots}
 
 
 @job("storyboard_generation", timeout=timedelta(minutes=30))
 async def storyboard_generation(ctx: Context, data: Data) -> Result:
-    """Generate the pictures that are missing and settle the project's step 3."""
+    """Generate the missing pictures and finalise the project's step 3."""
     numbers = {shot.shot_number for shot in data.shots}
     _, rows = await project_and_rows(ctx, data.project_id, data.user_id, numbers)
     characters = tuple(_with_safe_references(ctx, one) for one in data.characters)
@@ -122,7 +122,7 @@ async def storyboard_generation(ctx: Context, data: Data) -> Result:
             rows=rows,
             downloads=downloads,
         )
-        # A worker that dies before the ids are saved has lost no more than one that died sooner.
+        # Concurrently: a crash before the ids are saved costs no more than an earlier one.
         await both(rows.remember(), batch.generate())
         await batch.retry_if_transient()
         status = await batch.finish()
@@ -137,8 +137,8 @@ async def storyboard_generation(ctx: Context, data: Data) -> Result:
 
 @storyboard_generation.on_failure
 async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
-    """Settle what still says that it is being worked on, and have what was bought stored."""
-    await ctx.checkpoint(refused={})  # a retry by hand asks the provider again
+    """Finalise rows that are still `generating`, and have bought pictures stored."""
+    await ctx.checkpoint(refused={})  # a manual retry requests refused shots again
     project, rows = await project_and_rows(
         ctx, subject.project_id, subject.user_id, subject.shot_numbers()
     )
@@ -155,7 +155,7 @@ async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
 
 
 async def _write_bought(ctx: Context, rows: JobRows) -> None:
-    """Into the rows that have no picture: the database may have been away until now."""
+    """Write bought pictures to rows without one: the database may have been unreachable."""
     purchases = Purchases(ctx)
     for row in rows.by_shot.values():
         if row.status != "success" and purchases.has(row.shot_number):
@@ -163,7 +163,7 @@ async def _write_bought(ctx: Context, rows: JobRows) -> None:
 
 
 def _status_of(rows: Sequence[StoryboardRow]) -> str:
-    """Of the project whose job is over."""
+    """The status of step 3 after the job's failure."""
     there = [row.status == "success" for row in rows]
     if there and all(there):
         return "completed"
@@ -171,7 +171,7 @@ def _status_of(rows: Sequence[StoryboardRow]) -> str:
 
 
 def _with_safe_references(ctx: Context, character: Character) -> Character:
-    """The character without references that the provider must not be sent to fetch."""
+    """The character without references that are unsafe for the provider to fetch."""
     kept = tuple(url for url in character.reference_images if _is_safe(ctx, character, url))
     return character.model_copy(update={"reference_images": kept})
 

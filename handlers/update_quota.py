@@ -1,6 +1,6 @@
-"""update_quota: count anew what a user stores; additions and removals the database counts itself.
+"""update_quota: recount a user's storage; the database counts additions and removals itself.
 
-Its id names the user and the operation, so a finished one makes room for the next.
+Its id is derived from the user and the operation, so it is released when the job finishes.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ class Data(JobData):
 
 
 class Automatic(JobResult):
-    """A trigger on `user_videos` has done it."""
+    """Nothing to do: a trigger on `user_videos` keeps the count."""
 
     updated: bool = True
     user_id: str

@@ -1,8 +1,8 @@
 """va_compose_video: join a project's clips to its final video and store it.
 
-Shotstack renders it, or ffmpeg on this machine. The id of a render is kept with the job before it
-is waited for, so that a retry, a hand-back or a crash resumes it; once the film is stored nothing
-is left to do but to write the row.
+Shotstack renders it, or ffmpeg on this machine. The id of a render is saved with the job before
+waiting for it, so that a retry, a hand-back or a crash resumes it; once the film is stored, only
+the row is left to write.
 """
 
 from datetime import timedelta
@@ -21,12 +21,12 @@ from services.storage.films import Film, StoredFilm
 from services.supabase.projects import Project
 
 _READY = "completed"
-# A clip's own download is on its way; twenty times this is what it may take.
+# The pause while a clip's own download runs, which may take twenty times as long.
 _STORING = timedelta(seconds=15)
 
 
 class Subject(JobData):
-    """What names the project."""
+    """The fields that identify the project."""
 
     project_id: RowId
 
@@ -38,7 +38,7 @@ class Data(Subject):
 class Video(JobResult):
     """The stored film; `duration` in seconds, `resolution` as in `1920x1080`.
 
-    `storage_key` is its path in the bucket, which the app repairs a project with.
+    `storage_key` is its path in the bucket, by which the app repairs a project.
     """
 
     url: str
@@ -72,13 +72,13 @@ async def va_compose_video(ctx: Context, data: Data) -> Result:
 
 @va_compose_video.on_failure
 async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
-    """Show on the project that there is no final video, so that the person can try again."""
+    """Mark the project's final video as failed, so that the user can try again."""
     project = await ctx.services.projects.owned(subject.project_id, subject.user_id)
     await ctx.services.projects.fail_composition(project.id)
 
 
 def _stored_before(ctx: Context) -> Result | None:
-    """The result of an earlier delivery that had stored the film."""
+    """The result of an earlier delivery that stored the film; None if there is none."""
     try:
         return Result.model_validate(ctx.checkpoint_fields.get("stored"))
     except ValidationError:
@@ -113,11 +113,11 @@ async def _timeline(ctx: Context, project: Project) -> Timeline:
 
 
 def _check_reachable(ctx: Context, scene: Scene, project: Project) -> None:
-    """Whether Shotstack may and can fetch the clip. Raises HandBack to wait for its own copy."""
+    """Check that Shotstack may and can fetch the clip. Raises HandBack to wait for our own copy."""
     try:
         if ctx.services.clip_files.own_object(scene.url, project.user_id):
             return
-        if scene.is_googles:  # Google's files want a key that Shotstack does not have
+        if scene.is_googles:  # Google's files require a key that Shotstack does not have
             raise HandBack(_STORING, f"The clip of shot {scene.shot_number} is not stored yet")
         ctx.services.downloads.check(scene.url)
     except UnsafeUrl as error:

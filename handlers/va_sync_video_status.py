@@ -1,10 +1,10 @@
-"""va_sync_video_status: ask the providers how a project's clips are getting along.
+"""va_sync_video_status: poll the providers for the status of a project's clips.
 
-A clip stays `generating` when its provider could not be asked, for whatever reason that says
-nothing about the clip: an outage, a wrong key or address, none at all. The job fails only when
-that was so for every clip, and then leaves the rows as they are: the clips may be fine, and the
-next sync asks again. Where some clips were answered for, an alert tells of the others. It keeps no
-id, so that the app's next request is not dropped.
+A clip stays `generating` when its provider could not be polled, for any reason that is not about
+the clip: an outage, a wrong or missing key, a wrong address. The job fails only when no clip could
+be polled, and then leaves the rows unchanged: the clips may be fine, and the next sync polls again.
+When only some could not, an alert reports them. Its id is released, so that the app's next request
+is not dropped.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from services.supabase.clips import ClipRow
 
 _AT_ONCE = 5
 _FINAL = {"success", "failed"}
-# Shown to the person who waits.
+# Shown to the user.
 _UNUSABLE = "The video of this clip cannot be used. Please generate the clip again."
 
 
@@ -42,7 +42,7 @@ class Data(JobData):
 
 
 class Result(JobResult):
-    """`updated` counts the clips that this job settled."""
+    """`updated` counts the clips that this job finalised."""
 
     synced: bool = True
     updated: int
@@ -50,7 +50,7 @@ class Result(JobResult):
 
 @job("va_sync_video_status", timeout=timedelta(minutes=10), release_id=True)
 async def va_sync_video_status(ctx: Context, data: Data) -> Result:
-    """Settle the clips that are at their end, and step 4 once all are."""
+    """Finalise the clips that have ended, and step 4 once all have."""
     await ctx.services.projects.owned(data.project_id, data.user_id)
     await ctx.progress(5, "Loading clips...")
     rows = await ctx.services.clips.of_project(data.project_id)
@@ -67,7 +67,7 @@ def _is_open(row: ClipRow) -> bool:
 
 @dataclass
 class _Sync:
-    """One round over the clips that are being generated."""
+    """One poll of the clips that are being generated."""
 
     ctx: Context
     data: Data
@@ -80,14 +80,14 @@ class _Sync:
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def poll_all(self) -> None:
-        """Ask for every clip and write down what is new."""
+        """Poll every clip and write what changed."""
         await self.ctx.progress(10, f"Syncing {len(self.clips)} generating clips...")
         async with asyncio.TaskGroup() as group:
             for clip in self.clips:
                 group.create_task(self._sync(clip))
 
     async def finish(self) -> None:
-        """Add the downloads and settle the project.
+        """Add the downloads and finalise the project.
 
         Raises RetryableError or PermanentError when no clip could be polled.
         """
@@ -121,7 +121,7 @@ class _Sync:
             return Running()
 
     def _guarded(self, clip: ClipRow, outcome: ClipOutcome) -> ClipOutcome:
-        """The outcome without an address that no download would be made of."""
+        """The outcome without addresses that the download guard refuses."""
         if not isinstance(outcome, Succeeded):
             return outcome
         if not self._is_safe(clip, "video", outcome.video_url):
@@ -168,13 +168,13 @@ class _Sync:
         down = next((one for one in self.errors if isinstance(one, ProviderDown)), None)
         if down is not None:
             return down
-        first = next((one for one in self.errors if _may_pass(one)), self.errors[0])
+        first = next((one for one in self.errors if _is_retryable(one)), self.errors[0])
         message = f"No clip could be polled: {first}"
-        return RetryableError(message) if _may_pass(first) else PermanentError(message)
+        return RetryableError(message) if _is_retryable(first) else PermanentError(message)
 
 
-def _may_pass(error: ServiceError | ProviderDown) -> bool:
-    """Whether a later attempt may be answered: a refusal too says nothing about the clips."""
+def _is_retryable(error: ServiceError | ProviderDown) -> bool:
+    """Whether a later attempt may succeed; refusals count, as they are not about the clips."""
     return is_transient(error) or (isinstance(error, ServiceError) and error.status is not None)
 
 

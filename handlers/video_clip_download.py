@@ -1,4 +1,4 @@
-"""video_clip_download: keep a generated clip before the provider's URL ends (24 h)."""
+"""video_clip_download: store a generated clip before the provider's URL expires (24 h)."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,14 +18,14 @@ from services.supabase.clips import ClipRow
 
 
 class Subject(JobData):
-    """What names the clip."""
+    """The fields that identify the clip."""
 
     project_id: RowId
     shot_number: int = Field(ge=0, le=1000)
 
 
 class FailedSubject(Subject):
-    """What names the clip after a failure."""
+    """The fields that identify the clip after a failure."""
 
     external_url: Any = None
 
@@ -62,7 +62,7 @@ async def video_clip_download(ctx: Context, data: Data) -> JobResult:
 
 @video_clip_download.on_failure
 async def on_failed(ctx: Context, subject: FailedSubject, reason: str) -> None:
-    """Show on the row that the clip could not be kept."""
+    """Mark the clip on its row as not stored."""
     await ctx.services.projects.owned(subject.project_id, subject.user_id)
     row = await row_of(ctx, _order(ctx, subject, str(subject.external_url)))
     if row is not None:
@@ -75,7 +75,7 @@ def _order(ctx: Context, subject: Subject, url: str) -> Order:
 
 
 def _check_url(ctx: Context, data: Data) -> None:
-    """Before anything is asked about the clip: such a job is nobody's."""
+    """Refuse an unsafe address before anything is read about the clip."""
     try:
         ctx.services.downloads.check(data.external_url)
     except UnsafeUrl as error:
@@ -101,7 +101,7 @@ async def _store(ctx: Context, data: Data, row: ClipRow) -> Stored:
         clip_video(data.user_id, data.project_id, data.shot_number, row.id, generation),
         ctx.workdir / "clip",
         content_type=MP4,
-        # The row's address is what Google answered; the job's alone could be anybody's.
+        # The row's address came from Google; the job's alone is untrusted.
         with_google_key=row.is_googles and row.video_url_external == data.external_url,
     )
     try:
@@ -111,7 +111,7 @@ async def _store(ctx: Context, data: Data, row: ClipRow) -> Stored:
 
 
 async def _complete(ctx: Context, data: Data, row: ClipRow, stored: Stored) -> bool:
-    """Show the stored clip on its row; False when that is about another clip by now."""
+    """Record the stored clip on its row; False when the row has another clip by now."""
     return await ctx.services.clips.update(
         row,
         video_url_external=data.external_url,

@@ -1,1 +1,1 @@
-"""Two ways to one film: by ffmpeg on this machine, and by Shotstack."""
+"""Two ways to make a film: ffmpeg on this machine, and Shotstack."""

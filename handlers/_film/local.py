@@ -1,4 +1,4 @@
-"""One film by ffmpeg on this machine."""
+"""Makes a film by ffmpeg on this machine."""
 
 from pathlib import Path
 

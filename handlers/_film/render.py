@@ -1,4 +1,4 @@
-"""One film by Shotstack: a render whose id is known is never ordered again."""
+"""Makes a film by Shotstack: a render whose id is known is never ordered again."""
 
 import asyncio
 import time
@@ -27,12 +27,12 @@ from services.storage.transfers import MAX_VIDEO_BYTES
 if TYPE_CHECKING:
     from services.films.shotstack import Shotstack
 
-# Shotstack takes about 20 s for a minute of video and lets a key ask 300 times a minute.
+# Shotstack takes about 20 s for a minute of video and allows 300 requests a minute per key.
 _POLL = timedelta(seconds=5)
 _LIMIT = timedelta(minutes=15)
 _DEADLINE = timedelta(minutes=10)
 
-# Shotstack keeps results for so long.
+# How long Shotstack keeps results.
 _RESULT_LIFE_S = 24 * 3600
 
 _PERCENT = {"queued": 42, "fetching": 48, "preprocessing": 54, "rendering": 60, "saving": 82}
@@ -81,7 +81,7 @@ class Render:
             return None
 
     async def _ordered(self, timeline: Timeline) -> Path:
-        """The film of an order of this attempt, which places no second one in any case."""
+        """Order a render and return its film; an attempt never orders a second one."""
         order = await self._order(timeline)
         try:
             return await self._finish(order)
@@ -96,7 +96,7 @@ class Render:
         return await self._download(order, rendered.url)
 
     async def _order(self, timeline: Timeline) -> _Order:
-        """Order the render and keep its id, even if the job is to end meanwhile: it is paid for."""
+        """Order the render and save its id, even when the job is cancelled: it is paid for."""
         if self.ctx.stopping.is_set():
             raise HandBack
         placing = asyncio.create_task(self._place(timeline))
@@ -112,14 +112,14 @@ class Render:
         return order
 
     async def _state(self, order: _Order) -> State:
-        """How far it is. A Shotstack that cannot be asked now goes on rendering all the same."""
+        """The render's state; "unknown" while Shotstack is unreachable but may still render."""
         try:
             return await self.shotstack.state(order.id)
         except (ServiceError, ProviderDown) as error:
-            # Only an answer may end the wait: the film may lie ready.
+            # Only a definite answer ends the wait: the film may be ready.
             if not is_transient(error) or self._is_overdue(order):
                 raise
-            self.ctx.log.warning("The render {} cannot be asked after: {}", order.id, error)
+            self.ctx.log.warning("The render {} cannot be polled: {}", order.id, error)
             return Rendering("unknown")
 
     async def _wait(self, order: _Order) -> Rendered:
@@ -135,7 +135,7 @@ class Render:
                     percent = _PERCENT.get(stage, 60)
                     await self.ctx.progress(percent, f"Rendering video ({stage})...")
             if self._is_overdue(order):
-                # The order stands: a film that comes late is found by a retry of the job.
+                # The order is kept: a retry of the job finds a film that finished late.
                 if order.age_s > _RESULT_LIFE_S:
                     await self._forget()
                 raise PermanentError(f"Shotstack had not rendered the video after {self.limit}")
@@ -145,7 +145,7 @@ class Render:
         return order.age_s >= self.limit.total_seconds()
 
     async def _pause(self) -> None:
-        """Wait until it is time to ask again. Raises HandBack when the worker stops."""
+        """Wait until the next poll. Raises HandBack when the worker stops."""
         try:
             async with asyncio.timeout(self.poll.total_seconds()):
                 await self.ctx.stopping.wait()
@@ -166,7 +166,7 @@ class Render:
             await self._forget()
             raise
         except PermanentError as error:
-            # A result that was paid for: the next attempt asks for its address again.
+            # The result is paid for: the next attempt requests its address again.
             if order.age_s > _RESULT_LIFE_S:
                 await self._forget()
             raise RetryableError(f"The rendered video could not be fetched: {error}") from error

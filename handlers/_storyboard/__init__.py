@@ -1,1 +1,1 @@
-"""Parts of the job that makes storyboards, and what it has in common with their downloads."""
+"""Parts of the job that makes storyboards."""

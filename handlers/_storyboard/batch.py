@@ -1,4 +1,4 @@
-"""The shots of one storyboard job: what is there, what is bought, what failed and why."""
+"""The shots of one storyboard job: which have a picture, which are bought, which failed."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -94,17 +94,17 @@ class StoryboardBatch:
         await self._fail_rows(one for one in self.failures if not one.is_transient)
         await self.downloads.add_left(await self.rows.current())
         raise RetryableError(
-            f"{len(transient)} of {self.total} storyboards failed and will be tried again: "
+            f"{len(transient)} of {self.total} storyboards failed and will be retried: "
             f"{_first(transient)}"
         )
 
     async def finish(self) -> str:
-        """Write what is final and return it. Raises the failure when no shot has a picture."""
+        """Write the final status and return it. Raises the failure when no shot has a picture."""
         await self._write_left()
         await self._fail_rows(self.failures)
         status = _final_status(self.succeeded, self.total)
         await self._report(95, "正在更新项目状态...")
-        # The person may have asked for others while these were made.
+        # The user may have requested newer ones meanwhile.
         current = await self.rows.current()
         await both(self._finish_project(status, current), self.downloads.add_left(current))
         await self._report(100, _final_message(self.succeeded, self.total))
@@ -113,7 +113,7 @@ class StoryboardBatch:
         return status
 
     async def _write_left(self) -> None:
-        """Try again to write what is bought: another attempt that could does not come."""
+        """Try again to write bought pictures to their rows: this is the last chance to."""
         for failure in [one for one in self.failures if one.is_transient]:
             if self._purchases.has(failure.shot_number):
                 await self._write_bought(self.rows.by_shot[failure.shot_number])
@@ -141,7 +141,7 @@ class StoryboardBatch:
         except HandBack as error:
             self.handed_back = self.handed_back or error
             return
-        except Exception as error:  # raised further it would cancel, unpaid back, all the others
+        except Exception as error:  # if raised, it would cancel the other shots' paid requests
             if lack := lack_of(error):
                 self.handed_back = self.handed_back or MachineUnfit(lack)
                 return
@@ -149,13 +149,13 @@ class StoryboardBatch:
         await self._report_done()
 
     async def _read_ahead(self) -> None:
-        """Read the rows for `finish` while the last ones are written: it does not need those."""
+        """Read the rows for `finish` while the last ones are written, which it does not need."""
         await self._all_saved.wait()
         if self.handed_back is not None:
             return
         try:
             await self.rows.read_ahead()
-        except (ServiceError, ProviderDown) as error:  # `finish` asks again, and raises
+        except (ServiceError, ProviderDown) as error:  # `finish` reads again, and raises
             self.ctx.log.debug("The rows could not be read ahead: {}", error)
 
     async def _get_picture(self, shot: Shot) -> None:

@@ -1,4 +1,4 @@
-"""The picture of one shot: bought at most once, and safe before its slot buys the next one."""
+"""Buys the picture of a shot: at most once, and saved before its slot buys the next one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,9 +26,9 @@ from services.bundle import Context
 from services.images.base import GeneratedImage, ImageBytes, ImageProvider, ImageRequest, ImageUrl
 from services.supabase.storyboards import Picture, StoryboardRow
 
-# Between tries to store a picture that is nowhere else: some five minutes in all.
+# Pauses between tries to store a picture that exists nowhere else: some five minutes in all.
 _STORING_PAUSES_S = (5, 10, 20, 40, 60, 60, 60, 60)
-# A work disk that is full for a while among them.
+# These include a temporarily full disk.
 _STORING_TROUBLES = (ServiceError, ProviderDown, MachineUnfit, RetryableError, OSError)
 
 # A picture, and the ids of the characters whose references were sent for it.
@@ -55,12 +55,12 @@ class PictureBrief:
 
 @dataclass(slots=True)
 class _Slot:
-    """A place for one purchase at a time; what it bought last may still be `saving`."""
+    """A slot for one purchase at a time; its previous picture may still be `saving`."""
 
     saving: asyncio.Task[None] | None = None
 
     async def saved(self) -> None:
-        """Until the last picture is safe, or cannot be made so."""
+        """Wait until the previous picture is saved, or failed to be."""
         if self.saving is not None:
             await asyncio.wait([self.saving])
 
@@ -92,7 +92,7 @@ class PictureBuyer:
             self._slots.put_nowait(_Slot())
 
     async def secure(self, shot: Shot) -> StoryboardRow:
-        """Have the shot's picture bought and saved, unless it is; returns the shot's row.
+        """Buy and save the shot's picture, unless it is; returns the shot's row.
 
         Raises HandBack when the worker stops, and what the provider or the storage raises.
         """
@@ -128,15 +128,15 @@ class PictureBuyer:
         await self._announce(shot)
         await self._reread(row)
         await slot.saved()
-        now = await self._reread(row)  # anew only where that took long
+        now = await self._reread(row)  # a new read only if that took long
         if self._storage_trouble is not None:
-            raise self._storage_trouble  # what is bought now could not be stored either
+            raise self._storage_trouble  # a picture bought now could not be stored either
         if self._ctx.stopping.is_set():
             raise HandBack
         return None if now.status == "success" else await self._purchase(shot, now)
 
     async def _reread(self, row: StoryboardRow) -> StoryboardRow:
-        """The row as it is: another job on the same rows may have been quicker."""
+        """The current row: another job on the same rows may have been quicker."""
         now = await self._rows.now(row)
         if now is None:
             raise NotFound(f"The storyboard row of shot {row.shot_number} was removed")
@@ -171,7 +171,7 @@ class PictureBuyer:
                 await self._store_bytes(row, image, used)
 
     def _check_address(self, url: str) -> None:
-        """Raises UnsafeUrl, which ends the shot: the picture was paid for and cannot be fetched."""
+        """Raises UnsafeUrl, which fails the shot: its paid picture cannot be fetched."""
         try:
             self._ctx.services.downloads.check(url)
         except UnsafeUrl as error:
@@ -189,7 +189,7 @@ class PictureBuyer:
         await self._persistently(store)
 
     async def _persistently(self, store: Callable[[], Awaitable[object]]) -> None:
-        """Bytes are in no checkpoint: to stop trying is to pay for the picture again."""
+        """Retry for long: bytes are in no checkpoint, so a retry of the job would pay again."""
         for pause_s in _STORING_PAUSES_S:
             try:
                 await store()
@@ -208,4 +208,4 @@ class PictureBuyer:
 
 
 def _superseded(shot_number: int) -> PermanentError:
-    return PermanentError(f"A newer version of shot {shot_number} has been asked for")
+    return PermanentError(f"A newer version of shot {shot_number} was requested")

@@ -1,4 +1,4 @@
-"""The downloads of a storyboard job's pictures: each is stored before the provider's URL ends."""
+"""Adds the downloads of a storyboard job's pictures, before the provider's URLs expire."""
 
 import asyncio
 from collections.abc import Iterable
@@ -15,11 +15,11 @@ _PRIORITY = 4
 
 
 class PictureDownloads:
-    """Adds the download of each picture as its row is written, beside the job's other work.
+    """Adds the download of each picture when its row is written, concurrently with the job.
 
-    A worker that dies in a long job has stored what it had. What could not be added then is added
-    by `add_left` at the job's end, which needs no read that saw the last rows written. Used as a
-    context, it waits for those that are being added; a cancelled job cancels them.
+    So the pictures of a long job survive a crash of its worker. Downloads that could not be added
+    are added by `add_left` at the job's end, even if its rows were read before the last writes.
+    On exit, the context manager waits for pending additions; a cancelled job cancels them.
     """
 
     def __init__(self, ctx: Context, user_id: PlainId) -> None:
@@ -44,7 +44,7 @@ class PictureDownloads:
         await asyncio.gather(*self._adding, return_exceptions=True)
 
     def add_soon(self, row: StoryboardRow) -> None:
-        """Add the download of a row as it was just written; of one that is not current, none."""
+        """Add the download of a row that was just written, if it is current."""
         if row.is_current and row.wants_storing:
             self._waiting[row.id] = row
             task = asyncio.create_task(self._add(row))
@@ -52,7 +52,7 @@ class PictureDownloads:
             task.add_done_callback(self._adding.discard)
 
     async def add_left(self, current: Iterable[StoryboardRow]) -> None:
-        """Add what is missing of the project's current rows, those of earlier attempts too."""
+        """Add the missing downloads of the project's current rows, also of earlier attempts."""
         await asyncio.gather(*self._adding)
         unstored = {row.id: row for row in current if row.wants_storing}
         left = {**unstored, **self._waiting}

@@ -1,4 +1,4 @@
-"""What a storyboard job bought and what was refused to it, by its checkpoint."""
+"""The pictures that a storyboard job bought and the shots that were refused, in its checkpoint."""
 
 import time
 from typing import Any
@@ -11,7 +11,7 @@ _URL_LIFE_S = 23 * 3600
 
 
 class Purchases:
-    """By shot number. A picture is here before it is in its row: it is never bought again."""
+    """By shot number. A picture is recorded here before its row, so it is never bought again."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
@@ -20,21 +20,21 @@ class Purchases:
         self._refused: dict[str, str] = saved.setdefault("refused", {})
 
     def has(self, shot_number: int) -> bool:
-        """Whether the picture was bought, and its URL still lives."""
+        """Whether the picture was bought, and its URL has not expired."""
         return time.time() - self._bought.get(str(shot_number), {}).get("at", 0) < _URL_LIFE_S
 
     def refusal(self, shot_number: int) -> str | None:
-        """Why the provider, or the guard, will not have this shot."""
+        """Why the provider, or the guard, refused this shot; None if neither did."""
         return self._refused.get(str(shot_number))
 
     async def save(self, shot_number: int, url: str, used_character_ids: list[str]) -> None:
-        """First in the checkpoint, then in the row: a database that is down costs no picture."""
+        """Save to the checkpoint, before the row: so a database outage costs no picture."""
         bought = {"url": url, "used": used_character_ids, "at": time.time()}
         self._bought[str(shot_number)] = bought
         await self._ctx.checkpoint(bought=self._bought)
 
     async def refuse(self, shot_number: int, reason: str) -> None:
-        """Later attempts do not ask again."""
+        """Save a refusal, so that later attempts do not try again."""
         self._refused[str(shot_number)] = reason
         await self._ctx.checkpoint(refused=self._refused)
 

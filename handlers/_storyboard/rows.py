@@ -1,10 +1,10 @@
-"""Which rows a storyboard job works on: those that were current when it first ran.
+"""The rows that a storyboard job works on: those that were current when it first ran.
 
-The person may ask for new pictures while an older job waits for its retry. The new rows belong to
-the new job; the older one must neither buy for them nor settle them.
+The user may request new pictures while an older job waits for its retry. The new rows belong to
+the new job; the older one must neither buy for them nor finalise them.
 
-Numbers move: deleting a shot in the app removes its rows and lowers those of all later ones while
-jobs run. To the job its rows keep the numbers that they had when it first ran, as its shots do.
+Numbers are not stable: deleting a shot in the app removes its rows and renumbers all later ones
+while jobs run. For the job, rows and shots keep the numbers that they had when it first ran.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from services.supabase.storyboards import StoryboardRow
 
 Rows = list[StoryboardRow]
 
-# What was read so lately need not be read again: some four round trips to a far database.
+# Rows read this recently are not read again: some four round trips to a far database.
 _FRESH_S = 0.5
 
 
 class JobRows:
-    """The job's rows of the wanted shots, by number, as they were just read; `ids` of all."""
+    """The job's rows of its shots, by number, as just read; `ids` are those of all its rows."""
 
     def __init__(
         self,
@@ -44,45 +44,45 @@ class JobRows:
         self._ahead_at = float("-inf")
 
     async def remember(self) -> None:
-        """Have later attempts work on the same rows: ids and numbers go into the checkpoint."""
+        """Save ids and numbers to the checkpoint, so that later attempts use the same rows."""
         if "rows" not in self._ctx.checkpoint_fields:
             await self._ctx.checkpoint(rows=dict(self._ids))
 
     async def now(self, row: StoryboardRow) -> StoryboardRow | None:
-        """The row as it is, or was half a second ago; None when it was removed.
+        """The row, at most half a second old; None when it was removed.
 
-        To be asked for before a purchase: another job on the same rows may have been quicker.
-        Shots that ask at the same time share one read of all rows.
+        Read it before a purchase: another job on the same rows may have been quicker. Concurrent
+        calls share one read of all rows.
         """
         asked_at = time.monotonic()
         async with self._reading:
             if asked_at - self._read_at > _FRESH_S:
-                began_at = time.monotonic()  # what a slow answer tells is older than it
+                began_at = time.monotonic()  # the age of the data counts from the request
                 self._latest = {row.id: row for row in await self._own()}
                 self._read_at = began_at
         return self._latest.get(row.id)
 
     async def read_ahead(self) -> None:
-        """Ask now what `current` tells soon."""
+        """Read now what `current` returns soon."""
         asked_at = time.monotonic()
         self._ahead = await self._ctx.services.storyboards.current(self._project_id)
         self._ahead_at = asked_at
 
     async def current(self) -> Rows:
-        """The project's current rows, as they are or were half a second ago."""
+        """The project's current rows, at most half a second old."""
         if time.monotonic() - self._ahead_at > _FRESH_S:
             await self.read_ahead()
         return self._ahead
 
     def are_superseded_by(self, current: Rows) -> bool:
-        """Whether one of the job's shots has a row that came later: a newer version was asked for.
+        """Whether one of the job's shots has a later row: a newer version was requested.
 
-        When a shot is removed, its number becomes that of another row, which is none that came.
+        A removed shot's number passes to another row, which does not count as a later one.
         """
         return any(row.shot_number in self.by_shot and row.id not in self._ids for row in current)
 
     async def with_current(self) -> tuple[Rows, Rows]:
-        """The job's rows, and the project's current ones, as they are."""
+        """The job's rows, and the project's current ones, freshly read."""
         current = self._ctx.services.storyboards.current(self._project_id)
         return await both(self._own(), current)
 
@@ -94,9 +94,9 @@ class JobRows:
 async def project_and_rows(
     ctx: Context, project_id: RowId, user_id: PlainId, shot_numbers: Collection[int]
 ) -> tuple[Project, JobRows]:
-    """The job's project, and its rows of these shots; without numbers, all that were current.
+    """The job's project, and its rows of these shots; of all shots without numbers.
 
-    The first attempt's rows are the job's: those that it remembered. Raises NotFound or NotOwner.
+    Retries get the rows that the first attempt remembered. Raises NotFound or NotOwner.
     """
     owned = ctx.services.projects.owned(project_id, user_id)
     project, rows = await both(owned, _read(ctx, project_id))
@@ -109,6 +109,6 @@ async def _read(ctx: Context, project_id: RowId) -> Rows:
     if known is None:
         return await ctx.services.storyboards.current(project_id)
     rows = await ctx.services.storyboards.by_ids(project_id, list(known))
-    if isinstance(known, list):  # of a job that began under an earlier version
+    if isinstance(known, list):  # a job that started under an earlier version
         return rows
     return [row.model_copy(update={"shot_number": known[row.id]}) for row in rows]

@@ -41,7 +41,7 @@ BAD = {
         generation(shots=[{"shot_number": 1}]),
         "'shots.0.description': field required",
     ),
-    "a shot twice": (generation(shots=[SHOT, SHOT]), "'shots': shot_number 1 stands there twice"),
+    "a shot twice": (generation(shots=[SHOT, SHOT]), "'shots': shot_number 1 occurs twice"),
     "not an object": (("storyboard_generation", [1]), "The job's data is not an object"),
     "somebody else's project": (generation(userId=OTHER), "does not belong to the job's user"),
     "a project that is not there": (

@@ -202,7 +202,7 @@ async def test_an_older_job_leaves_newer_rows_alone(site: Site) -> None:
     assert (await site.finished(newer)).state == "completed"
     failed = await site.finished(older)
 
-    assert "A newer version of shot 1 has been asked for" in (failed.failed_reason or "")
+    assert "A newer version of shot 1 was requested" in (failed.failed_reason or "")
     assert (await control.paid()).images == 1
     assert [row["status"] for row in await rows_of(site, project)] == ["failed", "success"]
     [row] = await site.vidfab.supabase.rows("video_agent_projects", id=f"eq.{project.id}")
