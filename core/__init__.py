@@ -1,1 +1,1 @@
-"""What all of VidFab's code shares: errors, jobs, storyboards, films, paths. No I/O."""
+"""Shared by all of VidFab's code: errors, jobs, storyboards, films, paths. No I/O."""

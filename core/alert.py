@@ -1,4 +1,4 @@
-"""Alerts: what people should hear of at once. Who hears of it, and how, is the runtime's."""
+"""Alerts: events that operators should see at once. The runtime delivers them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _QUOTES = ("'", '"')
 class Alert:
     """One event. Alerts of one `kind` are grouped; `text` is one line, `about` its short facts.
 
-    `trace` holds the lines of an error that nobody foresaw, and no variables.
+    `trace` holds the lines of an unexpected error, without variables.
     """
 
     kind: str
@@ -27,7 +27,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What is sent: an alert by itself, or the last one of `more` that came after it."""
+    """A message to a channel: one alert, or the last of `more` similar ones."""
 
     alert: Alert
     text: str
@@ -38,16 +38,16 @@ AlertSink: TypeAlias = Callable[[Alert], None]
 
 
 def no_alerts(alert: Alert) -> None:
-    """Where nobody asked for alerts."""
+    """The sink that discards alerts."""
 
 
 def shown(text: str, limit: int = _MAX_TEXT) -> str:
-    """Foreign text as an alert has room for it."""
+    """Untrusted text as one line, cut to `limit` characters."""
     return one_line(text, limit)
 
 
 def kind_of(*parts: str) -> str:
-    """What is common to reasons that differ in ids, numbers, addresses and quoted text only."""
+    """A key that is equal for reasons which differ only in ids, numbers, addresses and quotes."""
     words = " ".join(_without_quoted(part) for part in parts).split()
     masked = ["#" if _varies(word) else word for word in words]
     alike = [word for before, word in zip(["", *masked], masked, strict=False) if word != before]

@@ -1,7 +1,7 @@
 """Values of the app's columns: numbers as Postgres takes them, timestamps as it returns them.
 
-The numbers come from strangers' files. One out of range would make the whole update fail, with all
-that it says beside the number.
+The numbers come from untrusted files. One out of range would make the whole update fail, with all
+its other columns.
 """
 
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ def as_resolution(width: int, height: int) -> str:
 
 
 def _parsed(value: Any) -> Any:
-    """A timestamp in Postgres's own form too, whose zone is `+00`; others are pydantic's."""
+    """Accepts Postgres's own format, whose zone is `+00`; pydantic parses all others."""
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
@@ -40,4 +40,4 @@ def _aware(moment: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, BeforeValidator(_parsed), AfterValidator(_aware)]
-"""With a zone always: a column without one holds UTC."""
+"""Always with a zone: a column without one holds UTC."""

@@ -1,4 +1,4 @@
-"""Work done side by side, none of which outlives the one who waits for it."""
+"""Concurrent work that does not outlive its caller."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -9,7 +9,7 @@ Second = TypeVar("Second")
 
 
 async def both(first: Awaitable[First], second: Awaitable[Second]) -> tuple[First, Second]:
-    """Run both to their ends. Raises what the first one raised, else what the second one did."""
+    """Run both until done. Raises the error of the first, else that of the second."""
     one, two = await asyncio.gather(first, second, return_exceptions=True)
     if isinstance(one, BaseException):
         raise one

@@ -4,16 +4,16 @@
     ├─ InvalidData               the payload does not validate
     ├─ UnknownJob                no handler has this name
     ├─ UnsafeUrl                 the download guard refused the address
-    ├─ UnusableContent           what was fetched can never be stored (not an image, too large)
+    ├─ UnusableContent           fetched content can never be stored (not an image, too large)
     ├─ ContentRejected           a provider refused the prompt or its references
     ├─ NotFound                  the project or row named by the job does not exist
-    └─ NotOwner                  the row exists and belongs to somebody else
+    └─ NotOwner                  the row exists and belongs to another user
     HandBack                     back to the queue, no attempt burnt
     └─ ProviderDown              an outside service fails for all jobs: back, with a delay
-    ServiceError                 what an outside service answered
+    ServiceError                 an outside service's error
     ConfigError                  only at start-up (config/errors.py)
 
-Handlers and services raise. Messages are shown to people: one sentence, never a secret.
+Handlers and services raise. Messages are shown to users: one sentence, never a secret.
 """
 
 from datetime import timedelta
@@ -60,7 +60,7 @@ class UnsafeUrl(PermanentError):
 
 
 class UnusableContent(PermanentError):
-    """What was fetched can never be stored: wrong kind, too large."""
+    """Fetched content can never be stored: wrong kind, too large."""
 
 
 class ContentRejected(PermanentError):
@@ -72,21 +72,21 @@ class NotFound(PermanentError):
 
 
 class NotOwner(PermanentError):
-    """The row exists and belongs to somebody else."""
+    """The row exists and belongs to another user."""
 
 
 class ProviderDown(HandBack):
-    """An outside service fails for all jobs: ask again after `delay`."""
+    """An outside service fails for all jobs: call it again after `delay`."""
 
     def __init__(self, service: str, delay: timedelta) -> None:
         super().__init__(delay, f"{service} is down")
 
 
 class ServiceError(ExpectedError):
-    """What an outside service answered, judged where the response was read.
+    """An outside service's error, classified where the response was read.
 
-    `status` is the HTTP status, None when no answer came. `retryable` says whether the same request
-    may succeed later. `billed` is True when the provider may have charged for the call.
+    `status` is the HTTP status, None without a response. `retryable`: the same request may succeed
+    later. `billed` is True when the provider may have charged for the call.
     """
 
     def __init__(

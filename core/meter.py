@@ -1,6 +1,6 @@
-"""What is counted while the worker works. Nothing is, until somebody installs a meter.
+"""The worker's metrics. Nothing is counted until a meter is installed.
 
-The port lies here so that services can count without knowing what for.
+The interface is here so that services can count without depending on Prometheus.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ Result = Literal["delivered", "uncertain"]
 
 
 class Meter(AttemptMeter, Protocol):
-    """Counts. Each call costs microseconds, and none raises."""
+    """Counts events. Each call costs microseconds, and none raises."""
 
     def http_request(self, service: str, method: str, outcome: str, seconds: float) -> None:
-        """A service was asked by HTTP. `seconds` until its answer's head, or until none came."""
+        """An HTTP request to a service. `seconds` until the response's head, or the error."""
         ...
 
     def bytes_transferred(self, service: str, direction: Direction, size_bytes: int) -> None:
-        """A part of a body went to a service, or came from it."""
+        """A part of a body was sent to a service, or received from it."""
         ...
 
     def purchase(self, service: str, kind: str, result: Result) -> None:
-        """A provider made something that it bills, or may have."""
+        """A provider delivered something that it bills, or may have."""
         ...
 
 
@@ -61,7 +61,7 @@ def meter() -> Meter:
 
 @contextmanager
 def bill(service: str, kind: str) -> Generator[None]:
-    """Around one purchase, with all its tries: they end with the first that may be billed."""
+    """Wraps one purchase with all its tries, which end with the first that may be billed."""
     try:
         yield
     except asyncio.CancelledError:

@@ -17,7 +17,7 @@ from pydantic import AfterValidator
 TEMPORARY = "temp-"
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,128}")
-# What a user's folder holds: `abc.mp4`, `video-agent/abc/final.mp4`.
+# Paths below a user's folder: `abc.mp4`, `video-agent/abc/final.mp4`.
 _BELOW_USER = re.compile(r"(?:[A-Za-z0-9_-]{1,128}/){0,8}[A-Za-z0-9_-]{1,128}\.[A-Za-z0-9]{1,8}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -70,12 +70,12 @@ def clip_video(
 ) -> str:
     """Object path of one generation of a clip; `generation` is the provider's id of it.
 
-    Shots change their numbers, and a shot gets other clips, while browsers keep what lay at an
-    address for an hour: the row's id and a hash of the provider's id make the path one clip's own.
+    Shots are renumbered and get other clips, while browsers cache an address for an hour: the row's
+    id and a hash of the provider's id make the path unique to one generation.
     """
     # 40 bits: among 1,000 generations of one row two are alike once in two million cases.
-    mark = sha256(generation.encode()).hexdigest()[:10]
-    name = f"shot-{shot_number}-{clip_id}-{mark}.mp4"
+    digest = sha256(generation.encode()).hexdigest()[:10]
+    name = f"shot-{shot_number}-{clip_id}-{digest}.mp4"
     return f"videos/{user_id}/video-agent/{project_id}/clips/{name}"
 
 
@@ -102,7 +102,7 @@ class StoredObject:
     path: str
 
     def is_under(self, user_id: PlainId) -> bool:
-        """Whether it lies where this user's files do: the second folder, as in all paths above."""
+        """Whether it belongs to this user: the second folder is theirs, as in all paths above."""
         folders = self.path.split("/")[:-1]
         return len(folders) >= 2 and folders[1] == user_id
 
@@ -110,8 +110,8 @@ class StoredObject:
 def stored_object(url: str, supabase_url: str) -> StoredObject | None:
     """The object that a public or signed URL of this Supabase project serves, None for others.
 
-    The path is decoded once; one that could be read as another (dots, a second encoding, control
-    characters) is nobody's.
+    The path is decoded once; one that is ambiguous (dots, a second encoding, control characters)
+    gives None.
     """
     if not url.startswith(f"{supabase_url}/"):
         return None

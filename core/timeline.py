@@ -1,4 +1,4 @@
-"""A film as a row of clips: which, in what order, each how long."""
+"""A film as a sequence of clips: their order and lengths."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from core.errors import PermanentError
 
-# A shot that names no length lasts as long as the clips that the providers make by default.
+# The default of a shot without a length, as long as the providers' clips by default.
 DEFAULT_SECONDS = 5
 
 _SIZES = {"16:9": (1920, 1080), "9:16": (1080, 1920)}
@@ -44,7 +44,7 @@ class Clip(Protocol):
 
     @property
     def is_googles(self) -> bool:
-        """Whether the provider is Google, whose files want to see a key."""
+        """Whether the provider is Google, whose files require a key."""
         ...
 
 
@@ -90,7 +90,7 @@ class Timeline:
             "format": "mp4",
             "resolution": "1080",
             "aspectRatio": self.aspect_ratio,
-            # Else Shotstack publishes the film and keeps it for ever: ours is kept elsewhere.
+            # Otherwise Shotstack publishes the film and keeps it for ever.
             "destinations": [{"provider": "shotstack", "exclude": True}],
         }
         return {"timeline": {"tracks": [{"clips": clips}]}, "output": output}
@@ -101,7 +101,7 @@ def timeline(
 ) -> Timeline:
     """The clips that succeeded, in shot order, each as long as its own shot.
 
-    Raises PermanentError when one of them has no video: a film must not lack it without a word.
+    Raises PermanentError when one of them has no video, rather than leave it out silently.
     """
     ready = (clip for clip in clips if clip.status == "success")
     found = sorted(ready, key=lambda clip: clip.shot_number)

@@ -1,1 +1,1 @@
-"""What a job is made of: its data, its context, its result, and the jobs that it adds."""
+"""The parts of a job: its data, context and result, and the jobs that it adds."""

@@ -1,4 +1,4 @@
-"""What a handler may do: report progress, keep a checkpoint, add follow-up jobs."""
+"""The handler's interface: progress, checkpoint, follow-up jobs, services."""
 
 import asyncio
 from collections.abc import Callable
@@ -33,11 +33,11 @@ class JobContext(Generic[Services]):
 
     @property
     def workdir(self) -> Path:
-        """A folder of this attempt's own, made when first asked for and removed after it."""
+        """This attempt's own folder, created on first use and removed afterwards."""
         return self.folder()
 
     async def progress(self, percent: int, message: str, **extra: Any) -> None:
-        """Show `percent` (0 to 100, never falls) and `message` to the person who waits."""
+        """Show `percent` (0 to 100, never falls) and `message` to the user."""
         percent = max(percent, self._reported.get("percent", 0))
         progress = {"percent": percent, "message": message, **extra}
         if progress == self._reported:
@@ -48,11 +48,11 @@ class JobContext(Generic[Services]):
         self.handle.report(progress)
 
     async def checkpoint(self, **fields: Any) -> None:
-        """Keep `fields` with the job *before* waiting on what was paid for."""
+        """Save `fields` with the job; do so *before* waiting for anything that was paid for."""
         self.checkpoint_fields.update(fields)
         await self.handle.save_checkpoint(self.checkpoint_fields)
 
     async def enqueue(self, *follow_ups: NewJob) -> None:
-        """Add follow-up jobs; adding an id again while it is unfinished changes nothing."""
+        """Add follow-up jobs; adding the id of an unfinished job again has no effect."""
         if follow_ups:
             await self.handle.add_jobs(follow_ups)

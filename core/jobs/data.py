@@ -50,7 +50,7 @@ def parse(model: type[Model], data: Any) -> Model:
 
 
 def complaints(model: type[BaseModel], data: Any) -> list[str]:
-    """What is wrong with a payload: one sentence for each field, none for a good one."""
+    """A payload's errors, one sentence for each field; empty for a valid payload."""
     if not isinstance(data, dict):
         return [_NO_OBJECT]
     try:

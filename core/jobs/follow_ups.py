@@ -1,7 +1,7 @@
 """Jobs that jobs add: their names, ids, data and options, exactly as the app knows them.
 
-An id that is unfinished makes a second add a no-op. All have a priority, 1 critical … 4 low: a
-pause by Node can lose jobs without one.
+Adding the id of an unfinished job is a no-op. All have a priority, 1 critical … 4 low: a pause by
+Node can lose jobs without one.
 """
 
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ def storyboard_download(
     priority: int,
     remove_on_complete: bool | int | None = None,
 ) -> NewJob:
-    """Keep one generated picture. Its id holds the row's id, so each version is stored."""
+    """Store one generated picture. Its id contains the row's id, so each version is stored."""
     job_id = f"storyboard_download_{project_id}_{shot_number}_{storyboard_id}"
     data = {
         **_common(job_id, user_id, project_id),
@@ -50,7 +50,7 @@ def video_clip_download(
     provider_id: str,
     external_url: str,
 ) -> NewJob:
-    """Keep one generated clip. Its id holds the provider's id, so each generation is stored."""
+    """Store one generated clip. Its id contains the provider's id: each generation is stored."""
     job_id = _clip_download(project_id, shot_number) + in_job_id(provider_id)
     data = {
         **_common(job_id, user_id, project_id),
@@ -86,7 +86,7 @@ def provider_in(job_id: str, project_id: RowId, shot_number: int) -> str:
 
 
 def in_job_id(text: str) -> str:
-    """The app, too, puts `_` where BullMQ refuses `:` in an id; a slash goes the same way."""
+    """A text for a job id: `:`, which BullMQ refuses there, and `/` become `_`, as in the app."""
     return text.replace(":", "_").replace("/", "_")
 
 

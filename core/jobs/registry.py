@@ -18,13 +18,13 @@ FailureHook = Callable[[JobContext[Any], Any, str], Awaitable[None]]
 
 @dataclass(slots=True)
 class JobSpec:
-    """One job name: its payload model, its handler, and what settles its rows after it failed.
+    """One job name: its payload model, its handler, and what finalises its rows after a failure.
 
-    `subject` is the smallest payload with which the rows can still be found. `release_id` is for
-    jobs whose id names a thing (`va_sync_{project}`): a finished one would make BullMQ drop the
-    app's next request for that thing without a word, so none is kept, whatever its options say.
-    `hides_retries` is for jobs of which the app reads any `failedReason` as the end: one that goes
-    back for another attempt has none.
+    `subject` is the smallest payload by which the rows can still be found. `release_id` is for jobs
+    whose id is derived from an entity (`va_sync_{project}`): while a finished one exists, BullMQ
+    silently drops the app's next request for that entity, so finished ones are removed, whatever
+    their options. `hides_retries` is for jobs whose `failedReason` the app takes as final: it stays
+    empty while another attempt is left.
     """
 
     name: str
@@ -39,7 +39,7 @@ class JobSpec:
     def on_failure(self, hook: FailureHook) -> FailureHook:
         """Register `hook(ctx, subject, reason)`, run after the last failure of a job.
 
-        It is run again later when the rows could not be reached.
+        It is run again later when the rows were unreachable.
         """
         self.failure_hook = hook
         self.subject = _model_of(hook)
@@ -49,7 +49,7 @@ class JobSpec:
 def job(
     name: str, *, timeout: timedelta, release_id: bool = False, hides_retries: bool = False
 ) -> Callable[[Handler], JobSpec]:
-    """Make a handler the one for jobs called `name`; `timeout` bounds one attempt."""
+    """Register a handler for jobs called `name`; `timeout` bounds one attempt."""
 
     def register(handler: Handler) -> JobSpec:
         data = _model_of(handler)
@@ -61,8 +61,7 @@ def job(
 def discover(package: str = "handlers") -> dict[str, JobSpec]:
     """Import every module of `package` and map job names to specifications.
 
-    Modules and folders whose names start with an underscore hold parts of a job: they are passed
-    over.
+    Modules and folders whose names start with an underscore hold parts of a job and are skipped.
     """
     specs: dict[str, JobSpec] = {}
     root = importlib.import_module(package)

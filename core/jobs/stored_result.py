@@ -1,4 +1,4 @@
-"""Results of the jobs that keep a provider's picture or clip."""
+"""Results of the jobs that store a provider's picture or clip."""
 
 from core.jobs.data import JobResult
 

@@ -1,4 +1,4 @@
-"""What a character's description says: its kind, its colour, what else a script may call it."""
+"""Parses a character's description: its kind, its colour, its aliases in a script."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from core.storyboard.text import UNSPACED, fold
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """What the words in a parenthesis say about a character."""
+    """A character's looks by the words in its parenthesis."""
 
     kind: str
     colour: str | None
@@ -53,9 +53,9 @@ def _aliases(phrase: list[str]) -> Iterator[str]:
         if noun in _KIND_OF:
             yield noun
             yield _joined(phrase[: place + 1])
-            # Single Chinese characters say nothing unless they are colours.
-            telling = (word for word in phrase[:place] if len(word) > 1 or word in _COLOUR_OF)
-            yield from (_joined([word, noun]) for word in telling)
+            # Single Chinese characters are ambiguous unless they are colours.
+            distinctive = (word for word in phrase[:place] if len(word) > 1 or word in _COLOUR_OF)
+            yield from (_joined([word, noun]) for word in distinctive)
 
 
 def _joined(words: list[str]) -> str:
@@ -66,7 +66,7 @@ def _by_word(table: Mapping[str, str]) -> dict[str, str]:
     return {word: meaning for meaning, words in table.items() for word in words.split()}
 
 
-# What a model draws from one plain word, and the words that scripts use for it.
+# The word for the image model, and the words that scripts use for it.
 _KIND_OF = _by_word({
     "man": "man male guy gentleman father grandfather king prince 男人 男子 男性 男 爸爸 爷爷",
     "woman": "woman female lady mother grandmother queen princess 女人 女子 女性 女 妈妈 奶奶",
@@ -99,12 +99,12 @@ _STOPS = _JOINS | frozenset({
     *",;:./+&()、。带穿戴", "with", "in", "on", "of", "from", "at", "who", "that", "wearing",
     "holding", "has", "having",
 })  # fmt: skip
-# More words than this before a noun are a story, not a name.
+# More words than this before a noun are a sentence, not a name.
 _MAX_WORDS = 8
 _AGE = re.compile(r"\b[1-9]0s\b|\byears?[ -]old\b|岁")
 # "戴红帽子的女孩" is a girl, not a red one.
 _WORN = re.compile(r"[戴穿带][^,、。]*的")
-# These two are compiled when first used, by then kept by `re`: 7 ms of the worker's start.
+# These two are compiled on first use and cached by `re`: that saves 7 ms at start-up.
 _CHINESE_GAP = rf"(?<=[{UNSPACED}]) (?=[{UNSPACED}])"
 _CHINESE_KINDS = sorted((word for word in _KIND_OF if not word.isascii()), key=len, reverse=True)
 _WORD = rf"{'|'.join(_CHINESE_KINDS)}|[{UNSPACED}]|[^\W_{UNSPACED}]+|[,;:./+&()、。]"

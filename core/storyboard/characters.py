@@ -8,7 +8,7 @@ from functools import lru_cache
 from core.storyboard.script import Character, Shot
 from core.storyboard.text import UNSPACED, fold, split_name
 
-# What the most generous models take, Seedream 4.x and 5.0 lite and Gemini.
+# The highest limit of the models: Seedream 4.x and 5.0 lite, and Gemini.
 MAX_REFERENCES = 14
 
 _LETTER = rf"[^\W_{UNSPACED}]"
@@ -19,7 +19,7 @@ _NOWHERE = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One image sent along, and whose likeness it shows."""
+    """A reference image, and the character that it shows."""
 
     image_url: str
     character_id: str | None
@@ -45,7 +45,7 @@ def references(
 
 
 def text_of(shot: Shot) -> str:
-    """What happens in the shot, folded. No name holds the line break between the two parts."""
+    """The shot's text, folded. No name contains the line break between the two parts."""
     return f"{fold(shot.description)}\n{fold(shot.character_action)}"
 
 
@@ -81,7 +81,7 @@ _Index = Mapping[str, list[Character]]
 
 
 def _by_words(pairs: Iterable[tuple[str, Character]]) -> _Index:
-    """Characters by what they are called; two of them may share a name."""
+    """Characters by name or alias; several may share one."""
     index: dict[str, list[Character]] = {}
     for words, character in pairs:
         if words:
@@ -94,12 +94,12 @@ def _owners(words: Iterable[str], index: _Index) -> list[Character]:
 
 
 def _places(words: tuple[str, ...], text: str) -> dict[str, int]:
-    """Where each of `words` first stands in `text`, in that order; both are folded.
+    """The first position of each of `words` in `text`, in that order; both are folded.
 
     Where two overlap the longer counts: "Bob Jr" is not Bob, "the orange cat" is not any cat.
     """
     places: dict[str, int] = {}
-    # The pattern tries each at each place: hundreds of long names would take it seconds.
+    # The pattern tries each word at each position: hundreds of long names would take seconds.
     if there := tuple(word for word in words if word in text):
         for match in _pattern(there).finditer(text):
             places.setdefault(match.group(), match.start())

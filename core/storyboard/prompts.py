@@ -37,7 +37,7 @@ _FRAME = (
     "One single full-frame image: no panels, no collage, "
     "no text, captions, subtitles, logos or watermarks."
 )
-# Scenes in which somebody is rightly seen twice. Not "twinkle", "cyclone", 眼镜 or 镜头.
+# Scenes that legitimately show somebody twice. Not "twinkle", "cyclone", 眼镜 or 镜头.
 _SEEN_TWICE = re.compile(
     r"(?<![a-z])(?:mirror|reflect|(?:twin(?:s|ned)?|clon(?:es?|ed|ing))(?![a-z]))"
     r"|[镜鏡][子中像]|倒[影映]|[双雙]胞胎|[孪孿]生|克隆"
@@ -56,7 +56,7 @@ def storyboard_prompt(
 ) -> str:
     """The prompt of one shot, at most MAX_PROMPT_LENGTH characters, ending with its style.
 
-    So many reference images go with it, numbered as `core.characters.references` orders them.
+    `references` images go with it, numbered as `core.storyboard.characters.references` orders them.
     """
     rest = " ".join([*_notes(shot), *_cast(characters, references), *_rules(shot)])
     ending = STYLES.get((style or "").strip().casefold(), _DEFAULT_STYLE)
@@ -77,7 +77,7 @@ def _notes(shot: Shot) -> list[str]:
 
 
 def _cast(characters: Sequence[Character], references: int) -> list[str]:
-    """Who is in the picture, and which reference image shows whom."""
+    """The characters in the picture, and which reference image shows which."""
     pictured = [one for one in characters if one.reference_image][:references]
     others = [one for one in characters if one not in pictured][: _MAX_CAST - len(pictured)]
     sentences: list[str] = []
@@ -100,7 +100,7 @@ def _named(character: Character, kind: str) -> str:
 
 
 def _look(character: Character) -> str:
-    """Without a picture the colour is worth a word."""
+    """Kind with colour, for a character without a reference image."""
     return f"{character.colour} {character.kind}" if character.colour else character.kind
 
 

@@ -67,17 +67,17 @@ class Character(_Model):
 
     @property
     def description(self) -> str:
-        """What stands in the parenthesis: "orange tabby cat, animated"; may be empty."""
+        """The text in the parenthesis: "orange tabby cat, animated"; may be empty."""
         return split_name(self.name)[1]
 
     @property
     def kind(self) -> str:
-        """One plain word: cat, man, robot …; "person" or "character" when nothing says more."""
+        """One plain word: cat, man, robot …; "person" or "character" by default."""
         return appearance(self.description).kind
 
     @property
     def colour(self) -> str | None:
-        """The colour that goes with the kind: "orange" of an "orange tabby cat"."""
+        """The kind's colour: "orange" of an "orange tabby cat"."""
         return appearance(self.description).colour
 
     @property
