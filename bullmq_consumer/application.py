@@ -1,4 +1,4 @@
-"""What runs the jobs: the two sides of the seam between the consumer and an application."""
+"""The interface between the consumer and an application that runs its jobs."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ from bullmq_consumer.safety.fence import Fence
 
 
 class JobHandle(Protocol):
-    """What a running job may ask of its queue."""
+    """A running job's access to its queue."""
 
     @property
     def fence(self) -> Fence:
-        """The job's lock, as far as writing needs it."""
+        """The check of the job's lock before writes."""
         ...
 
     def report(self, progress: Mapping[str, Any]) -> None:
-        """Publish a progress object beside the work, soon, or a newer one in its place.
+        """Publish a progress object soon, in the background; a newer one may replace it.
 
-        Never raises for a queue that is away; ValueError for what is no JSON.
+        Does not raise while Redis is unreachable. Raises ValueError when it is not JSON.
         """
         ...
 
@@ -34,7 +34,7 @@ class JobHandle(Protocol):
         ...
 
     async def add_jobs(self, jobs: Sequence[NewJob]) -> None:
-        """Add those jobs whose ids are not waiting, delayed or active."""
+        """Add jobs; ids that are waiting, delayed or active are skipped."""
         ...
 
 
@@ -43,7 +43,7 @@ class Application(Protocol):
 
     @property
     def fitness(self) -> Fitness:
-        """Whether this machine has what every job needs; while it has not, no job is taken."""
+        """Whether this machine has what every job needs; otherwise no job is taken."""
         ...
 
     def releases_id(self, name: str) -> bool:
@@ -63,5 +63,5 @@ class Application(Protocol):
     async def on_failed(
         self, delivery: Delivery, handle: JobHandle, reason: str
     ) -> Fail | FailLater:
-        """Prepare the end of a job that is to fail without another attempt, or say when to."""
+        """Prepare the final failure of a job, or return when to try that again."""
         ...

@@ -1,4 +1,4 @@
-"""How long a job waits for its next attempt, where its options spread that by chance. Pure."""
+"""Jitter for the backoff between a job's attempts. Pure."""
 
 import random
 from typing import Any
@@ -9,8 +9,8 @@ from bullmq_consumer.sanitize.fields import MAX_NUMBER
 def with_jitter(backoff: dict[str, Any] | None, attempt: int) -> dict[str, Any] | None:
     """The backoff with its `jitter` applied for this attempt, counted from 1, as Node does.
 
-    A jitter of 0.3 shortens the pause by up to 30 %. Backoffs without one are as they were, and so
-    are those of the producer's own types. The library itself knows no jitter.
+    A jitter of 0.3 shortens the pause by up to 30 %. Backoffs without one, and those of
+    the producer's own types, are unchanged. The library itself has no jitter.
     """
     if not backoff or backoff.get("type") not in {"fixed", "exponential"}:
         return backoff

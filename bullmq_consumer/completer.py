@@ -1,4 +1,4 @@
-"""Ends attempts: writes to the queue what became of each."""
+"""Ends attempts: writes the outcome of each to the queue."""
 
 import asyncio
 import logging
@@ -21,16 +21,16 @@ from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 
 logger = logging.getLogger(__name__)
 
-# A worker that stops does not wait long for a Redis that is away.
+# A worker that stops does not wait long for an unreachable Redis.
 _STOPPING_PATIENCE_S = 2.0
 
 
 class AttemptFailed(Exception):
-    """Tells BullMQ to retry with the job's own backoff; the message is `failedReason`."""
+    """Makes BullMQ retry with the job's own backoff; the message is `failedReason`."""
 
 
 class Completer:
-    """Of one worker, which is `stopping` once that is set.
+    """Ends the attempts of one worker; `stopping` is set when the worker stops.
 
     `is_all_handed_back` is False once a job could not be handed back while the worker stopped.
     """
@@ -44,12 +44,12 @@ class Completer:
         self._stopping = stopping
 
     async def keep_checkpoint(self, handle: LiveHandle) -> None:
-        """The next delivery goes on from it: one that waits for Redis holds up the job's end."""
+        """Save a pending checkpoint before the job ends: the next delivery continues from it."""
         with suppress(LockLost, RedisError, OSError):
             await self._writes.until_acknowledged(handle.flush, self._patience_s)
 
     async def complete(self, outcome: Done | Outcome, job: Job, token: str) -> Any:
-        """The job's value, for the library to write; raises what has it write anything else."""
+        """The job's value, for the library to write; raises what makes it write another end."""
         if isinstance(outcome, Done):
             return outcome.returnvalue
         if isinstance(outcome, Requeue | FailLater):
@@ -68,7 +68,7 @@ class Completer:
                 lambda: self._return(job, token, outcome), self._patience_s
             )
         except (RedisError, OSError, TypeError, DelayedError) as error:
-            # Its lock runs out, and the stalled check of any worker brings it back.
+            # Its lock expires, and the stalled check of any worker returns it.
             logger.warning("Could not hand back job %s: %s", job.id, error)
             self.is_all_handed_back = not self._stopping.is_set()
             return
@@ -80,14 +80,14 @@ class Completer:
         logger.info("↩️  Handed back: %s %s%s", job.name, job.id, how)
 
     async def hide_failure(self, job: Job, token: str) -> None:
-        """A Node worker, or one of ours of an older version, left what an attempt failed with."""
+        """Remove a `failedReason` that a Node worker, or an older version of ours, left."""
         try:
             await self._scripts.hide_failure(job.id, token)
         except (RedisError, OSError) as error:
             logger.warning("Job %s shows an old failure while it runs: %s", job.id, error)
 
     async def forget_counts(self, job: Job) -> None:
-        """Who retries a failed job by hand begins anew."""
+        """Reset the counters of a job that failed, so that a manual retry starts afresh."""
         delivery = delivery_of(job)
         if delivery.snoozes or delivery.failure_waits:
             with suppress(RedisError, OSError):
@@ -106,7 +106,7 @@ class Completer:
 
     @property
     def _patience_s(self) -> float:
-        """For how long to wait for Redis."""
+        """How long to wait for Redis."""
         return _STOPPING_PATIENCE_S if self._stopping.is_set() else PATIENCE_S
 
 

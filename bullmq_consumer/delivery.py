@@ -7,13 +7,13 @@ from typing import Any, cast
 from bullmq_consumer.sanitize.fields import MAX_NUMBER
 
 DeliveryKey = tuple[str, str]
-"""Job id and token: the library gives jobs that it fetches at the same time one token."""
+"""Job id and token: the library uses one token for jobs that it fetches at the same time."""
 
-# Counters of ours in the job's hash, by their first names: jobs that wait in Redis have them.
+# Our counters in the job's hash; the names are kept, as waiting jobs in Redis have them.
 SNOOZES = "putOffs"
 FAILURE_WAITS = "settleWaits"
 
-# Longer names are nobody's, and go into lines and answers.
+# No real name is longer, and names appear in log lines and responses.
 _LONGEST_NAME = 200
 
 
@@ -21,10 +21,10 @@ _LONGEST_NAME = 200
 class Delivery:
     """One attempt at one job. `attempts` is the job's own limit.
 
-    Over all attempts: `snoozes` is how often it went back with a delay, `failure_waits` how often
-    it waited for its rows to be reached. `ready_at` is when a job that no worker had before could
-    first be taken, in seconds since the epoch by its producer's clock. With a `fault` the job
-    cannot be worked on: it says why, and `data` is what of it could be read all the same.
+    Over all attempts: `snoozes` is how often it was handed back with a delay, `failure_waits` how
+    often its failure was deferred because its rows were unreachable. `ready_at` is when a job that
+    no worker had before could first be taken, in seconds since the epoch by its producer's clock.
+    With a `fault` the job cannot be processed, for that reason, and `data` is its readable part.
     """
 
     job_id: str
@@ -45,7 +45,7 @@ class Delivery:
 
 
 def delivery_of(job: Any) -> Delivery:
-    """Of BullMQ's job, as `Fetcher` makes it."""
+    """The delivery of a BullMQ job, as `Fetcher` makes it."""
     own_fields: dict[str, str] = getattr(job, "own_fields", {})
     return Delivery(
         job_id=str(job.id),
@@ -62,7 +62,7 @@ def delivery_of(job: Any) -> Delivery:
 
 
 def read_checkpoint(text: str | None) -> dict[str, Any]:
-    """What a handler saved; anything else counts as nothing."""
+    """The checkpoint that a handler saved; empty for anything else."""
     try:
         value = json.loads(text or "{}")
     except (ValueError, RecursionError):
@@ -74,11 +74,11 @@ def _ready_at(job: Any) -> float | None:
     delay_ms = job.opts.get("delay", 0)
     if job.attemptsStarted > 1 or not isinstance(delay_ms, int | float):
         return None
-    if not delay_ms < MAX_NUMBER:  # NaN is not either
+    if not delay_ms < MAX_NUMBER:  # true for NaN, too
         return None
     return (job.timestamp + max(delay_ms, 0)) / 1000
 
 
 def whole_number(text: str | None) -> int:
-    """Of a field of a job's hash, 0 for what is none. Python reads no number of 4300 digits."""
+    """The number in a field of a job's hash, else 0. Python refuses numbers of 4300 digits."""
     return int(text) if text and text.isdecimal() and len(text) < 20 else 0

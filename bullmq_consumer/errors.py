@@ -1,14 +1,14 @@
-"""What a handler raises to say what should become of its job.
+"""Errors by which a handler decides the outcome of its job.
 
-    ExpectedError                 its message says it all: no traceback is logged
+    ExpectedError                 its message is sufficient: no traceback is logged
     └─ JobError
-       ├─ RetryableError          tried again, with the job's own attempts and backoff
+       ├─ RetryableError          retried, with the job's own attempts and backoff
        ├─ PermanentError          fails the job at once
        ├─ HandBack                back to the queue, no attempt burnt
        │  └─ MachineUnfit         the worker's machine lacks what any job needs (machine.py)
-       └─ LockLost                another worker has the job by now: stop and write nothing
+       └─ LockLost                another worker has the job: stop and write nothing
 
-An exception from outside this tree is tried again too, and logged with its traceback. The message
+Any other exception is retried too, and logged with its traceback. The message
 becomes the job's `failedReason`: one sentence, never a secret. `outcome.decide` alone decides.
 """
 
@@ -16,16 +16,16 @@ from datetime import timedelta
 
 
 class ExpectedError(Exception):
-    """An error that somebody thought of, and worded for whoever reads it."""
+    """An anticipated error, with a message for its readers."""
 
     @property
     def is_transient(self) -> bool:
-        """Whether the same may succeed later."""
+        """Whether the same operation may succeed later."""
         return True
 
 
 class JobError(ExpectedError):
-    """Base of everything that says what should become of a job."""
+    """Base of the errors that decide a job's outcome."""
 
 
 class RetryableError(JobError):
@@ -52,12 +52,12 @@ class HandBack(JobError):
 
 
 class LockLost(JobError):
-    """Another worker has the job by now: this one stops and writes nothing more."""
+    """Another worker has the job: this one stops and writes nothing more."""
 
     def __init__(self) -> None:
         super().__init__("another worker has the job by now")
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether another attempt may succeed: of what nobody expected, yes."""
+    """Whether another attempt may succeed; true for unexpected errors."""
     return not isinstance(error, ExpectedError) or error.is_transient

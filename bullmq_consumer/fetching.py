@@ -1,16 +1,16 @@
-"""Takes jobs: BullMQ's own worker, with what it lacks to lose nothing.
+"""Takes jobs: BullMQ's own worker, amended so that it loses nothing.
 
 - A listener that raises ends neither the main loop nor the lock renewal.
-- A lock that ran out while Redis was away is taken again, unless another worker has the job.
-- An attempt's end is written when Redis is back, however long that takes within reason.
-- A job that BullMQ fails by itself, since it stalled too often, is first shown to the application.
-- A job that comes back to this worker while it still runs here is run once.
-- A job that arrives while the worker stops goes back at once, and so does one whose arrival was
-  lost on the way.
-- A queue that is held back by a limit is asked again when that has passed.
+- A lock that expired while Redis was unreachable is taken again, unless another worker has the job.
+- An attempt's end is written once Redis is reachable again, even after a long outage.
+- Before BullMQ fails a job by itself, since it stalled too often, the application is called.
+- A job that is delivered again to the worker that still runs it is run once.
+- A job that arrives while the worker stops is handed back at once, and so is one whose delivery
+  was lost.
+- A queue that is rate-limited is polled again when the limit has passed.
 - A worker whose machine is unfit for jobs leaves them to others until it is fit again.
-- An idle worker asks for jobs once, not once for each free place, and waits long for one.
-- The script that ends a job brings the next one.
+- An idle worker waits for jobs once, not once per free slot, and each wait is long.
+- The script that ends a job fetches the next one.
 - A job that must not look failed while an attempt is left leaves no `failedReason` before.
 """
 
@@ -42,19 +42,19 @@ from bullmq_consumer.scripts.queue_scripts import QueueScripts
 
 logger = logging.getLogger(__name__)
 
-# A stalled check that waited longer than this for an answer waited for Redis to come back.
+# A stalled check whose response took longer than this outlasted an outage of Redis.
 _PROMPT_S = 5
-# Between two questions that Redis refused.
+# The pause after a command that Redis refused.
 _PAUSE_S = 1.0
 
 
 class Fetcher(LibraryWorker):
     """The library's worker, over one queue.
 
-    `releases_id` says of a job's name whether a finished one is removed at once, `hides_retries`
-    whether one that has an attempt left must not look failed. `fail_deferred` prepares the end of
-    a job that is to fail; False means that it went back to the queue.
-    `waiting_client` is the one for the wait for jobs, which tells the worker's name itself.
+    By a job's name `releases_id` returns whether finished ones are removed at once, `hides_retries`
+    whether those with an attempt left must not look failed. `fail_deferred` prepares the end of a
+    job that is to fail; False means that it went back to the queue.
+    `waiting_client` is the one for the wait for jobs, which sets the worker's name itself.
     `last_fetch` is when Redis last answered a fetch, in seconds on the monotonic clock, be it with
     an error; `refusal` is the error that the last one met, empty when it met none.
     """
@@ -75,7 +75,7 @@ class Fetcher(LibraryWorker):
         super().__init__(queue, process, options)
         amend(self.redisConnection)
         self.blockingRedisConnection.conn = self.bclient = waiting_client
-        # Else the library would name every connection of the worker's client.
+        # Otherwise the library would name every connection of the worker's client.
         self._client_name_set = True
         self.last_fetch = 0.0
         self.refusal = ""
@@ -109,19 +109,19 @@ class Fetcher(LibraryWorker):
 
     @property
     def job_count(self) -> int:
-        """How many jobs this worker has: at work, or at their end."""
+        """How many jobs this worker has: running, or being ended."""
         return self._in_flight.running
 
     async def stop_taking(self) -> None:
-        """Take no more jobs; what has arrived and is not begun goes back."""
+        """Take no more jobs; prefetched ones that have not started are handed back."""
         self._ending.set()
         # close() would end lock renewal while jobs still run; pause() does not.
         await self.pause(do_not_wait_active=True)
-        # The main loop sleeps while paused: it would begin with them at close(), and not wait.
+        # The main loop sleeps while paused: at close() it would start them, and not wait.
         self._in_flight.hand_back_all()
 
     async def hang_up(self) -> None:
-        """End the wait for jobs, should it go on all the same, and its connection."""
+        """End the wait for jobs, if it still lasts, and close its connection."""
         if self.waiting is not None:
             self.waiting.cancel()
         await self.bclient.connection_pool.disconnect()
@@ -135,10 +135,10 @@ class Fetcher(LibraryWorker):
     # -- taking jobs ------------------------------------------------------------------------
 
     async def getNextJob(self, token: str) -> Job | None:
-        """One question at a time: while one free place waits for a job, so do the others."""
+        """Fetch one job at a time: while one free slot waits for a job, so do the others."""
         async with self._asking:
             if self._fitness.lack() is not None:
-                # The marker of a job that another worker may take was perhaps met by this one.
+                # This worker may have consumed the marker of a job: another one is woken for it.
                 await self._answered(self._own_scripts.wake())
                 await self._fitness.until_fit(self._ending)
             if self.paused or self.closing:
@@ -146,7 +146,7 @@ class Fetcher(LibraryWorker):
             return await super().getNextJob(token)
 
     async def moveToActive(self, token: str) -> Job | None:
-        """Also note that Redis answered; what arrives while the worker stops goes back."""
+        """Also record that Redis answered, and hand back a job that arrives while stopping."""
         if self._fitness.lack() is not None:
             return None
         asked_at = time.monotonic()
@@ -172,7 +172,7 @@ class Fetcher(LibraryWorker):
         return job
 
     def _fetching_next(self, complete: Callable[..., Awaitable[Any]]) -> Any:
-        """The library's script, told to bring the next job."""
+        """The library's script, made to fetch the next job."""
 
         async def and_fetch(job: Job, value: Any, remove: Any, token: str, **_: Any) -> Any:
             asked_at = time.monotonic()
@@ -196,11 +196,11 @@ class Fetcher(LibraryWorker):
         return and_fetch
 
     async def waitForJob(self) -> int:
-        """Also note that Redis answered."""
+        """Also record that Redis answered."""
         return await self._answered(super().waitForJob())
 
     def getBlockTimeout(self, block_until: int) -> float:
-        """Seconds to wait for a job. No marker comes when a limit has passed."""
+        """Seconds to wait for a job. No marker is set when a rate limit has passed."""
         timeout = super().getBlockTimeout(block_until)
         if self.limitUntil > 0:
             return min(timeout, max(self.minimumBlockTimeout, self.limitUntil / 1000))
@@ -208,20 +208,20 @@ class Fetcher(LibraryWorker):
 
     @property
     def maximumBlockTimeout(self) -> float:
-        """Seconds to wait for a delayed job that is far off: as long as for any other."""
+        """Seconds to wait for a delayed job in the far future: as long as for any other."""
         return self.opts["drainDelay"]
 
     async def nextJobFromJobData(
         self, job_data: dict[str, str] | None = None, *args: Any, **kwargs: Any
     ) -> Job | None:
-        """Also read our own fields, and make safe what would strand the job later."""
+        """Also read our own fields, and sanitise what would strand the job later."""
         fields, fault = sanitized(job_data) if job_data else (job_data, None)
         if bad := corrupt_fields(job_data or {}):
             await self._own_scripts.forget(args[0], *bad)
         try:
             job = await super().nextJobFromJobData(fields, *args, **kwargs)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            # It is active already: left alone it would hold a place until it counts as stalled.
+            # It is active already, and would otherwise stay so until it counts as stalled.
             logger.error("A job cannot be decoded and will fail: %s", type(error).__name__)
             fields, fault = unreadable(job_data or {})
             job = await super().nextJobFromJobData(fields, *args, **kwargs)
@@ -229,9 +229,9 @@ class Fetcher(LibraryWorker):
             job.own_fields = job_data  # pyright: ignore
             job.fault = fault  # pyright: ignore
             if self._releases_id(job.name):
-                # Here, and so for jobs that the library fails by itself too, when they stall.
-                # But not one that failed and has a parent: that would go on as if it had no such
-                # child, where Node's waits until it is retried.
+                # Set here, it applies also to stalled jobs that the library fails by itself. Not to
+                # failed jobs with a parent: the parent would continue as if it had no such child,
+                # where Node's waits until that is retried.
                 job.opts |= {"removeOnComplete": True}
                 job.opts |= {} if job.parentKey else {"removeOnFail": True}
         return job
@@ -245,11 +245,11 @@ class Fetcher(LibraryWorker):
         except ResponseError as error:
             self.last_fetch = time.monotonic()
             if "is not an integer" in str(error):
-                # The script took a job, then met a counter of it that is none.
+                # The script took a job, then failed on a counter that is no integer.
                 self.orphans.sweep_soon()
-            # Soon, a job is asked for again: the marker that told of one may be used up.
+            # Fetch again soon: the marker of a job may be consumed.
             self.drained = False
-            # The library asks again at once, for each free place: Redis may bill every question.
+            # The library retries at once, for each free slot: Redis may bill every command.
             await asyncio.sleep(_PAUSE_S)
             raise
         self.last_fetch = time.monotonic()
@@ -260,12 +260,12 @@ class Fetcher(LibraryWorker):
     def hold(
         self, job: Job, token: str, on_loss: Callable[[], None]
     ) -> AbstractContextManager[Lease]:
-        """The hold on a job that was taken, renewed meanwhile."""
+        """The lease on a job that was taken, renewed meanwhile."""
         locked_at: float = getattr(job, "locked_at", time.monotonic())
         return self.leases.held((str(job.id), token), locked_at, on_loss)
 
     async def processJob(self, job: Job, token: str) -> None:
-        """Run the job, and each that its predecessor's end brought."""
+        """Run the job, and each next one that the end of the previous fetched."""
         following: Job | None = job
         while following is not None:
             following = await self._process_one(following, token)
@@ -297,7 +297,7 @@ class Fetcher(LibraryWorker):
                 self.lockManager.untrack_job(job_id)
 
     async def _end_older(self, job: Job, older: asyncio.Event) -> None:
-        """End the delivery that runs; what it could still pay for is in the newer's checkpoint."""
+        """End the running delivery; its unsaved checkpoint passes to the newer one."""
         leases = self.leases.of({str(job.id)})
         for lease in leases:
             lease.lose()
@@ -309,9 +309,9 @@ class Fetcher(LibraryWorker):
     # -- locks ------------------------------------------------------------------------------
 
     async def runStalledJobsCheck(self) -> None:
-        """Look for stalled jobs, after our own locks were renewed; not right after an outage.
+        """Check for stalled jobs, after our own locks were renewed; not right after an outage.
 
-        Locks ran out while Redis was away, and their holders are about to take them again.
+        Locks expired while Redis was unreachable, and their holders are about to take them again.
         """
         if self._redis_was_away:
             self._redis_was_away = False

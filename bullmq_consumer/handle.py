@@ -1,4 +1,4 @@
-"""What a running job asks of its queue: progress, checkpoint, new jobs.
+"""A running job's access to its queue: progress, checkpoint, new jobs.
 
 `queue` and `job` are the library's objects, handed over by the worker.
 """
@@ -24,7 +24,7 @@ _as_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 class LiveHandle:
-    """The `JobHandle` of one delivery. `progress` is what was last reported."""
+    """The `JobHandle` of one delivery. `progress` is the last reported object."""
 
     def __init__(
         self,
@@ -49,11 +49,11 @@ class LiveHandle:
 
     @property
     def fence(self) -> Lease:
-        """What is asked before anything is written for the job."""
+        """The lease to check before any write for the job."""
         return self._lease
 
     def report(self, progress: Mapping[str, Any]) -> None:
-        """Publish a progress object soon; a queue that is away costs the event, not the job.
+        """Publish a progress object soon; an unreachable Redis drops the event, not the job.
 
         Raises ValueError when it is not JSON.
         """
@@ -63,13 +63,13 @@ class LiveHandle:
     async def _publish(self, progress: str) -> None:
         job_id = str(self._job.id)
         try:
-            # Of a job that is over or another worker's by now, nothing is shown.
+            # Nothing is shown of a job that has ended, or that another worker has.
             await self._scripts.show_progress(job_id, self._job.token, progress)
         except (RedisError, OSError) as error:
             logger.warning("Progress of job %s was not sent: %s", job_id, error)
 
     async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
-        """Keep the checkpoint in the job's hash, where the next delivery brings it along."""
+        """Save the checkpoint in the job's hash, from which the next delivery reads it."""
         self._unsaved = json.dumps(checkpoint)
         try:
             await self.flush()
@@ -79,9 +79,9 @@ class LiveHandle:
     async def flush(self) -> None:
         """Save a checkpoint that could not be saved before. Raises LockLost, RedisError, OSError.
 
-        To be tried again with each checkpoint, and before the job goes back to the queue.
+        It is called again with each checkpoint, and before the job returns to the queue.
         """
-        # One at a time: parts of a job save side by side, and what is saved names what was before.
+        # One at a time: a job may save concurrently, and each save names the previous checkpoint.
         async with self._saving:
             if self._unsaved is not None:
                 await self._save(self._unsaved)
@@ -98,20 +98,19 @@ class LiveHandle:
             raise LockLost
 
     async def add_jobs(self, jobs: Sequence[NewJob]) -> None:
-        """Add jobs; one that is finished under the same id makes room, an open one stays.
+        """Add jobs; a finished job of the same id is replaced, an unfinished one stays.
 
-        Waits for a Redis that is away or takes no writes. Raises LockLost; RedisError, OSError or
-        RetryableError when patience is at its end.
+        Waits while Redis is unreachable or takes no writes. Raises LockLost; RedisError, OSError or
+        RetryableError when that takes too long.
         """
         job_ids = [job.job_id for job in jobs]
         new = [bulk_entry(one, self._defaults) for one in jobs]
-        await self._until_taken(lambda: self._remove_finished(job_ids))
-        # The removal is not repeated with it: what was added by a try whose answer was lost may be
-        # finished by now.
-        await self._until_taken(lambda: self._queue.addBulk(new))
+        await self._write_durably(lambda: self._remove_finished(job_ids))
+        # Without repeating the removal: jobs of a try whose response was lost may have finished.
+        await self._write_durably(lambda: self._queue.addBulk(new))
 
-    async def _until_taken(self, write: Callable[[], Awaitable[object]]) -> None:
-        """Write while the lock is held; what was taken and not answered is written once more."""
+    async def _write_durably(self, write: Callable[[], Awaitable[object]]) -> None:
+        """Write while the lock is held; a write whose response was lost is repeated."""
 
         async def while_held() -> None:
             await self._lease.check()

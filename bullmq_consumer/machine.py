@@ -1,7 +1,7 @@
-"""What every job needs of its worker's machine, and how an error shows that it is not there. Pure.
+"""Recognises errors that show that the machine lacks what every job needs. Pure.
 
-Libraries wrap the kernel's answer: httpx's ConnectError comes from httpcore's, and that from the
-OSError of a socket that could not be opened. All that an error came from is looked at.
+Libraries wrap the kernel's error: httpx's ConnectError comes from httpcore's, and that from the
+OSError of a socket that could not be opened. All causes of an error are examined.
 """
 
 import errno
@@ -13,7 +13,7 @@ from typing import cast
 
 from bullmq_consumer.errors import HandBack
 
-# Before this worker looks at its machine again, so that another one has the job by then.
+# Before this worker checks its machine again, so that another one has taken the job by then.
 _DELAY = timedelta(seconds=5)
 
 _DISK_FULL = "its work disk is full"
@@ -29,14 +29,14 @@ _LACKS = {
     errno.ENFILE: _NO_DESCRIPTORS,
     errno.ENOMEM: _NO_MEMORY,
 }
-# The same in the words of a program that was run; one without memory has a limit of its own.
-_SAID = {os.strerror(one): _LACKS[one] for one in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)}
-# What Python says, in a RuntimeError, where the kernel refuses a thread for want of memory or pids.
+# The same in a program's error output; lack of memory is left out, as programs have own limits.
+_MESSAGES = {os.strerror(one): _LACKS[one] for one in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)}
+# Python's RuntimeError when the kernel refuses a thread for lack of memory or pids.
 _THREAD_REFUSED = "can't start new thread"
 
 
 class MachineUnfit(HandBack):
-    """This worker's machine lacks what any job needs; `lack` says what, as in "it has no …"."""
+    """This worker's machine lacks what any job needs; `lack` is a clause such as "it has no …"."""
 
     def __init__(self, lack: str) -> None:
         super().__init__(_DELAY, f"The worker's machine is unfit for jobs: {lack}")
@@ -44,13 +44,13 @@ class MachineUnfit(HandBack):
 
 
 def lack_of(error: BaseException) -> str | None:
-    """What the machine lacked when the error arose, None when it is about something else."""
+    """What the machine lacked, by an error; None when that has another cause."""
     return next(filter(None, map(_lack, _origins(error))), None)
 
 
-def lack_said(text: str) -> str | None:
-    """What the machine lacked by the complaints of a program that ran on it."""
-    return next((lack for words, lack in _SAID.items() if words in text), None)
+def lack_in_output(text: str) -> str | None:
+    """What the machine lacked, by the error output of a program; None if nothing."""
+    return next((lack for words, lack in _MESSAGES.items() if words in text), None)
 
 
 def _lack(error: BaseException) -> str | None:
@@ -60,14 +60,14 @@ def _lack(error: BaseException) -> str | None:
         return _NO_MEMORY
     if isinstance(error, RuntimeError) and str(error) == _THREAD_REFUSED:
         return _NO_THREADS
-    # TLS has numbers of its own, of which 5 is the end of a connection, and not a fault of a disk.
+    # TLS has its own numbers: its 5 is the end of a connection, not EIO.
     if not isinstance(error, OSError) or isinstance(error, ssl.SSLError):
         return None
     return _LACKS.get(error.errno or 0)
 
 
 def _origins(error: BaseException) -> Iterator[BaseException]:
-    """The error, the members of a group, and what each of them came from; each of them once."""
+    """The error, the members of a group and all their causes, each once."""
     left, seen = [error], set[int]()
     while left:
         current = left.pop()

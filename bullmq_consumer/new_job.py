@@ -1,4 +1,4 @@
-"""A job that is put on the queue, with the options that its producer would write."""
+"""A job to add to the queue, with the options that its producer would write."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class JobDefaults:
-    """The options of jobs that name none, as the app's queue has them in `defaultJobOptions`.
+    """The default options of jobs, as in the `defaultJobOptions` of a Node queue.
 
     `backoff_ms` is the first pause of an exponential backoff. None keeps all finished jobs.
     """
@@ -20,10 +20,10 @@ class JobDefaults:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to add. None leaves the default option in force.
+    """A job to add. None means the default option.
 
     BullMQ refuses `:` in an id. `priority` is 1 (first) to 2 097 152; jobs without one come before
-    all that have one. `delay_ms` is how long it waits before it is ready. `remove_on_complete` and
+    all others. `delay_ms` is how long it waits before it is ready. `remove_on_complete` and
     `remove_on_fail` are True or the number of finished jobs to keep.
     """
 

@@ -1,4 +1,4 @@
-"""What one worker is told of its queue."""
+"""The options of one worker."""
 
 import os
 import socket
@@ -15,8 +15,8 @@ from bullmq_consumer.redis.clients import BLOCK_S
 from bullmq_consumer.scripts.queue_scripts import LOCK
 
 # Node's getMetrics() then shows two weeks, its MetricsTime.TWO_WEEKS: 40 to 80 KB of Redis for each
-# of completed and failed. They are counted in the script that ends a job anyway; the first end
-# after two idle weeks keeps Redis busy for 20 ms, after an idle night for one.
+# of completed and failed. The script that ends a job counts them; the first end after two idle
+# weeks blocks Redis for 20 ms, after an idle night for one.
 _METRICS_MINUTES = 14 * 24 * 60
 
 
@@ -26,12 +26,12 @@ def _host_and_pid() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """One worker's, over one queue. Defaults are Node's where Node has one.
+    """The options of one worker over one queue. Defaults are Node's where Node has one.
 
-    `name` is shown by Node's `getWorkers()`. `lock` is for how long a job stays this worker's
-    without a sign of life, after which `stalled_every` says how often that is looked for, and
-    `max_stalled` how many workers a job may outlive before it fails. `unknown_backoff` is the pause
-    for a backoff type that only the producer knows. `new_jobs` is for jobs that this worker adds.
+    `name` is shown by Node's `getWorkers()`. `lock` is how long a job stays this worker's
+    without a renewal, `stalled_every` the interval of the check for expired locks, and
+    `max_stalled` how often a job may stall before it fails. `unknown_backoff` is the pause for a
+    backoff type that only the producer knows. `new_jobs` is for jobs that this worker adds.
     """
 
     queue: QueueName
@@ -46,11 +46,11 @@ class Options:
 
     @property
     def client_name(self) -> str:
-        """As Node writes it; the Python port leaves the queue's name as it is, and is not found."""
+        """The connection's name in Node's form; Node does not find the Python port's own form."""
         return f"{self.queue.client_name}:w:{self.name}"
 
     def of_library(self, redis: Redis, backoff: Any) -> dict[str, Any]:
-        """For the library's own worker: one long wait for jobs, and metrics on."""
+        """Options for the library's own worker: one long wait for jobs, and metrics on."""
         return {
             "connection": redis,
             "prefix": self.queue.prefix,

@@ -1,4 +1,4 @@
-"""What becomes of a job after an exception. Pure; the one place that decides.
+"""Decides the outcome of an attempt from its exception. Pure; the only place that does.
 
 How often a job may be handed back to the front is `MAX_HAND_BACKS` in scripts/queue_scripts.py.
 """
@@ -13,11 +13,11 @@ from bullmq_consumer.sanitize.text import one_line
 
 # BullMQ keeps the reason in Redis for every failed job: one readable line, not a page.
 _MAX_REASON = 500
-# A provider that is down holds a job up 20 times, for 15 s to 5 minutes each, without burning an
-# attempt.
+# A provider that is down delays a job at most 20 times, for 15 s to 5 minutes each, without burning
+# an attempt.
 _MAX_SNOOZES = 20
-# A file that no work disk here has room for goes round for 2.3 h by this, and stops a worker ever
-# more seldom.
+# A file that fits on no work disk circulates for 2.3 h by this, making workers unfit ever more
+# rarely.
 _LONGEST_DELAY = timedelta(minutes=10)
 
 
@@ -30,7 +30,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """BullMQ tries again with the job's own attempts and backoff."""
+    """BullMQ retries with the job's own attempts and backoff."""
 
     reason: str
 
@@ -44,7 +44,7 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class FailLater:
-    """It failed for good, but its rows cannot be settled now: the next delivery does only that."""
+    """Failed for good, but its rows could not be finalised: the next delivery does only that."""
 
     reason: str
     delay: timedelta
@@ -66,8 +66,8 @@ def decide(
 ) -> Outcome:
     """The outcome of a failed attempt.
 
-    A job that was snoozed too often burns an attempt, unless the worker stops or `is_unfit`: its
-    machine lacks something without this job, too.
+    A job that was snoozed too often burns an attempt, unless the worker stops or `is_unfit`: the
+    lack of its machine was confirmed.
     """
     error = _as_unfit(error) or _single(error)
     may_return = is_unfit or snoozes < _MAX_SNOOZES
@@ -79,18 +79,18 @@ def decide(
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether its message says it all; any other error deserves its traceback in the log."""
+    """Whether the error's message is sufficient; any other error is logged with its traceback."""
     return isinstance(_single(error), ExpectedError)
 
 
 def _as_unfit(error: BaseException) -> MachineUnfit | None:
-    """What the machine lacks is no failure of the job's, whoever reported it."""
+    """MachineUnfit for a lack of the machine, which is no failure of the job's."""
     lack = None if isinstance(_single(error), LockLost) else lack_of(error)
     return MachineUnfit(lack) if lack else None
 
 
 def _delay(error: HandBack, snoozes: int) -> timedelta:
-    """Its own; for a machine the longer the more often the job came back."""
+    """The error's own delay; for an unfit machine it grows with the number of snoozes."""
     if not isinstance(error, MachineUnfit):
         return error.delay
     return min(error.delay * 2 ** min(snoozes, 10), _LONGEST_DELAY)
@@ -105,10 +105,10 @@ def _single(error: BaseException) -> BaseException:
 
 
 def _reason(error: BaseException) -> str:
-    """One line, never empty, without characters that JSON or a terminal would trip over."""
+    """One line, never empty, without characters that are unsafe in JSON or on a terminal."""
     try:
         text = str(error)
-    except Exception:  # a message that cannot be made is itself worth saying
+    except Exception:  # the message itself cannot be formatted
         text = f"{type(error).__name__} without a readable message"
     if not isinstance(error, ExpectedError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__

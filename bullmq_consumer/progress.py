@@ -1,20 +1,20 @@
-"""What a job tells people of itself, sent beside its work and not too often."""
+"""Progress events of a job, sent in the background and rate-limited."""
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-# How many events of one job may go out within a second; those in between are left out.
+# The maximum of events of one job per second; those in between are omitted.
 _A_SECOND = 4
 _SECOND_S = 1.0
-# A job that ends sooner sends its events together with its end.
+# A job that ends sooner sends its events together.
 _TOGETHER_S = 0.005
 
 
 class ProgressStream:
-    """Of one attempt. `send` must bring events into Redis in the order of its calls.
+    """The progress events of one attempt. `send` must keep the order of its calls.
 
-    The first event and the last one are always sent. While Redis does not answer, four wait.
+    The first and the last event are always sent. While Redis does not answer, four are pending.
     """
 
     def __init__(self, send: Callable[[str], Awaitable[None]]) -> None:
@@ -26,7 +26,7 @@ class ProgressStream:
         self._is_over = False
 
     def put(self, progress: str) -> None:
-        """Send it within a second, or something newer in its place; nothing once it is over."""
+        """Send the event, or a newer one instead, within a second; does nothing after `end`."""
         if self._is_over:
             return
         if self._unsent and self._wait_s(more=len(self._unsent)):
@@ -36,12 +36,12 @@ class ProgressStream:
         self._set_timer()
 
     async def end(self) -> None:
-        """Send the last event: what is asked of Redis from now on comes after it."""
+        """Send the last event: later commands to Redis come after it."""
         self._is_over = True
         self._stop_timer()
         self._send_all()
         if self._sending:
-            await asyncio.sleep(0)  # then each has begun
+            await asyncio.sleep(0)  # then each has started
 
     def drop(self) -> None:
         """Send nothing more."""
@@ -50,7 +50,7 @@ class ProgressStream:
         self._unsent = []
 
     def _wait_s(self, *, more: int) -> float:
-        """For how long one event may not be sent, when so many `more` are about to be."""
+        """How long one event has to wait, when `more` others are about to be sent."""
         now = asyncio.get_running_loop().time()
         recent = [*self._sent_at, *[now] * more]
         return max(0.0, recent[-_A_SECOND] + _SECOND_S - now) if len(recent) >= _A_SECOND else 0.0

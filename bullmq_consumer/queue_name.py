@@ -1,4 +1,4 @@
-"""A queue's place in Redis."""
+"""A queue's name and its keys in Redis."""
 
 import base64
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class QueueName:
-    """A queue by its name and BullMQ's prefix, which all who use the queue have to share."""
+    """A queue's name and BullMQ's prefix, which all users of the queue have to share."""
 
     name: str
     prefix: str = "bull"
@@ -17,5 +17,5 @@ class QueueName:
 
     @property
     def client_name(self) -> str:
-        """By which connections of its workers are known, as Node writes it, in base64."""
+        """The name of its workers' connections in Node's form, in base64."""
         return f"{self.prefix}:{base64.b64encode(self.name.encode()).decode()}"

@@ -1,4 +1,4 @@
-"""Takes jobs from the queue and gives their outcomes back."""
+"""Takes jobs from the queue, runs them, and writes their outcomes."""
 
 import asyncio
 import logging
@@ -29,20 +29,20 @@ logger = logging.getLogger(__name__)
 
 # A cancelled handler gets this long to unwind before its job is handed back without it.
 _UNWIND_S = 0.8
-# The library's close() can hang while Redis is away; the process ends all the same.
+# The library's close() can hang while Redis is unreachable; the process ends all the same.
 _CLOSE_S = 3
 # By then Redis has seen that a connection was closed.
 _HANG_UP_S = 0.1
 
 
 class Worker:
-    """Runs the jobs of one queue until it is told to stop. Made inside of a running event loop.
+    """Runs the jobs of one queue until it is stopped. Created inside a running event loop.
 
-    1. A `Fetcher` takes jobs, renews their locks, and finds what other workers lost.
+    1. A `Fetcher` takes jobs, renews their locks, and recovers stalled and orphaned jobs.
     2. Each attempt is a task of its own, given to the `application`, whose outcome is written.
     3. What does not end within the grace of a stop is cancelled and goes back to the queue.
 
-    `redis` is its client for all commands but the wait for jobs. `attempts` counts what runs.
+    `redis` is its client for all commands except the wait for jobs. `attempts` counts running jobs.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class Worker:
     async def run(self, stop: asyncio.Event, grace: timedelta) -> bool:
         """Wait for Redis, take jobs until `stop` is set, then stop within `grace`.
 
-        Returns as `stop()` does. Raises RedisUnreachable where waiting does not help, as with a
-        wrong password, and what the library's loop ended with, if it did so by itself.
+        Returns as `stop()` does. Raises RedisUnreachable if waiting does not help, as with a wrong
+        password, and the error of the library's loop, if that ended by itself.
         """
         began = time.monotonic()
         if not await until_redis_answers(self._options.redis, stop):
@@ -98,11 +98,11 @@ class Worker:
         return is_clean
 
     async def start(self, *, after_outage: bool = False) -> asyncio.Task[None]:
-        """Begin to take jobs. The task ends when `stop` is done, or when the library gives up.
+        """Start to take jobs. The task ends when `stop` is done, or when the library gives up.
 
-        It begins with a stalled check, as Node does: a job is found stalled by the second one, and
-        a worker that follows a killed one is alone. Not `after_outage`: locks ran out meanwhile,
-        and their holders are about to take them again.
+        It starts with a stalled check, as Node does: only the second check finds a job stalled, and
+        a worker that replaces a killed one may be alone. Not `after_outage`: locks expired
+        meanwhile, and their holders are about to take them again.
         """
         await self._learn_version()
         if not after_outage:
@@ -110,26 +110,26 @@ class Worker:
         return asyncio.create_task(self._fetcher.run(), name="consumer")
 
     async def _learn_version(self) -> None:
-        """Without the version the library rounds short waits up to a second: late delayed jobs."""
+        """Detect Redis's version, without which the library rounds short waits up to a second."""
         waiting = self._fetcher.blockingRedisConnection
         try:
             await waiting.getRedisVersion()
-        except ResponseError:  # the user may not ask INFO
+        except ResponseError:  # the user may not run INFO
             waiting.skipVersionCheck, waiting.minimum_version = True, OLDEST_VERSION
             await waiting.getRedisVersion()
 
     async def stop(self, loop: asyncio.Task[None], grace: timedelta) -> bool:
-        """End in this order; `loop` is what `start` returned.
+        """Stop in this order; `loop` is what `start` returned.
 
         1. No more jobs are taken; what was prefetched goes back.
         2. Running jobs have `grace` to end by themselves.
         3. What still runs is cancelled, has 0.8 s to unwind, and goes back, no attempt burnt.
-        4. Jobs whose answer was lost are looked for, and go back.
-        5. The wait for jobs is ended, and another worker woken for what its marker told of.
+        4. Orphaned jobs are looked for, and go back.
+        5. The wait for jobs is ended, and another worker woken for the job of its marker.
         6. The library is closed, with it `loop`, then the connections.
 
-        False when a job could not be handed back, or the library not be closed in time: Redis is
-        away, and what the library left behind would keep the event loop from ending.
+        False when a job could not be handed back, or the library not be closed within its limit:
+        Redis is unreachable, and the library's tasks would keep the event loop from ending.
         """
         self._stopping.set()
         await self._fetcher.stop_taking()
@@ -139,7 +139,7 @@ class Worker:
             self._grace_over.set_result(None)
         if self._running:
             await asyncio.wait(self._running.values(), timeout=2 * _UNWIND_S)
-        # The library's close() waits for what it knew of when it began: some jobs come later.
+        # The library's close() waits only for the jobs that it had when called: some come later.
         closing = asyncio.create_task(self._close())
         _, pending = await asyncio.wait({closing, loop}, timeout=_CLOSE_S)
         if pending or not self._completer.is_all_handed_back:
@@ -152,8 +152,8 @@ class Worker:
         self._fetcher.orphans.stop()
         try:
             await self._fetcher.orphans.hand_back()
-            # The wait that was cancelled may have taken the marker of a job with it. Redis has to
-            # see the end of that connection first, or the wait would take this marker too.
+            # The cancelled wait may have consumed the marker of a job. Redis has to see the end of
+            # that connection first, or the wait would consume the new marker too.
             await self._fetcher.hang_up()
             await asyncio.sleep(_HANG_UP_S)
             await self._scripts.wake()
@@ -165,7 +165,7 @@ class Worker:
     # -- one job ----------------------------------------------------------------------------
 
     async def _process(self, job: Job, token: str) -> Any:
-        """The library's processor: returns the job's value, or raises what the outcome asks for."""
+        """The library's processor: returns the job's value, or raises as the outcome requires."""
         if self._stopping.is_set():
             await self._completer.hand_back(job, token, Requeue(timedelta(0)))
             raise DelayedError
@@ -207,7 +207,7 @@ class Worker:
     async def _outcome(self, attempt: asyncio.Task[Done | Outcome]) -> Done | Outcome:
         """Wait for the attempt, or until the worker stops and its grace has passed."""
         ends = {attempt, self._grace_over}
-        # A library whose main loop has ended cancels its jobs, and waits for what they do then.
+        # When its main loop has ended, the library cancels its jobs and waits for them.
         with suppress(asyncio.CancelledError):
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if not attempt.done():
@@ -219,7 +219,7 @@ class Worker:
         return attempt.result()
 
     async def _fail_deferred(self, job: Job, token: str) -> bool:
-        """Settle the rows of a job that is to fail; False when it went back to wait for that."""
+        """Finalise the rows of a job that is to fail; False when it went back to wait for that."""
         delivery = delivery_of(job)
         with self._hold(job, token) as lease:
             handle = self._handle(job, lease)
@@ -250,7 +250,7 @@ class Worker:
             lease.lose()
 
     def _on_lock_lost(self, job: Job, token: str) -> None:
-        """Stop the work on a job that another worker may have by now, or that was removed."""
+        """Stop an attempt whose job another worker may have by now, or that was removed."""
         logger.error("Lost the lock of job %s: stopping, another worker goes on", job.id)
         attempt = self._running.get((str(job.id), token))
         if attempt is not None:
@@ -270,12 +270,12 @@ class Worker:
 
     @property
     def refusal(self) -> str:
-        """Why Redis refuses what would fetch a job, in its words; empty while it does not."""
+        """Redis's error that refuses to fetch a job; empty while there is none."""
         return self._fetcher.refusal
 
     @property
     def is_full(self) -> bool:
-        """Whether as many jobs run as may: none where the machine is unfit for more."""
+        """Whether no slot is free; an unfit machine has none."""
         is_unfit = self._application.fitness.lack() is not None
         return is_unfit or self._fetcher.job_count >= self._options.concurrency
 

@@ -18,7 +18,7 @@ from bullmq_consumer.health.liveness import until_starved
 from bullmq_consumer.health.loop_watch import LoopWatch
 from bullmq_consumer.health.status import Phase, WorkerStatus
 from bullmq_consumer.inspect.states import QueueState
-from bullmq_consumer.process.pm2 import say_ready
+from bullmq_consumer.process.pm2 import notify_ready
 from bullmq_consumer.process.signals import stop_on_signal
 from bullmq_consumer.redis import clients as redis_client
 from bullmq_consumer.redis.startup import AT_ONCE_S, until_redis_answers
@@ -120,7 +120,7 @@ class Life:
         self._worker_status.refusal = lambda: consumer.refusal
         self._worker_status.phase = Phase.RUNNING
         _announce(self._settings)
-        say_ready()
+        notify_ready()
         with LoopWatch(lambda: os._exit(EXIT_STUCK), drain_logs=drain_logs) as loop_watch:
             self._worker_status.lag = loop_watch.largest_lag
             with _in_background(asyncio.to_thread(remove_abandoned)):

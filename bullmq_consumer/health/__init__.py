@@ -1,1 +1,1 @@
-"""Whether the worker, its event loop and its machine are well, and what runs now."""
+"""The health of the worker, its event loop and its machine, and the running attempts."""

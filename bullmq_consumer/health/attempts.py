@@ -1,4 +1,4 @@
-"""The jobs that this worker has now, and how many it brought to which end."""
+"""This worker's running attempts, and counts of the ended ones by result."""
 
 import time
 from collections import Counter
@@ -15,14 +15,14 @@ End = Literal["completed", "retried", "failed", "handed_back", "lost"]
 
 
 class AttemptMeter(Protocol):
-    """Counts. Each call costs microseconds, and none raises."""
+    """Counts events. Each call costs microseconds, and none raises."""
 
     def job_taken(self, name: str, waited_s: float | None) -> None:
-        """An attempt began. `waited_s`: since it could first be taken; None when it was before."""
+        """An attempt started. `waited_s`: since the job was first ready; None if it ran before."""
         ...
 
     def job_ended(self, name: str, end: End, seconds: float) -> None:
-        """An attempt ended, `seconds` after it began."""
+        """An attempt ended, `seconds` after it started."""
         ...
 
 
@@ -35,17 +35,17 @@ class _Off:
 
 
 class HasProgress(Protocol):
-    """What tells how far a job is."""
+    """The source of a job's progress."""
 
     @property
     def progress(self) -> Mapping[str, Any]:
-        """What people were last told of the job."""
+        """The last reported progress."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """One that runs here since `began_at` (seconds since the epoch)."""
+    """An attempt that runs here since `began_at` (seconds since the epoch)."""
 
     delivery: Delivery
     handle: HasProgress
@@ -55,24 +55,24 @@ class Attempt:
 
     @property
     def percent(self) -> int:
-        """How far it is, 0 to 100."""
+        """The progress, 0 to 100."""
         return self.handle.progress.get("percent", 0)
 
     @property
     def message(self) -> str:
-        """What the person who waits was last told."""
+        """The last progress message."""
         return self.handle.progress.get("message", "")
 
     @property
     def seconds(self) -> float:
-        """For how long it has run."""
+        """How long it has run."""
         return time.monotonic() - self._began
 
 
 class RunningAttempts:
     """All attempts of one worker.
 
-    `ended` counts them by their ends. `meter` is asked for at each: one may come later.
+    `ended` counts the ended ones by result. `meter` is called for each: it may be installed later.
     """
 
     def __init__(self, meter: Callable[[], AttemptMeter] = _Off) -> None:
@@ -82,7 +82,7 @@ class RunningAttempts:
 
     @contextmanager
     def attempt(self, delivery: Delivery, handle: HasProgress) -> Generator[Attempt]:
-        """Around one attempt, which is told its `end` inside."""
+        """Track one attempt; set its `end` inside the block."""
         attempt = Attempt(delivery, handle)
         self.attempts.append(attempt)
         self._meter().job_taken(delivery.name, _waited_s(delivery, attempt.began_at))
@@ -95,7 +95,7 @@ class RunningAttempts:
 
 
 def end_of(outcome: Outcome | None) -> End:
-    """What becomes of the job; no outcome is success."""
+    """The result by the outcome; None is success."""
     match outcome:
         case None:
             return "completed"
@@ -108,5 +108,5 @@ def end_of(outcome: Outcome | None) -> End:
 
 
 def _waited_s(delivery: Delivery, now_s: float) -> float | None:
-    """By the clocks of two machines, which may differ."""
+    """The wait by the clocks of two machines, which may differ."""
     return None if delivery.ready_at is None else max(now_s - delivery.ready_at, 0)

@@ -1,8 +1,8 @@
-"""Whether the worker still gets at its jobs: the rule, and the loop that follows it.
+"""Whether the worker still fetches jobs: the rule, and the loop that applies it.
 
-A worker that cannot fetch although Redis answers will not recover by itself: it must end, so that
-its supervisor starts another one. An outage of Redis is no reason: it would be the same for the
-next worker. Busy with as many jobs as it may run, a worker has no need to fetch.
+A worker that cannot fetch although Redis answers will not recover by itself: it must exit, so that
+its supervisor starts another one. An outage of Redis is no reason to: the next worker would have it
+too. A worker that runs as many jobs as it may need not fetch.
 """
 
 import asyncio
@@ -16,17 +16,17 @@ from bullmq_consumer.health.log_throttle import LogThrottle
 from bullmq_consumer.redis.clients import BLOCK_S, RedisUnreachable
 
 LIMIT = timedelta(minutes=5)
-# From when on the worker says so to who asks: whoever stops it in order keeps it from ending hard.
+# From when on /livez reports it, so that a supervisor can stop the worker in order first.
 ALARM = timedelta(minutes=2)
 
 _CHECK_S = 5
-# A well worker fetches at least once in BLOCK_S. Asked only after that, PING costs nothing on a
-# Redis that is billed by the command.
+# A healthy worker fetches at least once in BLOCK_S. PING is sent only after that, so it costs
+# nothing on a Redis that is billed by the command.
 _QUIET_S = BLOCK_S + 10
 
 
 class Fetching(Protocol):
-    """What the consumer shows of itself."""
+    """The state of a consumer, as far as the rule needs it."""
 
     @property
     def last_fetch(self) -> float:
@@ -35,13 +35,13 @@ class Fetching(Protocol):
 
     @property
     def is_full(self) -> bool:
-        """Whether as many jobs run as may."""
+        """Whether the maximum number of jobs runs."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """When each was last seen, on one monotonic clock in seconds."""
+    """When each was last observed, in seconds on one monotonic clock."""
 
     fetch: float
     full: float
@@ -50,24 +50,24 @@ class Signs:
 
 
 def is_quiet(signs: Signs, now: float) -> bool:
-    """Whether it is time to ask if Redis answers at all."""
+    """Whether it is time to check that Redis answers at all."""
     return now - max(signs.fetch, signs.full) > _QUIET_S
 
 
 def is_starved(signs: Signs, now: float, limit: timedelta = LIMIT) -> bool:
-    """Whether nothing was fetched for `limit` though Redis answered and a job would have fitted."""
+    """Whether nothing was fetched for `limit`, although Redis answered and a slot was free."""
     return now - max(signs.fetch, signs.full, signs.silence) >= limit.total_seconds()
 
 
 class LastSigns:
-    """The last signs that were seen."""
+    """The last observed signs."""
 
     def __init__(self) -> None:
         now = time.monotonic()
         self.signs = Signs(now, now, now)
 
     def is_stuck(self) -> bool:
-        """Whether it is time to say that the worker gets at no jobs."""
+        """Whether to report that the worker fetches no jobs."""
         return is_starved(self.signs, time.monotonic(), ALARM)
 
 

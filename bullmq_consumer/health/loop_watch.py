@@ -1,8 +1,8 @@
-"""Notices that the event loop was blocked, and where: no lock is renewed and nobody served then.
+"""Detects that the event loop was blocked, and where: meanwhile no lock is renewed.
 
-A timer on the loop beats ten times a second. A thread wakes at the moment the next beat is more
-than the limit late and reads the loop's stack while it is still blocked. The beat that comes at
-last writes the one log line. A blockage shorter than the limit and one period may pass unseen.
+A timer on the loop beats ten times a second. A thread wakes when the next beat is later than the
+limit, and reads the loop's stack while it is still blocked. The beat that comes at last writes the
+one log line. A blockage shorter than the limit plus one period may not be detected.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ _PERIOD_S = 0.1
 _LINES_A_MINUTE = 6
 _PEAK_WINDOW_S = 60
 _FRAMES = 5
-# How often the thread looks whether a blockage is over.
+# How often the thread checks whether a blockage is over.
 _POLL_S = 1.0
 
 _PYTHON = Path(asyncio.__file__).parent.parent
-# The frame in which asyncio calls back; what is further out is the same for every callback.
+# The frame in which asyncio runs a callback; the frames outside of it are always the same.
 _CALLING_BACK = ("asyncio", "events.py", "_run")
 _NOWHERE = "no place: the whole process was suspended, or it was over before it could be read"
 
@@ -82,7 +82,7 @@ class LoopWatch:
         self._thread.join(_POLL_S)
 
     def largest_lag(self) -> timedelta:
-        """How late the loop was at worst in the last minute or two."""
+        """The largest delay of the loop in the last minute or two."""
         return timedelta(seconds=self._peak.value(time.monotonic()))
 
     # -- on the loop ------------------------------------------------------------------------
@@ -113,14 +113,14 @@ class LoopWatch:
             deadline = self._due + self._limit_s
 
     def _place_of_blockage(self, deadline: float) -> tuple[str, ...]:
-        """The loop's stack; empty when this thread was late too and nothing was computed."""
+        """The loop's stack; empty when this thread was late too, without CPU use."""
         own_lag_s = time.monotonic() - deadline
         if own_lag_s > self._limit_s and time.process_time() - self._cpu_s < own_lag_s / 2:
             return ()
         return _stack_of(self._loop_thread)
 
     def _wait_for_beat(self, late: float) -> None:
-        """Until the loop goes on. Polls are counted, not seconds: a stopped process does not age.
+        """Wait until the loop runs again. Counts polls, not seconds: a process may be suspended.
 
         The first polls are short, so that a second blockage right after this one is seen too.
         """
@@ -133,9 +133,9 @@ class LoopWatch:
             poll_s = min(2 * poll_s, _POLL_S)
 
     def _give_up(self, waited_s: float) -> None:
-        # Writing the log may be what blocks: it must not keep the end from coming.
+        # Logging may be what blocks, and must not prevent the exit.
         arguments = (waited_s, _stack_of(self._loop_thread), self._drain_logs)
-        saying = threading.Thread(target=_say_given_up, args=arguments, daemon=True)
+        saying = threading.Thread(target=_log_giving_up, args=arguments, daemon=True)
         saying.start()
         saying.join(_POLL_S)
         self._on_give_up()
@@ -164,26 +164,26 @@ class _RecentPeak:
 
 
 class _BlockageLog:
-    """One line a blockage, but no flood of them; what was left out is counted in the next line."""
+    """Logs one line per blockage, rate-limited; the next line has the number of omitted ones."""
 
     def __init__(self) -> None:
-        self._said: deque[float] = deque(maxlen=_LINES_A_MINUTE)
-        self._unsaid = 0
+        self._logged: deque[float] = deque(maxlen=_LINES_A_MINUTE)
+        self._omitted = 0
 
     def blocked(self, now: float, lag_s: float, cpu_s: float, stack: tuple[str, ...]) -> None:
-        if len(self._said) == _LINES_A_MINUTE and now - self._said[0] < 60:
-            self._unsaid += 1
+        if len(self._logged) == _LINES_A_MINUTE and now - self._logged[0] < 60:
+            self._omitted += 1
             return
-        more = f" ({self._unsaid} more were not logged)" if self._unsaid else ""
-        self._said.append(now)
-        self._unsaid = 0
+        more = f" ({self._omitted} more were not logged)" if self._omitted else ""
+        self._logged.append(now)
+        self._omitted = 0
         where = " < ".join(stack) or _NOWHERE
-        # CPU time tells computing from waiting.
+        # CPU time distinguishes computing from waiting.
         line = "The event loop was blocked for %.2f s (%.2f s of CPU) in %s%s"
         logger.warning(line, lag_s, cpu_s, where, more)
 
 
-def _say_given_up(waited_s: float, stack: tuple[str, ...], drain_logs: Callable[[], None]) -> None:
+def _log_giving_up(waited_s: float, stack: tuple[str, ...], drain_logs: Callable[[], None]) -> None:
     line = "The event loop has been blocked for %.0f s, giving up: %s"
     logger.critical(line, waited_s, " < ".join(stack))
     drain_logs()
@@ -191,7 +191,7 @@ def _say_given_up(waited_s: float, stack: tuple[str, ...], drain_logs: Callable[
 
 def _stack_of(thread: int) -> tuple[str, ...]:
     """`file:line in function` of the innermost frame and of our own around it, innermost first."""
-    # There is no public way to another thread's stack.
+    # There is no public API for another thread's stack.
     current = sys._current_frames().get(thread)  # pyright: ignore[reportPrivateUsage]
     frames = list(_frames(current))
     shown = [frame for index, frame in enumerate(frames) if index == 0 or _is_own(frame)]
@@ -199,7 +199,7 @@ def _stack_of(thread: int) -> tuple[str, ...]:
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:
-    """From the innermost out to where asyncio called back."""
+    """From the innermost frame to the one in which asyncio ran the callback."""
     while frame is not None and _place(frame) != _CALLING_BACK:
         yield frame
         frame = frame.f_back
@@ -210,7 +210,7 @@ def _place(frame: FrameType) -> tuple[str, ...]:
 
 
 def _is_own(frame: FrameType) -> bool:
-    """Neither Python's nor an installed library's."""
+    """Whether the code is neither Python's nor an installed library's."""
     path = Path(frame.f_code.co_filename)
     return (
         path.is_absolute()

@@ -1,4 +1,4 @@
-"""How the worker is, for those who ask; filled while it starts, runs and stops."""
+"""The worker's status for the endpoints, updated while it starts, runs and stops."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from bullmq_consumer.health.attempts import RunningAttempts
 from bullmq_consumer.health.liveness import LastSigns
 from bullmq_consumer.redis.traffic import TRAFFIC
 
-# For how long an answer of Redis stands, to the worker or to a PING.
+# How long a response of Redis, to the worker or to a PING, counts as fresh.
 _FRESH_S = 3.0
 
 
@@ -28,10 +28,10 @@ class Phase(StrEnum):
 
 @dataclass
 class WorkerStatus:
-    """`started_at` in seconds since the epoch; `lag` is the loop's of the last minute or two.
+    """The worker's status. `started_at` is in seconds since the epoch.
 
-    `lack` says what the machine lacks, None when nothing.
-    `refusal` is why Redis refuses what would fetch a job, empty while it does not.
+    `lag` is the event loop's largest delay of the last minute or two. `lack` is what the machine
+    lacks, None if nothing. `refusal` is why Redis refuses to fetch a job, empty while it does not.
     """
 
     started_at: float = field(default_factory=time.time)
@@ -44,12 +44,12 @@ class WorkerStatus:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether a new worker would do better: it fetches nothing though Redis answers."""
+        """Whether the worker should be restarted: it fetches nothing although Redis answers."""
         return self.phase is Phase.RUNNING and self.last_signs.is_stuck()
 
 
 class RedisProbe:
-    """Whether Redis answers. PING is sent only when asked, and only after nothing else was."""
+    """Checks whether Redis answers. Sends PING only on request, and only without other traffic."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -57,15 +57,15 @@ class RedisProbe:
         self._silent_at = float("-inf")
 
     async def answers(self) -> bool:
-        """True when Redis answered a moment ago. Takes as long as the client's time-out."""
+        """True when Redis answered recently. May take as long as the client's time-out."""
         async with self._asking:
             if time.monotonic() - TRAFFIC.answered_at < _FRESH_S:
                 return True
             if time.monotonic() - self._silent_at < _FRESH_S:
                 return False
-            return await self._ask()
+            return await self._ping()
 
-    async def _ask(self) -> bool:
+    async def _ping(self) -> bool:
         try:
             # redis-py types its answer as one of the synchronous client's too.
             await self._redis.execute_command("PING")  # pyright: ignore[reportUnknownMemberType]

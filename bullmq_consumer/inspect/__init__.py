@@ -1,1 +1,1 @@
-"""A queue as an operator looks at it, and what is changed in it by hand."""
+"""Views of a queue for operators, and manual changes to it."""

@@ -1,4 +1,4 @@
-"""What an operator changes in a queue by hand: adds a job, has a failed one tried again."""
+"""Manual changes to a queue: add a job, retry a failed one."""
 
 from bullmq import Job, Queue
 from redis.asyncio import Redis
@@ -10,7 +10,7 @@ from bullmq_consumer.queue_name import QueueName
 
 
 class NotChanged(Exception):
-    """The queue is as it was; the message says why in one sentence."""
+    """The queue is unchanged, for the reason in the message, one sentence."""
 
 
 class QueueEdit:
@@ -26,7 +26,7 @@ class QueueEdit:
     async def add(self, job: NewJob) -> None:
         """Add a job. Raises NotChanged when its id is taken.
 
-        BullMQ would drop it in silence, and write over the queue's own keys, such as `meta`.
+        BullMQ would silently drop it, or overwrite the queue's own keys, such as `meta`.
         """
         if job.job_id in self._queue.keys:
             raise NotChanged(f"The queue keeps what it needs under {job.job_id}: take another --id")
@@ -50,9 +50,9 @@ class QueueEdit:
                 f"Job {job_id} has no priority and the queue is paused, whose resume would lose "
                 "it: resume the queue first"
             )
-        # Made from its name alone: the payload of a failed job need not be readable.
+        # Constructed from its name alone: a failed job's payload may be unreadable.
         failed = Job(self._queue, job.name, None, {}, job_id)
         try:
             await failed.retry("failed", {"resetAttemptsMade": True, "resetAttemptsStarted": True})
-        except TypeError:  # the library's way to say that it was no longer among the failed
-            raise NotChanged(f"Job {job_id} was retried or removed by somebody else") from None
+        except TypeError:  # the library's error for a job that is no longer failed
+            raise NotChanged(f"Job {job_id} was retried or removed concurrently") from None

@@ -1,4 +1,4 @@
-"""One job as an operator looks at it: its state, its attempts, and what happened to it when."""
+"""A view of one job for operators: its state, its attempts and its history."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from bullmq_consumer.sanitize.strict_json import DEEPEST, is_shallow
 # BullMQ keeps about 10,000 events of a queue.
 _EVENTS_SEEN = 10_000
 _TOO_DEEP = f"(JSON of more than {DEEPEST} levels)"
-# A worker's own loop reads these: a producer may write megabytes into any.
+# The fields that a worker reads on its own loop; a producer may write megabytes into any.
 _BRIEF = (
     *("name", "progress", "returnvalue", "failedReason", "opts", "priority", "delay", "pb"),
     *("atm", "attemptsMade", "stc", "timestamp", "processedOn", "finishedOn"),
@@ -29,8 +29,8 @@ _TOO_LONG = f"(longer than {_BRIEF_BYTES // 1024} KiB)"
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """An entry of the queue's event stream about one job. `details` may hold foreign text."""
+class JobEvent:
+    """An entry of the queue's event stream about one job. `details` may hold untrusted text."""
 
     at: datetime
     event: str
@@ -39,9 +39,9 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job's hash, read. `state` is BullMQ's word, `unknown` for one in none of its sets.
+    """A job's hash, parsed. `state` is BullMQ's, `unknown` for a job in none of its sets.
 
-    `waits` are ways back that burnt no attempt: `stops`, `providers`, `rows`.
+    `waits` counts hand-backs, which burnt no attempt: `stops`, `providers`, `rows`.
     `data`, `progress` and `returnvalue` are the JSON that the producer and handlers wrote.
     """
 
@@ -66,7 +66,7 @@ class JobView:
     waits: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
-# BullMQ's places in the words that its Node API and the command line have for them.
+# BullMQ's keys by the state names of its Node API and of the command line.
 _SAME_WORD = ("prioritized", "active", "delayed", "waiting-children", "paused")
 STATES = {"waiting": "wait", **{word: word for word in (*_SAME_WORD, "completed", "failed")}}
 _LISTS = ("wait", "active", "paused")
@@ -81,15 +81,15 @@ class JobViews:
         self._queue = QueueState(redis, queue)
 
     async def get(self, job_id: str) -> JobView | None:
-        """The job as it stands now, None when the queue does not hold it."""
+        """The job's current state, None when the queue does not have it."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            self._queue.ask_place(pipe, job_id)
+            self._queue.queue_place_commands(pipe, job_id)
             pipe.hgetall(self._queue.key(job_id))
             *answers, fields = await _answers(pipe) or [{}]
         return _view(job_id, place_of(answers), fields) if "name" in fields else None
 
     async def brief(self, job_id: str) -> JobView | None:
-        """The same without `data`, `stacktrace` and `checkpoint`, and nothing that is long."""
+        """The same without `data`, `stacktrace`, `checkpoint` and long values."""
         key = self._queue.key(job_id)
         async with self._redis.pipeline(transaction=False) as pipe:
             for name in _BRIEF:
@@ -99,7 +99,7 @@ class JobViews:
         if not lengths.get("name") or not short:
             return None
         async with self._redis.pipeline(transaction=True) as pipe:
-            self._queue.ask_place(pipe, job_id)
+            self._queue.queue_place_commands(pipe, job_id)
             pipe.hmget(key, *short)
             *answers, texts = await pipe.execute()
         if not any(texts):  # it was removed meanwhile
@@ -134,13 +134,13 @@ class JobViews:
         is_ended = place in {"completed", "failed"}
         return await self._redis.zrange(key, skip, skip + limit - 1, desc=is_ended)
 
-    async def timeline(self, job_id: str) -> list[Happening]:
-        """What the queue's events of the last while say of the job, oldest first."""
-        found: list[Happening] = []
+    async def timeline(self, job_id: str) -> list[JobEvent]:
+        """The job's entries among the queue's latest events, oldest first."""
+        found: list[JobEvent] = []
         after, seen = "-", 0
         while seen < _EVENTS_SEEN:
             page = await self._redis.xrange(self._queue.key("events"), after, "+", PAGE)
-            found += [_happening(*entry) for entry in page if entry[1].get("jobId") == job_id]
+            found += [_job_event(*entry) for entry in page if entry[1].get("jobId") == job_id]
             seen += len(page)
             if len(page) < PAGE:
                 break
@@ -149,7 +149,7 @@ class JobViews:
 
 
 async def _answers(pipe: Any) -> list[Any] | None:
-    """None for a key of another kind, such as `events`, or one with a job's parts."""
+    """The pipeline's responses; None for an id that is a key of another type, such as `events`."""
     try:
         return await pipe.execute()
     except ResponseError as error:
@@ -158,11 +158,11 @@ async def _answers(pipe: Any) -> list[Any] | None:
         return None
 
 
-def _happening(entry_id: str, fields: Mapping[str, str]) -> Happening:
+def _job_event(entry_id: str, fields: Mapping[str, str]) -> JobEvent:
     at = moment(entry_id.partition("-")[0])
     assert at is not None
     details = {key: value for key, value in fields.items() if key not in {"event", "jobId"}}
-    return Happening(at, fields.get("event", ""), details)
+    return JobEvent(at, fields.get("event", ""), details)
 
 
 def _view(job_id: str, place: str | None, fields: Mapping[str, str]) -> JobView:
@@ -194,7 +194,7 @@ def _attempts(options: Any) -> int:
     """The job's own limit, as the worker reads it."""
     if not isinstance(options, dict):
         return 1
-    # Node writes 0 where the producer named none.
+    # Node writes 0 where the producer set none.
     return max(safe_options(cast("dict[str, Any]", options))["attempts"], 1)
 
 
@@ -204,7 +204,7 @@ def _waits(fields: Mapping[str, str]) -> dict[str, int]:
 
 
 def read_json(text: str | None) -> Any:
-    """What cannot be read is shown as it stands; what is nested without end is not."""
+    """The JSON value; unreadable text as it is, but not too deeply nested JSON."""
     try:
         value = None if text is None else json.loads(text)
     except RecursionError:

@@ -1,6 +1,6 @@
-"""A queue as an operator looks at it: counts, workers, what waits, the last hour. Writes nothing.
+"""A view of a queue for operators: counts, workers, waiting jobs, the last hour. Writes nothing.
 
-All is read from BullMQ's own keys, the metrics of which Node's `getMetrics()` reads too.
+All is read from BullMQ's own keys, among them the metrics that Node's `getMetrics()` reads.
 """
 
 import math
@@ -24,15 +24,15 @@ _SETS = ("prioritized", "delayed", "waiting-children", "completed", "failed")
 _COUNTED = (*_LISTS, *_SETS, "meta", "metrics:completed", "metrics:failed")
 # A prioritized job's score is its priority times this, plus a counter.
 _PRIORITY_STEP = 2**32
-# Priorities in use are few; the oldest job of each is looked at.
+# Few priorities are in use; the oldest job of each is read.
 _PRIORITIES_SEEN = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Jobs by state, in BullMQ's words. `paused` are jobs without a priority that a pause holds.
+    """Jobs by BullMQ's states. `paused` are jobs without a priority in a paused queue.
 
-    The totals are of all jobs that ever ended, removed ones too, by workers with metrics on.
+    The totals count all jobs that workers with metrics ever ended, removed ones too.
     """
 
     waiting: int
@@ -92,7 +92,7 @@ class QueueView:
         self._key = queue.key
 
     async def counts(self) -> Counts:
-        """All at the same moment."""
+        """All counts, read atomically."""
         found: list[int] = await self._counts(keys=[*map(self._key, _COUNTED)])
         wait, active, paused, prioritized, delayed, children, completed, failed, *rest = found
         is_paused, completed_total, failed_total = rest
@@ -113,7 +113,7 @@ class QueueView:
     async def counts_by_name(self) -> Mapping[str, Mapping[str, int]]:
         """Jobs by name, then by state (`wait`, `prioritized`, `active`, …; `completed` are kept).
 
-        All are looked at, in pages: the numbers of a queue that changes meanwhile are of no moment.
+        Reads all jobs, in pages, so the numbers are approximate while the queue changes.
         """
         found: dict[str, Counter[str]] = {}
         for place in ("wait", "paused", "active", "prioritized", "delayed", "completed", "failed"):
@@ -127,7 +127,7 @@ class QueueView:
         key, seen = self._key(place), 0
         while True:
             if place in _LISTS:
-                # From the end where jobs leave: those that are added meanwhile shift nothing.
+                # From the end where jobs leave: jobs that are added meanwhile shift nothing.
                 page = await self._redis.lrange(key, -seen - PAGE, -seen - 1)
             else:
                 page = await self._redis.zrange(key, seen, seen + PAGE - 1)
@@ -138,7 +138,7 @@ class QueueView:
             seen += PAGE
 
     async def oldest_waiting(self) -> WaitingJob | None:
-        """The job that waits longest of those which a free worker would take."""
+        """The job that has waited longest, of those that a free worker would take."""
         ids = [*await self._firsts(), *await self._redis.lrange(self._key("wait"), -1, -1)]
         since = await self._fields(ids, "timestamp")
         moments = zip(ids, map(moment, since), strict=True)
@@ -175,11 +175,11 @@ class QueueView:
             for job_id in job_ids:
                 pipe.hget(self._key(job_id), field)
             found = await pipe.execute(raise_on_error=False)
-        # An id such as `events` is the name of a key that is no job.
+        # An id such as `events` names a key that is no job.
         return [one if isinstance(one, str) else None for one in found]
 
     async def workers(self) -> list[ConnectedWorker] | None:
-        """Those connected now, by name; None where Redis does not tell (`CLIENT LIST`)."""
+        """The connected workers by name; None where Redis does not allow `CLIENT LIST`."""
         try:
             clients = await self._redis.client_list()
         except (NoPermissionError, ResponseError):
@@ -192,7 +192,7 @@ class QueueView:
         return [_worker(found) for _, found in sorted(by_worker.items())]
 
     async def last_hour(self, now_s: float | None = None) -> LastHour:
-        """From BullMQ's own metrics, which all workers of the queue keep that have them on."""
+        """The last hour by BullMQ's own metrics, of all workers with metrics enabled."""
         minute = int((now_s or time.time()) // 60)
         completed = await self._in_last_hour("completed", minute)
         return LastHour(completed, await self._in_last_hour("failed", minute))
@@ -212,7 +212,7 @@ def in_last_hour(
     """The sum of the last 60 minutes up to `minute` (since the epoch).
 
     `count - before` belongs to the minute of `last_ms`, `points` to those before it, newest first;
-    BullMQ goes on to a new minute with the first job that ends in it.
+    BullMQ starts a new minute with the first job that ends in it.
     """
     if count is None or last_ms is None:
         return 0

@@ -1,4 +1,4 @@
-"""Which jobs a queue holds and how they ended, read from BullMQ's own keys; writes nothing."""
+"""The jobs of a queue and their results, read from BullMQ's own keys; writes nothing."""
 
 # redis-py types its commands only in part.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -22,7 +22,7 @@ _SORTED_SETS = ("delayed", "waiting-children", "prioritized")
 _ENDS = ("completed", "failed")
 _PLACES = (*_LISTS, *_SORTED_SETS, *_ENDS)
 PAGE = 1000
-"""Redis serves nobody else while it looks through a page: 1 to 3 ms on a busy two-core machine."""
+"""Redis is blocked while it scans a page: 1 to 3 ms on a busy two-core machine."""
 
 
 class State(StrEnum):
@@ -45,7 +45,7 @@ class JobState:
 
 
 class QueueState:
-    """One queue as it stands now."""
+    """The current state of one queue."""
 
     def __init__(self, redis: Redis, queue: QueueName) -> None:
         self._redis = redis
@@ -53,11 +53,11 @@ class QueueState:
         self._names = own_script(redis, "names.lua")
 
     async def unfinished(self, pattern: str) -> set[str]:
-        """The ids, matching a glob, of jobs that wait, are delayed or run.
+        """The ids, matching a glob, of waiting, delayed and active jobs.
 
         The sorted sets, where all jobs with a priority wait, are read in pages and matched by
-        Redis. A job that moves while they are read is not missed, be it from a list into a set
-        that was read before, or from a set into a list: the lists are read before and after them.
+        Redis. A job that moves meanwhile is not missed, whether from a list into a set that
+        was read before, or from a set into a list: the lists are read before and after the sets.
         """
         found = await self._in_lists()
         for name in _SORTED_SETS:
@@ -72,16 +72,16 @@ class QueueState:
         return {job_id async for job_id, _ in scored}
 
     async def _in_lists(self) -> set[str]:
-        """What is in the lists, all at the same moment: a pause renames one to another."""
+        """The ids in the lists, read atomically: a pause renames one list to another."""
         async with self._redis.pipeline(transaction=True) as pipe:
             for name in _LISTS:
                 pipe.lrange(self.key(name), 0, -1)
             return set(chain.from_iterable(await pipe.execute()))
 
     async def job(self, job_id: str) -> JobState:
-        """The state of one job, all of it read at the same moment."""
+        """The state of one job, read atomically."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            self.ask_place(pipe, job_id)
+            self.queue_place_commands(pipe, job_id)
             pipe.hmget(self.key(job_id), ["returnvalue", "failedReason", "finishedOn"])
             *answers, (returnvalue, failed_reason, finished_ms) = await pipe.execute()
         match place_of(answers):
@@ -96,11 +96,11 @@ class QueueState:
                 return JobState(State.UNFINISHED)
 
     async def names(self, job_ids: Sequence[str]) -> list[str | None]:
-        """Of a `PAGE` of jobs at most; None for one that has gone meanwhile."""
+        """The names of at most a `PAGE` of jobs; None for one that was removed meanwhile."""
         return await self._names(keys=[self.key("")], args=job_ids)
 
-    def ask_place(self, pipe: Any, job_id: str) -> None:
-        """Put the questions on a pipeline whose answers `place_of` reads."""
+    def queue_place_commands(self, pipe: Any, job_id: str) -> None:
+        """Queue the commands on a pipeline whose responses `place_of` reads."""
         for name in _LISTS:
             pipe.lpos(self.key(name), job_id)
         for name in (*_SORTED_SETS, *_ENDS):
@@ -114,8 +114,8 @@ def place_of(answers: Sequence[Any]) -> str | None:
 
 
 def moment(epoch_ms: str | float | None) -> datetime | None:
-    """The moment that a field or score of BullMQ's holds; None for what is no moment."""
+    """The time in a field or score of BullMQ's; None if it is invalid."""
     try:
         return None if epoch_ms is None else datetime.fromtimestamp(float(epoch_ms) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):  # a producer may name any number as its time
+    except (ValueError, OverflowError, OSError):  # a producer may set any number as its time
         return None

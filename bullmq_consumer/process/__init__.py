@@ -1,1 +1,1 @@
-"""The process around the worker: stop signals, and the word to PM2."""
+"""The process around the worker: stop signals, and the ready message to PM2."""

@@ -1,4 +1,4 @@
-"""Stop signals: the first asks for a graceful stop, the second one kills as usual."""
+"""Stop signals: the first requests a graceful stop, the second kills as usual."""
 
 import asyncio
 import signal
@@ -7,7 +7,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def stop_on_signal(stop: asyncio.Event) -> None:
-    """Set `stop` at the first SIGTERM or SIGINT and give the next one its default effect back."""
+    """Set `stop` at the first SIGTERM or SIGINT, and restore the default effect of the next one."""
     loop = asyncio.get_running_loop()
 
     def on_signal() -> None:

@@ -1,1 +1,1 @@
-"""The connections to Redis: clients, TLS, the wait for it at the start."""
+"""The connections to Redis: clients, TLS, the wait for Redis at start-up."""

@@ -12,8 +12,8 @@ class RedisAddress:
     """One database of a Redis, as `redis://[user:password@]host:port/db`; over TLS `rediss://…`.
 
     `ca_file` adds to the roots that this machine trusts. With `insecure` no certificate is checked.
-    `set_in` and `password_set_in` name what an operator changes when the address or the password is
-    wrong, and stand in the sentences about that.
+    `set_in` and `password_set_in` name the setting of the address and of the password in error
+    messages.
     """
 
     url: str = field(repr=False)
@@ -23,13 +23,13 @@ class RedisAddress:
     password_set_in: str = "the Redis URL"  # noqa: S105 (a place)
 
     def __str__(self) -> str:
-        """Without user, password and options: for people."""
+        """For messages: without user, password and options."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property
     def is_unchecked(self) -> bool:
-        """Whether anybody could pass for this Redis, its certificate being unchecked."""
+        """Whether it uses TLS without checking the certificate."""
         return self._is_tls and self.insecure
 
     def tls_options(self) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class RedisAddress:
 
 
 def wrong_certificate(error: BaseException) -> str | None:
-    """What is wrong with the certificate that an error is about, None if it is about none."""
+    """The fault of a certificate, by an error; None if that has another cause."""
     cause = error.__cause__ or error.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
         return cause.verify_message.rstrip(".")

@@ -1,4 +1,4 @@
-"""A worker's Redis clients: for its work, for the wait for jobs, and for who asks how it is."""
+"""A worker's Redis clients: for its commands, for the wait for jobs, and for status queries."""
 
 # redis-py types its keyword arguments only in part.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -32,29 +32,29 @@ logger = logging.getLogger(__name__)
 OLDEST_VERSION = "6.2.0"
 """The worker and its scripts use LPOS and ZRANGE BYSCORE."""
 NAMELESS = (
-    "Redis does not let the worker tell its name (CLIENT SETNAME): Node's "
+    "Redis does not let the worker set its name (CLIENT SETNAME): Node's "
     "getWorkers() do not show it"
 )
 # How long one blocking wait for a job lasts. Longer costs fewer commands when idle.
 BLOCK_S = 70
-# The answer to that wait comes after up to BLOCK_S: the margin tells slow from dead.
+# The reply to that wait takes up to BLOCK_S: the margin distinguishes slow from dead.
 _WAIT_TIMEOUT_S = BLOCK_S + 5
 # For all other commands: well below the lock of a running job (30 s), so that a lock which is
 # renewed over a dead connection can be renewed again over a new one in time.
 _SOCKET_TIMEOUT_S = 10
-# The kernel asks a silent peer after 30 s and gives it up after 60 s: for a wait that ends nobody
-# else hears of, and so that no firewall forgets an idle connection. Not every system can be told.
+# The kernel probes a silent peer after 30 s and drops it after 60 s: this detects a dead connection
+# during a wait, and keeps firewalls from dropping idle ones. Not every system has all options.
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 # 45 tries, at most 2 s apart, bridge an outage of about 80 s without losing a result.
 _RETRIES = 45
-# After a wait for jobs that broke off: a Redis that ends each of them is not asked all the time.
+# The pause after a wait for jobs that broke off, for a Redis that ends each of them at once.
 _PAUSE_S = 0.5
 
 
 class RedisUnreachable(Exception):
-    """Redis did not answer as it should. The message says where, why and what to check.
+    """Redis did not answer as it should. The message has the address, the reason and the advice.
 
-    `reason` is the why alone; `is_final` when waiting does not help, as with a wrong password.
+    `reason` is the reason alone; `is_final` when waiting does not help, as with a wrong password.
     """
 
     def __init__(self, message: str, *, reason: str, is_final: bool) -> None:
@@ -64,9 +64,9 @@ class RedisUnreachable(Exception):
 
 
 class _WaitingClient(CountedClient):
-    """Gives the blocking wait more time for its answer than other commands get.
+    """Gives the blocking wait a longer time-out than other commands.
 
-    `worker` is the client whose connections are as old as the one that waits.
+    `worker` is the other client, which reconnects when the wait's connection is dead.
     """
 
     worker: PipelinedClient
@@ -74,9 +74,9 @@ class _WaitingClient(CountedClient):
     async def parse_response(
         self, connection: Connection, command_name: str | bytes, **options: Any
     ) -> Any:
-        """As the library does. A wait that is overdue or breaks off brought nothing.
+        """As the library does. A wait that is overdue or breaks off returns no job.
 
-        It is not repeated, as the library would: what it waited for may be there by now.
+        It is not repeated, as the library would: the job may be ready by now.
         """
         if command_name != "BZPOPMIN":
             return await super().parse_response(connection, command_name, **options)
@@ -84,11 +84,11 @@ class _WaitingClient(CountedClient):
         try:
             return await super().parse_response(connection, command_name, **options)
         except RedisTimeoutError:
-            # Half-open: the peer went without a word. Other connections are most likely so too.
-            await self.worker.begin_anew()
+            # Half-open: the peer is gone without closing. Other connections are probably dead too.
+            await self.worker.reconnect()
             return None
         except RedisConnectionError:
-            # The marker that it waited for may be gone with its answer.
+            # The marker that it waited for may be lost with the reply.
             await asyncio.sleep(_PAUSE_S)
             return None
         finally:
@@ -96,17 +96,17 @@ class _WaitingClient(CountedClient):
 
 
 def connect(redis: RedisAddress) -> PipelinedClient:
-    """A client for the work: it bridges outages. No I/O yet."""
+    """A client for the worker's commands, which bridges outages. No I/O yet."""
     client = PipelinedClient.from_url(redis.url, **_patient(), **redis.tls_options())
     assert isinstance(client, PipelinedClient)
     return client
 
 
 def connect_to_wait(redis: RedisAddress, worker: PipelinedClient, name: str) -> Redis:
-    """A client for the blocking wait for jobs, beside the `worker`'s. No I/O yet.
+    """A client for the blocking wait for jobs, sibling of `worker`. No I/O yet.
 
-    By `name` Node's `getWorkers()` finds it, and the worker once: it waits once at a time, and so
-    over one connection, which tells its name whenever it is made anew, if the user may.
+    Node's `getWorkers()` finds the worker by `name`, and only once: there is one wait at a time, so
+    one connection, which sets its name whenever it is opened, if the user may.
     """
 
     async def log_in(connection: AbstractConnection) -> None:
@@ -134,10 +134,10 @@ def connect_to_wait(redis: RedisAddress, worker: PipelinedClient, name: str) -> 
 
 
 def connect_briefly(redis: RedisAddress, timeout_s: float = 5.0) -> Redis:
-    """A client that says soon that Redis is away: for a question, not for work. No I/O yet.
+    """A client that fails fast when Redis is unreachable: for queries, not for jobs. No I/O yet.
 
     Bytes that are no UTF-8 show as �: one such job must not hide the others.
-    A connection that broke while it was idle is made anew: Redis may close those, and restart.
+    A connection that broke while it was idle is reopened: Redis may close those, and restart.
     """
     return CountedClient.from_url(
         redis.url,
@@ -181,7 +181,7 @@ def _patient() -> dict[str, Any]:
 
 
 def explain(redis: RedisAddress, error: Exception) -> RedisUnreachable:
-    """What went wrong for people, of an error that a client of this Redis raised."""
+    """The error for operators, from an error that a client of this Redis raised."""
     reason = one_line(str(error), 200).rstrip(".") or type(error).__name__
     if isinstance(error, AuthenticationError) or "NOAUTH" in reason:
         message = f"Redis at {redis} refused the password; check it in {redis.password_set_in}"

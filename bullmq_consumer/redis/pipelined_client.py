@@ -1,4 +1,4 @@
-"""The Redis client for a worker's work: one connection, commands in their order."""
+"""The Redis client for a worker's commands: one connection, which keeps their order."""
 
 # redis-py types its keyword arguments only in part.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -18,20 +18,20 @@ from bullmq_consumer.redis.traffic import TRAFFIC, CountedClient, CountedRetry
 
 # Typed in part only.
 _pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command  # pyright: ignore
-# From here on each pause is as long as it may be.
+# From this number of breaks on, pauses are of maximum length.
 _MANY_BREAKS = 10
 
 
 class PipelinedClient(CountedClient):
-    """Sends its commands over one connection that they share; pipelines take those of the pool.
+    """Sends its commands over one shared connection; pipelines use those of the pool.
 
-    When the connection breaks, what is not answered is sent again over a new one, in the same order
-    and before all that comes later. So Redis may do it twice, but never in another order. How often
-    and with which pauses the client's `retry` says.
+    When the connection breaks, unanswered commands are sent again over a new one, in the same order
+    and before all later ones. So Redis may execute them twice, but never in another order. The
+    client's `retry` has the number of tries and the pauses.
 
-    When the connection is unresponsive, a second one is tried: if Redis answers there the first is
-    dead and is left, and so are the connections of `sibling`, a client whose are as old. Else Redis
-    is busy, stopped or out of reach, and to ask again would only give it more to do.
+    When the connection is unresponsive, a second one is tried: if Redis answers there, the first is
+    dead and is closed, and so are the connections of `sibling`, which are as old. Otherwise Redis
+    is busy, stopped or unreachable, and sending again would only add to its load.
     """
 
     sibling: CountedClient | None = None
@@ -46,15 +46,15 @@ class PipelinedClient(CountedClient):
         self._leaving: set[asyncio.Task[None]] = set()
 
     def keep_loaded(self, script: AsyncScript) -> None:
-        """Have Redis know the script whenever a connection begins: it keeps its place in the order.
+        """Load the script whenever a connection opens, so that its calls keep their order.
 
-        A script that Redis does not know comes after what was asked behind it.
+        A script that Redis does not have yet is executed after the commands that follow it.
         """
         self._kept_loaded.append(script)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """As the library does."""
-        if NEVER_DECODE in options or EMPTY_RESPONSE in options:  # an answer read in its own way
+        if NEVER_DECODE in options or EMPTY_RESPONSE in options:  # parsed in another way
             return await super().execute_command(*args, **options)
         name, *more = args
         # "CLIENT LIST" is one name.
@@ -66,23 +66,23 @@ class PipelinedClient(CountedClient):
         return callback(answer, **options) if callback else answer
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
-        """Disconnect for good: who still waits for an answer gets a ConnectionError."""
+        """Disconnect for good: pending commands get a ConnectionError."""
         self._is_closed = True
         for connection in (self._second, self._connection):
             if connection is not None:
                 connection.close(_closed())
         await super().aclose(close_connection_pool)
 
-    async def begin_anew(self) -> None:
-        """Leave the connections there are; what is under way is sent again over a new one."""
+    async def reconnect(self) -> None:
+        """Close the current connections; pending commands are sent again over a new one."""
         if self._connection is not None:
             self._connection.close(RedisConnectionError("The connection was left"))
         await self.connection_pool.disconnect(inuse_connections=False)
 
-    # -- what a connection tells ------------------------------------------------------------------
+    # -- callbacks of the connections -------------------------------------------------------------
 
     def opened(self, connection: PipelinedConnection) -> None:
-        """A second connection works: if the first is silent still, it is dead."""
+        """A second connection works: if the first is still unresponsive, it is dead."""
         if connection is not self._second:
             return
         self._second = None
@@ -95,12 +95,12 @@ class PipelinedClient(CountedClient):
         self._leave_sibling()
 
     def answered(self) -> None:
-        """All is well."""
+        """The connection works: no second one is needed."""
         self._breaks = 0
         TRAFFIC.answered()
 
     def unresponsive(self, connection: PipelinedConnection) -> None:
-        """Try a second connection."""
+        """Try a second connection, as the first is unresponsive."""
         if connection is self._connection and self._second is None:
             self._second = self._new_connection()
 
@@ -110,18 +110,18 @@ class PipelinedClient(CountedClient):
         commands: Sequence[Command],
         error: RedisConnectionError,
     ) -> None:
-        """Ask again what is not answered."""
+        """Send the unanswered commands again."""
         if connection is self._second:
-            self._second = None  # the first one asks for another when it is still silent
+            self._second = None  # the first one requests another if it is still unresponsive
             for command in () if self._connection is None else self._connection.unanswered:
-                self._may_ask_again(command, error)
+                self._may_resend(command, error)
             return
         TRAFFIC.broken += len(commands)
-        again = [command for command in commands if self._may_ask_again(command, error)]
+        again = [command for command in commands if self._may_resend(command, error)]
         if again:
             self._current_connection().send(*again)
 
-    def _may_ask_again(self, command: Command, error: RedisConnectionError) -> bool:
+    def _may_resend(self, command: Command, error: RedisConnectionError) -> bool:
         command.tries += 1
         if command.reply.done():
             return False
@@ -147,7 +147,7 @@ class PipelinedClient(CountedClient):
         )
         for script in self._kept_loaded:
             command = _command("SCRIPT", "LOAD", script.script)
-            command.reply.cancel()  # nobody waits for it: it is asked anew on the next connection
+            command.reply.cancel()  # abandoned: it is sent again on the next connection
             connection.send(command)
         return connection
 

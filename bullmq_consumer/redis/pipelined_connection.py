@@ -1,8 +1,8 @@
-"""One connection to Redis that many commands share: written together, answered in order.
+"""One connection to Redis that many commands share: sent together, answered in order.
 
-redis-py's pool gives each command a connection of its own until its answer is there. The commands
-of a worker need not wait for each other, nor be sent one by one: what comes in the same turn of the
-event loop goes out in one packet, and no task stands between the socket and who waits.
+redis-py's pool gives each command its own connection until the reply arrives. A worker's commands
+need not wait for each other, nor be sent one by one: those of the same turn of the event loop are
+sent in one packet, and replies reach their waiters without a task in between.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _INCOMPLETE = object()
 
 @dataclass(slots=True, eq=False)
 class Command:
-    """A packed command. `tries` counts the lines that broke before they gave its answer."""
+    """A packed command. `tries` counts the connections that broke before its reply."""
 
     packed: bytes
     reply: asyncio.Future[Any]
@@ -31,10 +31,10 @@ class Command:
 
 
 class ConnectionOwner(Protocol):
-    """Hears what becomes of its lines; each method is called on the event loop."""
+    """Callbacks for the owner of connections; each is called on the event loop."""
 
     def opened(self, connection: "PipelinedConnection") -> None:
-        """It is connected and logged in."""
+        """The connection is open and logged in."""
         ...
 
     def answered(self) -> None:
@@ -42,7 +42,7 @@ class ConnectionOwner(Protocol):
         ...
 
     def unresponsive(self, connection: "PipelinedConnection") -> None:
-        """Redis owes an answer and sent nothing for the time-out; called again after each."""
+        """A reply is pending and nothing came for the time-out; repeated after each time-out."""
         ...
 
     def lost(
@@ -51,12 +51,12 @@ class ConnectionOwner(Protocol):
         commands: Sequence[Command],
         error: RedisConnectionError,
     ) -> None:
-        """It is closed. Nobody answers these commands any more, in the order they were asked."""
+        """The connection is closed; `commands`, in the order sent, will get no reply from it."""
         ...
 
 
 class PipelinedConnection(asyncio.Protocol):
-    """Over a connection of redis-py's that was not used yet.
+    """A pipelined connection over an unused connection of redis-py.
 
     It opens by itself after `pause_s`, and takes commands until it is closed. Its time-out is the
     connection's `socket_timeout`.
@@ -73,32 +73,32 @@ class PipelinedConnection(asyncio.Protocol):
         self._answers: Any = None
         self._unsent: list[bytes] = []
         self._unanswered: deque[Command] = deque()
-        self._heard_at = 0.0
+        self._received_at = 0.0
         self._clock: asyncio.TimerHandle | None = None
         self.is_closed = False
         self._opening = self._loop.create_task(self._open(pause_s))
 
     @property
     def is_unresponsive(self) -> bool:
-        """Whether Redis owes an answer and sent nothing for the time-out."""
+        """Whether a reply is pending and nothing came for the time-out."""
         return self._unresponsive_in_s() <= 0
 
     @property
     def unanswered(self) -> list[Command]:
-        """What is not answered, and somebody waits for."""
+        """The unanswered commands that are still awaited."""
         return [command for command in self._unanswered if not command.reply.done()]
 
     def send(self, *commands: Command) -> None:
-        """Send them; each gets its answer, or RedisError as its answer."""
+        """Send commands; the future of each gets the reply or a RedisError."""
         if not self._unsent:
             self._loop.call_soon(self._send)
         if not self._unanswered:
-            self._heard_at = self._loop.time()
+            self._received_at = self._loop.time()
         self._unsent += [command.packed for command in commands]
         self._unanswered += commands
 
     def close(self, error: RedisConnectionError) -> None:
-        """Disconnect; the owner gets back what is not answered."""
+        """Disconnect; the owner gets the unanswered commands."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -109,13 +109,13 @@ class PipelinedConnection(asyncio.Protocol):
         else:
             self._transport.abort()
         self._connection._close()  # without waiting for a stream that is not read any more
-        asked = self.unanswered
+        unanswered = self.unanswered
         self._unanswered.clear()
-        self._owner.lost(self, asked, error)
+        self._owner.lost(self, unanswered, error)
 
     def data_received(self, data: bytes) -> None:
-        """Give out the answers."""
-        self._heard_at = self._loop.time()
+        """Deliver the replies."""
+        self._received_at = self._loop.time()
         self._answers.feed(data)
         try:
             while (answer := self._next_answer()) is not _INCOMPLETE:
@@ -124,7 +124,7 @@ class PipelinedConnection(asyncio.Protocol):
             self.close(RedisConnectionError(f"Redis sent what is not its protocol: {error}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the owner."""
+        """Notify the owner."""
         self.close(RedisConnectionError(str(exc) if exc else "Connection closed by server."))
 
     async def _open(self, pause_s: float) -> None:
@@ -135,7 +135,7 @@ class PipelinedConnection(asyncio.Protocol):
             await self._connection.connect()
         except RedisConnectionError as error:
             self.close(error)
-        except Exception as error:  # whatever it is, those who wait for an answer must hear of it
+        except Exception as error:  # whatever it is, pending commands must get it
             self.close(RedisConnectionError(str(error) or type(error).__name__))
         else:
             self._begin()
@@ -144,7 +144,7 @@ class PipelinedConnection(asyncio.Protocol):
                 self._connection._close()
 
     def _begin(self) -> None:
-        """Take over from redis-py: it has heard the answers to all that it asked."""
+        """Take over from redis-py, which has received the replies to all its commands."""
         encoder = self._connection.encoder
         self._answers = hiredis.Reader(
             protocolError=InvalidResponse,
@@ -156,7 +156,7 @@ class PipelinedConnection(asyncio.Protocol):
         transport: asyncio.Transport = self._connection._writer.transport
         transport.set_protocol(self)
         self._transport = transport
-        self._heard_at = self._loop.time()
+        self._received_at = self._loop.time()
         self._send()
         self._owner.opened(self)
 
@@ -171,21 +171,21 @@ class PipelinedConnection(asyncio.Protocol):
     def _next_answer(self) -> Any:
         try:
             return self._answers.gets()
-        except ValueError as error:  # bytes that are not of the encoding: for the one who asked
+        except ValueError as error:  # bytes in another encoding: an error for this command alone
             return error
 
     def _take(self, answer: Any) -> None:
         if isinstance(answer, hiredis.PushNotification) or not self._unanswered:
-            return  # asked by nobody
+            return  # no command is pending
         if isinstance(answer, RedisConnectionError):
-            self.close(answer)  # LOADING, or not logged in: no answer, and the next is none either
+            self.close(answer)  # LOADING, or not logged in: no reply, nor will the next be one
             return
         reply = self._unanswered.popleft().reply
         is_error = isinstance(answer, Exception)
         if not is_error:
             self._owner.answered()
         if reply.done():
-            return  # nobody waits for it any more
+            return  # it is no longer awaited
         if is_error:
             reply.set_exception(answer)
         else:
@@ -206,4 +206,4 @@ class PipelinedConnection(asyncio.Protocol):
     def _unresponsive_in_s(self) -> float:
         if not self._unanswered or self._transport is None:
             return self._timeout_s
-        return self._heard_at + self._timeout_s - self._loop.time()
+        return self._received_at + self._timeout_s - self._loop.time()

@@ -1,4 +1,4 @@
-"""A worker may be started before its Redis: it waits, and says so."""
+"""The wait for Redis at start-up, since a worker may be started before its Redis."""
 
 import asyncio
 import logging
@@ -12,15 +12,15 @@ from bullmq_consumer.redis.clients import RedisUnreachable
 logger = logging.getLogger(__name__)
 
 AT_ONCE_S = 2.0
-"""A Redis that took longer to answer was away."""
+"""A Redis that took longer to answer was unreachable."""
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 10.0
 
 
 async def until_redis_answers(redis: RedisAddress, stop: asyncio.Event) -> bool:
-    """True as soon as it does, False when `stop` comes first.
+    """True as soon as Redis answers, False when `stop` is set first.
 
-    Raises RedisUnreachable if its answer will be no better later.
+    Raises RedisUnreachable if waiting does not help.
     """
     waiting = asyncio.create_task(_until_it_answers(redis))
     stopped = asyncio.create_task(stop.wait())
@@ -49,7 +49,7 @@ async def _until_it_answers(redis: RedisAddress) -> None:
 
 
 def delays() -> Iterator[float]:
-    """Seconds before each next try, without end; many workers that start at once spread out."""
+    """Seconds before each next try, without end; with jitter for workers that start together."""
     longest_s = _FIRST_DELAY_S
     while True:
         yield random.uniform(0.75, 1) * longest_s  # noqa: S311 (no secret)

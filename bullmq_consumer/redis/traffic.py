@@ -1,4 +1,4 @@
-"""What goes over a process's connections to Redis, counted: all its clients are made of these."""
+"""Counts a process's traffic with Redis: the base of all its clients."""
 
 # redis-py types its keyword arguments only in part.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -16,11 +16,11 @@ from redis.asyncio.retry import Retry
 
 @dataclass(slots=True)
 class Traffic:
-    """What went over all clients of this process.
+    """The traffic of all clients of this process.
 
-    `commands` counts answers that were no errors, those within a transaction too; a script is one.
+    `commands` counts replies without an error, those within a transaction too; a script is one.
     `answered_at` is when Redis last answered, on the monotonic clock in seconds. `broken` counts
-    the tries that ended without an answer: whether Redis did what it was told is not known then.
+    tries without a reply, of which it is unknown whether Redis executed them.
     """
 
     commands: int = 0
@@ -37,10 +37,10 @@ TRAFFIC = Traffic()
 
 
 class CountedRetry(Retry):
-    """Counts the tries that broke. Only the patient clients try again."""
+    """Counts broken tries. Only clients that bridge outages retry."""
 
     def pause_s(self, failures: int) -> float:
-        """Before the try that follows so many failures, in seconds."""
+        """The pause in seconds after so many failures."""
         return self._backoff.compute(failures)
 
     async def call_with_retry(

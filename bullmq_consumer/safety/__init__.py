@@ -1,1 +1,1 @@
-"""What makes a worker lose nothing: locks, jobs in flight, writes that outlast an outage."""
+"""The parts that prevent loss: locks, jobs in flight, durable writes, orphans."""

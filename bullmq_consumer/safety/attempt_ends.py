@@ -1,4 +1,4 @@
-"""The library's scripts that end an attempt, with what they lack to lose nothing."""
+"""Amends the library's scripts that end an attempt, so that they lose nothing."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from bullmq_consumer.safety.durable_writes import DurableWrites
 
 logger = logging.getLogger(__name__)
 
-# At which place they take the lock's token.
+# The position of the lock's token among their arguments.
 _ENDS = {"moveToCompleted": 3, "moveToFailed": 3, "moveToDelayed": 3, "retryJob": 2}
 # Those that send the job back for another one.
 _RETRIES = ("moveToDelayed", "retryJob")
@@ -20,10 +20,10 @@ _FAILED_REASON = "failedReason"
 
 
 def amend_ends(backend: Any, writes: DurableWrites, is_hidden: Callable[[str], bool]) -> None:
-    """Put ours around those of the library's `backend`.
+    """Wrap the scripts of the library's `backend`.
 
-    Each is run until it took effect. `is_hidden` says of a job's id whether it must not look failed
-    while an attempt is left.
+    Each is run until it took effect. `is_hidden` returns by a job's id whether it must not look
+    failed while an attempt is left.
     """
     for name in _RETRIES:
         setattr(backend, name, _hiding(getattr(backend, name), is_hidden))
@@ -32,7 +32,7 @@ def amend_ends(backend: Any, writes: DurableWrites, is_hidden: Callable[[str], b
 
 
 def _hiding(send_back: Callable[..., Awaitable[Any]], is_hidden: Callable[[str], bool]) -> Any:
-    """The script for another attempt; it writes no reason that must not be seen."""
+    """The script for another attempt, without a `failedReason` that must be hidden."""
 
     async def sent_back(job_id: str, *args: Any) -> Any:
         *before, options = args
@@ -54,7 +54,7 @@ def _durable(move: Callable[..., Awaitable[Any]], token_place: int, writes: Dura
             answer = await writes.end(job_id, token, lambda: move(job, *args, **options))
         except (RedisError, OSError) as error:
             logger.error("The end of job %s could not be written: %s", job_id, error)
-            raise DelayedError from error  # or the library would fail what has succeeded
+            raise DelayedError from error  # or the library would fail a job that succeeded
         return answer or {"result": None, "finishedOn": 0}
 
     return until_done

@@ -1,4 +1,4 @@
-"""Writes to Redis that must not get lost: they wait until it takes them."""
+"""Durable writes to Redis: repeated until acknowledged."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ _REFUSALS = 3
 
 
 class DurableWrites:
-    """Of one worker. `errors` says, not too often, what is being waited for."""
+    """The durable writes of one worker. `errors` logs what is waited for, rate-limited."""
 
     def __init__(self, scripts: QueueScripts, errors: LogThrottle) -> None:
         self._scripts = scripts
@@ -31,7 +31,7 @@ class DurableWrites:
     async def until_acknowledged(
         self, write: Callable[[], Awaitable[Answer]], patience_s: float = PATIENCE_S
     ) -> Answer:
-        """Write until Redis takes it. Raises RedisError or OSError when patience is at its end."""
+        """Repeat `write` until it succeeds. Raises RedisError or OSError after `patience_s`."""
         give_up_at = time.monotonic() + patience_s
         while True:
             try:
@@ -45,15 +45,15 @@ class DurableWrites:
     async def end(
         self, job_id: str, token: str, write: Callable[[], Awaitable[Answer]]
     ) -> Answer | None:
-        """Write how an attempt ended, by one of the library's scripts.
+        """Write the end of an attempt, by one of the library's scripts.
 
-        None when it was written before and only the answer was lost, or when the job is no longer
-        ours. Raises RedisError or OSError when patience is at its end.
+        None when it was written before and only the response was lost, or when the job is no longer
+        ours. Raises RedisError or OSError after PATIENCE_S.
         """
         for _ in range(_REFUSALS):
             try:
                 return await self.until_acknowledged(write)
-            except TypeError:  # the library's way to say that its script refused
+            except TypeError:  # the library's error when its script refused
                 held = await self.until_acknowledged(lambda: self._scripts.hold(job_id, token))
             if held is not Hold.OURS:
                 _log_if_lost(job_id, held)

@@ -1,8 +1,8 @@
-"""Whether the running job is still this worker's to write for.
+"""Whether this worker still holds the running job, and may write for it.
 
-A worker that was cut off from Redis for longer than its lock lasts may find that another one has
-the job. Before each request that changes something outside, services ask here; code that runs for
-no job is not held up. What happens to an attempt whose lock is lost: `Worker._on_lock_lost`.
+If a worker is disconnected from Redis for longer than its lock lasts, another one may have the job.
+Services call `check` before each request that changes something outside; it does nothing outside of
+a job. What happens to an attempt whose lock is lost: `Worker._on_lock_lost`.
 """
 
 from collections.abc import Generator
@@ -20,7 +20,7 @@ class Fence(Protocol):
         ...
 
     async def check(self) -> None:
-        """Return while the lock is held. Raises LockLost, or RetryableError if Redis is away."""
+        """Return if the lock is held. Raises LockLost; RetryableError if Redis is unreachable."""
         ...
 
 
@@ -29,7 +29,7 @@ _current: ContextVar[Fence | None] = ContextVar("fence", default=None)
 
 @contextmanager
 def fenced(fence: Fence) -> Generator[None]:
-    """Ask `fence` for all that runs inside, and for the tasks that are started there."""
+    """Make `check` use `fence` inside the block, and in tasks that are started there."""
     token = _current.set(fence)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The jobs that a worker has: arrived and not begun, or at work; and those it returns unbegun."""
+"""The jobs that a worker has: prefetched or running; hands back those that have not started."""
 
 import asyncio
 import logging
@@ -12,48 +12,48 @@ logger = logging.getLogger(__name__)
 
 
 class InFlight:
-    """Of one worker. A job is in here from its arrival to its end."""
+    """The jobs in flight of one worker, from their arrival to their end."""
 
     def __init__(self, scripts: QueueScripts) -> None:
         self._scripts = scripts
         self._arrived: set[DeliveryKey] = set()
-        self._at_work: set[DeliveryKey] = set()
+        self._running: set[DeliveryKey] = set()
         self._returning: set[asyncio.Task[None]] = set()
 
     def __contains__(self, key: DeliveryKey) -> bool:
-        return key in self._arrived or key in self._at_work
+        return key in self._arrived or key in self._running
 
     @property
     def running(self) -> int:
-        """How many are begun and not ended."""
-        return len(self._at_work)
+        """The number of running jobs."""
+        return len(self._running)
 
     def add(self, key: DeliveryKey) -> None:
         """It arrived."""
         self._arrived.add(key)
 
     def begin(self, key: DeliveryKey) -> bool:
-        """Its work begins; False when it was returned meanwhile."""
+        """Mark a job as running; False when it was handed back meanwhile."""
         if key not in self._arrived:
             return False
         self._arrived.remove(key)
-        self._at_work.add(key)
+        self._running.add(key)
         return True
 
     def end(self, key: DeliveryKey) -> None:
-        """Its work ended."""
-        self._at_work.discard(key)
+        """Remove a job that ended."""
+        self._running.discard(key)
 
     async def hand_back(self, key: DeliveryKey) -> None:
-        """Return one that came while the worker stops."""
+        """Hand back a job that arrived while the worker stops."""
         try:
             await self._scripts.hand_back(*key)
         except (RedisError, OSError) as error:
-            # The worker looks for it once more at its end.
+            # The worker tries once more at its end.
             logger.warning("Could not hand back job %s: %s", key[0], error)
 
     def hand_back_all(self) -> None:
-        """Begin to return all that are not begun."""
+        """Start to hand back all jobs that have not started."""
         for key in self._arrived:
             returning = asyncio.create_task(self.hand_back(key))
             self._returning.add(returning)
@@ -61,6 +61,6 @@ class InFlight:
         self._arrived.clear()
 
     async def until_returned(self) -> None:
-        """Wait until none is on its way back."""
+        """Wait until all of them are handed back."""
         if self._returning:
             await asyncio.wait(self._returning)

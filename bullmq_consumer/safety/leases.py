@@ -1,4 +1,4 @@
-"""The locks of the jobs that one worker runs: certain for a while, then to be asked for."""
+"""The locks of one worker's jobs: trusted for a while after a renewal, then checked again."""
 
 import asyncio
 import time
@@ -13,24 +13,24 @@ from bullmq_consumer.errors import LockLost, RetryableError
 from bullmq_consumer.safety.durable_writes import DurableWrites
 from bullmq_consumer.scripts.queue_scripts import LOCK, Hold, QueueScripts
 
-# Renewed each quarter of the lock in good times. The rest of the lock is for the write itself.
+# Normally renewed each quarter of the lock. The rest of the lock is for the write itself.
 _CERTAIN = 2 / 3
 
 Extend = Callable[[list[str], list[str], int], Awaitable[Collection[str]]]
-"""The library's renewal of job ids, their tokens, and milliseconds; returns those it refused."""
+"""The library's renewal of job ids, their tokens, for milliseconds; returns refused ids."""
 
 
 class Lease:
-    """The fence of one delivery. `on_loss` is called once; `locked_at` as `now` counts.
-    Confirmed longer ago than `certain_for`, the lock is asked for before the next write.
+    """The fence of one delivery. `on_loss` is called once; `locked_at` is by the clock `now`.
 
-    `refused_checkpoint` is what came too late to be saved: for a newer delivery in this process.
+    If it was confirmed longer ago than `certain_for`, the next `check` queries Redis.
+    `refused_checkpoint` came too late to be saved, and is for a newer delivery in this process.
     """
 
     def __init__(
         self,
         job_id: str,
-        ask: Callable[[], Awaitable[Hold]],
+        query: Callable[[], Awaitable[Hold]],
         on_loss: Callable[[], None],
         locked_at: float,
         now: Callable[[], float] = time.monotonic,
@@ -39,7 +39,7 @@ class Lease:
         self.job_id = job_id
         self.is_lost = False
         self.refused_checkpoint: str | None = None
-        self._ask = ask
+        self._query = query
         self._on_loss = on_loss
         self._now = now
         self._certain_s = certain_for.total_seconds()
@@ -47,31 +47,31 @@ class Lease:
         self._asking = asyncio.Lock()
 
     def confirm(self, at: float) -> None:
-        """Redis renewed the lock; it was asked to at `at`."""
+        """Redis renewed the lock, by a request sent at `at`."""
         self._confirmed_at = max(self._confirmed_at, at)
 
     def lose(self) -> None:
-        """Somebody else has the job."""
+        """Another worker has the job."""
         if not self.is_lost:
             self.is_lost = True
             self._on_loss()
 
     def end(self) -> None:
-        """The delivery is over: what is left of it writes nothing more."""
+        """The delivery is over: remaining tasks of it must write nothing more."""
         self.is_lost = True
 
     async def check(self) -> None:
-        """Return while the lock is held. Raises LockLost, or RetryableError if Redis is away."""
+        """Return if the lock is held. Raises LockLost; RetryableError if Redis is unreachable."""
         async with self._asking:
             if not self.is_lost and self._now() - self._confirmed_at > self._certain_s:
-                await self._ask_redis()
+                await self._query_redis()
         if self.is_lost:
             raise LockLost
 
-    async def _ask_redis(self) -> None:
+    async def _query_redis(self) -> None:
         asked_at = self._now()
         try:
-            held = await self._ask()
+            held = await self._query()
         except (RedisError, OSError) as error:
             raise RetryableError("Redis is away: the job's lock may be lost") from error
         if held is Hold.OURS:
@@ -81,7 +81,7 @@ class Lease:
 
 
 class Leases:
-    """Of one worker."""
+    """The leases of one worker."""
 
     def __init__(
         self,
@@ -100,15 +100,15 @@ class Leases:
     def held(
         self, key: DeliveryKey, locked_at: float, on_loss: Callable[[], None]
     ) -> Generator[Lease]:
-        """The hold on a job that was taken at `locked_at`, renewed meanwhile.
+        """The lease on a job that was taken at `locked_at`, renewed meanwhile.
 
-        Whoever asks for it while Redis takes no writes waits, and burns no attempt.
+        A check while Redis takes no writes waits, and burns no attempt.
         """
 
-        async def ask() -> Hold:
+        async def query() -> Hold:
             return await self._writes.until_acknowledged(lambda: self._scripts.hold(*key))
 
-        lease = Lease(key[0], ask, on_loss, locked_at, certain_for=self._certain_for)
+        lease = Lease(key[0], query, on_loss, locked_at, certain_for=self._certain_for)
         self._held[key] = lease
         try:
             yield lease
@@ -117,11 +117,11 @@ class Leases:
             del self._held[key]
 
     def of(self, job_ids: Collection[str]) -> list[Lease]:
-        """Those of these jobs; one may have an older and a newer delivery here."""
+        """The leases of these jobs; a job may have an older and a newer delivery here."""
         return [lease for lease in self._held.values() if lease.job_id in job_ids]
 
     async def renew(self, job_ids: list[str], tokens: list[str], duration: int) -> list[str]:
-        """Renew locks for `duration` ms, or take them again; returns the ids that others have."""
+        """Renew locks for `duration` ms, or take them again; returns the ids of lost ones."""
         asked_at = time.monotonic()
         failed = set(await self._extend(job_ids, tokens, duration))
         lost: list[str] = []

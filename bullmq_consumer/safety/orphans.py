@@ -1,7 +1,7 @@
-"""Jobs that Redis gave this worker in an answer that got lost: found, and handed back.
+"""Finds and hands back orphaned jobs: those in a response of Redis that was lost.
 
-Such a job is active under a lock of ours and nobody works on it. The client asks again after a lost
-answer, and is given another job; the first one would wait for two stalled checks, up to a minute.
+Such a job is active under our lock, but nothing runs it. The client repeats the command, which
+returns another job; the first one would wait for two stalled checks, up to a minute.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 
 logger = logging.getLogger(__name__)
 
-# Looked at once, and again: what was sent over the connection that broke may reach a Redis that was
-# frozen after what was sent over the next one.
+# Swept twice: a Redis that was frozen may execute commands of the broken connection after those of
+# the next one.
 _SWEEPS_AFTER_S = (0.0, 5.0)
 
 
 class Orphans:
-    """Of one worker, whose tokens begin with `worker_id`. `known` holds what it knows of."""
+    """The orphans of one worker, whose tokens begin with `worker_id`. `known` are its own jobs."""
 
     def __init__(
         self,
@@ -41,41 +41,41 @@ class Orphans:
         self._scripts = scripts
         self._tokens = f"{worker_id}:"
         self._known = known
-        self._asked: Counter[str] = Counter()
+        self._pending: Counter[str] = Counter()
         self._is_due = False
         self._sweeping: asyncio.Task[None] | None = None
 
     @contextmanager
     def tracked(self, token: str) -> Generator[None]:
-        """Around a question that may bring a job under this token; a lost answer is followed up."""
+        """Wraps a command that may return a job under this token; a lost reply causes a sweep."""
         broken = TRAFFIC.broken
-        self._asked[token] += 1
+        self._pending[token] += 1
         try:
             yield
         finally:
-            self._asked[token] -= 1
-            if not self._asked[token]:
-                del self._asked[token]
+            self._pending[token] -= 1
+            if not self._pending[token]:
+                del self._pending[token]
             if TRAFFIC.broken != broken:
                 self.sweep_soon()
 
     async def hand_back(self) -> None:
-        """Give back all that there are now. Raises RedisError or OSError."""
+        """Hand back all orphans that there are now. Raises RedisError or OSError."""
         for job_id, token in await self._ours():
-            if self._asked[token] or (job_id, token) in self._known:
+            if self._pending[token] or (job_id, token) in self._known:
                 continue
             await self._remove_corrupt_counters(job_id)
             if await self._scripts.hand_back(job_id, token) is Hold.OURS:
-                logger.warning("The answer that brought job %s was lost: handed back", job_id)
+                logger.warning("Job %s was orphaned by a lost response: handed back", job_id)
 
     async def _remove_corrupt_counters(self, job_id: str) -> None:
-        """A counter that is none breaks each script that takes the job."""
+        """Remove counters that are no integers: they break each script that takes the job."""
         texts = await self._redis.hmget(self._scripts.key(job_id), COUNTERS)
         if bad := corrupt_fields(dict(zip(COUNTERS, texts, strict=True))):
             await self._scripts.forget(job_id, *bad)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop sweeping."""
         if self._sweeping is not None:
             self._sweeping.cancel()
 
@@ -89,7 +89,7 @@ class Orphans:
         return [(job_id, lock) for job_id, lock in found if (lock or "").startswith(self._tokens)]
 
     def sweep_soon(self) -> None:
-        """An answer that may have brought a job got lost: look for it."""
+        """Start a sweep, as a response that may have held a job was lost."""
         self._is_due = True
         if self._sweeping is None or self._sweeping.done():
             self._sweeping = asyncio.create_task(self._sweep(), name="orphans")
@@ -105,7 +105,7 @@ class Orphans:
         try:
             await self.hand_back()
         except (RedisError, OSError) as error:
-            # The next question meets the same, and is followed up too.
-            logger.warning("Could not look for jobs whose answer was lost: %s", error)
+            # The next command fails the same way, and causes another sweep.
+            logger.warning("Could not look for orphaned jobs: %s", error)
         except Exception:  # a defect of ours, or a lock that is no text
-            logger.exception("Looking for jobs whose answer was lost failed")
+            logger.exception("The search for orphaned jobs failed")

@@ -1,1 +1,1 @@
-"""What stands in a job's hash is not believed: fields, JSON and text from outside."""
+"""Sanitises untrusted parts of a job's hash: fields, JSON and text."""

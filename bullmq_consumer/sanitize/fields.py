@@ -1,7 +1,7 @@
-"""Foreign fields of a job's hash, made such that the library can read and end the job. Pure.
+"""Sanitises the fields of a job's hash, so that the library can read and end the job. Pure.
 
-Whoever may write to Redis can put anything there. What the library trips over would leave the job
-active until it counts as stalled, and end with a reason that tells nobody what is wrong.
+Anyone who may write to Redis can put anything there. Fields over which the library fails would
+leave the job active until it counts as stalled, and end it with a misleading reason.
 """
 
 import json
@@ -12,9 +12,9 @@ from typing import Any, cast
 
 from bullmq_consumer.sanitize.strict_json import NotReadable, read
 
-# A backoff beyond a day is a slip of units; the job would look lost.
+# A backoff beyond a day is a mistake of units; the job would look lost.
 _MAX_BACKOFF_MS = 24 * 3600 * 1000
-# The app's limit is 100. Node counts attempts in numbers that Python's packer does not take.
+# The app's limit is 100. Node counts attempts in numbers too large for Python's packer.
 _MAX_ATTEMPTS = 1000
 
 # Those of the job's hash, and how large they may be: milliseconds up to the year 33658.
@@ -25,21 +25,21 @@ _NUMBERS = (
 _DIGITS = 15
 MAX_NUMBER = 10**_DIGITS
 COUNTERS = ("ats", "atm", "stc")
-"""Those that Redis itself counts up."""
+"""The counters that Redis itself increments."""
 _COUNT = re.compile(r"-?[0-9]{1,15}")
 
 _MIB = 1024 * 1024
 # The largest of the app's jobs, 200 shots with all their texts, has a fifth of it.
 MAX_DATA_BYTES = _MIB
-# Above, not even the ids are looked for: reading holds up all other jobs, up to 0.2 s for a MiB.
+# Above this not even the ids are read: parsing blocks all other jobs, up to 0.2 s per MiB.
 _MOST_READ_BYTES = 2 * _MIB
-# Of all else that is JSON: options, parents, progress, stack traces.
+# The limit of all other JSON: options, parents, progress, stack traces.
 _MOST_BESIDE = 256 * 1024
 
-# What the library reads of it besides, and what it has to be.
+# Other JSON fields that the library reads, and their types.
 _JSON_BESIDE: dict[str, type] = {"stacktrace": list, "progress": object}
 
-# What becomes of a job's parent, as BullMQ writes it and as its producers do: one of them at most.
+# The options about a job's parent, BullMQ's short name and the producers': at most one is allowed.
 _ABOUT_PARENTS = {
     name: short
     for short, name in {
@@ -53,7 +53,7 @@ _PARENT_FLAGS = frozenset({*_ABOUT_PARENTS, *_ABOUT_PARENTS.values()})
 
 
 def sanitized(raw: dict[str, str]) -> tuple[dict[str, str], str | None]:
-    """The hash as the library reads it, and why the job cannot be worked on, None if it can."""
+    """The hash for the library, and why the job cannot be processed, None if it can."""
     fields = with_whole_numbers(raw)
     options, options_fault = _options(fields.get("opts", "{}"))
     data, data_fault = _data(fields.get("data", "{}"))
@@ -63,13 +63,13 @@ def sanitized(raw: dict[str, str]) -> tuple[dict[str, str], str | None]:
 
 
 def corrupt_fields(raw: Mapping[str, str | None]) -> list[str]:
-    """Fields of BullMQ's own over which its scripts in Redis trip, and would leave the job."""
+    """BullMQ's own fields that would make its scripts in Redis fail and leave the job."""
     bad = [name for name in COUNTERS if not _COUNT.fullmatch(raw.get(name) or "0")]
     return bad if _has_usual_parent(raw) else [*bad, "parent", "parentKey"]
 
 
 def _has_usual_parent(raw: Mapping[str, str | None]) -> bool:
-    """Or none at all, as all jobs of the app."""
+    """Whether the parent is well-formed, or absent as in all jobs of the app."""
     parent, key = raw.get("parent"), raw.get("parentKey")
     if parent is not None and len(parent) > _MOST_BESIDE:
         return False
@@ -88,7 +88,7 @@ def _is_parent(text: str) -> bool:
 
 
 def unreadable(raw: dict[str, str]) -> tuple[dict[str, str], str]:
-    """The hash without all that is foreign, when the library trips over the rest."""
+    """The minimal hash of a job that the library cannot read otherwise, and the fault."""
     kept = {name: raw[name] for name in ("name", *_NUMBERS) if name in raw}
     return {**with_whole_numbers(kept), "data": "null", "opts": "{}"}, _UNREADABLE
 
@@ -101,7 +101,7 @@ _NO_OPTIONS = "Invalid job options: they are no JSON object; add the job with Bu
 
 
 def _data(text: str) -> tuple[str, str | None]:
-    """Data of a megabyte or two is too much, but its ids still tell which rows to settle."""
+    """The data and its fault. Data of 1 to 2 MiB is refused, but its ids identify the rows."""
     size = len(text.encode(errors="replace"))
     too_large = (
         f"Invalid job data: it has {size / _MIB:.1f} MiB, more than the {MAX_DATA_BYTES // _MIB} "
@@ -130,7 +130,7 @@ def _options(text: str) -> tuple[str, str | None]:
 
 
 def _is_kept(name: str, text: str) -> bool:
-    """Whether the library can read the field; without it the job is as good."""
+    """Whether the library can read the field; the job can do without it."""
     if name not in _JSON_BESIDE:
         return True
     if len(text) > _MOST_BESIDE:
@@ -142,7 +142,7 @@ def _is_kept(name: str, text: str) -> bool:
 
 
 def safe_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Options with which the library can finish the job: odd ones would strand it."""
+    """Options without invalid ones, which would keep the library from ending the job."""
     safe = {name: value for name, value in options.items() if _RULES.get(name, _is_anything)(value)}
     return {
         **_one_about_parents(safe),
@@ -188,9 +188,9 @@ def _one_about_parents(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_whole_numbers(raw: dict[str, str]) -> dict[str, str]:
-    """A job's hash whose numbers the library can read: 1.5 counts as 1, others as not given.
+    """A job's hash with numbers that the library can read: 1.5 becomes 1, others are removed.
 
-    Node takes any number for a `timestamp` or `delay`, and writes it down as it is.
+    Node accepts any number for a `timestamp` or `delay`, and stores it as it is.
     """
     odd = {name: raw[name] for name in _NUMBERS if name in raw and not _is_whole(raw[name])}
     if not odd:
@@ -230,10 +230,10 @@ def _backoff(value: Any) -> dict[str, Any] | None:
     if not isinstance(delay, int | float) or not _is_finite(delay) or delay < 0:
         return None
     if not isinstance(backoff.get("type", ""), str):
-        backoff["type"] = "unknown"  # then the worker's own delay is taken
+        backoff["type"] = "unknown"  # then the worker's own delay is used
     return {**backoff, "delay": min(delay, _MAX_BACKOFF_MS)}
 
 
 def _is_finite(number: float) -> bool:
-    """Of whole numbers too: Python makes no float of large ones."""
+    """Whether it is finite as a float, to which Python converts no large integers."""
     return isinstance(number, int) or math.isfinite(number)

@@ -1,22 +1,22 @@
-"""JSON that others wrote, read as strictly as JavaScript writes it."""
+"""Parses untrusted JSON, as strictly as JavaScript writes it."""
 
 import json
 from collections import Counter
 from typing import Any, NoReturn, cast
 
-# The app's own data has four levels. Whoever reads a job goes down them by calls of functions.
+# The app's own data has four levels. Readers of a job recurse into them.
 DEEPEST = 100
 
 
 class NotReadable(ValueError):
-    """Why a text cannot be read: the rest of a sentence that begins with "it"."""
+    """Why a text cannot be read: the rest of a sentence that starts with "it"."""
 
 
 def read(text: str) -> Any:
     """The value. Raises NotReadable.
 
-    Refused is what no JavaScript writes and what readers take differently: NaN and Infinity, a name
-    twice in one object, more than DEEPEST levels, whole numbers of thousands of digits.
+    It refuses what JavaScript never writes and what parsers read differently: NaN and Infinity, a
+    name twice in one object, more than DEEPEST levels, integers of thousands of digits.
     """
     try:
         value = _DECODER.decode(text)
@@ -39,7 +39,7 @@ _TOO_DEEP = f"is nested deeper than {DEEPEST} levels"
 
 
 def is_shallow(value: Any, levels: int = DEEPEST) -> bool:
-    """Whether lists and objects lie at most so deep in each other."""
+    """Whether lists and objects are nested at most `levels` deep."""
     level = [value]
     for _ in range(levels + 1):
         level = [inner for one in level for inner in _inside(one)]

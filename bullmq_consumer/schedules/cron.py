@@ -1,6 +1,6 @@
-"""When a cron pattern falls due next, to the second as Node's BullMQ 5 reckons. Pure.
+"""The next due time of a cron pattern, to the second as Node's BullMQ 5 computes it. Pure.
 
-The same search as cron-parser 4.9's, so that a queue on which both have worked has one schedule,
+The same search as cron-parser 4.9's, so that a queue with workers of both kinds has one schedule,
 also on the days when clocks change:
 
 - a named hour that is skipped counts as the one after it, once;
@@ -49,7 +49,7 @@ class _Search:
         return None
 
     def _step(self) -> bool:
-        """Go to where what does not match changes; False where all matches."""
+        """Advance the largest unit that does not match; False where all match."""
         pattern, local = self._pattern, self._local
         if not _is_day(pattern, local.date()):
             self._to_midnight(local.date() + _DAY)
@@ -66,7 +66,7 @@ class _Search:
         return True
 
     def _is_hour(self) -> bool:
-        """Whether the hour matches; forgets a change of clocks that it has answered for."""
+        """Whether the hour matches; resets a change of clocks once it is accounted for."""
         hour, hours = self._local.hour, self._pattern.hours
         if hour in hours:
             if hour != self._repeated:
@@ -79,13 +79,13 @@ class _Search:
         return False
 
     def _next_hour(self) -> int:
-        """Where the hour begins that it is in an hour: the next but one after a leap of half."""
+        """The start of the next hour; of the one after it where clocks leap by half an hour."""
         later = datetime.fromtimestamp(self._now + _HOUR_S, self._tz)
         began = int(later.replace(minute=0, second=0).timestamp())
         return began if began > self._now else began + _HOUR_S
 
     def _forward_to(self, moment: int) -> None:
-        """Go on, by the clock that never changes, and notice when the local one does."""
+        """Advance in UTC, and detect when the local clock changes."""
         before = self._local.hour
         self._set(moment)
         local = self._local

@@ -42,8 +42,8 @@ _PREDEFINED = {
     "@daily": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-# All the numbers of all fields, one by one, take some 400. Read on the event loop: 120 KiB of `*,`
-# took 2.5 s.
+# All numbers of all fields, listed singly, take some 400. Parsing is on the event loop, where
+# 120 KiB of `*,` took 2.5 s.
 _MOST_CHARACTERS = 1000
 LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -101,7 +101,7 @@ def parse(text: str) -> Pattern:
 
 
 def _possible(days: frozenset[int], months: frozenset[int]) -> frozenset[int]:
-    """Without days that the only month never has. Raises InvalidPattern when all are such."""
+    """Without days that a single named month lacks. Raises InvalidPattern when none is left."""
     if len(months) > 1 or not days:
         return days
     longest = LONGEST_MONTHS[min(months) - 1]
@@ -111,7 +111,7 @@ def _possible(days: frozenset[int], months: frozenset[int]) -> frozenset[int]:
 
 
 def _nth(atom: str) -> tuple[str, int]:
-    """A day of week, and which of the month's it names after a `#`; 0 for any."""
+    """A day of week, and its occurrence in the month after a `#`; 0 for any."""
     weekday, hash_sign, nth = atom.partition("#")
     if not hash_sign:
         return atom, 0
@@ -125,7 +125,7 @@ def _numbers(values: list[int | str]) -> frozenset[int]:
 
 
 def _values(field: _Field, atom: str) -> list[int | str]:
-    """The numbers that a field names; with an `L` in it they stay text."""
+    """The numbers that a field names; entries with an `L` stay text."""
     text = re.sub(r"[a-zA-Z]{3}", lambda word: _number_of(field, word[0]), atom)
     if not re.fullmatch(field.allowed, text, re.ASCII):
         raise InvalidPattern(f"{field.name} {atom!r} has characters that it may not have")
@@ -141,7 +141,7 @@ def _number_of(field: _Field, word: str) -> str:
 
 
 def _part(field: _Field, part: str) -> list[int | str]:
-    """What one member of a list names: a number, a range, or either with a step."""
+    """The values of one member of a list: a number, a range, or either with a step."""
     first, slash, step = part.partition("/")
     if slash and first.isdecimal():
         first = f"{first}-{field.high}"

@@ -10,10 +10,10 @@ from bullmq_consumer.schedules.cron import next_due
 
 
 class Repeating:
-    """Adds to each job that a schedule made the one that follows it.
+    """Adds the next iteration after each job of a schedule.
 
-    With the library's own way, patterns without a time zone are of this machine's (`TZ`) and not
-    of UTC, clocks may change, and options have what the app gave them and no more.
+    Unlike the library's own way, patterns without a time zone use this machine's (`TZ`) and not
+    UTC, changes of clocks are handled, and jobs get exactly the app's options.
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -22,7 +22,7 @@ class Repeating:
     async def add_next(self, job: Job) -> None:
         """Add the iteration after `job`. Raises ValueError when its schedule cannot be read.
 
-        The script that does it keeps the job's data with the schedule: see library_scripts.py.
+        Its script keeps the job's data with the schedule: see library_scripts.py.
         """
         options = {name: value for name, value in job.opts.items() if value is not None}
         repeat = options.get("repeat")
@@ -50,7 +50,7 @@ def next_millis(after: int, repeat: dict[str, Any]) -> int | None:
 
 
 def _millis(date: Any) -> int | None:
-    """Of a date as JavaScript writes it: a number, or ISO 8601, in UTC where it has no time."""
+    """The ms of a JavaScript date: a number, or ISO 8601, which is UTC without a time."""
     if isinstance(date, str) and date:
         moment = datetime.fromisoformat(date)
         is_a_day = len(date) == len("2026-01-01")

@@ -1,12 +1,12 @@
-"""Time zones by the names that Node takes. Pure but for the machine's own zone."""
+"""Time zones by the names that Node accepts. Pure except for the machine's own zone."""
 
 import re
 from datetime import timedelta, timezone, tzinfo
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-# Three-letter names that Node's ICU still knows and the tz database does not, by what they mean
-# there: CST is Chicago, not China.
+# Three-letter names that Node's ICU still has and the tz database does not, with ICU's meaning: CST
+# is Chicago, not China.
 _OLD_NAMES = {
     "ACT": "Australia/Darwin",
     "AET": "Australia/Sydney",
@@ -72,5 +72,5 @@ def _fixed(sign: str, hours: str, minutes: str | None) -> tzinfo:
 
 @cache
 def _by_lower_case() -> dict[str, str]:
-    """Node does not mind how a zone is written. Reads a file for each zone: asked when it must."""
+    """Zones by lower-case name, as Node ignores case. Slow: reads a file for each zone."""
     return {name.lower(): name for name in available_timezones()}

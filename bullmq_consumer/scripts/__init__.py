@@ -1,1 +1,1 @@
-"""The Lua of this worker's own, and what it puts in front of the library's."""
+"""This package's own Lua scripts, and those that are prepended to the library's."""

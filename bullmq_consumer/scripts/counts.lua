@@ -1,4 +1,4 @@
--- How many jobs of a queue are in each state, all at one moment and for one command.
+-- How many jobs of a queue are in each state, atomically and with one command.
 --
 -- KEYS  wait, active, paused; prioritized, delayed, waiting-children, completed, failed; meta,
 --       metrics:completed, metrics:failed

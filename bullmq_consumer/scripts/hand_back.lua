@@ -1,10 +1,10 @@
--- Give an active job back to the front of its priority: no attempt is burnt, its stalled counter
--- stays, and a waiting worker is woken. One that was given back too often is marked to fail: the
--- next worker settles its rows.
+-- Hand an active job back to the front of its priority: no attempt is burnt, its stalled counter
+-- stays, and a waiting worker is woken. One that was handed back too often is marked to fail: the
+-- next worker finalises its rows.
 --
 -- KEYS  job, active, stalled, wait, paused, prioritized, meta, marker, events
 -- ARGV  job id, lock token, ms, how often at most, why it fails then
--- Returns 1 handed back, 0 somebody else's, 2 finished or removed
+-- Returns 1 handed back, 0 another worker's, 2 finished or removed
 local jobKey, id = KEYS[1], ARGV[1]
 local held = hold(jobKey, KEYS[2], KEYS[3], id, ARGV[2], ARGV[3])
 if held ~= OURS then return held end
@@ -12,7 +12,7 @@ if held ~= OURS then return held end
 redis.call("DEL", jobKey .. ":lock")
 redis.call("LREM", KEYS[2], -1, id)
 if redis.call("HINCRBY", jobKey, "handBacks", 1) > tonumber(ARGV[4]) then
-  -- Who retries it by hand begins anew.
+  -- A manual retry starts afresh.
   redis.call("HSET", jobKey, "defa", ARGV[5], "handBacks", 0)
 end
 

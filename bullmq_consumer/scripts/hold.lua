@@ -1,7 +1,7 @@
--- In front of each script that writes for a job.
+-- Prepended to each script that writes for a job.
 --
--- Whether the job is still ours. A lock that ran out, in an outage of Redis or of the worker, is
--- taken again while nobody else has the job; a held one is renewed.
+-- Whether the job is still ours. A lock that expired, in an outage of Redis or of the worker, is
+-- taken again if no other worker has the job; a held one is renewed.
 local OURS, OTHERS, GONE = 1, 0, 2
 local function hold(jobKey, activeKey, stalledKey, id, token, milliseconds)
   if redis.call("EXISTS", jobKey) == 0 or redis.call("HEXISTS", jobKey, "finishedOn") == 1 then

@@ -1,4 +1,4 @@
-"""What some of the library's scripts do first, in the same atomic step."""
+"""Amends some of the library's scripts by steps that run first, atomically with them."""
 
 from importlib import resources
 from typing import Any
@@ -14,9 +14,9 @@ PLACES = {
 
 
 def amend(connection: Any) -> None:
-    """Put our beginnings in front of the scripts of a connection of the library's.
+    """Prepend our code to the scripts of a connection of the library's.
 
-    The rest of each is the library's own text.
+    The rest of each script is unchanged.
     """
     commands = connection.commands
     for name, places in PLACES.items():

@@ -1,6 +1,6 @@
--- In front of BullMQ's scripts that put jobs into `wait`: while the queue is paused they put them
+-- Prepended to BullMQ's scripts that put jobs into `wait`: while the queue is paused they put them
 -- into `paused`. There BullMQ 5 keeps jobs without a priority, and its resume() renames that list
--- to `wait`, over what stands there, and wakes a worker. BullMQ 6's resume() takes from both.
+-- to `wait`, overwriting that, and wakes a worker. BullMQ 6's resume() takes from both.
 --
 -- The places among KEYS follow: wait, paused, meta
 local function waiting_in(keys, wait, paused, meta)

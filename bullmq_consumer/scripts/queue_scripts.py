@@ -1,4 +1,4 @@
-"""What this worker does to BullMQ's keys by scripts of its own, all of them atomic.
+"""This worker's own scripts on BullMQ's keys, all of them atomic.
 
 Each begins with `hold.lua`: nothing is written for a job that another worker has.
 """
@@ -13,15 +13,15 @@ from redis.commands.core import AsyncScript
 from bullmq_consumer.queue_name import QueueName
 
 LOCK = timedelta(seconds=30)
-"""For how long a job stays a worker's without a sign of life, as Node's worker has it."""
+"""How long a job stays a worker's without a renewal, as with Node's worker."""
 MAX_HAND_BACKS = 20
-"""To the front of the queue; how often a job is snoozed is limited in outcome.py."""
+"""The limit of hand-backs to the front; that of snoozes is in outcome.py."""
 
 _TOO_OFTEN = f"The job was handed back more than {MAX_HAND_BACKS} times"
 
 
 class Hold(IntEnum):
-    """What a script found: the job is ours, another worker's, or finished."""
+    """Who holds a job, as a script found: this worker, another one, or none, as it is finished."""
 
     OTHERS = 0
     OURS = 1
@@ -29,7 +29,7 @@ class Hold(IntEnum):
 
 
 class QueueScripts:
-    """The scripts of one queue; `lock` is for how long they renew a job's. All raise RedisError."""
+    """The scripts of one queue; `lock` is how long they renew a job's. All raise RedisError."""
 
     def __init__(self, redis: Redis, queue: QueueName, lock: timedelta = LOCK) -> None:
         self._redis = redis
@@ -44,27 +44,27 @@ class QueueScripts:
         self.progress = own_script(redis, "hold.lua", "progress.lua")
 
     async def hold(self, job_id: str, token: str) -> Hold:
-        """Renew the lock, or take it again if it ran out and nobody else has the job."""
+        """Renew the lock, or take it again if it expired and no other worker has the job."""
         return await self._run(self._check_hold, job_id, token)
 
     async def save_checkpoint(self, job_id: str, token: str, text: str, before: str) -> Hold:
-        """Keep `text` in the job's hash, where the next delivery brings it along.
+        """Save `text` in the job's hash, from which the next delivery reads it.
 
-        A job that was given back meanwhile takes it too, if its checkpoint is still `before`.
+        A job that was handed back meanwhile accepts it too, if its checkpoint is still `before`.
         """
         return await self._run(self._checkpoint, job_id, token, text, before)
 
     async def show_progress(self, job_id: str, token: str, progress: str) -> Hold:
-        """Publish an event, and keep it with the job."""
+        """Publish a progress event, and save it with the job."""
         places = ("events", "meta")
         return await self._run(self.progress, job_id, token, progress, places=places)
 
     async def hide_failure(self, job_id: str, token: str) -> Hold:
-        """Remove what an earlier attempt failed with."""
+        """Remove the `failedReason` of an earlier attempt."""
         return await self._run(self._hide_failure, job_id, token)
 
     async def hand_back(self, job_id: str, token: str) -> Hold:
-        """To the front of the job's priority."""
+        """Hand back the job to the front of its priority."""
         places = ("wait", "paused", "prioritized", "meta", "marker", "events")
         return await self._run(
             self._hand_back, job_id, token, MAX_HAND_BACKS, _TOO_OFTEN, places=places
@@ -73,11 +73,11 @@ class QueueScripts:
     async def snooze(
         self, job_id: str, token: str, counter: str, failure: str | None = None
     ) -> Hold:
-        """Count a way back with a delay; with `failure` the next delivery only fails the job."""
+        """Count a hand-back with a delay; with `failure` the next delivery only fails the job."""
         return await self._run(self._snooze, job_id, token, counter, failure or "")
 
     async def wake(self) -> None:
-        """Have one of the workers that wait for jobs look for one."""
+        """Wake one of the workers that wait for jobs."""
         await self._redis.zadd(self.key("marker"), {"0": 0})
 
     async def forget(self, job_id: str, *fields: str) -> None:
@@ -97,7 +97,7 @@ class QueueScripts:
 
 
 def own_script(redis: Redis, *files: str) -> AsyncScript:
-    """A script of this folder, in several files that belong behind each other."""
+    """A script of this folder, made of several files in this order."""
     folder = resources.files("bullmq_consumer.scripts")
     return redis.register_script(
         "\n".join(folder.joinpath(file).read_text("utf-8") for file in files)

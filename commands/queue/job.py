@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bullmq_consumer.inspect.job import Happening, JobView, JobViews, read_json
+from bullmq_consumer.inspect.job import JobEvent, JobView, JobViews, read_json
 from bullmq_consumer.inspect.states import moment
 from commands.call import Call, Refused, operator
 from commands.options import new_app
@@ -88,11 +88,11 @@ def _document(job: JobView, *, full: bool) -> dict[str, Any]:
     }
 
 
-def _event(happening: Happening) -> dict[str, Any]:
-    details: dict[str, Any] = dict(happening.details)
-    if happening.event == "progress":
+def _event(entry: JobEvent) -> dict[str, Any]:
+    details: dict[str, Any] = dict(entry.details)
+    if entry.event == "progress":
         details["data"] = read_json(details.get("data"))
-    return {"at": happening.at, "event": happening.event, "details": details}
+    return {"at": entry.at, "event": entry.event, "details": details}
 
 
 def _show(out: Output, job: JobView, shown: dict[str, Any], *, full: bool) -> None:

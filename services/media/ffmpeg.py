@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from bullmq_consumer.machine import MachineUnfit, lack_said
+from bullmq_consumer.machine import MachineUnfit, lack_in_output
 from bullmq_consumer.sanitize.text import one_line
 from core.errors import PermanentError
 from services.media.description import (
@@ -126,7 +126,7 @@ class Ffmpeg:
         settings = [*_OPENING, "-loglevel", "error"]
         command = [await self._found(), *settings, *arguments, f"file:{out}"]
         ended = await run_untrusted(command, limits, out.parent)
-        if lack := lack_said(ended.stderr):
+        if lack := lack_in_output(ended.stderr):
             raise MachineUnfit(lack)
         if ended.code:
             raise FfmpegFailed(_reason(ended.stderr))

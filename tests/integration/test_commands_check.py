@@ -101,7 +101,7 @@ async def test_a_redis_that_evicts_or_refuses(vidfab: VidFab) -> None:
         assert "Give the user EVALSHA" in scripts
         code, found = await marks({**settings, "BULLMQ_REDIS_URL": url % "nameless"})
         assert code == 0
-        assert any("does not let the worker tell its name" in one["text"] for one in found)
+        assert any("does not let the worker set its name" in one["text"] for one in found)
         [waiting] = await failures({**settings, "BULLMQ_REDIS_URL": url % "idle"})
         assert "The wait for jobs is refused" in waiting
         await client.execute_command("REPLICAOF", LOOPBACK, str(free_port()))

@@ -229,7 +229,7 @@ async def test_a_script_that_is_kept_loaded_keeps_its_place(redis: PipelinedClie
     script = redis.register_script("return redis.call('RPUSH', 'places', ARGV[1])")
     redis.keep_loaded(script)
     await redis.script_flush()
-    await redis.begin_anew()
+    await redis.reconnect()
     await asyncio.gather(script(args=["first"]), redis.execute_command("RPUSH", "places", "then"))
     assert await redis.execute_command("LRANGE", "places", 0, -1) == ["first", "then"]
 
