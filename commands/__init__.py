@@ -1,1 +1,1 @@
-"""The command line: one module a command, which is imported when it is asked for."""
+"""The command line: one module per command, imported only when it is called."""

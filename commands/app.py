@@ -1,4 +1,4 @@
-"""The commands by name, and how a command line is read."""
+"""The commands by name, and the parsing of a command line."""
 
 import importlib
 import sys
@@ -20,7 +20,7 @@ _MODULES = {
     "demo": "commands.demo",
 }
 _HELP_OPTIONS = ("--help", "-h")
-_OF_THE_PROGRAM = frozenset({*_HELP_OPTIONS, "--version"})
+_PROGRAM_OPTIONS = frozenset({*_HELP_OPTIONS, "--version"})
 # Options that may stand before a command and take the next word as their value.
 _WITH_VALUE = frozenset({"--env-file", "--concurrency"})
 
@@ -29,9 +29,9 @@ _HELP = """Python worker for VidFab's BullMQ queue. Without a command it runs th
 \b
 Examples:
   python worker.py                           take jobs until Ctrl-C or SIGTERM
-  python worker.py check --live              before the first start: is all set up?
-  python worker.py stats                     what waits, what runs, what failed
-  python worker.py jobs --state failed       which ones, and why
+  python worker.py check --live              before the first start: check the set-up
+  python worker.py stats                     waiting, running and failed jobs
+  python worker.py jobs --state failed       the failed jobs, and why
   python worker.py retry --all-failed        try them again
   python worker.py COMMAND --help            more of each
 
@@ -44,11 +44,11 @@ Settings come from the process environment, then .env.local, then .env:
 
 \b
 Exit codes:
-  0   done; the worker was told to stop and handed everything back
-  1   wrong settings, Redis or Supabase away, or nothing to do as asked
-  2   a command line that cannot be read
-  70  the worker was stuck: start it again
-  75  the worker was told to stop while Redis was away: its jobs come back by themselves
+  0   done; the worker stopped and handed everything back
+  1   wrong settings, Redis or Supabase unreachable, or the request was refused
+  2   an invalid command line
+  70  the worker was stuck: restart it
+  75  the worker stopped while Redis was unreachable: the stalled check returns its jobs
 """
 
 
@@ -73,13 +73,13 @@ class _Commands(TyperGroup):
         self.commands: Any = _ByName()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """All options are those of the command, even if they stand before its name."""
+        """Parse all options as the command's, even if they stand before its name."""
         return super().parse_args(ctx, command_first(args))
 
 
 def command_first(words: Sequence[str]) -> list[str]:
     """`--env-file x stats` as `stats --env-file x`; without a command it is `run`."""
-    if _OF_THE_PROGRAM & set(words[:1]):
+    if _PROGRAM_OPTIONS & set(words[:1]):
         return list(words)
     at = 0
     while at < len(words) and words[at].startswith("-"):
@@ -99,7 +99,7 @@ app = typer.Typer(
 )
 
 
-def _say_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
@@ -114,7 +114,7 @@ def _say_version(wanted: bool) -> None:
 def program(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Show the version.", callback=_say_version, is_eager=True),
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
-    """The program itself; its help stands above."""
+    """The program itself; _HELP is its help."""

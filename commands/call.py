@@ -1,4 +1,4 @@
-"""What all commands for operators have in common: their options, their Redis, their complaints."""
+"""Shared by all commands for operators: options, the Redis client, error messages."""
 
 import asyncio
 import inspect
@@ -28,7 +28,7 @@ Command = Callable[..., Coroutine[Any, Any, None]]
 
 
 class Refused(Exception):
-    """The command does not do what was asked; each of the sentences says why."""
+    """The command refuses the request; each sentence is a reason."""
 
     def __init__(self, *sentences: str) -> None:
         super().__init__(*sentences)
@@ -45,19 +45,19 @@ class Call:
 
     @property
     def queue_name(self) -> str:
-        """The queue that the settings name."""
+        """The queue's name in the settings."""
         return self.settings.queue_name
 
     @property
     def queue(self) -> QueueName:
-        """Where it is in Redis."""
+        """The queue's keys in Redis."""
         return queue_of(self.settings)
 
 
 def operator(command: Command) -> Callable[..., None]:
-    """Make a function for typer of `command(call, …)`.
+    """Wrap `command(call, …)` as a function for typer.
 
-    It gets the options --env-file and --json beside its own. What goes wrong as foreseen is said in
+    It gets the options --env-file and --json as well as its own. Expected errors are reported in
     one sentence, with exit code 1.
     """
 
@@ -94,20 +94,20 @@ def _with_options(called: Any, command: Command) -> Callable[..., None]:
 
 
 def prepare() -> None:
-    """Make a command of this process: quiet, and not patient with a network that is down."""
-    # Log lines of the worker's modules go to stderr, and only if they warn.
+    """Prepare the process for a command: few log lines, short network time-outs."""
+    # The worker's modules log to stderr, warnings and errors only.
     logger.remove()
     logger.add(sys.stderr, level="WARNING", format="{level}: {message}")
-    # By itself the resolver tries for half a minute, and cannot be interrupted.
+    # By default the resolver tries for half a minute, and cannot be interrupted.
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
 
 
 def refuse(out: Output, *sentences: str) -> typer.Exit:
-    """Say why; the exit code is 1."""
+    """Print the reasons; the exit code is 1."""
     if out.as_json:
         out.document({"error": "; ".join(sentences)})
     else:
-        out.complain(sentences)
+        out.refuse(sentences)
     return typer.Exit(1)
 
 
@@ -119,19 +119,17 @@ async def _with_redis(
     try:
         await command(Call(settings, redis, out), **own)
     except BrokenPipeError:
-        raise  # who reads our output has seen enough
+        raise  # the reader has closed our output
     except (RedisError, ConnectionError, TimeoutError, gaierror) as error:
         raise Refused(_why(settings, error)) from error
     except OSError as error:
-        raise Refused(
-            f"The answer cannot be written ({error.strerror}); look at the disk"
-        ) from error
+        raise Refused(f"The output cannot be written ({error.strerror}); check the disk") from error
     finally:
         await redis.aclose()
 
 
 def _why(settings: Settings, error: RedisError | OSError) -> str:
-    """Redis away, or one that answers and does not want to."""
+    """Whether Redis is unreachable or refused the command, and the advice."""
     if not isinstance(error, ResponseError) or "NOAUTH" in str(error):
         return str(explain(redis_of(settings), error))
     return (

@@ -1,4 +1,4 @@
-"""worker.py check: is all there that the worker needs?"""
+"""worker.py check: check settings and dependencies."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -33,25 +33,25 @@ _REDIS_FIELDS = frozenset(
 _SUPABASE_FIELDS = frozenset({"supabase_url", "supabase_key"})
 
 Live = Annotated[
-    bool, typer.Option("--live", help="Ask the providers if they accept the keys; costs nothing.")
+    bool, typer.Option("--live", help="Check the keys with the providers; costs nothing.")
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """`needs` are the settings without which it would say nothing of use."""
+    """One check. `needs` are the settings without which it is skipped."""
 
     area: str
     run: Callable[[], Awaitable[list[Finding]]]
     needs: frozenset[str] = frozenset()
 
 
-@app.command(short_help="Is all there that the worker needs?")
+@app.command(short_help="Check settings and dependencies.")
 def check(env_file: EnvFile = None, as_json: AsJson = False, live: Live = False) -> None:
     """Check the settings and all that the worker needs: Redis, Supabase, providers, this machine.
 
-    Nothing is written. Each line begins with ✓, with ! for what works less well, or with ✗ for
-    what does not work, and ends with what to do about it. Secrets are shown by their length alone.
+    Nothing is written. Each line begins with ✓, with ! for a warning, or with ✗ for an error, and
+    ends with the remedy. Of secrets only the length is shown.
 
     \b
     Examples:
@@ -80,7 +80,7 @@ def check(env_file: EnvFile = None, as_json: AsJson = False, live: Live = False)
 
 
 def _findings(reading: Reading, *, live: bool) -> list[Finding]:
-    """All of them, without secrets: they quote settings, and whatever servers answer."""
+    """All findings, without secrets, since they quote settings and servers' responses."""
     scrub = scrubber(reading.settings.secrets())
     found = [*_of_settings(reading), *asyncio.run(_all(_checks(reading.settings, live), reading))]
     return [replace(one, text=scrub(one.text), remedy=scrub(one.remedy)) for one in found]
@@ -115,21 +115,21 @@ def _checks(settings: Settings, live: bool) -> list[_Check]:
 
 
 async def _all(checks: Sequence[_Check], reading: Reading) -> list[Finding]:
-    """Side by side, in the order of the list."""
+    """Run the checks concurrently; the findings are in the order of the list."""
     found = await asyncio.gather(*(_one(check, reading) for check in checks))
     return [finding for findings in found for finding in findings]
 
 
 async def _one(check: _Check, reading: Reading) -> list[Finding]:
     if check.needs & reading.wrong:
-        return [warning(check.area, "Not looked at", "Mend its settings first, see above")]
+        return [warning(check.area, "Not checked", "Fix its settings first, see above")]
     try:
         async with asyncio.timeout(_LIMIT_S):
             return await check.run()
     except TimeoutError:
         text = f"No answer within {_LIMIT_S} s"
         return [failed(check.area, text, "Check the network between this machine and it")]
-    except Exception as error:  # the other checks are worth having all the same
+    except Exception as error:  # the other checks still run
         text = f"The check itself failed: {type(error).__name__}: {error}"
         return [failed(check.area, text, "Please report this")]
 

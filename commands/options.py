@@ -7,7 +7,7 @@ import typer
 
 EnvFile = Annotated[
     Path | None,
-    typer.Option("--env-file", help="Read this file in place of .env.local and .env."),
+    typer.Option("--env-file", help="Read this file instead of .env.local and .env."),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object; the times in it are ISO, in UTC.")
@@ -15,5 +15,5 @@ AsJson = Annotated[
 
 
 def new_app() -> typer.Typer:
-    """What one command's module registers its function with."""
+    """The typer application with which a command's module registers its function."""
     return typer.Typer(add_completion=False, rich_markup_mode=None)

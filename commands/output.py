@@ -1,4 +1,4 @@
-"""What a command prints: tables and sentences for people, or one JSON object."""
+"""A command's output: tables and sentences for people, or one JSON object."""
 
 import json
 import os
@@ -14,23 +14,23 @@ from core.jobs.envelope import iso
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Without a terminal nobody knows how wide it is: wide enough for one line a job.
+# The width without a terminal: enough for one line per job.
 _WIDTH_UNKNOWN = 160
-# Between two columns, and what of the last one is worth a column.
+# The gap between two columns, and the least width of the last column.
 _GAP = 3
 _LEAST_OF_THE_LAST = 10
-# The app's longest job name has 21 characters; a stranger's must not push the others aside.
+# The app's longest job name has 21 characters; a foreign one must not displace the other columns.
 _LONGEST_NAME = 40
 
 
 class Output:
-    """Standard output, on which nothing but the answer is written."""
+    """Standard output, for the command's result alone."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
 
     def document(self, document: Mapping[str, Any]) -> None:
-        """The whole answer of `--json`."""
+        """Print the result of `--json`."""
         text = json.dumps(_plain(document), ensure_ascii=False, indent=2)
         typer.echo("".join(map(_shown_in_json, text)))
 
@@ -38,8 +38,8 @@ class Output:
         """A sentence."""
         typer.echo(printable_line(text))
 
-    def complain(self, sentences: Iterable[str]) -> None:
-        """Why something was not done, on standard error; `--json` says it in its document."""
+    def refuse(self, sentences: Iterable[str]) -> None:
+        """Print reasons for a refusal on standard error; with `--json` they are in the document."""
         for sentence in sentences:
             typer.echo(f"✗ {printable_line(sentence)}", err=True)
 
@@ -71,7 +71,7 @@ class Output:
         console.print(table)
 
     def _pairs(self, console: "Console", lines: Iterable[tuple[str, str]], *, whole: bool) -> None:
-        """Each first line whole; the one below cut to the terminal's width, unless `whole`."""
+        """Print pairs of lines: the second is cut to the terminal's width, unless `whole`."""
         overflow = "ignore" if whole else "ellipsis"
         for first, below in lines:
             console.print(first, soft_wrap=True)
@@ -79,7 +79,7 @@ class Output:
                 console.print(f"    {below}", no_wrap=True, overflow=overflow, crop=not whole)
 
     def fields(self, pairs: Iterable[tuple[str, object]]) -> None:
-        """Names and values below each other; a value may take several lines."""
+        """Print names and values, one pair below the other; values may have several lines."""
         for name, value in pairs:
             first, *others = printable(str(value)).split("\n")
             typer.echo(f"{name:<12} {first}")
@@ -107,22 +107,22 @@ def _in_two_lines(columns: Sequence[str], row: Sequence[str], *, numbers: bool) 
 
 
 def printable(text: str) -> str:
-    """Foreign text without what would steer the terminal; line breaks stay."""
+    """Untrusted text without control characters for the terminal; line breaks stay."""
     return "\n".join(map(printable_line, text.split("\n")))
 
 
 def printable_line(text: str) -> str:
-    """The same, where a line break would begin a line that is not ours."""
+    """The same in one line, so that untrusted text cannot start a line of its own."""
     return "".join(char if char.isprintable() else "·" for char in text)
 
 
 def short_name(name: str) -> str:
-    """A job's name, cut."""
+    """A job's name, cut to _LONGEST_NAME characters."""
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _shown_in_json(char: str) -> str:
-    """JSON itself allows for a few characters that steer a terminal, such as U+009B and U+202E."""
+    """Escapes characters that JSON allows but terminals obey, such as U+009B and U+202E."""
     return char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1]
 
 
@@ -149,7 +149,7 @@ _UNITS = (("d", "h", 86_400, 3600), ("h", "min", 3600, 60), ("min", "s", 60, 1))
 
 
 def _plain(value: Any) -> Any:
-    """JSON's own kinds: moments as ISO text."""
+    """The value in JSON's types: datetimes as ISO text."""
     match value:
         case Mapping():
             return {str(key): _plain(one) for key, one in value.items()}  # pyright: ignore

@@ -16,11 +16,11 @@ Concurrency = Annotated[
 ]
 ExitOnNoRedis = Annotated[
     bool,
-    typer.Option("--exit-on-no-redis", help="End with code 1 when Redis is away at the start."),
+    typer.Option("--exit-on-no-redis", help="Exit with code 1 when Redis is unreachable at start."),
 ]
 Watch = Annotated[
     bool,
-    typer.Option("--watch", help="Start anew when the code or an .env file changes (development)."),
+    typer.Option("--watch", help="Restart when the code or an .env file changes (development)."),
 ]
 
 
@@ -50,7 +50,7 @@ def run(
 
 
 def _arguments(env_file: Path | None, concurrency: int | None, exit_on_no_redis: bool) -> list[str]:
-    """The options once more, for the worker that is started anew."""
+    """The options as arguments, for the restarted worker."""
     return [
         *(["--env-file", str(env_file)] if env_file else []),
         *(["--concurrency", str(concurrency)] if concurrency else []),

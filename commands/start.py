@@ -1,4 +1,4 @@
-"""The worker as it is started nearly always: without the parser of the command line."""
+"""Starts the worker without loading the command-line parser, which is the usual case."""
 
 import asyncio
 import gc
@@ -18,9 +18,9 @@ class Plain:
 
 
 def plain(words: Sequence[str]) -> Plain | None:
-    """What supervisors call; None for all else, which typer reads.
+    """The simple command lines that supervisors use; None for any other, which typer parses.
 
-    Loading it would be a twelfth of the start, and 1.5 MiB for as long as the worker lives.
+    Loading typer would be a twelfth of the start time, and 1.5 MiB for the worker's lifetime.
     """
     match words:
         case [] | ["run"]:
@@ -34,9 +34,9 @@ def plain(words: Sequence[str]) -> Plain | None:
 def start(
     env_file: Path | None, concurrency: int | None = None, *, wait_for_redis: bool = True
 ) -> int:
-    """Run the worker; returns the process's exit code. `concurrency` wins over its setting."""
-    # Nearly all that is loaded stays: to look through it for garbage while it grows is a tenth of
-    # the start, and some 50 ms of a blocked event loop each time later.
+    """Run the worker; returns the process's exit code. `concurrency` overrides its setting."""
+    # Nearly all objects loaded at start stay alive: collecting garbage meanwhile takes a tenth of
+    # the start, and later blocks the event loop for some 50 ms each time.
     gc.disable()
     from config.logging.setup import set_up_logs
     from config.logging.sources import report_uncaught
@@ -57,14 +57,14 @@ def start(
     gc.freeze()
     gc.enable()
     code = asyncio.run(run_worker(settings, wait_for_redis=wait_for_redis))
-    # What the libraries loaded goes with the process. To look through it for garbage first would
-    # take 0.3 s, and on a busy machine a second, of the time that a stop may take.
+    # The process ends now: a last garbage collection would cost 0.3 s, and a second on a busy
+    # machine, of the time that a stop may take.
     gc.freeze()
     return code
 
 
 def _refused(error: ConfigError) -> int:
-    """Say one line for each wrong variable on stderr; exit code 1."""
+    """Print one line for each wrong variable on stderr; exit code 1."""
     for problem in error.problems:
         sys.stderr.write(f"❌ Worker startup failed: {problem}\n")
     return 1

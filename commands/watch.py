@@ -1,6 +1,6 @@
-"""run --watch: the worker in a process of its own, started anew when the code or a setting changes.
+"""run --watch: the worker in its own process, restarted when the code or a setting changes.
 
-Running jobs go back to the queue in between, as with every stop.
+A restart hands running jobs back, as every stop does.
 """
 
 import importlib
@@ -19,14 +19,14 @@ from config.environment import DEFAULT_FILES
 _ROOT = Path(__file__).parent.parent
 _PACKAGES = ("bullmq_consumer", "commands", "config", "core", "handlers", "runtime", "services")
 _CODE = frozenset({".py", ".lua"})
-# An editor that saves all files, or a checkout, is one change.
+# Treats a checkout, or an editor that saves all files, as one change.
 _DEBOUNCE_MS = 500
-# How often it is looked whether the worker still runs.
+# How often to check whether the worker still runs.
 _LOOK_MS = 250
 
 
 def run_watched(arguments: Sequence[str], env_file: Path | None) -> int:
-    """Run workers until Ctrl-C or SIGTERM, or until one ends in order; its exit code."""
+    """Run workers until Ctrl-C or SIGTERM, or until one exits cleanly; returns its exit code."""
     try:
         watchfiles: Any = importlib.import_module("watchfiles")
     except ModuleNotFoundError:
@@ -50,9 +50,9 @@ def run_watched(arguments: Sequence[str], env_file: Path | None) -> int:
 
 
 class _Worker:
-    """The worker that runs now.
+    """The current worker process.
 
-    It is in a process group of its own: Ctrl-C reaches it once, by way of us, since a second signal
+    It has its own process group, so that Ctrl-C reaches it only once, through us: a second signal
     would kill it.
     """
 
@@ -62,11 +62,11 @@ class _Worker:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start one; the one before has ended."""
+        """Start a worker; the previous one has ended."""
         self._process = subprocess.Popen(self._command, process_group=0)  # noqa: S603 (ourselves)
 
     def stop(self) -> int:
-        """Have it hand its jobs back; the exit code once it has ended."""
+        """Stop the worker in order; returns its exit code."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.terminate()
@@ -78,7 +78,7 @@ class _Worker:
         return self._process.poll()
 
     def on_signal(self, number: int, _: object) -> None:
-        """The first one stops in order; the next one reaches a worker that waits, and kills it."""
+        """The first signal stops the worker in order; the next one kills it."""
         if self._stop.is_set() and self._process is not None:
             self._process.send_signal(number)
         self._stop.set()
@@ -90,7 +90,7 @@ def _follow(worker: _Worker, changes: Iterable[Sequence[str]]) -> int:
     for paths in changes:
         code = worker.ended()
         if paths:
-            _say(f"{_short(paths)} changed: starting anew")
+            _print(f"{_short(paths)} changed: restarting")
             worker.stop()
             worker.start()
             is_waiting = False
@@ -98,8 +98,8 @@ def _follow(worker: _Worker, changes: Iterable[Sequence[str]]) -> int:
             return 0
         elif code is not None and not is_waiting:
             is_waiting = True
-            _say(f"The worker ended with code {code}; the next change starts it anew")
-    # One that was stopped before it could listen ended by the signal itself.
+            _print(f"The worker ended with code {code}; the next change restarts it")
+    # A worker that was stopped before it handled signals was ended by the signal itself.
     return 0 if is_waiting else max(worker.stop(), 0)
 
 
@@ -111,7 +111,7 @@ def _short(paths: Sequence[str]) -> str:
 
 
 def _folders(env_file: Path | None) -> Iterator[Path]:
-    """One by one: a watch on all that lies below the project would read .venv and .cache, too."""
+    """The folders to watch, listed so that .venv and .cache are not watched, too."""
     yield _ROOT
     for package in _PACKAGES:
         yield _ROOT / package
@@ -122,7 +122,7 @@ def _folders(env_file: Path | None) -> Iterator[Path]:
 
 
 def _filter(env_file: Path | None) -> Callable[[object, str], bool]:
-    """What of all that changes in these folders the worker is made of."""
+    """Whether a changed file in these folders belongs to the worker."""
     env_files = {env_file.resolve()} if env_file else {path.resolve() for path in DEFAULT_FILES}
 
     def matters(_: object, changed: str) -> bool:
@@ -132,5 +132,5 @@ def _filter(env_file: Path | None) -> Callable[[object, str], bool]:
     return matters
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     typer.echo(f"↻ {text}", err=True)

@@ -1,1 +1,1 @@
-"""What `check` looks at: one module an area. A check returns what it found."""
+"""The checks of `check`: one module per area. A check returns its findings."""

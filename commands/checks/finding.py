@@ -1,11 +1,11 @@
-"""What a check found."""
+"""A check's findings."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Mark(StrEnum):
-    """Only what is `failed` keeps the worker from its work."""
+    """The severity of a finding. Only `failed` prevents the worker from working."""
 
     OK = "ok"
     WARNING = "warning"
@@ -14,7 +14,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing in one sentence; `remedy` is what to do about it, in another."""
+    """One finding in one sentence; `remedy` is a second one."""
 
     mark: Mark
     area: str
@@ -23,15 +23,15 @@ class Finding:
 
 
 def ok(area: str, text: str) -> Finding:
-    """As it should be."""
+    """A finding without a problem."""
     return Finding(Mark.OK, area, text)
 
 
 def warning(area: str, text: str, remedy: str) -> Finding:
-    """It will work, less well or less safely."""
+    """The worker works, but less well or less safely."""
     return Finding(Mark.WARNING, area, text, remedy)
 
 
 def failed(area: str, text: str, remedy: str = "") -> Finding:
-    """It will not work."""
+    """The worker will not work."""
     return Finding(Mark.FAILED, area, text, remedy)

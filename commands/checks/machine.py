@@ -1,4 +1,4 @@
-"""This machine: ffmpeg, the folder for work files, the port, and who is told of failures."""
+"""This machine: ffmpeg, the folder for work files, the port, the channels for alerts."""
 
 import asyncio
 import os
@@ -20,14 +20,14 @@ _GIB = 1024**3
 # Videos of three jobs at a time, of some hundred MB each, and their parts for a film.
 _COMFORTABLE_BYTES = 4 * _GIB
 _LEAST_BYTES = _GIB // 4
-_CAGE = (
-    "Only Linux can forbid it: seccomp the one and Landlock, of 5.13, the other; some containers "
-    "take them away. Run the worker as a user who owns nothing else"
+_SANDBOX_REMEDY = (
+    "Only Linux can prevent it: seccomp the former, Landlock (Linux 5.13) the latter; some "
+    "containers disable them. Run the worker as a user who owns nothing else"
 )
 
 
 async def check_ffmpeg() -> list[Finding]:
-    """Thumbnails, lengths and films need it."""
+    """Check ffmpeg, which thumbnails, durations and films need, and its sandbox."""
     try:
         version = await Ffmpeg().version()
         reach = await within_reach()
@@ -37,12 +37,12 @@ async def check_ffmpeg() -> list[Finding]:
     found = [ok(AREA, f"ffmpeg {version}")]
     if reach:
         text = f"A video that takes over ffmpeg would reach {' and '.join(reach)}"
-        found.append(warning(AREA, text, _CAGE))
+        found.append(warning(AREA, text, _SANDBOX_REMEDY))
     return found
 
 
 async def check_folder() -> list[Finding]:
-    """Files are downloaded to the temporary folder before they are stored."""
+    """Check the temporary folder, where files are downloaded before they are stored."""
     return [await asyncio.to_thread(_folder)]
 
 
@@ -63,14 +63,14 @@ def _folder() -> Finding:
         text = f"{folder} cannot be written to ({error.strerror})"
         return failed(AREA, text, "Make it writable, or set TMPDIR to a folder that is")
     text = f"{free / _GIB:.1f} GiB free in {folder}"
-    remedy = "Make room, or set TMPDIR to a larger disk: videos pass through this folder"
+    remedy = "Free some space, or set TMPDIR to a larger disk: videos pass through this folder"
     if free < _LEAST_BYTES:
         return failed(AREA, text, remedy)
     return warning(AREA, text, remedy) if free < _COMFORTABLE_BYTES else ok(AREA, text)
 
 
 async def check_port(settings: Settings) -> list[Finding]:
-    """The HTTP endpoints' port, if there are to be any."""
+    """Check the HTTP endpoints' port, if they are enabled."""
     if settings.health_port is None:
         return [ok(AREA, "HEALTH_PORT is not set: no HTTP endpoints")]
     where = f"{settings.health_host}:{settings.health_port}"
@@ -85,14 +85,14 @@ async def check_port(settings: Settings) -> list[Finding]:
 
 
 async def check_alerts(settings: Settings) -> list[Finding]:
-    """Which channels get alerts; none is called."""
+    """List the channels for alerts; none is called."""
     variables = {
         "Slack": settings.slack_webhook,
         "Discord": settings.discord_webhook,
         "Sentry": settings.sentry_dsn,
     }
     channels = [name for name, value in variables.items() if value is not None]
-    found = [ok(AREA, f"Failures are told to {', '.join(channels) or 'the log alone'}")]
+    found = [ok(AREA, f"Failures are reported to {', '.join(channels) or 'the log alone'}")]
     if settings.sentry_dsn is not None and find_spec("sentry_sdk") is None:
         text = "SENTRY_DSN is set, but the package sentry-sdk is not installed"
         found.append(warning(AREA, text, "Install it: pip install sentry-sdk"))

@@ -17,7 +17,7 @@ _SERVICE_KEY = (
     "Take the service_role or sb_secret_ key of this project (Project Settings, API Keys) "
     "for SUPABASE_SERVICE_KEY"
 )
-# What the app's buckets take of one object; a project's free plan takes 50 MB whatever they say.
+# The object size that the app's buckets must accept; a free plan's limit is 50 MB for any bucket.
 _WANTED_BYTES = {
     Bucket.IMAGES: MAX_IMAGE_BYTES,
     Bucket.THUMBNAILS: 5 * _MIB,
@@ -26,11 +26,11 @@ _WANTED_BYTES = {
 
 
 async def check(settings: Settings) -> list[Finding]:
-    """Tables and buckets; a key that is refused is said once."""
+    """Check tables and buckets; a refused key is reported once."""
     key_finding = _key(settings)
     probe = SupabaseProbe(settings)
     try:
-        # The tables first: they say better than the storage what is wrong with a key.
+        # The tables first: their error for a bad key is clearer than the storage's.
         found = [*await _tables(probe), *await _buckets(probe)]
     except KeyRefused as error:
         text = f"{settings.supabase_url} refuses the key ({error})"
@@ -84,7 +84,7 @@ def _bucket(bucket: Bucket, facts: BucketFacts | None) -> list[Finding]:
         found.append(
             failed(
                 AREA,
-                f"The bucket {bucket} is private: nobody could see what jobs store",
+                f"The bucket {bucket} is private: stored files would not be visible",
                 "Make it public (Storage, Edit bucket)",
             )
         )

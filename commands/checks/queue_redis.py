@@ -1,4 +1,4 @@
-"""The queue's Redis: that it answers, keeps what it is given, and lets the worker do its work."""
+"""The queue's Redis: whether it answers, loses no data, and allows the worker's commands."""
 
 import asyncio
 import ipaddress
@@ -24,15 +24,15 @@ from config.settings import Settings
 
 AREA = "Redis"
 _PINGS = 5
-# 0 would be for ever.
+# 0 would block for ever.
 _SHORT_S = 0.01
-# Each job takes some ten round trips: from here on they are felt.
+# A job takes some ten round trips: from this latency on they are noticeable.
 _SLOW_MS = 50
 _MIB = 1024 * 1024
 
 
 async def check(settings: Settings) -> list[Finding]:
-    """What can be asked of it, each on its own."""
+    """All checks of Redis, each on its own."""
     address = redis_of(settings)
     redis: Any = connect_briefly(address)
     try:
@@ -56,7 +56,7 @@ async def check(settings: Settings) -> list[Finding]:
 
 
 async def _info(redis: Any) -> Mapping[str, Any]:
-    """What INFO says; nothing where a host does not allow it."""
+    """The fields of INFO; empty where the host does not allow it."""
     try:
         return await redis.info()
     except ResponseError:  # NOPERM is one, too
@@ -67,7 +67,7 @@ def _version(settings: Settings, info: Mapping[str, Any]) -> Finding:
     where = redis_of(settings)
     version = str(info.get("redis_version", ""))
     if not version:
-        return ok(AREA, f"PONG from {where}, which does not tell its version")
+        return ok(AREA, f"PONG from {where}, which does not report its version")
     if _numbers(version) < _numbers(OLDEST_VERSION):
         return failed(AREA, f"{where} is Redis {version}", "Use Redis 6.2 or newer")
     return ok(AREA, f"PONG from {where}, Redis {version}")
@@ -82,13 +82,13 @@ def _policy(info: Mapping[str, Any]) -> Finding:
     if policy is None:
         return warning(
             AREA,
-            "maxmemory-policy unknown: this host does not tell",
-            "See to it in the host's console that eviction is off (noeviction)",
+            "maxmemory-policy unknown: this host does not report it",
+            "Check in the host's console that eviction is off (noeviction)",
         )
     if policy != "noeviction":
         return failed(
             AREA,
-            f"maxmemory-policy is {policy}: a full Redis would throw jobs away",
+            f"maxmemory-policy is {policy}: a full Redis would evict jobs",
             "Set it to noeviction (CONFIG SET maxmemory-policy noeviction, and in redis.conf)",
         )
     return ok(AREA, "maxmemory-policy noeviction")
@@ -97,7 +97,7 @@ def _policy(info: Mapping[str, Any]) -> Finding:
 def _memory(info: Mapping[str, Any]) -> Finding:
     used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     if not used:
-        return ok(AREA, "Memory in use is not told")
+        return ok(AREA, "Memory in use is not reported")
     if not most:
         return ok(AREA, f"{used / _MIB:.0f} MiB in use, no limit")
     text = f"{used / _MIB:.0f} of {most / _MIB:.0f} MiB in use"
@@ -109,11 +109,11 @@ def _memory(info: Mapping[str, Any]) -> Finding:
 def _role(info: Mapping[str, Any]) -> list[Finding]:
     if info.get("role") != "slave":
         return []
-    return [failed(AREA, "It is a read-only replica", "Take the address of its primary")]
+    return [failed(AREA, "It is a read-only replica", "Use the address of its primary")]
 
 
 async def _scripts(redis: Any, settings: Settings) -> Finding:
-    """As the worker runs them: by their hash, on several keys."""
+    """Check scripts as the worker runs them: by hash, on several keys."""
     keys = [queue_of(settings).key(name) for name in ("meta", "wait")]
     script = redis.register_script("return redis.call('EXISTS', KEYS[1], KEYS[2])")
     try:
@@ -123,18 +123,18 @@ async def _scripts(redis: Any, settings: Settings) -> Finding:
         return failed(
             AREA,
             f"Scripts on the queue's keys are refused ({error})",
-            f"Give the user EVALSHA and SCRIPT, and the keys {queue_of(settings).key('*')}",
+            f"Allow the user EVALSHA and SCRIPT, and the keys {queue_of(settings).key('*')}",
         )
     return ok(AREA, "Scripts on the queue's keys are allowed")
 
 
 async def _waiting(redis: Any, settings: Settings) -> Finding:
-    """At a key that nobody has: nothing is taken."""
+    """Check the blocking wait, on an unused key, so that no job is taken."""
     try:
         await redis.bzpopmin(queue_of(settings).key(f"check-{uuid4().hex}"), _SHORT_S)
     except ResponseError as error:
         text = f"The wait for jobs is refused ({error})"
-        return failed(AREA, text, "Give the user BZPOPMIN, and take the address of the primary")
+        return failed(AREA, text, "Allow the user BZPOPMIN, and use the address of the primary")
     return ok(AREA, "The wait for jobs is allowed")
 
 
@@ -142,7 +142,7 @@ async def _naming(redis: Any) -> list[Finding]:
     try:
         await redis.client_setname("check")
     except ResponseError:
-        return [warning(AREA, NAMELESS, "Give the user CLIENT, jobs are taken without it too")]
+        return [warning(AREA, NAMELESS, "Allow the user CLIENT; jobs are taken without it too")]
     return []
 
 
@@ -169,7 +169,7 @@ async def _privacy(settings: Settings) -> Finding:
         return ok(AREA, "Without TLS, on a private address")
     return warning(
         AREA,
-        "Without TLS over a public network: the password and all jobs can be read on the way",
+        "Without TLS over a public network: the password and all jobs can be intercepted",
         "Use the rediss:// address of this Redis",
     )
 

@@ -1,4 +1,4 @@
-"""The providers that pictures, clips and films are bought from."""
+"""The providers of pictures, clips and films."""
 
 from commands.checks.finding import Finding, failed, ok, warning
 from config.settings import Settings, image_key_variables
@@ -8,7 +8,7 @@ AREA = "Providers"
 
 
 async def check_choice(settings: Settings) -> list[Finding]:
-    """Whether there is anybody to make pictures and films."""
+    """Check that providers for pictures and films are configured."""
     composer = "Shotstack" if settings.renderer_key else "ffmpeg on this machine"
     found = [ok(AREA, f"Final videos are made by {composer}")]
     if not settings.has_image_key:
@@ -18,14 +18,12 @@ async def check_choice(settings: Settings) -> list[Finding]:
 
 
 async def check_key(settings: Settings, vendor: Vendor, *, live: bool) -> list[Finding]:
-    """Whether the key is set and, if the vendor is to be called, accepted."""
+    """Check that the key is set and, with `live`, accepted by the vendor."""
     key = vendor.key(settings)
     if key is None:
         return [_absent(vendor)]
     if not live:
-        return [
-            ok(AREA, f"{vendor.name}: {vendor.variable} is set (--live asks if it is accepted)")
-        ]
+        return [ok(AREA, f"{vendor.name}: {vendor.variable} is set (--live checks it)")]
     return [_finding(vendor, await probe_key(vendor, settings, key))]
 
 

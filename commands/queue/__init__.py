@@ -1,1 +1,1 @@
-"""Commands that look at the queue, or change what is in it."""
+"""Commands that show the queue, or change it."""

@@ -1,4 +1,4 @@
-"""worker.py enqueue: a job by hand."""
+"""worker.py enqueue: add a job manually."""
 
 import json
 import re
@@ -26,9 +26,9 @@ app = new_app()
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-# Longer is a slip of units; BullMQ's own limit is that of a number, in 2039.
+# Longer delays are mistyped units; BullMQ's own limit, that of a number, is in 2039.
 _LONGEST_DELAY = timedelta(days=365)
-# BullMQ's own limit of a priority.
+# BullMQ's own limit.
 _MAX_PRIORITY = 2**21
 
 
@@ -78,7 +78,7 @@ async def enqueue(
 ) -> None:
     """Add a job as the app does, after its payload was checked.
 
-    Backoff and what is kept after its end are the app's defaults. `jobId` and `createdAt` are
+    Backoff and retention are the app's defaults. `jobId` and `createdAt` are
     added to the payload when they are missing.
 
     \b
@@ -130,7 +130,7 @@ def _checked_id(job_id: str) -> str:
 def _payload(given: str, spec: JobSpec) -> Mapping[str, Any]:
     try:
         data = json.loads(_text(given))
-        json.dumps(data, allow_nan=False)  # Python reads NaN and 1e999, and nobody else does
+        json.dumps(data, allow_nan=False)  # Python reads NaN and 1e999, other parsers do not
     except (ValueError, RecursionError) as error:
         raise Refused(f"--data is not JSON: {error}") from None
     wrong = complaints(spec.data, data)

@@ -1,4 +1,4 @@
-"""worker.py job: one job and what happened to it."""
+"""worker.py job: one job and its history."""
 
 import json
 import sys
@@ -23,11 +23,11 @@ JobId = Annotated[
 Full = Annotated[
     bool, typer.Option("--full", help="Whole values and addresses, and the stack traces.")
 ]
-# Some screens; the data of a storyboard of 30 shots take 10,000.
+# Some screens; a storyboard of 30 shots has 10,000 characters of data.
 _LONGEST_VALUE = 20_000
 
 
-@app.command(short_help="One job and what happened to it.")
+@app.command(short_help="Show one job and its history.")
 @operator
 async def job(call: Call, job_id: JobId, full: Full = False) -> None:
     """Show one job: its state, its attempts, why it failed, and what happened when.
@@ -51,7 +51,7 @@ async def job(call: Call, job_id: JobId, full: Full = False) -> None:
     if found is None:
         raise Refused(
             f"The queue {call.queue_name} has no job {job_id}: it was never added, or it has ended "
-            "and was not kept, as most are not; the log still tells of it"
+            "and was not kept, as most are not; see the log"
         )
     timeline = await views.timeline(job_id)
     show = redacted_view(call.settings, full=full)
@@ -123,11 +123,11 @@ def _cut(text: str, longest: int) -> str:
 def _state(job: JobView) -> str:
     if job.state != "unknown":
         return job.state
-    return "unknown: it stands in none of the queue's sets, so no worker will take it"
+    return "unknown: it is in none of the queue's sets, so no worker will take it"
 
 
 def _waits(job: JobView) -> str:
-    """Ways back that burnt no attempt."""
+    """The hand-backs, which burnt no attempt."""
     words = {
         "stops": "for a worker that stopped",
         "providers": "for a provider or for its time",

@@ -1,4 +1,4 @@
-"""worker.py jobs: the jobs of one state."""
+"""worker.py jobs: list the jobs of one state."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -19,10 +19,10 @@ State = Annotated[
     typer.Option("--state", help="Jobs with a priority, as all of the app's, are `prioritized`."),
 ]
 Name = Annotated[str | None, typer.Option("--name", help="Only jobs of this name.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="The maximum number of jobs.")]
 
 
-@app.command(short_help="The jobs of one state.")
+@app.command(short_help="List the jobs of one state.")
 @operator
 async def jobs(call: Call, state: State = "failed", name: Name = None, limit: Limit = 20) -> None:
     """List the jobs of one state: those that ended newest first, others as they will be taken.
@@ -83,7 +83,7 @@ def _last(job: JobView) -> str:
 
 
 def _none(state: str, name: str | None, counts: Counts) -> str:
-    """That there is none, and where the others are."""
+    """The sentence for no job, with the counts of other names and states."""
     called = f" called {name}" if name else ""
     numbers = {
         "waiting": counts.waiting,

@@ -1,4 +1,4 @@
-"""worker.py retry: failed jobs back to the queue."""
+"""worker.py retry: return failed jobs to the queue."""
 
 import sys
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from config.consumer import job_defaults_of
 
 app = new_app()
 
-# All that a queue can keep; each is one round trip.
+# More than a queue keeps; each job is one round trip.
 _ALL = 1_000_000
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Failed jobs.")]
@@ -22,24 +22,23 @@ AllFailed = Annotated[bool, typer.Option("--all-failed", help="Every failed job.
 Name = Annotated[
     str | None, typer.Option("--name", help="With --all-failed: only jobs of this name.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
-@app.command(short_help="Failed jobs back to the queue.")
+@app.command(short_help="Return failed jobs to the queue.")
 @operator
 async def retry(
     call: Call, ids: Ids = None, all_failed: AllFailed = False, name: Name = None, yes: Yes = False
 ) -> None:
-    """Have failed jobs tried again, with their priority, their checkpoint and all their attempts.
+    """Retry failed jobs, with their priority, their checkpoint and all their attempts.
 
-    What a second run does: pictures, renders and files that are there are not bought or fetched
-    again. A storyboard's row that says `failed` becomes `generating` as its picture is asked for;
-    the project's step goes on saying `failed` or `partial` until the job ends. A composition sets
-    its project back to `processing`. If the person has asked anew meanwhile, nothing of the newer
-    request is overwritten.
+    A retry does not buy or fetch existing pictures, renders and files again. A storyboard's row
+    that is `failed` becomes `generating` when its picture is requested; the project's step stays
+    `failed` or `partial` until the job ends. A composition sets its project back to `processing`.
+    If the user has made a newer request meanwhile, it is not overwritten.
 
-    Jobs whose ids name a thing (downloads, thumbnails, syncs, quotas) are not kept after their end:
-    the app asks for them again, or `enqueue` adds them.
+    Jobs whose ids are derived from an entity (downloads, thumbnails, syncs, quotas) are removed at
+    their end: the app requests them again, or `enqueue` adds them.
 
     \b
     Examples:
@@ -69,7 +68,7 @@ async def _all_failed(call: Call, name: str | None, *, yes: bool) -> list[str]:
     found = await JobViews(call.redis, call.queue).ids("failed", _ALL, name=name)
     if found and not yes:
         if not sys.stdin.isatty():
-            raise Refused(f"{_jobs(len(found))} would be retried: add --yes to do it unasked")
+            raise Refused(f"{_jobs(len(found))} would be retried: add --yes to confirm")
         typer.confirm(
             f"Retry {_jobs(len(found))} of the queue {call.queue_name}?", abort=True, err=True
         )
@@ -87,7 +86,7 @@ def _report(call: Call, retried: Sequence[str], refused: Sequence[dict[str, str]
     if not refused:
         return
     if not call.out.as_json:
-        call.out.complain(one["reason"] for one in refused)
+        call.out.refuse(one["reason"] for one in refused)
     raise typer.Exit(1)
 
 

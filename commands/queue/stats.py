@@ -1,4 +1,4 @@
-"""worker.py stats: the queue at a glance."""
+"""worker.py stats: a summary of the queue."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,15 +13,15 @@ from commands.output import Output, age, length, short_name
 app = new_app()
 
 _SAME_WORD = ("prioritized", "active", "delayed", "paused", "completed", "failed")
-# The states that have a column, by the word that counts by name have for them. There is none for
-# `waiting-children`: the app has no flows.
+# The states that have a column, and their names in the counts by job name. `waiting-children` has
+# none: the app has no flows.
 _STATES = {"waiting": "wait", **{word: word for word in _SAME_WORD}}
 
 
-@app.command(short_help="What waits, runs and failed, and who works.")
+@app.command(short_help="Show waiting, running and failed jobs, and workers.")
 @operator
 async def stats(call: Call) -> None:
-    """Show what waits, what runs, what failed, and which workers are connected.
+    """Show waiting, running and failed jobs, and the connected workers.
 
     \b
     Examples:
@@ -29,7 +29,7 @@ async def stats(call: Call) -> None:
       python worker.py stats --json | jq .counts.ready
 
     `prioritized` are jobs that wait with a priority, as all of the app's do. `completed` and
-    `failed` are those that the queue still keeps: the last 50 and 20, unless a job says otherwise.
+    `failed` are those that the queue still keeps: the last 50 and 20, unless a job sets otherwise.
 
     \b
     --json: {queue, is_paused, counts, jobs, oldest_waiting, workers, last_hour}
@@ -97,13 +97,13 @@ def _show_oldest(out: Output, oldest: WaitingJob | None) -> None:
     if oldest is not None:
         since = age(oldest.since, datetime.now(UTC))
         out.line(
-            f"The oldest that waits is {oldest.job_id} ({short_name(oldest.name)}), for {since}."
+            f"The oldest waiting job is {oldest.job_id} ({short_name(oldest.name)}), for {since}."
         )
 
 
 def _show_workers(out: Output, workers: Sequence[ConnectedWorker] | None) -> None:
     if workers is None:
-        out.line("This Redis does not say which workers are connected (CLIENT LIST).")
+        out.line("This Redis does not report which workers are connected (CLIENT LIST).")
     elif not workers:
         out.line("No worker is connected: start one with `python worker.py`.")
     else:

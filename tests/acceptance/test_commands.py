@@ -54,7 +54,7 @@ async def test_standard_output_holds_the_answer_alone(site: Site, tmp_path: Path
         assert await process.wait(PATIENCE_S) == 0
         assert process.log.read_text("utf-8") == ""
     shown = table.stdout.read().decode()
-    assert "The oldest that waits is j (x)" in shown
+    assert "The oldest waiting job is j (x)" in shown
     assert "\x1b" not in shown  # no colours but on a terminal
     assert json.loads(document.stdout.read())["data"] == {"say": "开始生成分镜图"}
     assert json.loads(checked.stdout.read())["ok"]
@@ -76,7 +76,7 @@ async def test_help_version_and_a_redis_that_is_away(tmp_path: Path) -> None:
     settings = env_file(tmp_path, away)
     runs = {
         ("--help",): (0, "python worker.py retry --all-failed"),
-        ("retry", "--help"): (0, "What a second run does"),
+        ("retry", "--help"): (0, "A retry does not buy or fetch existing"),
         ("--version",): (0, f"vidfab-worker {VERSION}"),
         ("sttas",): (2, "Did you mean 'stats'?"),
         ("stats", "--env-file", str(settings)): (1, "✗ Redis at redis://"),
@@ -112,12 +112,12 @@ async def test_watch_starts_the_worker_anew_and_loses_nothing(site: Site, tmp_pa
         handler = root / "handlers" / "update_quota.py"
         good = handler.read_text("utf-8")
         handler.write_text(good + "\n", "utf-8")  # a job runs while the code changes
-        await site.wait_for_line(process, "handlers/update_quota.py changed: starting anew")
+        await site.wait_for_line(process, "handlers/update_quota.py changed: restarting")
         job = await site.finished(job_id)
         assert (job.state, job.attempts_made, job.stalled_counter) == ("completed", 1, 0)
 
         handler.write_text("def half_typed(:\n", "utf-8")
-        await site.wait_for_line(process, "the next change starts it anew")
+        await site.wait_for_line(process, "the next change restarts it")
         handler.write_text(good, "utf-8")
         await site.app.wait_for(
             await site.app.add("update_quota", QUOTA, {"priority": 3}), "completed"

@@ -95,10 +95,10 @@ async def test_a_redis_that_evicts_or_refuses(vidfab: VidFab) -> None:
         code, found = await marks({**settings, "BULLMQ_REDIS_URL": url % "host"})
         assert code == 0
         assert [one["text"] for one in found if "policy" in one["text"]] == [
-            "maxmemory-policy unknown: this host does not tell"
+            "maxmemory-policy unknown: this host does not report it"
         ]
         [scripts] = await failures({**settings, "BULLMQ_REDIS_URL": url % "poor"})
-        assert "Give the user EVALSHA" in scripts
+        assert "Allow the user EVALSHA" in scripts
         code, found = await marks({**settings, "BULLMQ_REDIS_URL": url % "nameless"})
         assert code == 0
         assert any("does not let the worker set its name" in one["text"] for one in found)
@@ -129,7 +129,7 @@ async def test_wrong_settings_do_not_hide_the_rest(vidfab: VidFab) -> None:
     assert any(one.startswith("QUEUE_CONCURRENCY: got 'many'") for one in said)
     assert "VIDEO_COMPOSER: got 'shotstack', wants SHOTSTACK_API_KEY set" in said
     assert len(said) == 3  # Supabase and all others were looked at, and are well
-    assert [one["text"] for one in found if one["area"] == "Redis"] == ["Not looked at"]
+    assert [one["text"] for one in found if one["area"] == "Redis"] == ["Not checked"]
     nothing = await failures({})
     assert any("SUPABASE_URL or NEXT_PUBLIC_SUPABASE_URL: missing" in one for one in nothing)
 

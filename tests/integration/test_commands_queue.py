@@ -170,10 +170,10 @@ async def test_a_failed_job_is_found_explained_and_retried(site: Site) -> None:
     events = [one["event"] for one in document["timeline"] if one["event"] != "progress"]
     assert events == ["added", "waiting", "active", "failed"]
 
-    unasked = await asked(site, "retry", "--all-failed")
-    assert (unasked.code, unasked.err) == (
+    unconfirmed = await asked(site, "retry", "--all-failed")
+    assert (unconfirmed.code, unconfirmed.err) == (
         1,
-        "✗ 1 job would be retried: add --yes to do it unasked\n",
+        "✗ 1 job would be retried: add --yes to confirm\n",
     )
     assert (await asked(site, "retry", "va_1")).out == "1 job back in the queue.\n"
     await site.app.wait_for("va_1", "failed", count=2)
