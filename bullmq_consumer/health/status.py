@@ -53,15 +53,15 @@ class RedisProbe:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._asking = asyncio.Lock()
-        self._silent_at = float("-inf")
+        self._pinging = asyncio.Lock()
+        self._unanswered_at = float("-inf")
 
     async def answers(self) -> bool:
         """True when Redis answered recently. May take as long as the client's time-out."""
-        async with self._asking:
+        async with self._pinging:
             if time.monotonic() - TRAFFIC.answered_at < _FRESH_S:
                 return True
-            if time.monotonic() - self._silent_at < _FRESH_S:
+            if time.monotonic() - self._unanswered_at < _FRESH_S:
                 return False
             return await self._ping()
 
@@ -70,6 +70,6 @@ class RedisProbe:
             # redis-py types its answer as one of the synchronous client's too.
             await self._redis.execute_command("PING")  # pyright: ignore[reportUnknownMemberType]
         except (RedisError, OSError):
-            self._silent_at = time.monotonic()
+            self._unanswered_at = time.monotonic()
             return False
         return True

@@ -44,7 +44,7 @@ class Lease:
         self._now = now
         self._certain_s = certain_for.total_seconds()
         self._confirmed_at = locked_at
-        self._asking = asyncio.Lock()
+        self._querying = asyncio.Lock()
 
     def confirm(self, at: float) -> None:
         """Redis renewed the lock, by a request sent at `at`."""
@@ -62,20 +62,20 @@ class Lease:
 
     async def check(self) -> None:
         """Return if the lock is held. Raises LockLost; RetryableError if Redis is unreachable."""
-        async with self._asking:
+        async with self._querying:
             if not self.is_lost and self._now() - self._confirmed_at > self._certain_s:
                 await self._query_redis()
         if self.is_lost:
             raise LockLost
 
     async def _query_redis(self) -> None:
-        asked_at = self._now()
+        requested_at = self._now()
         try:
             held = await self._query()
         except (RedisError, OSError) as error:
-            raise RetryableError("Redis is away: the job's lock may be lost") from error
+            raise RetryableError("Redis is unreachable: the job's lock may be lost") from error
         if held is Hold.OURS:
-            self.confirm(asked_at)
+            self.confirm(requested_at)
         else:
             self.lose()
 
@@ -122,12 +122,12 @@ class Leases:
 
     async def renew(self, job_ids: list[str], tokens: list[str], duration: int) -> list[str]:
         """Renew locks for `duration` ms, or take them again; returns the ids of lost ones."""
-        asked_at = time.monotonic()
+        requested_at = time.monotonic()
         failed = set(await self._extend(job_ids, tokens, duration))
         lost: list[str] = []
         for key in zip(job_ids, tokens, strict=True):
             if key[0] in failed and await self._scripts.hold(*key) is not Hold.OURS:
                 lost.append(key[0])
             elif key in self._held:
-                self._held[key].confirm(asked_at)
+                self._held[key].confirm(requested_at)
         return lost

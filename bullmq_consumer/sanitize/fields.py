@@ -34,10 +34,10 @@ MAX_DATA_BYTES = _MIB
 # Above this not even the ids are read: parsing blocks all other jobs, up to 0.2 s per MiB.
 _MOST_READ_BYTES = 2 * _MIB
 # The limit of all other JSON: options, parents, progress, stack traces.
-_MOST_BESIDE = 256 * 1024
+_MAX_JSON = 256 * 1024
 
 # Other JSON fields that the library reads, and their types.
-_JSON_BESIDE: dict[str, type] = {"stacktrace": list, "progress": object}
+_OTHER_JSON: dict[str, type] = {"stacktrace": list, "progress": object}
 
 # The options about a job's parent, BullMQ's short name and the producers': at most one is allowed.
 _ABOUT_PARENTS = {
@@ -71,7 +71,7 @@ def corrupt_fields(raw: Mapping[str, str | None]) -> list[str]:
 def _has_usual_parent(raw: Mapping[str, str | None]) -> bool:
     """Whether the parent is well-formed, or absent as in all jobs of the app."""
     parent, key = raw.get("parent"), raw.get("parentKey")
-    if parent is not None and len(parent) > _MOST_BESIDE:
+    if parent is not None and len(parent) > _MAX_JSON:
         return False
     return (parent is None or _is_parent(parent)) and (not key or ":" in key)
 
@@ -95,7 +95,7 @@ def unreadable(raw: dict[str, str]) -> tuple[dict[str, str], str]:
 
 _UNREADABLE = "Invalid job: its fields in Redis cannot be read; add it again with BullMQ"
 _TOO_MANY_OPTIONS = (
-    f"Invalid job options: they have more than {_MOST_BESIDE // 1024} KiB; add the job with fewer"
+    f"Invalid job options: they have more than {_MAX_JSON // 1024} KiB; add the job with fewer"
 )
 _NO_OPTIONS = "Invalid job options: they are no JSON object; add the job with BullMQ"
 
@@ -117,7 +117,7 @@ def _data(text: str) -> tuple[str, str | None]:
 
 
 def _options(text: str) -> tuple[str, str | None]:
-    if len(text) > _MOST_BESIDE:
+    if len(text) > _MAX_JSON:
         return "{}", _TOO_MANY_OPTIONS
     try:
         options = read(text)
@@ -131,12 +131,12 @@ def _options(text: str) -> tuple[str, str | None]:
 
 def _is_kept(name: str, text: str) -> bool:
     """Whether the library can read the field; the job can do without it."""
-    if name not in _JSON_BESIDE:
+    if name not in _OTHER_JSON:
         return True
-    if len(text) > _MOST_BESIDE:
+    if len(text) > _MAX_JSON:
         return False
     try:
-        return isinstance(read(text), _JSON_BESIDE[name])
+        return isinstance(read(text), _OTHER_JSON[name])
     except NotReadable:
         return False
 

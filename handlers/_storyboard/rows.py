@@ -54,9 +54,9 @@ class JobRows:
         Read it before a purchase: another job on the same rows may have been quicker. Concurrent
         calls share one read of all rows.
         """
-        asked_at = time.monotonic()
+        requested_at = time.monotonic()
         async with self._reading:
-            if asked_at - self._read_at > _FRESH_S:
+            if requested_at - self._read_at > _FRESH_S:
                 began_at = time.monotonic()  # the age of the data counts from the request
                 self._latest = {row.id: row for row in await self._own()}
                 self._read_at = began_at
@@ -64,9 +64,9 @@ class JobRows:
 
     async def read_ahead(self) -> None:
         """Read now what `current` returns soon."""
-        asked_at = time.monotonic()
+        requested_at = time.monotonic()
         self._ahead = await self._ctx.services.storyboards.current(self._project_id)
-        self._ahead_at = asked_at
+        self._ahead_at = requested_at
 
     async def current(self) -> Rows:
         """The project's current rows, at most half a second old."""

@@ -58,8 +58,8 @@ class Outbox:
             self._errors.failure(error)
             if wait is None or not is_transient(error) or self._closing.is_set():
                 return
-            asked = error.retry_after if isinstance(error, ServiceError) else None
-            await self._pause(min(asked or wait, _LONGEST_WAIT))
+            demanded = error.retry_after if isinstance(error, ServiceError) else None
+            await self._pause(min(demanded or wait, _LONGEST_WAIT))
 
     async def _try(self, notice: Notice) -> Exception | None:
         try:

@@ -17,7 +17,7 @@ class MeteredTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Count one request until the response's head arrives, and both bodies as they are read."""
-        # A redirect that keeps its body brings the stream of the request before it.
+        # A redirect that keeps its body has the stream of the request before it.
         if isinstance(request.stream, httpx.AsyncByteStream) and not isinstance(
             request.stream, _Metered
         ):

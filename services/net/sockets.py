@@ -57,7 +57,7 @@ class _Wire(asyncio.BufferedProtocol):
     transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self._room = memoryview(bytearray(_BUFFER_BYTES))
+        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._begin = self._end = 0
         self._ended = False
         self._broken: Exception | None = None
@@ -77,7 +77,7 @@ class _Wire(asyncio.BufferedProtocol):
             await self._changed.wait()
         if self._begin == self._end and self._broken is not None:
             raise self._broken
-        piece = bytes(self._room[self._begin : min(self._begin + most_bytes, self._end)])
+        piece = bytes(self._buffer[self._begin : min(self._begin + most_bytes, self._end)])
         self._begin += len(piece)
         if self._begin == self._end:
             self._begin = self._end = 0
@@ -103,7 +103,7 @@ class _Wire(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Close at once. asyncio's TLS keeps this object alive, so its buffer is freed here."""
         self.transport.abort()
-        self._room = memoryview(b"")
+        self._buffer = memoryview(b"")
         self._begin = self._end = 0
         self._ended = True
 
@@ -114,7 +114,7 @@ class _Wire(asyncio.BufferedProtocol):
         self.transport = transport
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._room[self._end :]
+        return self._buffer[self._end :]
 
     def buffer_updated(self, nbytes: int) -> None:
         self._end += nbytes

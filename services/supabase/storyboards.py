@@ -142,7 +142,7 @@ class Storyboards:
     ) -> int:
         """Fail the current rows that are `generating` and older than that; returns how many."""
         fields = {"status": "failed", "error_message": reason}
-        settled = await self._table.change(
+        failed = await self._table.change(
             "finalise the storyboards",
             fields,
             lambda rows: (
@@ -152,7 +152,7 @@ class Storyboards:
                 .lt("updated_at", iso(unchanged_since))
             ),
         )
-        return len(settled)
+        return len(failed)
 
     async def store(
         self,

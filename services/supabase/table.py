@@ -81,5 +81,5 @@ async def owned_row(table: Table[Owned], thing: str, row_id: PlainId, user_id: P
 
 def nothing_written(operation: str) -> ServiceError:
     """The error for a success that wrote nothing; a retry may write it."""
-    message = f"Supabase changed nothing when it was asked to {operation}"
+    message = f"Supabase changed nothing on the request to {operation}"
     return ServiceError("Supabase", operation, message, retryable=True)

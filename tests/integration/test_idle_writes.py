@@ -74,7 +74,7 @@ async def test_a_write_that_never_takes_fails_the_job(site: Site, gateway: Gatew
     await site.app.promote(job_id)
     job = await site.ended(job_id)
     assert job.state == "failed"
-    assert job.failed_reason == "Supabase changed nothing when it was asked to update the clip"
+    assert job.failed_reason == "Supabase changed nothing on the request to update the clip"
     [row] = await site.vidfab.supabase.rows("project_video_clips")
     assert row["storage_status"] == "failed"
 

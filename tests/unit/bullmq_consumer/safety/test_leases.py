@@ -67,7 +67,7 @@ async def test_while_redis_is_away_nothing_is_written_and_nothing_lost() -> None
     redis = Redis(RedisAway("gone"))
     lease = redis.lease()
     redis.now += 21
-    with pytest.raises(RetryableError, match="Redis is away"):
+    with pytest.raises(RetryableError, match="Redis is unreachable"):
         await lease.check()
     redis.found = Hold.OURS
     await lease.check()

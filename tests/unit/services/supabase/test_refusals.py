@@ -126,7 +126,7 @@ async def test_a_change_that_changed_nothing_is_an_error(
     kind = {"content_type": "application/json"}
     table = Table(supabase, TABLE, VideoRow)
     provider.on(ROWS, response(b"[]", **kind), response(b'[{"id": "1"}]', **kind))
-    with pytest.raises(ServiceError, match="changed nothing when it was asked to write") as raised:
+    with pytest.raises(ServiceError, match="changed nothing on the request to write") as raised:
         await table.change("write", {"a": 1}, lambda rows: rows.eq("id", "1"))
     assert raised.value.retryable
     assert [request.line.split()[0] for request in provider.requests] == ["PATCH", "GET"]
