@@ -15,6 +15,7 @@ from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.new_job import JobDefaults, NewJob
 from bullmq_consumer.options import Options
 from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Retry, decide
+from bullmq_consumer.protocol.commands import Limit
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis.address import RedisAddress
 from bullmq_consumer.worker import Worker
@@ -30,6 +31,7 @@ __all__ = [
     "JobDefaults",
     "JobError",
     "JobHandle",
+    "Limit",
     "LockLost",
     "NewJob",
     "Options",

@@ -33,6 +33,20 @@ class JobHandle(Protocol):
         """
         ...
 
+    async def log(self, line: str) -> None:
+        """Add a line to the job's own log, which Node's `getJobLogs` and Bull Board show.
+
+        Never raises for a queue that is away: the line is lost then.
+        """
+        ...
+
+    async def children(self) -> Mapping[str, Any]:
+        """What the job's children returned, of a parent in a flow, by their keys in Redis.
+
+        Raises RedisError, OSError.
+        """
+        ...
+
     async def add_jobs(self, jobs: Sequence[NewJob]) -> None:
         """Add jobs; ids that are waiting, delayed or active are skipped."""
         ...
@@ -64,4 +78,8 @@ class Application(Protocol):
         self, delivery: Delivery, handle: JobHandle, reason: str
     ) -> Fail | FailLater:
         """Prepare the final failure of a job, or return when to try that again."""
+        ...
+
+    def schedule_broke(self, schedule: str, reason: str) -> None:
+        """A schedule, by its id, cannot be read: no further job of it will come."""
         ...

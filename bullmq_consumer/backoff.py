@@ -1,23 +1,29 @@
-"""Jitter for the backoff between a job's attempts. Pure."""
+"""How long a job waits for its next attempt, as Node reckons it. Pure."""
 
+import math
 import random
 from typing import Any
 
 from bullmq_consumer.sanitize.fields import MAX_NUMBER
 
 
-def with_jitter(backoff: dict[str, Any] | None, attempt: int) -> dict[str, Any] | None:
-    """The backoff with its `jitter` applied for this attempt, counted from 1, as Node does.
+def pause_ms(backoff: dict[str, Any] | None, attempt: int, unknown_ms: int) -> int:
+    """Milliseconds before the attempt that follows this one, which is counted from 1.
 
-    A jitter of 0.3 shortens the pause by up to 30 %. Backoffs without one, and those of
-    the producer's own types, are unchanged. The library itself has no jitter.
+    A `jitter` of 0.3 shortens it by up to 30 %. `unknown_ms` is for types that only the producer
+    knows.
     """
-    if not backoff or backoff.get("type") not in {"fixed", "exponential"}:
-        return backoff
+    if not backoff:
+        return 0
+    match backoff.get("type"):
+        case "fixed":
+            longest = backoff.get("delay", 0)
+        case "exponential":
+            longest = math.floor(2 ** min(attempt - 1, 60) * backoff.get("delay", 0) + 0.5)
+        case _:
+            return unknown_ms
+    longest = min(longest, MAX_NUMBER)
     jitter = backoff.get("jitter", 0)
     if not isinstance(jitter, int | float) or not 0 < jitter <= 1:
-        return backoff
-    grown = 2 ** (attempt - 1) if backoff["type"] == "exponential" else 1
-    longest_ms = min(round(grown * backoff["delay"]), MAX_NUMBER)
-    delay_ms = int(longest_ms * (1 - jitter * random.random()))  # noqa: S311 (no secret)
-    return {"type": "fixed", "delay": delay_ms}
+        return int(longest)
+    return int(longest * (1 - jitter * random.random()))  # noqa: S311 (no secret)

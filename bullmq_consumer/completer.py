@@ -3,20 +3,30 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import TypeVar
 
-from bullmq import Job
-from bullmq.custom_errors import DelayedError, UnrecoverableError
 from redis.exceptions import RedisError
 
-from bullmq_consumer.backoff import with_jitter
+from bullmq_consumer.backoff import pause_ms
 from bullmq_consumer.delivery import FAILURE_WAITS, SNOOZES, delivery_of
 from bullmq_consumer.errors import LockLost
+from bullmq_consumer.fetching import Fetcher
 from bullmq_consumer.handle import LiveHandle
-from bullmq_consumer.outcome import Done, FailLater, Outcome, Requeue, Retry
+from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Retry
+from bullmq_consumer.protocol.commands import (
+    Commands,
+    Refused,
+    Taken,
+    failure_fields,
+    milliseconds,
+    stacktrace,
+)
+from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.safety.durable_writes import PATIENCE_S, DurableWrites
+from bullmq_consumer.sanitize.strict_json import as_json
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 
 logger = logging.getLogger(__name__)
@@ -24,51 +34,71 @@ logger = logging.getLogger(__name__)
 # A worker that stops does not wait long for an unreachable Redis.
 _STOPPING_PATIENCE_S = 2.0
 
-
-class AttemptFailed(Exception):
-    """Makes BullMQ retry with the job's own backoff; the message is `failedReason`."""
+Answer = TypeVar("Answer")
 
 
 class Completer:
     """Ends the attempts of one worker; `stopping` is set when the worker stops.
 
+    `hides_retries` says of a job's name whether it must show no `failedReason` while an attempt is
+    left; `unknown_backoff` is the pause for a backoff type that only the producer knows.
     `is_all_handed_back` is False once a job could not be handed back while the worker stopped.
     """
 
     def __init__(
-        self, scripts: QueueScripts, writes: DurableWrites, stopping: asyncio.Event
+        self,
+        commands: Commands,
+        scripts: QueueScripts,
+        writes: DurableWrites,
+        fetcher: Fetcher,
+        stopping: asyncio.Event,
+        *,
+        hides_retries: Callable[[str], bool],
+        unknown_backoff: timedelta,
     ) -> None:
         self.is_all_handed_back = True
+        self._commands = commands
         self._scripts = scripts
         self._writes = writes
+        self._fetcher = fetcher
         self._stopping = stopping
+        self._hides_retries = hides_retries
+        self._unknown_backoff_ms = milliseconds(unknown_backoff)
 
     async def keep_checkpoint(self, handle: LiveHandle) -> None:
         """Save a pending checkpoint before the job ends: the next delivery continues from it."""
         with suppress(LockLost, RedisError, OSError):
             await self._writes.until_acknowledged(handle.flush, self._patience_s)
 
-    async def complete(self, outcome: Done | Outcome, job: Job, token: str) -> Any:
-        """The job's value, for the library to write; raises what makes it write another end."""
-        if isinstance(outcome, Done):
-            return outcome.returnvalue
-        if isinstance(outcome, Requeue | FailLater):
-            await self.hand_back(job, token, outcome)
-            raise DelayedError  # keeps the library off the job
-        if isinstance(outcome, Retry):
-            job.opts["backoff"] = with_jitter(job.opts.get("backoff"), job.attemptsMade + 1)
-            raise AttemptFailed(outcome.reason)
-        await self.forget_counts(job)
-        raise UnrecoverableError(outcome.reason)
+    async def complete(self, outcome: Done | Outcome, job: Job) -> Job | None:
+        """Write the outcome of the job's attempt; returns the job that this brought, if it did."""
+        match outcome:
+            case Done():
+                return await self._succeed(job, outcome)
+            case Fail():
+                return await self.fail(job, outcome)
+            case Retry():
+                await self._retry(job, outcome)
+            case Requeue() | FailLater():
+                await self.hand_back(job, outcome)
+        return None
 
-    async def hand_back(self, job: Job, token: str, outcome: Requeue | FailLater) -> None:
+    async def fail(self, job: Job, failure: Fail) -> Job | None:
+        """Fail the job for good; returns the job that this brought, if it did."""
+        await self._forget_counts(job)
+        reason, traces = failure.reason, stacktrace(job, failure.trace or failure.reason)
+        return await self._end_and_fetch(
+            job, lambda more: self._commands.fail(job, reason, traces, fetch_next=more)
+        )
+
+    async def hand_back(self, job: Job, outcome: Requeue | FailLater) -> None:
         """Return the job to the queue, no attempt burnt."""
         try:
             held = await self._writes.until_acknowledged(
-                lambda: self._return(job, token, outcome), self._patience_s
+                lambda: self._return(job, outcome), self._patience_s
             )
-        except (RedisError, OSError, TypeError, DelayedError) as error:
-            # Its lock expires, and the stalled check of any worker returns it.
+        except (RedisError, OSError, Refused) as error:
+            # Its lock runs out, and the stalled check of any worker brings it back.
             logger.warning("Could not hand back job %s: %s", job.id, error)
             self.is_all_handed_back = not self._stopping.is_set()
             return
@@ -79,30 +109,81 @@ class Completer:
         how = f" for {seconds:.0f} s: {outcome.reason}" if seconds else ""
         logger.info("↩️  Handed back: %s %s%s", job.name, job.id, how)
 
-    async def hide_failure(self, job: Job, token: str) -> None:
-        """Remove a `failedReason` that a Node worker, or an older version of ours, left."""
+    async def hide_failure(self, job: Job) -> None:
+        """A Node worker, or one of ours of an older version, left what an attempt failed with."""
+        if job.failed_reason is None or not self._hides_retries(job.name):
+            return
         try:
-            await self._scripts.hide_failure(job.id, token)
+            await self._scripts.hide_failure(job.id, job.token)
         except (RedisError, OSError) as error:
             logger.warning("Job %s shows an old failure while it runs: %s", job.id, error)
 
-    async def forget_counts(self, job: Job) -> None:
-        """Reset the counters of a job that failed, so that a manual retry starts afresh."""
+    # -- each of the ends -------------------------------------------------------------------
+
+    async def _succeed(self, job: Job, outcome: Done) -> Job | None:
+        value = as_json(outcome.returnvalue)
+        try:
+            return await self._end_and_fetch(
+                job, lambda more: self._commands.complete(job, value, fetch_next=more)
+            )
+        except Refused as error:
+            return await self.complete(_held_up_by_children(job, error), job)
+
+    async def _retry(self, job: Job, outcome: Retry) -> None:
+        """With the job's own attempts and backoff."""
+        shown = not self._hides_retries(job.name)
+        fields = failure_fields(job, outcome.reason, outcome.trace or outcome.reason, shown=shown)
+        backoff = job.options.get("backoff")
+        pause = pause_ms(backoff, job.attempts_made + 1, self._unknown_backoff_ms)
+        if pause:
+            await self._end(job, lambda: self._commands.delay(job, pause, fields))
+        else:
+            await self._end(job, lambda: self._commands.retry(job, fields))
+
+    async def _return(self, job: Job, outcome: Requeue | FailLater) -> Hold:
+        if isinstance(outcome, FailLater):
+            held = await self._scripts.snooze(job.id, job.token, FAILURE_WAITS, outcome.reason)
+        elif outcome.delay > timedelta(0):
+            held = await self._scripts.snooze(job.id, job.token, SNOOZES)
+        else:
+            return await self._scripts.hand_back(job.id, job.token)
+        if held is Hold.OURS:
+            await self._commands.delay(job, milliseconds(outcome.delay))
+        return held
+
+    async def _end_and_fetch(
+        self, job: Job, write: Callable[[bool], Awaitable[Taken]]
+    ) -> Job | None:
+        """Write an end whose answer may bring the next job. Raises Refused for the children."""
+        more, sent_at = self._fetcher.wants_more, time.monotonic()
+        with self._fetcher.orphans.tracked(job.token):
+            taken = await self._end(job, lambda: write(more))
+            if taken is None and more:
+                # It was written, and its answer, which was lost, perhaps brought the next job.
+                self._fetcher.orphans.sweep_soon()
+        if taken is None or not more:
+            return None
+        try:
+            return await self._fetcher.receive(taken, job.token, sent_at)
+        except (RedisError, OSError) as error:
+            logger.warning("A job that arrived could not be read: %s", error)
+            self._fetcher.orphans.sweep_soon()
+            return None
+
+    async def _end(self, job: Job, write: Callable[[], Awaitable[Answer]]) -> Answer | None:
+        """Write until it took effect; None when that was not here, or not at all."""
+        try:
+            return await self._writes.end(job.key, write)
+        except (RedisError, OSError) as error:
+            logger.error("The end of job %s could not be written: %s", job.id, error)
+            return None
+
+    async def _forget_counts(self, job: Job) -> None:
+        """Who retries a failed job by hand begins anew."""
         delivery = delivery_of(job)
         if delivery.snoozes or delivery.failure_waits:
             with suppress(RedisError, OSError):
                 await self._scripts.forget(job.id, SNOOZES, FAILURE_WAITS)
-
-    async def _return(self, job: Job, token: str, outcome: Requeue | FailLater) -> Hold:
-        if isinstance(outcome, FailLater):
-            held = await self._scripts.snooze(job.id, token, FAILURE_WAITS, outcome.reason)
-        elif outcome.delay > timedelta(0):
-            held = await self._scripts.snooze(job.id, token, SNOOZES)
-        else:
-            return await self._scripts.hand_back(job.id, token)
-        if held is Hold.OURS:
-            await job.moveToDelayed(_now_ms() + _ms(outcome.delay), token)
-        return held
 
     @property
     def _patience_s(self) -> float:
@@ -110,9 +191,10 @@ class Completer:
         return _STOPPING_PATIENCE_S if self._stopping.is_set() else PATIENCE_S
 
 
-def _now_ms() -> int:
-    return round(time.time() * 1000)
-
-
-def _ms(duration: timedelta) -> int:
-    return round(duration.total_seconds() * 1000)
+def _held_up_by_children(job: Job, error: Refused) -> Outcome:
+    """What Node does with a parent that returns before its children are done, in its words."""
+    if error.has_failed_children:
+        what = f"Cannot complete job {job.id} because it has at least one failed child"
+        return Fail(f"{what}. moveToFinished")
+    reason = f"Job {job.id} has pending dependencies. moveToFinished"
+    return Fail(reason) if job.is_last_attempt else Retry(reason)

@@ -4,12 +4,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.sanitize.fields import MAX_NUMBER
 
-DeliveryKey = tuple[str, str]
-"""Job id and token: the library uses one token for jobs that it fetches at the same time."""
-
-# Our counters in the job's hash; the names are kept, as waiting jobs in Redis have them.
+# Counters of ours in the job's hash, by their first names: jobs that wait in Redis have them.
 SNOOZES = "putOffs"
 FAILURE_WAITS = "settleWaits"
 
@@ -21,10 +19,11 @@ _LONGEST_NAME = 200
 class Delivery:
     """One attempt at one job. `attempts` is the job's own limit.
 
-    Over all attempts: `snoozes` is how often it was handed back with a delay, `failure_waits` how
-    often its failure was deferred because its rows were unreachable. `ready_at` is when a job that
-    no worker had before could first be taken, in seconds since the epoch by its producer's clock.
-    With a `fault` the job cannot be processed, for that reason, and `data` is its readable part.
+    Over all attempts: `snoozes` is how often it went back with a delay, `failure_waits` how often
+    it waited for its rows to be reached. `ready_at` is when a job that no worker had before could
+    first be taken, in seconds since the epoch by its producer's clock. `progress` is what was last
+    reported, by an earlier attempt. With a `fault` the job
+    cannot be worked on: it says why, and `data` is what of it could be read all the same.
     """
 
     job_id: str
@@ -36,6 +35,7 @@ class Delivery:
     snoozes: int = 0
     failure_waits: int = 0
     ready_at: float | None = None
+    progress: Any = None
     fault: str | None = None
 
     @property
@@ -44,20 +44,20 @@ class Delivery:
         return self.attempts_made + 1 >= self.attempts
 
 
-def delivery_of(job: Any) -> Delivery:
-    """The delivery of a BullMQ job, as `Fetcher` makes it."""
-    own_fields: dict[str, str] = getattr(job, "own_fields", {})
+def delivery_of(job: Job) -> Delivery:
+    """What the application gets of a job."""
     return Delivery(
-        job_id=str(job.id),
-        name=str(job.name or "")[:_LONGEST_NAME],
+        job_id=job.id,
+        name=job.name[:_LONGEST_NAME],
         data=job.data,
-        attempts_made=job.attemptsMade,
-        attempts=max(job.opts["attempts"], 1),
-        checkpoint=read_checkpoint(own_fields.get("checkpoint")),
-        snoozes=whole_number(own_fields.get(SNOOZES)),
-        failure_waits=whole_number(own_fields.get(FAILURE_WAITS)),
+        attempts_made=job.attempts_made,
+        attempts=max(job.attempts, 1),
+        checkpoint=read_checkpoint(job.fields.get("checkpoint")),
+        snoozes=whole_number(job.fields.get(SNOOZES)),
+        failure_waits=whole_number(job.fields.get(FAILURE_WAITS)),
         ready_at=_ready_at(job),
-        fault=getattr(job, "fault", None),
+        progress=job.progress,
+        fault=job.fault,
     )
 
 
@@ -70,9 +70,9 @@ def read_checkpoint(text: str | None) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _ready_at(job: Any) -> float | None:
-    delay_ms = job.opts.get("delay", 0)
-    if job.attemptsStarted > 1 or not isinstance(delay_ms, int | float):
+def _ready_at(job: Job) -> float | None:
+    delay_ms = job.options.get("delay", 0)
+    if job.attempts_started > 1 or not isinstance(delay_ms, int | float):
         return None
     if not delay_ms < MAX_NUMBER:  # true for NaN, too
         return None

@@ -1,344 +1,243 @@
-"""Takes jobs: BullMQ's own worker, amended so that it loses nothing.
-
-- A listener that raises ends neither the main loop nor the lock renewal.
-- A lock that expired while Redis was unreachable is taken again, unless another worker has the job.
-- An attempt's end is written once Redis is reachable again, even after a long outage.
-- Before BullMQ fails a job by itself, since it stalled too often, the application is called.
-- A job that is delivered again to the worker that still runs it is run once.
-- A job that arrives while the worker stops is handed back at once, and so is one whose delivery
-  was lost.
-- A queue that is rate-limited is polled again when the limit has passed.
-- A worker whose machine is unfit for jobs leaves them to others until it is fit again.
-- An idle worker waits for jobs once, not once per free slot, and each wait is long.
-- The script that ends a job fetches the next one.
-- A job that must not look failed while an attempt is left leaves no `failedReason` before.
-"""
+"""Takes jobs from the queue, as many at a time as there are places."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
-from typing import Any
+from contextlib import suppress
+from typing import cast
 
-from bullmq import Job
-from bullmq import Worker as LibraryWorker
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from bullmq_consumer.delivery import DeliveryKey
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.health.log_throttle import LogThrottle
-from bullmq_consumer.safety.attempt_ends import amend_ends
-from bullmq_consumer.safety.durable_writes import DurableWrites
+from bullmq_consumer.protocol.commands import Commands, Taken
+from bullmq_consumer.protocol.decoder import Decoder
+from bullmq_consumer.protocol.job import Job
+from bullmq_consumer.redis.clock import RedisClock
 from bullmq_consumer.safety.in_flight import InFlight
-from bullmq_consumer.safety.leases import Lease, Leases
 from bullmq_consumer.safety.orphans import Orphans
-from bullmq_consumer.sanitize.fields import corrupt_fields, sanitized, unreadable
 from bullmq_consumer.sanitize.text import one_line
-from bullmq_consumer.schedules.repeating import Repeating
-from bullmq_consumer.scripts.library_scripts import amend
 from bullmq_consumer.scripts.queue_scripts import QueueScripts
 
 logger = logging.getLogger(__name__)
 
-# A stalled check whose response took longer than this outlasted an outage of Redis.
-_PROMPT_S = 5
-# The pause after a command that Redis refused.
+# After an answer that Redis refused, or none.
 _PAUSE_S = 1.0
+# The least that a wait for a marker may last: before 7.0.8 Redis takes one millisecond for none,
+# and waits for ever.
+_SHORTEST_WAIT_S = 0.002
+# redis-py forgets that it was cancelled where that meets it amid a connect, and goes on to wait.
+_CANCELS, _CANCEL_S = 10, 0.05
 
 
-class Fetcher(LibraryWorker):
-    """The library's worker, over one queue.
+class Fetcher:
+    """The loop of one worker, in which each turn brings one job at most:
 
-    By a job's name `releases_id` returns whether finished ones are removed at once, `hides_retries`
-    whether those with an attempt left must not look failed. `fail_deferred` prepares the end of a
-    job that is to fail; False means that it went back to the queue.
-    `waiting_client` is the one for the wait for jobs, which sets the worker's name itself.
-    `last_fetch` is when Redis last answered a fetch, in seconds on the monotonic clock, be it with
-    an error; `refusal` is the error that the last one met, empty when it met none.
+    1. wait for a free place, and until the machine is fit for jobs;
+    2. if the queue was empty, wait for the marker by which BullMQ wakes one worker;
+    3. take a job, or learn when the next one is due;
+    4. have it run beside the loop, and each job that the end of the one before it brings.
+
+    `run_one` runs a job to its end, and returns the job that this brought. `waiting` is the client
+    for the wait of up to `block_s` seconds. `last_fetch` is when Redis last answered, in seconds on
+    the monotonic clock, be it with an error; `refusal` is the error that the last fetch met, empty
+    when it met none.
     """
 
     def __init__(
         self,
-        queue: str,
-        process: Callable[[Job, str], Awaitable[Any]],
-        options: dict[str, Any],
+        run_one: Callable[[Job], Awaitable[Job | None]],
         *,
+        commands: Commands,
         scripts: QueueScripts,
-        waiting_client: Redis,
-        releases_id: Callable[[str], bool],
-        hides_retries: Callable[[str], bool],
-        fail_deferred: Callable[[Job, str], Awaitable[bool]],
+        waiting: Redis,
+        clock: RedisClock,
+        decoder: Decoder,
+        in_flight: InFlight,
+        orphans: Orphans,
         fitness: Fitness,
+        errors: LogThrottle,
+        concurrency: int,
+        block_s: float,
     ) -> None:
-        super().__init__(queue, process, options)
-        amend(self.redisConnection)
-        self.blockingRedisConnection.conn = self.bclient = waiting_client
-        # Otherwise the library would name every connection of the worker's client.
-        self._client_name_set = True
         self.last_fetch = 0.0
         self.refusal = ""
-        self.log_throttle = LogThrottle("BullMQ reports")
-        self.writes = DurableWrites(scripts, self.log_throttle)
-        self._own_scripts = scripts
-        self._repeating = Repeating(self)
-        self._releases_id = releases_id
-        self._hides_retries = hides_retries
-        self._fail_deferred = fail_deferred
-        self._delivery_over: dict[str, asyncio.Event] = {}
-        self._in_flight = InFlight(scripts)
-        self.orphans = Orphans(options["connection"], scripts, self.id, self._in_flight)
-        self._redis_was_away = False
+        self.orphans = orphans
+        self._run_one = run_one
+        self._commands = commands
+        self._scripts = scripts
+        self._waiting = waiting
+        self._marker = scripts.key("marker")
+        self._clock = clock
+        self._decoder = decoder
+        self._in_flight = in_flight
         self._fitness = fitness
-        self._ending = asyncio.Event()
-        self._asking = asyncio.Lock()
-        self._next: dict[DeliveryKey, Job] = {}
-        self.leases = Leases(scripts, self.writes, self.backend.extendLocks, scripts.lock)
-        self.backend.extendLocks = self.leases.renew
-        amend_ends(self.backend, self.writes, self._is_hidden)
-        self.backend.moveToCompleted = self._fetching_next(self.backend.moveToCompleted)
+        self._errors = errors
+        self._block_s = block_s
+        self._places = asyncio.Semaphore(concurrency)
+        self._stopping = asyncio.Event()
+        self._wait: asyncio.Task[int] | None = None
+        self._runs: set[asyncio.Task[None]] = set()
+        self._takes = 0
+        self._is_drained = False
+        self._due_ms = 0
+        self._limit_until = 0.0
 
-    def emit(self, event_name: str, *args: Any, **kwargs: Any) -> None:
-        """Call the listeners; one that raises would end the main loop or the lock renewal."""
-        for listener in list(self._callbacks.get(event_name, ())):
-            try:
-                listener(*args, **kwargs)
-            except Exception:
-                logger.exception("A listener of '%s' failed", event_name)
+    async def run(self) -> None:
+        """Take jobs until `stop`."""
+        while not self._stopping.is_set():
+            await self._places.acquire()
+            job = await self._next()
+            if job is None:
+                self._places.release()
+            else:
+                self._start(job)
 
-    @property
-    def job_count(self) -> int:
-        """How many jobs this worker has: running, or being ended."""
-        return self._in_flight.running
-
-    async def stop_taking(self) -> None:
-        """Take no more jobs; prefetched ones that have not started are handed back."""
-        self._ending.set()
-        # close() would end lock renewal while jobs still run; pause() does not.
-        await self.pause(do_not_wait_active=True)
-        # The main loop sleeps while paused: at close() it would start them, and not wait.
+    def stop(self) -> None:
+        """Take no more jobs; what has arrived and is not begun goes back."""
+        self._stopping.set()
+        if self._wait is not None:
+            self._wait.cancel()
         self._in_flight.hand_back_all()
-
-    async def hang_up(self) -> None:
-        """End the wait for jobs, if it still lasts, and close its connection."""
-        if self.waiting is not None:
-            self.waiting.cancel()
-        await self.bclient.connection_pool.disconnect()
 
     async def until_idle(self) -> None:
         """Wait until no job is left here."""
-        while self._delivery_over:
-            await next(iter(self._delivery_over.values())).wait()
+        if self._runs:
+            await asyncio.wait(self._runs)
         await self._in_flight.until_returned()
 
-    # -- taking jobs ------------------------------------------------------------------------
-
-    async def getNextJob(self, token: str) -> Job | None:
-        """Fetch one job at a time: while one free slot waits for a job, so do the others."""
-        async with self._asking:
-            if self._fitness.lack() is not None:
-                # This worker may have consumed the marker of a job: another one is woken for it.
-                await self._answered(self._own_scripts.wake())
-                await self._fitness.until_fit(self._ending)
-            if self.paused or self.closing:
-                return None
-            return await super().getNextJob(token)
-
-    async def moveToActive(self, token: str) -> Job | None:
-        """Also record that Redis answered, and hand back a job that arrives while stopping."""
-        if self._fitness.lack() is not None:
-            return None
-        asked_at = time.monotonic()
-        with self.orphans.tracked(token):
-            try:
-                job = await self._answered(super().moveToActive(token))
-            except ResponseError as error:
-                self.refusal = one_line(str(error)) or type(error).__name__
-                raise
-        self.refusal = ""
-        self.log_throttle.recovered()
-        return await self._taken(job, token, asked_at)
-
-    async def _taken(self, job: Job | None, token: str, asked_at: float) -> Job | None:
-        if job is None:
-            return None
-        key = str(job.id), token
-        if self.paused or self.closing:
-            await self._in_flight.hand_back(key)
-            return None
-        self._in_flight.add(key)
-        job.locked_at = asked_at  # pyright: ignore
-        return job
-
-    def _fetching_next(self, complete: Callable[..., Awaitable[Any]]) -> Any:
-        """The library's script, made to fetch the next job."""
-
-        async def and_fetch(job: Job, value: Any, remove: Any, token: str, **_: Any) -> Any:
-            asked_at = time.monotonic()
-            wants_more = not (self.paused or self.closing or self._fitness.lack())
-            found: Job | None = None
-            with self.orphans.tracked(token):
-                answer = await complete(job, value, remove, token, fetch_next=wants_more)
-                self.last_fetch = time.monotonic()
-                if wants_more and not answer["finishedOn"]:
-                    self.orphans.sweep_soon()  # it was written, and its answer brought the next job
-                if wants_more and answer["result"]:
-                    fields, job_id, limit_until, delay_until = answer["result"]
-                    found = await self.nextJobFromJobData(
-                        fields, job_id, limit_until or 0, delay_until or 0, token
-                    )
-            following = await self._taken(found, token, asked_at)
-            if following is not None:
-                self._next[str(job.id), token] = following
-            return answer
-
-        return and_fetch
-
-    async def waitForJob(self) -> int:
-        """Also record that Redis answered."""
-        return await self._answered(super().waitForJob())
-
-    def getBlockTimeout(self, block_until: int) -> float:
-        """Seconds to wait for a job. No marker is set when a rate limit has passed."""
-        timeout = super().getBlockTimeout(block_until)
-        if self.limitUntil > 0:
-            return min(timeout, max(self.minimumBlockTimeout, self.limitUntil / 1000))
-        return timeout
+    async def hang_up(self) -> None:
+        """End the wait for jobs, should it go on all the same, and its connection."""
+        for _ in range(_CANCELS):
+            if self._wait is None:
+                break
+            self._wait.cancel()
+            await asyncio.wait({self._wait}, timeout=_CANCEL_S)
+        await self._waiting.connection_pool.disconnect()
 
     @property
-    def maximumBlockTimeout(self) -> float:
-        """Seconds to wait for a delayed job in the far future: as long as for any other."""
-        return self.opts["drainDelay"]
+    def wants_more(self) -> bool:
+        """Whether the end of a job may bring another one."""
+        return not self._stopping.is_set() and self._fitness.lack() is None
 
-    async def nextJobFromJobData(
-        self, job_data: dict[str, str] | None = None, *args: Any, **kwargs: Any
-    ) -> Job | None:
-        """Also read our own fields, and sanitise what would strand the job later."""
-        fields, fault = sanitized(job_data) if job_data else (job_data, None)
-        if bad := corrupt_fields(job_data or {}):
-            await self._own_scripts.forget(args[0], *bad)
-        try:
-            job = await super().nextJobFromJobData(fields, *args, **kwargs)
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            # It is active already, and would otherwise stay so until it counts as stalled.
-            logger.error("A job cannot be decoded and will fail: %s", type(error).__name__)
-            fields, fault = unreadable(job_data or {})
-            job = await super().nextJobFromJobData(fields, *args, **kwargs)
-        if job is not None and job_data is not None:
-            job.own_fields = job_data  # pyright: ignore
-            job.fault = fault  # pyright: ignore
-            if self._releases_id(job.name):
-                # Set here, it applies also to stalled jobs that the library fails by itself. Not to
-                # failed jobs with a parent: the parent would continue as if it had no such child,
-                # where Node's waits until that is retried.
-                job.opts |= {"removeOnComplete": True}
-                job.opts |= {} if job.parentKey else {"removeOnFail": True}
+    async def receive(self, taken: Taken, token: str, sent_at: float) -> Job | None:
+        """Note what a script brought that was sent at `sent_at`; a job is for who called to run.
+
+        One that arrives while the worker stops goes back. Raises RedisError, OSError.
+        """
+        self.last_fetch = time.monotonic()
+        self._limit_until = self.last_fetch + taken.limit_ms / 1000 if taken.limit_ms else 0.0
+        self._is_drained = taken.fields is None
+        self._due_ms = taken.next_due_ms
+        if taken.fields is None:
+            return None
+        job = await self._decoder.read(taken.fields, taken.job_id, token, sent_at)
+        if self._stopping.is_set():
+            await self._in_flight.hand_back(job.key)
+            return None
+        self._in_flight.add(job.key)
         return job
 
-    async def _scheduleNextIteration(self, job: Job) -> None:
-        await self._repeating.add_next(job)
+    # -- one turn ---------------------------------------------------------------------------
 
-    async def _answered(self, question: Awaitable[Any]) -> Any:
+    async def _next(self) -> Job | None:
         try:
-            answer = await question
-        except ResponseError as error:
+            await self._until_fit()
+            if self._stopping.is_set() or not await self._is_due():
+                return None
+            return await self._take()
+        except (RedisError, OSError) as error:
+            self._refused(error)
+        except Exception:  # a defect, ours or of the Redis library: the next turn may do better
+            if not self._stopping.is_set():
+                logger.exception("A turn of the loop that takes jobs broke off")
+        await self._pause()
+        return None
+
+    async def _until_fit(self) -> None:
+        """While the machine lacks something, leave jobs to others."""
+        if self._fitness.lack() is not None:
+            # The marker of a job that another worker may take was perhaps met by this one.
+            await self._scripts.wake()
+            await self._fitness.until_fit(self._stopping)
+
+    async def _is_due(self) -> bool:
+        """Wait for a job, if the queue had none; False when it is too soon to take one."""
+        if not self._is_drained:
+            return True
+        self._wait = asyncio.create_task(self._wait_for_marker())
+        try:
+            self._due_ms = await self._wait
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
+            return False
+        finally:
+            self._wait = None
+        self.last_fetch = time.monotonic()
+        return self._due_ms <= self._clock.now_ms()
+
+    async def _wait_for_marker(self) -> int:
+        """When the next job is due, in ms since the epoch; 0 for now, or when none came."""
+        found = cast(
+            "tuple[str, str, float] | None",
+            await self._waiting.bzpopmin(self._marker, self._wait_s()),
+        )
+        return int(found[2]) if found else 0
+
+    def _wait_s(self) -> float:
+        """Until a delayed job is due or a limit has passed. No marker comes for the latter."""
+        ends = [self._block_s]
+        if self._due_ms:
+            ends.append((self._due_ms - self._clock.now_ms()) / 1000)
+        if self._limit_until:
+            ends.append(self._limit_until - time.monotonic())
+        return max(min(ends), _SHORTEST_WAIT_S)
+
+    async def _take(self) -> Job | None:
+        if not self.wants_more:
+            return None
+        self._takes += 1
+        token, sent_at = self.orphans.token(self._takes), time.monotonic()
+        with self.orphans.tracked(token):
+            taken = await self._commands.take(token)
+        self.refusal = ""
+        self._errors.recovered()
+        return await self.receive(taken, token, sent_at)
+
+    def _refused(self, error: RedisError | OSError) -> None:
+        # Soon, a job is asked for again: the marker that stood for one may be used up.
+        self._is_drained = False
+        self._errors.failure(error)
+        if isinstance(error, ResponseError):
             self.last_fetch = time.monotonic()
+            self.refusal = one_line(str(error)) or type(error).__name__
             if "is not an integer" in str(error):
                 # The script took a job, then failed on a counter that is no integer.
                 self.orphans.sweep_soon()
-            # Fetch again soon: the marker of a job may be consumed.
-            self.drained = False
-            # The library retries at once, for each free slot: Redis may bill every command.
-            await asyncio.sleep(_PAUSE_S)
-            raise
-        self.last_fetch = time.monotonic()
-        return answer
 
-    # -- one job ----------------------------------------------------------------------------
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PAUSE_S):
+                await self._stopping.wait()
 
-    def hold(
-        self, job: Job, token: str, on_loss: Callable[[], None]
-    ) -> AbstractContextManager[Lease]:
-        """The lease on a job that was taken, renewed meanwhile."""
-        locked_at: float = getattr(job, "locked_at", time.monotonic())
-        return self.leases.held((str(job.id), token), locked_at, on_loss)
+    # -- the runs ---------------------------------------------------------------------------
 
-    async def processJob(self, job: Job, token: str) -> None:
-        """Run the job, and each next one that the end of the previous fetched."""
+    def _start(self, job: Job) -> None:
+        run = asyncio.create_task(self._run_chain(job), name=f"delivery {job.id}")
+        self._runs.add(run)
+        run.add_done_callback(self._ended)
+
+    async def _run_chain(self, job: Job) -> None:
         following: Job | None = job
         while following is not None:
-            following = await self._process_one(following, token)
+            following = await self._run_one(following)
 
-    async def _process_one(self, job: Job, token: str) -> Job | None:
-        """Run the job, after an older delivery of it here has ended; returns the next one."""
-        job_id = str(job.id)
-        if not self._in_flight.begin((job_id, token)):
-            return None
-        older, over = self._delivery_over.get(job_id), asyncio.Event()
-        self._delivery_over[job_id] = over
-        try:
-            self.lockManager.track_job(job_id, token, _now_ms())
-            if older is not None:
-                await self._end_older(job, older)
-                # The older one's end made the library forget the id.
-                self.lockManager.track_job(job_id, token, _now_ms())
-            if not job.deferredFailure or await self._fail_deferred(job, token):
-                await super().processJob(job, token)
-            following = self._next.pop((job_id, token), None)
-            if following is not None:
-                self.emit("active", following, "waiting")
-            return following
-        finally:
-            self._in_flight.end((job_id, token))
-            over.set()
-            if self._delivery_over.get(job_id) is over:
-                del self._delivery_over[job_id]
-                self.lockManager.untrack_job(job_id)
-
-    async def _end_older(self, job: Job, older: asyncio.Event) -> None:
-        """End the running delivery; its unsaved checkpoint passes to the newer one."""
-        leases = self.leases.of({str(job.id)})
-        for lease in leases:
-            lease.lose()
-        await older.wait()
-        for lease in leases:
-            if lease.refused_checkpoint is not None:
-                job.own_fields["checkpoint"] = lease.refused_checkpoint  # pyright: ignore
-
-    # -- locks ------------------------------------------------------------------------------
-
-    async def runStalledJobsCheck(self) -> None:
-        """Check for stalled jobs, after our own locks were renewed; not right after an outage.
-
-        Locks expired while Redis was unreachable, and their holders are about to take them again.
-        """
-        if self._redis_was_away:
-            self._redis_was_away = False
-            return
-        try:
-            async with asyncio.timeout(_PROMPT_S):
-                await self._renew_all()
-                await super().runStalledJobsCheck()
-        except TimeoutError:
-            self._redis_was_away = True
-        except (RedisError, OSError) as error:
-            self.emit("error", error)
-
-    async def _renew_all(self) -> None:
-        held = {job_id: one["token"] for job_id, one in self.lockManager.tracked_jobs.items()}
-        if held:
-            ids, tokens = [*held], [*held.values()]
-            lost = await self.leases.renew(ids, tokens, self.opts["lockDuration"])
-            if lost:
-                self.emit("lockRenewalFailed", lost)
-
-    # -- the end of an attempt --------------------------------------------------------------
-
-    def _is_hidden(self, job_id: str) -> bool:
-        running = (job for job, _ in self.jobs if job.id == job_id)
-        return any(self._hides_retries(job.name) for job in running)
-
-
-def _now_ms() -> int:
-    return round(time.time() * 1000)
+    def _ended(self, run: asyncio.Task[None]) -> None:
+        self._runs.discard(run)
+        self._places.release()
+        if not run.cancelled() and (error := run.exception()) is not None:
+            # Its lock runs out, and the stalled check of any worker brings the job back.
+            logger.error("A delivery broke off: a defect of the worker", exc_info=error)

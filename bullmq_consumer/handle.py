@@ -1,7 +1,4 @@
-"""A running job's access to its queue: progress, checkpoint, new jobs.
-
-`queue` and `job` are the library's objects, handed over by the worker.
-"""
+"""What a running job asks of its queue: progress, checkpoint, new jobs."""
 
 import asyncio
 import json
@@ -9,18 +6,24 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from bullmq import Queue
 from redis.exceptions import RedisError
 
+from bullmq_consumer.delivery import whole_number
 from bullmq_consumer.errors import LockLost
 from bullmq_consumer.new_job import JobDefaults, NewJob, bulk_entry
 from bullmq_consumer.progress import ProgressStream
+from bullmq_consumer.protocol.commands import Commands
+from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.safety.durable_writes import DurableWrites
 from bullmq_consumer.safety.leases import Lease
+from bullmq_consumer.sanitize.strict_json import as_json
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 
 logger = logging.getLogger(__name__)
 
-_as_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+# Bull Board shows all lines of a log at once.
+_LONGEST_LINE = 10_000
 
 
 class LiveHandle:
@@ -28,12 +31,13 @@ class LiveHandle:
 
     def __init__(
         self,
-        queue: Any,
-        job: Any,
+        queue: Queue,
+        job: Job,
         lease: Lease,
         defaults: JobDefaults,
         scripts: QueueScripts,
         writes: DurableWrites,
+        commands: Commands,
     ) -> None:
         self._queue = queue
         self._job = job
@@ -41,9 +45,12 @@ class LiveHandle:
         self._defaults = defaults
         self._scripts = scripts
         self._writes = writes
-        self._saved: str = getattr(job, "own_fields", {}).get("checkpoint", "")
+        self._commands = commands
+        self._saved = job.fields.get("checkpoint", "")
         self._unsaved: str | None = None
         self._saving = asyncio.Lock()
+        self._writing_lines = asyncio.Lock()
+        self._lines: set[asyncio.Task[None]] = set()
         self.progress: Mapping[str, Any] = {}
         self.events = ProgressStream(self._publish)
 
@@ -57,16 +64,36 @@ class LiveHandle:
 
         Raises ValueError when it is not JSON.
         """
-        self.events.put(_as_json(progress))
+        self.events.put(as_json(progress))
         self.progress = progress
 
     async def _publish(self, progress: str) -> None:
-        job_id = str(self._job.id)
+        job_id = self._job.id
         try:
             # Nothing is shown of a job that has ended, or that another worker has.
             await self._scripts.show_progress(job_id, self._job.token, progress)
         except (RedisError, OSError) as error:
             logger.warning("Progress of job %s was not sent: %s", job_id, error)
+
+    async def log(self, line: str) -> None:
+        """Add a line to the job's own log; a queue that is away costs the line, not the job."""
+        writing = asyncio.create_task(self._write_line(line[:_LONGEST_LINE]))
+        self._lines.add(writing)
+        writing.add_done_callback(self._lines.discard)
+        await asyncio.sleep(0)  # then it is on its way, before what the job sends next
+
+    async def _write_line(self, line: str) -> None:
+        keep = whole_number(str(self._job.options.get("keepLogs", "")))
+        try:
+            # One at a time: a script that Redis has to load first would let others pass.
+            async with self._writing_lines:
+                await self._commands.log(self._job.id, line, keep)
+        except (RedisError, OSError) as error:
+            logger.warning("A line for the log of job %s was lost: %s", self._job.id, error)
+
+    async def children(self) -> Mapping[str, Any]:
+        """What the job's children returned, by their keys. Raises RedisError, OSError."""
+        return await self._commands.children(self._job.id)
 
     async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Save the checkpoint in the job's hash, from which the next delivery reads it."""
@@ -87,7 +114,7 @@ class LiveHandle:
                 await self._save(self._unsaved)
 
     async def _save(self, text: str) -> None:
-        job_id = str(self._job.id)
+        job_id = self._job.id
         held = await self._scripts.save_checkpoint(job_id, self._job.token, text, self._saved)
         self._saved = text
         if self._unsaved == text:

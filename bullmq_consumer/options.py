@@ -4,14 +4,11 @@ import os
 import socket
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
-
-from redis.asyncio import Redis
 
 from bullmq_consumer.new_job import JobDefaults
+from bullmq_consumer.protocol.commands import Limit, TakeOptions, milliseconds
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis.address import RedisAddress
-from bullmq_consumer.redis.clients import BLOCK_S
 from bullmq_consumer.scripts.queue_scripts import LOCK
 
 # Node's getMetrics() then shows two weeks, its MetricsTime.TWO_WEEKS: 40 to 80 KB of Redis for each
@@ -28,10 +25,11 @@ def _host_and_pid() -> str:
 class Options:
     """The options of one worker over one queue. Defaults are Node's where Node has one.
 
-    `name` is shown by Node's `getWorkers()`. `lock` is how long a job stays this worker's
-    without a renewal, `stalled_every` the interval of the check for expired locks, and
-    `max_stalled` how often a job may stall before it fails. `unknown_backoff` is the pause for a
-    backoff type that only the producer knows. `new_jobs` is for jobs that this worker adds.
+    `name` is shown by Node's `getWorkers()`. `lock` is for how long a job stays this worker's
+    without a sign of life, after which `stalled_every` says how often that is looked for, and
+    `max_stalled` how many workers a job may outlive before it fails. `unknown_backoff` is the pause
+    for a backoff type that only the producer knows. `limit` is Node's `limiter`: all workers of a
+    queue should have the same. `new_jobs` is for jobs that this worker adds.
     """
 
     queue: QueueName
@@ -42,6 +40,7 @@ class Options:
     stalled_every: timedelta = timedelta(seconds=30)
     max_stalled: int = 1
     unknown_backoff: timedelta = timedelta(seconds=1)
+    limit: Limit | None = None
     new_jobs: JobDefaults = field(default_factory=JobDefaults)
 
     @property
@@ -49,23 +48,12 @@ class Options:
         """The connection's name in Node's form; Node does not find the Python port's own form."""
         return f"{self.queue.client_name}:w:{self.name}"
 
-    def of_library(self, redis: Redis, backoff: Any) -> dict[str, Any]:
-        """Options for the library's own worker: one long wait for jobs, and metrics on."""
-        return {
-            "connection": redis,
-            "prefix": self.queue.prefix,
-            "name": self.name,
-            "autorun": False,
-            "concurrency": self.concurrency,
-            "lockDuration": _ms(self.lock),
-            "stalledInterval": _ms(self.stalled_every),
-            "maxStalledCount": self.max_stalled,
-            "drainDelay": BLOCK_S,
-            "runRetryDelay": 2_000,
-            "metrics": {"maxDataPoints": _METRICS_MINUTES},
-            "settings": {"backoffStrategy": backoff},
-        }
-
-
-def _ms(duration: timedelta) -> int:
-    return round(duration.total_seconds() * 1000)
+    @property
+    def taking(self) -> TakeOptions:
+        """What the worker says of itself when it takes jobs."""
+        return TakeOptions(
+            worker=self.name,
+            lock_ms=milliseconds(self.lock),
+            metrics_minutes=_METRICS_MINUTES,
+            limit=self.limit,
+        )

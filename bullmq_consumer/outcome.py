@@ -3,13 +3,14 @@
 How often a job may be handed back to the front is `MAX_HAND_BACKS` in scripts/queue_scripts.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
 from bullmq_consumer.errors import ExpectedError, HandBack, LockLost, is_transient
 from bullmq_consumer.machine import MachineUnfit, lack_of
 from bullmq_consumer.sanitize.text import one_line
+from bullmq_consumer.sanitize.trace import trace_of
 
 # BullMQ keeps the reason in Redis for every failed job: one readable line, not a page.
 _MAX_REASON = 500
@@ -30,16 +31,18 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """BullMQ retries with the job's own attempts and backoff."""
+    """Another attempt after the job's own backoff; `trace` is where the failure came from."""
 
     reason: str
+    trace: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """No attempt is left, or none can succeed."""
+    """No attempt is left, or none can succeed; `trace` is where the failure came from."""
 
     reason: str
+    trace: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,11 @@ def decide(
     may_return = is_unfit or snoozes < _MAX_SNOOZES
     if isinstance(error, HandBack) and (may_return or not error.delay):
         return Requeue(_delay(error, snoozes), _reason(error))
+    reason = _reason(error)
+    trace = trace_of(error, reason)
     if is_transient(error) and not is_last_attempt:
-        return Retry(_reason(error))
-    return Fail(_reason(error))
+        return Retry(reason, trace)
+    return Fail(reason, trace)
 
 
 def is_expected(error: BaseException) -> bool:

@@ -1,35 +1,44 @@
-"""Takes jobs from the queue, runs them, and writes their outcomes."""
+"""Runs the jobs of one queue: puts the parts together, starts and stops them, runs attempts."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Coroutine
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
-from bullmq import Job, Queue
-from bullmq.custom_errors import DelayedError
-from redis.exceptions import RedisError, ResponseError
+from bullmq import Queue
+from redis.exceptions import RedisError
 
 from bullmq_consumer.application import Application
 from bullmq_consumer.completer import Completer
-from bullmq_consumer.delivery import Delivery, DeliveryKey, delivery_of
+from bullmq_consumer.delivery import Delivery, delivery_of
 from bullmq_consumer.fetching import Fetcher
 from bullmq_consumer.handle import LiveHandle
 from bullmq_consumer.health.attempts import RunningAttempts, end_of
+from bullmq_consumer.health.log_throttle import LogThrottle
 from bullmq_consumer.options import Options
-from bullmq_consumer.outcome import Done, FailLater, Outcome, Requeue
-from bullmq_consumer.redis.clients import OLDEST_VERSION, connect, connect_to_wait
+from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue
+from bullmq_consumer.protocol.commands import Commands
+from bullmq_consumer.protocol.decoder import Decoder
+from bullmq_consumer.protocol.job import DeliveryKey, Job
+from bullmq_consumer.redis.clients import BLOCK_S, connect, connect_to_wait
+from bullmq_consumer.redis.clock import RedisClock
 from bullmq_consumer.redis.startup import AT_ONCE_S, until_redis_answers
-from bullmq_consumer.safety.leases import Lease
+from bullmq_consumer.safety.durable_writes import DurableWrites
+from bullmq_consumer.safety.in_flight import InFlight
+from bullmq_consumer.safety.leases import Lease, Leases
+from bullmq_consumer.safety.orphans import Orphans
+from bullmq_consumer.safety.upkeep import Upkeep
+from bullmq_consumer.schedules.repeating import Scheduler
 from bullmq_consumer.scripts.queue_scripts import QueueScripts
 
 logger = logging.getLogger(__name__)
 
 # A cancelled handler gets this long to unwind before its job is handed back without it.
 _UNWIND_S = 0.8
-# The library's close() can hang while Redis is unreachable; the process ends all the same.
+# While Redis is away an end can wait for it; the process ends all the same.
 _CLOSE_S = 3
 # By then Redis has seen that a connection was closed.
 _HANG_UP_S = 0.1
@@ -38,9 +47,10 @@ _HANG_UP_S = 0.1
 class Worker:
     """Runs the jobs of one queue until it is stopped. Created inside a running event loop.
 
-    1. A `Fetcher` takes jobs, renews their locks, and recovers stalled and orphaned jobs.
-    2. Each attempt is a task of its own, given to the `application`, whose outcome is written.
-    3. What does not end within the grace of a stop is cancelled and goes back to the queue.
+    1. The `Fetcher` takes jobs; `Upkeep` renews their locks, and finds what other workers lost.
+    2. Each attempt is a task of its own, given to the `application`.
+    3. The `Completer` writes its outcome to the queue, which may bring the next job.
+    4. What does not end within the grace of a stop is cancelled and goes back to the queue.
 
     `redis` is its client for all commands except the wait for jobs. `attempts` counts running jobs.
     """
@@ -58,26 +68,52 @@ class Worker:
         self._stopping = asyncio.Event()
         self._grace_over = asyncio.get_running_loop().create_future()
         self._running: dict[DeliveryKey, asyncio.Task[Done | Outcome]] = {}
-        self._scripts = QueueScripts(redis, options.queue, options.lock)
-        redis.keep_loaded(self._scripts.progress)
+        self._over: dict[str, asyncio.Event] = {}
+        self._scripts = scripts = QueueScripts(redis, options.queue, options.lock)
+        redis.keep_loaded(scripts.progress)
         self._queue = Queue(
             options.queue.name, {"connection": redis, "prefix": options.queue.prefix}
         )
+        errors = LogThrottle("BullMQ reports")
+        clock = RedisClock(redis)
+        self._writes = DurableWrites(scripts, errors)
+        self._in_flight = InFlight(scripts)
+        self._commands = commands = Commands(redis, options.queue, options.taking, clock)
+        self._leases = Leases(scripts, self._writes, commands.extend, options.lock)
+        self._scheduler = Scheduler(commands, clock, application.schedule_broke)
         self._fetcher = Fetcher(
-            options.queue.name,
-            self._process,
-            options.of_library(redis, self._unknown_backoff),
-            scripts=self._scripts,
-            waiting_client=connect_to_wait(options.redis, redis, options.client_name),
-            releases_id=application.releases_id,
-            hides_retries=application.hides_retries,
-            fail_deferred=self._fail_deferred,
+            self._run_one,
+            commands=commands,
+            scripts=scripts,
+            waiting=connect_to_wait(options.redis, redis, options.client_name),
+            clock=clock,
+            decoder=Decoder(scripts, application.releases_id),
+            in_flight=self._in_flight,
+            orphans=Orphans(redis, scripts, self._in_flight),
             fitness=application.fitness,
+            errors=errors,
+            concurrency=options.concurrency,
+            block_s=BLOCK_S,
         )
-        self._completer = Completer(self._scripts, self._fetcher.writes, self._stopping)
-        self._fetcher.on("stalled", _log_stalled)
-        self._fetcher.on("error", self._worker_error)
-        self._fetcher.on("lockRenewalFailed", self._locks_lost)
+        self._completer = Completer(
+            commands,
+            scripts,
+            self._writes,
+            self._fetcher,
+            self._stopping,
+            hides_retries=application.hides_retries,
+            unknown_backoff=options.unknown_backoff,
+        )
+        self._upkeep = Upkeep(
+            commands,
+            self._leases,
+            self._in_flight,
+            clock,
+            errors,
+            lock=options.lock,
+            stalled_every=options.stalled_every,
+            max_stalled=options.max_stalled,
+        )
 
     async def run(self, stop: asyncio.Event, grace: timedelta) -> bool:
         """Wait for Redis, take jobs until `stop` is set, then stop within `grace`.
@@ -98,25 +134,13 @@ class Worker:
         return is_clean
 
     async def start(self, *, after_outage: bool = False) -> asyncio.Task[None]:
-        """Start to take jobs. The task ends when `stop` is done, or when the library gives up.
+        """Begin to take jobs. The task ends when `stop` is done.
 
-        It starts with a stalled check, as Node does: only the second check finds a job stalled, and
-        a worker that replaces a killed one may be alone. Not `after_outage`: locks expired
-        meanwhile, and their holders are about to take them again.
+        After an outage not with a stalled check: the locks that ran out meanwhile are about to be
+        taken again.
         """
-        await self._learn_version()
-        if not after_outage:
-            await self._fetcher.runStalledJobsCheck()
+        await self._upkeep.start(after_outage=after_outage)
         return asyncio.create_task(self._fetcher.run(), name="consumer")
-
-    async def _learn_version(self) -> None:
-        """Detect Redis's version, without which the library rounds short waits up to a second."""
-        waiting = self._fetcher.blockingRedisConnection
-        try:
-            await waiting.getRedisVersion()
-        except ResponseError:  # the user may not run INFO
-            waiting.skipVersionCheck, waiting.minimum_version = True, OLDEST_VERSION
-            await waiting.getRedisVersion()
 
     async def stop(self, loop: asyncio.Task[None], grace: timedelta) -> bool:
         """Stop in this order; `loop` is what `start` returned.
@@ -124,77 +148,122 @@ class Worker:
         1. No more jobs are taken; what was prefetched goes back.
         2. Running jobs have `grace` to end by themselves.
         3. What still runs is cancelled, has 0.8 s to unwind, and goes back, no attempt burnt.
-        4. Orphaned jobs are looked for, and go back.
-        5. The wait for jobs is ended, and another worker woken for the job of its marker.
-        6. The library is closed, with it `loop`, then the connections.
+        4. Jobs whose answer was lost are looked for, and go back.
+        5. The wait for jobs is ended, and another worker woken for what its marker stood for.
+        6. The connections are closed.
 
-        False when a job could not be handed back, or the library not be closed within its limit:
-        Redis is unreachable, and the library's tasks would keep the event loop from ending.
+        False when a job could not be handed back, or an end not be written in time: Redis is away,
+        and what waits for it would keep the event loop from ending.
         """
         self._stopping.set()
-        await self._fetcher.stop_taking()
+        self._fetcher.stop()
         if self._running:
             await asyncio.wait(self._running.values(), timeout=grace.total_seconds())
         if not self._grace_over.done():
             self._grace_over.set_result(None)
         if self._running:
             await asyncio.wait(self._running.values(), timeout=2 * _UNWIND_S)
-        # The library's close() waits only for the jobs that it had when called: some come later.
         closing = asyncio.create_task(self._close())
         _, pending = await asyncio.wait({closing, loop}, timeout=_CLOSE_S)
         if pending or not self._completer.is_all_handed_back:
             return False
+        closing.result()
         await self.redis.aclose()
         return True
 
     async def _close(self) -> None:
         await self._fetcher.until_idle()
-        self._fetcher.orphans.stop()
+        self._upkeep.stop()
+        orphans = self._fetcher.orphans
+        orphans.stop()
         try:
-            await self._fetcher.orphans.hand_back()
-            # The cancelled wait may have consumed the marker of a job. Redis has to see the end of
-            # that connection first, or the wait would consume the new marker too.
+            await orphans.hand_back()
+            # The wait that was cancelled may have taken the marker of a job with it. Redis has to
+            # see the end of that connection first, or the wait would take this marker too.
             await self._fetcher.hang_up()
             await asyncio.sleep(_HANG_UP_S)
-            await self._scripts.wake()
+            if await self._scripts.has_jobs_to_take():
+                await self._scripts.wake()
         except (RedisError, OSError) as error:
             logger.warning("Could not look for jobs that are left: %s", error)
             self._completer.is_all_handed_back = False
-        await self._fetcher.close()
 
     # -- one job ----------------------------------------------------------------------------
 
-    async def _process(self, job: Job, token: str) -> Any:
-        """The library's processor: returns the job's value, or raises as the outcome requires."""
+    async def _run_one(self, job: Job) -> Job | None:
+        """Run a job, after an older delivery of it here has ended; returns the one it brought."""
+        if not self._in_flight.begin(job.key):
+            return None  # it went back meanwhile
+        older, over = self._over.get(job.id), asyncio.Event()
+        self._over[job.id] = over
+        try:
+            if older is not None:
+                await self._end_older(job, older)
+            if job.deferred_failure is not None:
+                return await self._fail_deferred(job, job.deferred_failure)
+            return await self._process(job)
+        finally:
+            self._in_flight.end(job.key)
+            over.set()
+            if self._over.get(job.id) is over:
+                del self._over[job.id]
+
+    async def _end_older(self, job: Job, older: asyncio.Event) -> None:
+        """End the delivery that runs; what it could still pay for is in the newer's checkpoint."""
+        leases = self._leases.of(job.id)
+        for lease in leases:
+            lease.lose()
+        await older.wait()
+        for lease in leases:
+            if lease.refused_checkpoint is not None:
+                job.fields["checkpoint"] = lease.refused_checkpoint
+
+    async def _process(self, job: Job) -> Job | None:
+        """One attempt: run it, keep its checkpoint, write its end."""
         if self._stopping.is_set():
-            await self._completer.hand_back(job, token, Requeue(timedelta(0)))
-            raise DelayedError
+            await self._completer.hand_back(job, Requeue(timedelta(0)))
+            return None
         delivery = delivery_of(job)
-        if job.failedReason and self._application.hides_retries(delivery.name):
-            await self._completer.hide_failure(job, token)
-        with self._hold(job, token) as lease:
+        await self._completer.hide_failure(job)
+        with self._hold(job) as lease:
+            await self._writes.until_acknowledged(lambda: self._scheduler.add_next(job))
             handle = self._handle(job, lease)
             work = self._application.run(delivery, handle, self._stopping)
             try:
-                outcome = await self._attempt(delivery, handle, token, work)
+                outcome = await self._attempt(delivery, handle, job, work)
                 if not isinstance(outcome, Done):
                     await self._completer.keep_checkpoint(handle)
                 if lease.is_lost:
-                    raise DelayedError  # whoever holds the lock now decides about the job
+                    return None  # whoever holds the lock now decides about the job
                 await handle.events.end()
             finally:
                 handle.events.drop()
-            return await self._completer.complete(outcome, job, token)
+            return await self._completer.complete(outcome, job)
+
+    async def _fail_deferred(self, job: Job, reason: str) -> Job | None:
+        """Have the application prepare the end of a job that is only to fail, then fail it."""
+        delivery = delivery_of(job)
+        with self._hold(job) as lease:
+            handle = self._handle(job, lease)
+            work = self._application.on_failed(delivery, handle, reason)
+            outcome = await self._attempt(delivery, handle, job, work)
+            handle.events.drop()  # the hook of a job that failed has nothing to show
+            if lease.is_lost:
+                return None
+            if isinstance(outcome, Requeue | FailLater):
+                await self._completer.hand_back(job, outcome)
+                return None
+            return await self._completer.fail(job, Fail(reason))
 
     async def _attempt(
         self,
         delivery: Delivery,
         handle: LiveHandle,
-        token: str,
+        job: Job,
         work: Coroutine[Any, Any, Done | Outcome],
     ) -> Done | Outcome:
-        attempt = asyncio.create_task(work, name=f"job {delivery.job_id}")
-        self._running[delivery.job_id, token] = attempt
+        attempt = asyncio.create_task(work, name=f"job {job.id}")
+        self._running[job.key] = attempt
         try:
             with self._attempts.attempt(delivery, handle) as noted:
                 outcome = await self._outcome(attempt)
@@ -202,66 +271,38 @@ class Worker:
                     noted.end = end_of(None if isinstance(outcome, Done) else outcome)
             return outcome
         finally:
-            del self._running[delivery.job_id, token]
+            del self._running[job.key]
 
     async def _outcome(self, attempt: asyncio.Task[Done | Outcome]) -> Done | Outcome:
         """Wait for the attempt, or until the worker stops and its grace has passed."""
-        ends = {attempt, self._grace_over}
-        # When its main loop has ended, the library cancels its jobs and waits for them.
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({attempt, self._grace_over}, return_when=asyncio.FIRST_COMPLETED)
         if not attempt.done():
             attempt.cancel()
             await asyncio.wait({attempt}, timeout=_UNWIND_S)
         if not attempt.done() or attempt.cancelled():
-            # A CancelledError must never reach the library: it would end its main loop.
             return Requeue(timedelta(0))
         return attempt.result()
 
-    async def _fail_deferred(self, job: Job, token: str) -> bool:
-        """Finalise the rows of a job that is to fail; False when it went back to wait for that."""
-        delivery = delivery_of(job)
-        with self._hold(job, token) as lease:
-            handle = self._handle(job, lease)
-            work = self._application.on_failed(delivery, handle, str(job.deferredFailure))
-            outcome = await self._attempt(delivery, handle, token, work)
-            handle.events.drop()  # the hook of a job that failed has nothing to show
-            if lease.is_lost:
-                return False
-            if isinstance(outcome, Requeue | FailLater):
-                await self._completer.hand_back(job, token, outcome)
-                return False
-            await self._completer.forget_counts(job)
-            return True
-
-    def _hold(self, job: Job, token: str) -> AbstractContextManager[Lease]:
-        return self._fetcher.hold(job, token, lambda: self._on_lock_lost(job, token))
+    def _hold(self, job: Job) -> AbstractContextManager[Lease]:
+        return self._leases.held(job.key, job.locked_at, lambda: self._on_lock_lost(job))
 
     def _handle(self, job: Job, lease: Lease) -> LiveHandle:
-        defaults = self._options.new_jobs
-        return LiveHandle(self._queue, job, lease, defaults, self._scripts, self._fetcher.writes)
+        return LiveHandle(
+            self._queue,
+            job,
+            lease,
+            self._options.new_jobs,
+            self._scripts,
+            self._writes,
+            self._commands,
+        )
 
-    def _unknown_backoff(self, attempts: int, kind: str, error: Exception, job: Job) -> int:
-        """Milliseconds for a backoff type that only the producer knows."""
-        return _ms(self._options.unknown_backoff)
-
-    def _locks_lost(self, job_ids: list[str]) -> None:
-        for lease in self._fetcher.leases.of(job_ids):
-            lease.lose()
-
-    def _on_lock_lost(self, job: Job, token: str) -> None:
-        """Stop an attempt whose job another worker may have by now, or that was removed."""
+    def _on_lock_lost(self, job: Job) -> None:
+        """Stop the work on a job that another worker may have by now, or that was removed."""
         logger.error("Lost the lock of job %s: stopping, another worker goes on", job.id)
-        attempt = self._running.get((str(job.id), token))
+        attempt = self._running.get(job.key)
         if attempt is not None:
             attempt.cancel()
-
-    def _worker_error(self, error: Exception, job: Job | None = None) -> None:
-        if job is None:
-            self._fetcher.log_throttle.failure(error)
-        else:
-            said = str(error) or type(error).__name__
-            logger.warning("BullMQ reports on job %s: %s", job.id, said)
 
     @property
     def last_fetch(self) -> float:
@@ -277,12 +318,4 @@ class Worker:
     def is_full(self) -> bool:
         """Whether no slot is free; an unfit machine has none."""
         is_unfit = self._application.fitness.lack() is not None
-        return is_unfit or self._fetcher.job_count >= self._options.concurrency
-
-
-def _log_stalled(job_id: str) -> None:
-    logger.warning("⚠️  Stalled: %s", job_id)
-
-
-def _ms(duration: timedelta) -> int:
-    return round(duration.total_seconds() * 1000)
+        return is_unfit or self._in_flight.running >= self._options.concurrency

@@ -30,6 +30,10 @@ class Meter(AttemptMeter, Protocol):
         """A provider delivered something that it bills, or may have."""
         ...
 
+    def schedule_broke(self) -> None:
+        """A repeatable job or job scheduler of the queue ended, since it cannot be read."""
+        ...
+
 
 class _Off:
     """Counts nothing."""
@@ -43,6 +47,8 @@ class _Off:
     def bytes_transferred(self, service: str, direction: Direction, size_bytes: int) -> None: ...
 
     def purchase(self, service: str, kind: str, result: Result) -> None: ...
+
+    def schedule_broke(self) -> None: ...
 
 
 _installed: Meter = _Off()

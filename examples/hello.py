@@ -59,6 +59,9 @@ class Hello:
         """A job may show why its last attempt failed."""
         return False
 
+    def schedule_broke(self, schedule: str, reason: str) -> None:
+        """The log says it already."""
+
     async def run(
         self, delivery: Delivery, handle: JobHandle, stopping: asyncio.Event
     ) -> Done | Outcome:

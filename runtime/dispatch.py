@@ -11,11 +11,11 @@ from bullmq_consumer.application import JobHandle
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.machine import lack_of
-from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, decide
+from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Retry, decide
 from bullmq_consumer.safety.fence import fenced
 from bullmq_consumer.sanitize.text import one_line
 from config.logging.redaction import Redact
-from core.alert import AlertSink, no_alerts
+from core.alert import Alert, AlertSink, no_alerts, shown
 from core.errors import (
     InvalidData,
     LockLost,
@@ -24,10 +24,11 @@ from core.errors import (
     UnknownJob,
     is_transient,
 )
-from core.jobs.context import JobContext
+from core.jobs.context import JobContext, percent_of
 from core.jobs.data import JobResult, parse
 from core.jobs.envelope import success
 from core.jobs.registry import JobSpec
+from core.meter import meter
 from runtime.job_log import JobLogger
 from runtime.work_folders import JobFolder
 from services.bundle import Context, Services
@@ -75,6 +76,12 @@ class Dispatcher:
         spec = self._specs.get(name)
         return spec is not None and spec.hides_retries
 
+    def schedule_broke(self, schedule: str, reason: str) -> None:
+        """Report a schedule that cannot go on: no further job of it will come."""
+        text = f"The schedule {shown(schedule, 200)} has ended: {self._scrub(reason)}"
+        meter().schedule_broke()
+        self._notify(Alert(f"schedule {schedule}", text, "error"))
+
     async def run(
         self, delivery: Delivery, handle: JobHandle, stopping: asyncio.Event
     ) -> Done | Outcome:
@@ -90,6 +97,7 @@ class Dispatcher:
                 folder.remove()  # before the free disk space is checked
                 outcome = await self._after(error, spec, ctx, delivery)
                 job_logger.ended(outcome, error)
+                await ctx.note(job_logger.story(outcome))
                 return outcome
 
     async def on_failed(
@@ -115,10 +123,17 @@ class Dispatcher:
             snoozes=delivery.snoozes,
             is_unfit=lack is not None and await self.fitness.lacked(lack),
         )
-        outcome = replace(outcome, reason=self._scrub(outcome.reason))
-        if isinstance(outcome, Fail):
-            return await self._failed(spec, ctx, delivery, outcome.reason)
-        return outcome
+        outcome = self._scrubbed(outcome)
+        if not isinstance(outcome, Fail):
+            return outcome
+        ended = await self._failed(spec, ctx, delivery, outcome.reason)
+        return outcome if isinstance(ended, Fail) else ended
+
+    def _scrubbed(self, outcome: Outcome) -> Outcome:
+        reason = self._scrub(outcome.reason)
+        if isinstance(outcome, Retry | Fail):
+            return replace(outcome, reason=reason, trace=self._scrub(outcome.trace))
+        return replace(outcome, reason=reason)
 
     async def _failed(
         self, spec: JobSpec | None, ctx: Context, delivery: Delivery, reason: str
@@ -148,6 +163,7 @@ class Dispatcher:
             stopping=stopping,
             handle=handle,
             checkpoint_fields=dict(delivery.checkpoint),
+            least_percent=percent_of(delivery.progress),
         )
 
     async def _attempt(

@@ -9,6 +9,8 @@ from typing import TypeVar
 from redis.exceptions import RedisError
 
 from bullmq_consumer.health.log_throttle import LogThrottle
+from bullmq_consumer.protocol.commands import Refused
+from bullmq_consumer.protocol.job import DeliveryKey
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 
 logger = logging.getLogger(__name__)
@@ -42,23 +44,24 @@ class DurableWrites:
                 self._errors.failure(error)
             await asyncio.sleep(_PAUSE_S)
 
-    async def end(
-        self, job_id: str, token: str, write: Callable[[], Awaitable[Answer]]
-    ) -> Answer | None:
-        """Write the end of an attempt, by one of the library's scripts.
+    async def end(self, key: DeliveryKey, write: Callable[[], Awaitable[Answer]]) -> Answer | None:
+        """Write how an attempt ended, by one of BullMQ's scripts.
 
-        None when it was written before and only the response was lost, or when the job is no longer
-        ours. Raises RedisError or OSError after PATIENCE_S.
+        None when it was written before and only the answer was lost, or when the job is no longer
+        ours. Raises Refused when its children keep it from ending so, RedisError or OSError when
+        patience is at its end.
         """
         for _ in range(_REFUSALS):
             try:
                 return await self.until_acknowledged(write)
-            except TypeError:  # the library's error when its script refused
-                held = await self.until_acknowledged(lambda: self._scripts.hold(job_id, token))
+            except Refused as error:
+                if error.is_for_children:
+                    raise
+            held = await self.until_acknowledged(lambda: self._scripts.hold(*key))
             if held is not Hold.OURS:
-                _log_if_lost(job_id, held)
+                _log_if_lost(key[0], held)
                 return None
-        raise RuntimeError(f"BullMQ refuses to end job {job_id}")
+        raise RuntimeError(f"BullMQ refuses to end job {key[0]}")
 
 
 def _log_if_lost(job_id: str, held: Hold) -> None:

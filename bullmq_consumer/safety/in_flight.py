@@ -5,7 +5,7 @@ import logging
 
 from redis.exceptions import RedisError
 
-from bullmq_consumer.delivery import DeliveryKey
+from bullmq_consumer.protocol.job import DeliveryKey
 from bullmq_consumer.scripts.queue_scripts import QueueScripts
 
 logger = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ class InFlight:
     def __init__(self, scripts: QueueScripts) -> None:
         self._scripts = scripts
         self._arrived: set[DeliveryKey] = set()
-        self._running: set[DeliveryKey] = set()
+        self._running: dict[DeliveryKey, None] = {}
         self._returning: set[asyncio.Task[None]] = set()
 
     def __contains__(self, key: DeliveryKey) -> bool:
@@ -28,8 +28,13 @@ class InFlight:
         """The number of running jobs."""
         return len(self._running)
 
+    @property
+    def running_keys(self) -> list[DeliveryKey]:
+        """The running jobs, whose locks are renewed."""
+        return [*self._running]
+
     def add(self, key: DeliveryKey) -> None:
-        """It arrived."""
+        """Note a job that arrived."""
         self._arrived.add(key)
 
     def begin(self, key: DeliveryKey) -> bool:
@@ -37,12 +42,12 @@ class InFlight:
         if key not in self._arrived:
             return False
         self._arrived.remove(key)
-        self._running.add(key)
+        self._running[key] = None
         return True
 
     def end(self, key: DeliveryKey) -> None:
-        """Remove a job that ended."""
-        self._running.discard(key)
+        """Note that a job has ended."""
+        self._running.pop(key, None)
 
     async def hand_back(self, key: DeliveryKey) -> None:
         """Hand back a job that arrived while the worker stops."""

@@ -2,22 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Generator
+from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
 from redis.exceptions import RedisError
 
-from bullmq_consumer.delivery import DeliveryKey
 from bullmq_consumer.errors import LockLost, RetryableError
+from bullmq_consumer.protocol.job import DeliveryKey
 from bullmq_consumer.safety.durable_writes import DurableWrites
 from bullmq_consumer.scripts.queue_scripts import LOCK, Hold, QueueScripts
 
 # Normally renewed each quarter of the lock. The rest of the lock is for the write itself.
 _CERTAIN = 2 / 3
 
-Extend = Callable[[list[str], list[str], int], Awaitable[Collection[str]]]
-"""The library's renewal of job ids, their tokens, for milliseconds; returns refused ids."""
+Extend = Callable[[Sequence[DeliveryKey]], Awaitable[Collection[str]]]
+"""BullMQ's renewal of many locks; returns the ids of the jobs of which it could not."""
 
 
 class Lease:
@@ -116,18 +116,19 @@ class Leases:
             lease.end()
             del self._held[key]
 
-    def of(self, job_ids: Collection[str]) -> list[Lease]:
-        """The leases of these jobs; a job may have an older and a newer delivery here."""
-        return [lease for lease in self._held.values() if lease.job_id in job_ids]
+    def of(self, job_id: str) -> list[Lease]:
+        """Those of a job, which may have an older and a newer delivery here."""
+        return [lease for lease in self._held.values() if lease.job_id == job_id]
 
-    async def renew(self, job_ids: list[str], tokens: list[str], duration: int) -> list[str]:
-        """Renew locks for `duration` ms, or take them again; returns the ids of lost ones."""
-        requested_at = time.monotonic()
-        failed = set(await self._extend(job_ids, tokens, duration))
-        lost: list[str] = []
-        for key in zip(job_ids, tokens, strict=True):
-            if key[0] in failed and await self._scripts.hold(*key) is not Hold.OURS:
-                lost.append(key[0])
-            elif key in self._held:
-                self._held[key].confirm(requested_at)
-        return lost
+    async def renew(self, held: Sequence[DeliveryKey]) -> None:
+        """Renew locks, or take them again; those that others have are lost.
+
+        Raises RedisError, OSError.
+        """
+        sent_at = time.monotonic()
+        failed = {*await self._extend(held)}
+        for key in held:
+            is_ours = key[0] not in failed or await self._scripts.hold(*key) is Hold.OURS
+            lease = self._held.get(key)
+            if lease is not None:
+                lease.confirm(sent_at) if is_ours else lease.lose()

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Container, Generator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bullmq_consumer.delivery import DeliveryKey
+from bullmq_consumer.protocol.job import DeliveryKey
 from bullmq_consumer.redis.traffic import TRAFFIC
 from bullmq_consumer.sanitize.fields import COUNTERS, corrupt_fields
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
@@ -27,23 +28,21 @@ _SWEEPS_AFTER_S = (0.0, 5.0)
 
 
 class Orphans:
-    """The orphans of one worker, whose tokens begin with `worker_id`. `known` are its own jobs."""
+    """Of one worker, by the tokens that it locks jobs with. `known` holds the jobs it knows of."""
 
-    def __init__(
-        self,
-        redis: Redis,
-        scripts: QueueScripts,
-        worker_id: str,
-        known: Container[DeliveryKey],
-    ) -> None:
+    def __init__(self, redis: Redis, scripts: QueueScripts, known: Container[DeliveryKey]) -> None:
         # redis-py's types allow for bytes, which `decode_responses` rules out.
         self._redis: Any = redis
         self._scripts = scripts
-        self._tokens = f"{worker_id}:"
+        self._tokens = f"{uuid4().hex}:"
         self._known = known
         self._pending: Counter[str] = Counter()
         self._is_due = False
         self._sweeping: asyncio.Task[None] | None = None
+
+    def token(self, number: int) -> str:
+        """To lock a job with; its number is one that no other has."""
+        return f"{self._tokens}{number}"
 
     @contextmanager
     def tracked(self, token: str) -> Generator[None]:

@@ -12,11 +12,6 @@ from typing import Any, cast
 
 from bullmq_consumer.sanitize.strict_json import NotReadable, read
 
-# A backoff beyond a day is a mistake of units; the job would look lost.
-_MAX_BACKOFF_MS = 24 * 3600 * 1000
-# The app's limit is 100. Node counts attempts in numbers too large for Python's packer.
-_MAX_ATTEMPTS = 1000
-
 # Those of the job's hash, and how large they may be: milliseconds up to the year 33658.
 _NUMBERS = (
     *("timestamp", "delay", "priority", "processedOn", "finishedOn"),
@@ -215,7 +210,9 @@ def _whole(text: str) -> str | None:
 def _attempts(value: Any) -> int:
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 4:
         return int(value)
-    return min(max(value, 0), _MAX_ATTEMPTS) if isinstance(value, int) else 1
+    if not isinstance(value, int | float) or not _is_finite(value):
+        return 1
+    return min(max(math.ceil(value), 0), MAX_NUMBER)
 
 
 def _backoff(value: Any) -> dict[str, Any] | None:
@@ -230,8 +227,8 @@ def _backoff(value: Any) -> dict[str, Any] | None:
     if not isinstance(delay, int | float) or not _is_finite(delay) or delay < 0:
         return None
     if not isinstance(backoff.get("type", ""), str):
-        backoff["type"] = "unknown"  # then the worker's own delay is used
-    return {**backoff, "delay": min(delay, _MAX_BACKOFF_MS)}
+        backoff["type"] = "unknown"  # then the worker's own delay is taken
+    return {**backoff, "delay": min(delay, MAX_NUMBER)}
 
 
 def _is_finite(number: float) -> bool:

@@ -1,4 +1,4 @@
-"""Parses untrusted JSON, as strictly as JavaScript writes it."""
+"""JSON, read as strictly as JavaScript writes it, and written as it does."""
 
 import json
 from collections import Counter
@@ -6,6 +6,25 @@ from typing import Any, NoReturn, cast
 
 # The app's own data has four levels. Readers of a job recurse into them.
 DEEPEST = 100
+
+
+_plain = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
+_escaped = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def as_json(value: Any) -> str:
+    """A value as JavaScript writes it. Raises ValueError or TypeError for what is no JSON.
+
+    Half of a surrogate pair, which UTF-8 has no place for, is escaped.
+    """
+    text = _plain(value)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _escaped(value)
+    return text
 
 
 class NotReadable(ValueError):

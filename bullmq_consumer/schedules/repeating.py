@@ -1,40 +1,104 @@
-"""The next iteration of a repeatable job or a job scheduler, as Node's worker writes it."""
+"""The job that follows another one on its schedule, as Node's worker writes it."""
 
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from bullmq import Job, Worker
-from bullmq.job_scheduler import JobScheduler
-
+from bullmq_consumer.protocol.commands import Commands
+from bullmq_consumer.protocol.job import Job
+from bullmq_consumer.redis.clock import RedisClock
+from bullmq_consumer.sanitize.text import one_line
 from bullmq_consumer.schedules.cron import next_due
 
+logger = logging.getLogger(__name__)
 
-class Repeating:
-    """Adds the next iteration after each job of a schedule.
 
-    Unlike the library's own way, patterns without a time zone use this machine's (`TZ`) and not
-    UTC, changes of clocks are handled, and jobs get exactly the app's options.
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """When the next job is due, in ms since the epoch, None where its script finds that; and its
+    options as BullMQ writes them.
     """
 
-    def __init__(self, worker: Worker) -> None:
-        self._scheduler = JobScheduler(worker, next_millis)
+    due_ms: int | None
+    options: dict[str, Any]
+
+
+class Scheduler:
+    """Of one queue. `on_broken` gets the id of a schedule that cannot go on, and why."""
+
+    def __init__(
+        self, commands: Commands, clock: RedisClock, on_broken: Callable[[str, str], None]
+    ) -> None:
+        self._commands = commands
+        self._clock = clock
+        self._on_broken = on_broken
 
     async def add_next(self, job: Job) -> None:
-        """Add the iteration after `job`. Raises ValueError when its schedule cannot be read.
+        """Add the job that follows one that a schedule made, where one does.
 
-        Its script keeps the job's data with the schedule: see library_scripts.py.
+        Raises RedisError, OSError.
         """
-        options = {name: value for name, value in job.opts.items() if value is not None}
-        repeat = options.get("repeat")
-        await self._scheduler.upsertJobScheduler(
-            job.repeatJobKey,
-            repeat,
-            job.name,
-            job.data,
-            options,
-            override=False,
-            producer_id=job.id,
-        )
+        if job.schedule is None:
+            return
+        try:
+            iteration = next_iteration(job, self._clock.now_ms())
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            reason = one_line(str(error)) or type(error).__name__
+            logger.error(
+                "The schedule %s ends: its next job cannot be planned (%s); correct it with "
+                "upsertJobScheduler",
+                job.schedule,
+                reason,
+            )
+            self._on_broken(job.schedule, reason)
+            return
+        if iteration is not None:
+            await self._commands.add_iteration(job, iteration.due_ms, iteration.options)
+
+
+def next_iteration(job: Job, now_ms: int) -> Iteration | None:
+    """The one after `job`, None when the schedule is over.
+
+    Raises ValueError, TypeError, KeyError or OverflowError when the schedule cannot be read.
+    """
+    options = _written_options(job)
+    repeat = cast("dict[str, Any]", options["repeat"])
+    count = int(repeat.get("count") or 0) + 1
+    limit, end = repeat.get("limit"), _millis(repeat.get("endDate"))
+    if (limit is not None and count > limit) or (end and now_ms > end):
+        return None
+    due_ms: int | None = None
+    if not repeat.get("every"):
+        due_ms = next_millis(max(now_ms, int(options.get("prevMillis") or 0)), repeat)
+        if due_ms is None:
+            return None
+    return Iteration(due_ms, _next_options(options, job.schedule or "", due_ms, now_ms, count))
+
+
+def _next_options(
+    options: dict[str, Any], schedule: str, due_ms: int | None, now_ms: int, count: int
+) -> dict[str, Any]:
+    given = cast("dict[str, Any]", options["repeat"])
+    dates = {name: _millis(given.get(name)) for name in ("startDate", "endDate")}
+    offset = given.get("offset") if given.get("every") else None
+    repeat = {**given, **dates, "offset": offset or None, "count": count}
+    repeat.pop("immediately", None)
+    place = {"prevMillis": due_ms, "delay": max(due_ms - now_ms, 0) if due_ms else None}
+    return _without_none(
+        {
+            "attempts": 0,
+            **options,
+            **_normal_backoff(options),
+            "jobId": f"repeat:{schedule}:{due_ms}",
+            "timestamp": now_ms,
+            "repeatJobKey": schedule,
+            **place,
+            "repeat": _without_none(repeat),
+        }
+    )
 
 
 def next_millis(after: int, repeat: dict[str, Any]) -> int | None:
@@ -42,11 +106,24 @@ def next_millis(after: int, repeat: dict[str, Any]) -> int | None:
 
     Raises ValueError when the pattern or the time zone cannot be read.
     """
-    start, end = _millis(repeat.get("startDate")), _millis(repeat.get("endDate"))
+    start = _millis(repeat.get("startDate"))
     found = next_due(str(repeat["pattern"]), max(after, start or 0) / 1000, repeat.get("tz"))
+    end = _millis(repeat.get("endDate"))
     if found is None or (end and found * 1000 > end):
         return None
     return found * 1000
+
+
+def _written_options(job: Job) -> dict[str, Any]:
+    """As they stand in Redis: the sanitized ones have what the app never gave them."""
+    try:
+        written = json.loads(job.fields.get("opts", ""))
+    except (ValueError, RecursionError):
+        written = None
+    options = cast("dict[str, Any]", written if isinstance(written, dict) else job.options)
+    if not isinstance(options.get("repeat"), dict):
+        raise ValueError("its options name no schedule")
+    return options
 
 
 def _millis(date: Any) -> int | None:
@@ -56,3 +133,15 @@ def _millis(date: Any) -> int | None:
         is_a_day = len(date) == len("2026-01-01")
         return round((moment.replace(tzinfo=UTC) if is_a_day else moment).timestamp() * 1000)
     return int(date) if isinstance(date, int | float) else None
+
+
+def _normal_backoff(options: dict[str, Any]) -> dict[str, Any]:
+    """Node makes an object of a backoff that is a number."""
+    backoff = options.get("backoff")
+    if isinstance(backoff, int | float) and not isinstance(backoff, bool):
+        return {"backoff": {"type": "fixed", "delay": backoff}}
+    return {}
+
+
+def _without_none(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

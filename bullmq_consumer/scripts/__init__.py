@@ -1,1 +1,1 @@
-"""This package's own Lua scripts, and those that are prepended to the library's."""
+"""The Lua of this worker's own."""

@@ -80,6 +80,11 @@ class QueueScripts:
         """Wake one of the workers that wait for jobs."""
         await self._redis.zadd(self.key("marker"), {"0": 0})
 
+    async def has_jobs_to_take(self) -> bool:
+        """Whether a job waits, or is delayed."""
+        places = ("wait", "prioritized", "delayed")
+        return bool(await self._redis.exists(*[self.key(place) for place in places]))
+
     async def forget(self, job_id: str, *fields: str) -> None:
         """Remove fields of ours from the job's hash."""
         await self._redis.hdel(self.key(job_id), *fields)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from bullmq_consumer.application import JobHandle
 from bullmq_consumer.new_job import NewJob
@@ -17,7 +17,10 @@ Services = TypeVar("Services")
 
 @dataclass(frozen=True, slots=True)
 class JobContext(Generic[Services]):
-    """One attempt at one job. `attempt` counts from 1."""
+    """One attempt at one job. `attempt` counts from 1.
+
+    `least_percent` is how far an earlier attempt came: progress never falls.
+    """
 
     job_id: str
     name: str
@@ -29,6 +32,7 @@ class JobContext(Generic[Services]):
     stopping: asyncio.Event
     handle: JobHandle
     checkpoint_fields: dict[str, Any] = field(default_factory=dict[str, Any])
+    least_percent: int = 0
     _reported: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -37,8 +41,8 @@ class JobContext(Generic[Services]):
         return self.folder()
 
     async def progress(self, percent: int, message: str, **extra: Any) -> None:
-        """Show `percent` (0 to 100, never falls) and `message` to the user."""
-        percent = max(percent, self._reported.get("percent", 0))
+        """Show `percent` (0 to 100, never falls) and `message` to the person who waits."""
+        percent = max(percent, self._reported.get("percent", self.least_percent))
         progress = {"percent": percent, "message": message, **extra}
         if progress == self._reported:
             return
@@ -52,7 +56,21 @@ class JobContext(Generic[Services]):
         self.checkpoint_fields.update(fields)
         await self.handle.save_checkpoint(self.checkpoint_fields)
 
+    async def note(self, line: str) -> None:
+        """Add a line to the job's own log, for who looks at the job in Bull Board or `job ID`."""
+        await self.handle.log(line)
+
     async def enqueue(self, *follow_ups: NewJob) -> None:
         """Add follow-up jobs; adding the id of an unfinished job again has no effect."""
         if follow_ups:
             await self.handle.add_jobs(follow_ups)
+
+
+def percent_of(progress: Any) -> int:
+    """How far a reported progress says that its job is, 0 for what is no such report."""
+    if not isinstance(progress, dict):
+        return 0
+    percent = cast("dict[str, Any]", progress).get("percent")
+    if not isinstance(percent, int | float) or isinstance(percent, bool):
+        return 0
+    return int(percent) if 0 <= percent <= 100 else 0

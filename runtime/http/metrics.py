@@ -81,6 +81,11 @@ class PrometheusMeter:
             ("service", "kind", "result"),
             registry=registry,
         )
+        self._broken_schedules = Counter(
+            "vidfab_worker_broken_schedules",
+            "Repeatable jobs and job schedulers that ended, since they cannot be read.",
+            registry=registry,
+        )
         for name in (*self._names, _OTHER):
             self._begin_at_zero(name)
 
@@ -113,6 +118,10 @@ class PrometheusMeter:
     def purchase(self, service: str, kind: str, result: Result) -> None:
         """Something was bought."""
         self._paid.labels(service, kind, result).inc()
+
+    def schedule_broke(self) -> None:
+        """A schedule ended."""
+        self._broken_schedules.inc()
 
     def known(self, name: str) -> str:
         """The job's name as a label."""

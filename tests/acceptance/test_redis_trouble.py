@@ -187,11 +187,11 @@ async def grant(redis: RedisServer, *rights: str) -> str:
     return redis.url.replace("redis://", "redis://w:pw@")
 
 
-@pytest.mark.parametrize("without", ["-info", "-client", "-info -client"])
+@pytest.mark.parametrize("without", ["-info", "-time", "-client", "-info -time -client"])
 async def test_rights_that_are_not_needed(
     redis: RedisServer, app: NodeApp, tmp_path: Path, without: str
 ) -> None:
-    """INFO is asked for a version, CLIENT for a name: jobs are taken without either."""
+    """TIME is asked for the time, CLIENT for a name: jobs are taken without either."""
     url = await grant(redis, "+@all", *without.split())
     worker = await start_worker(settings(url), tmp_path)
     try:
@@ -202,7 +202,8 @@ async def test_rights_that_are_not_needed(
         assert await worker.stop() == 0
     log = worker.log.read_text("utf-8")
     assert "Traceback" not in log
-    assert log.count("does not let the worker set its name") == ("-client" in without)
+    assert log.count("does not let the worker tell its name") == ("-client" in without)
+    assert log.count("does not tell the worker its time") == ("-time" in without)
 
 
 async def answer(port: int, path: str) -> tuple[int, dict[str, str]]:

@@ -24,7 +24,7 @@ from config.settings import load_settings
 from core.jobs.data import JobData, JobResult
 from core.jobs.registry import job
 from runtime import app
-from bullmq_consumer import worker as consumer
+from bullmq_consumer import fetching as consumer
 from bullmq_consumer.health import liveness
 
 @job("wait", timeout=timedelta(minutes=1))
@@ -44,7 +44,7 @@ async def fetch_nothing(self, *_):
 liveness._QUIET_S = 0.2
 app.until_starved = partial(liveness.until_starved, limit=timedelta(seconds=1), check_s=0.1)
 app.discover = lambda: {{"wait": wait}}
-consumer.Fetcher.waitForJob = fetch_nothing
+consumer.Fetcher._wait_for_marker = fetch_nothing
 settings = load_settings(environment=Environment(dict(os.environ), {{}}))
 set_up_logs(settings)
 sys.exit(asyncio.run(main(settings)))

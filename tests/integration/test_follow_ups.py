@@ -1,7 +1,5 @@
 """Jobs that a running job adds, with the real Redis and the library's queue."""
 
-from types import SimpleNamespace
-from typing import Any
 from uuid import uuid4
 
 from bullmq import Queue
@@ -9,9 +7,12 @@ from bullmq import Queue
 from bullmq_consumer.handle import LiveHandle
 from bullmq_consumer.health.log_throttle import LogThrottle
 from bullmq_consumer.new_job import JobDefaults, NewJob
+from bullmq_consumer.protocol.commands import Commands, TakeOptions
+from bullmq_consumer.protocol.job import read_job
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis.address import RedisAddress
 from bullmq_consumer.redis.clients import connect
+from bullmq_consumer.redis.clock import RedisClock
 from bullmq_consumer.safety.durable_writes import DurableWrites
 from bullmq_consumer.safety.leases import Lease
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
@@ -27,10 +28,11 @@ async def test_a_finished_job_is_replaced_and_an_open_one_stays(vidfab: VidFab) 
     redis = connect(RedisAddress(vidfab.redis.url))
     queue = Queue(name.name, {"connection": redis, "prefix": name.prefix})
     scripts = QueueScripts(redis, name)
-    job: Any = SimpleNamespace(id="j", token="t", own_fields={})
+    job = read_job({}, "j", "t", 0.0)
     lease = Lease("j", held, lambda: None, 0.0, lambda: 0.0)
     writes = DurableWrites(scripts, LogThrottle("Redis"))
-    handle = LiveHandle(queue, job, lease, JobDefaults(), scripts, writes)
+    commands = Commands(redis, name, TakeOptions(worker="w", lock_ms=30_000), RedisClock(redis))
+    handle = LiveHandle(queue, job, lease, JobDefaults(), scripts, writes, commands)
     for job_id in ("finished", "open"):
         await queue.add("x", {"from": "before"}, {"jobId": job_id, "priority": 1})
     await redis.hset(name.key("finished"), "finishedOn", 1)

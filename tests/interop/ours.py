@@ -16,6 +16,7 @@ from bullmq_consumer import (
     Fitness,
     HandBack,
     JobHandle,
+    Limit,
     Options,
     Outcome,
     PermanentError,
@@ -33,7 +34,7 @@ _NAMES = {
     "concurrency": "concurrency",
     "name": "name",
     "maxStalledCount": "max_stalled",
-    "limiter": "limiter",
+    "limiter": "limit",
     "removeOnComplete": "remove_on_complete",
     "removeOnFail": "remove_on_fail",
     "maxStartedAttempts": "max_started_attempts",
@@ -76,6 +77,9 @@ class Scripted:
     def hides_retries(self, name: str) -> bool:
         return False
 
+    def schedule_broke(self, schedule: str, reason: str) -> None:
+        pass
+
     async def run(
         self, delivery: Delivery, handle: JobHandle, stopping: asyncio.Event
     ) -> Done | Outcome:
@@ -93,9 +97,8 @@ class Scripted:
         data: dict[str, Any] = delivery.data if isinstance(delivery.data, dict) else {}
         for progress in data.get("progress") or []:
             handle.report(progress)
-        log = getattr(handle, "log", None)
-        for line in data.get("log") or [] if log else []:
-            await log(line)
+        for line in data.get("log") or []:
+            await handle.log(line)
         if gate := data.get("gate"):
             await self._gates.at(gate).wait()
         await asyncio.sleep(data.get("sleep", 2) / 1000)
@@ -119,6 +122,8 @@ class OurWorker:
         known = {one.name for one in fields(Options)}
         named = {_NAMES[name]: value for name, value in options.items() if name in _NAMES}
         ours = {name: value for name, value in named.items() if name in known}
+        if limit := ours.get("limit"):
+            ours["limit"] = Limit(limit["max"], timedelta(milliseconds=limit["duration"]))
         place = Options(queue=QueueName(queue), redis=RedisAddress(url), **ours)
         self._worker = Worker(place, Scripted(gates))
         self._loop: asyncio.Task[None] | None = None

@@ -28,9 +28,17 @@ class RecordingHandle:
     progress: list[dict[str, Any]] = field(default_factory=list)
     checkpoints: list[dict[str, Any]] = field(default_factory=list)
     added: list[NewJob] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    children_values: dict[str, Any] = field(default_factory=dict)
 
     def report(self, progress: Mapping[str, Any]) -> None:
         self.progress.append(dict(progress))
+
+    async def log(self, line: str) -> None:
+        self.lines.append(line)
+
+    async def children(self) -> Mapping[str, Any]:
+        return self.children_values
 
     async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         self.checkpoints.append(dict(checkpoint))

@@ -2,8 +2,9 @@
 
     python -m tests.support.small_app REDIS_URL QUEUE [CONCURRENCY]
 
-A job's data say what becomes of it: `{"retry": "why"}`, `{"refuse": "why"}`, `{"sleep": seconds}`;
-all else is given back. Jobs called `unique` release their ids.
+A job's data say what becomes of it: `{"retry": "why"}`, `{"refuse": "why"}`, `{"sleep": seconds}`,
+`{"log": [lines]}`, `{"children": true}`; all else is given back. Jobs called `unique` release their
+ids.
 """
 
 import asyncio
@@ -45,6 +46,9 @@ class SmallApp:
     def hides_retries(self, name: str) -> bool:
         return name == "hidden"
 
+    def schedule_broke(self, schedule: str, reason: str) -> None:
+        logging.error("BROKEN %s: %s", schedule, reason)
+
     async def run(
         self, delivery: Delivery, handle: JobHandle, stopping: asyncio.Event
     ) -> Done | Outcome:
@@ -63,6 +67,10 @@ class SmallApp:
 async def _work(delivery: Delivery, handle: JobHandle) -> Any:
     data = delivery.data
     await handle.save_checkpoint({"attempt": delivery.attempts_made + 1})
+    for line in data.get("log", []):
+        await handle.log(line)
+    if data.get("children"):
+        return [*(await handle.children()).values()]
     await asyncio.sleep(data.get("sleep", 0))
     if reason := data.get("retry"):
         raise RetryableError(reason)

@@ -2,4 +2,3 @@
 
 from bullmq.job import Job as Job
 from bullmq.queue import Queue as Queue
-from bullmq.worker import Worker as Worker

@@ -1,9 +1,12 @@
 """Limits that Node sets on the queue: they hold jobs up for as long as they say, not longer."""
 
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
+from bullmq_consumer import Limit, Options, QueueName, RedisAddress, Worker
 from sandbox.redis import RedisServer
+from tests.support.small_app import SmallApp
 from tests.support.small_site import SmallSite
 
 
@@ -38,3 +41,23 @@ async def test_a_global_concurrency_lets_the_next_job_start_when_one_ends(site: 
     active = {"active": 1, "completed": -1}
     places = [active.get(event.name, 0) for event in site.app.events if event.job_id in job_ids]
     assert max(sum(places[: n + 1]) for n in range(len(places))) == 1
+
+
+async def test_a_workers_own_limit_spreads_jobs_over_time(site: SmallSite) -> None:
+    """As Node's `limiter`: two a second."""
+    options = Options(
+        queue=QueueName(site.queue),
+        redis=RedisAddress(site.redis.url),
+        concurrency=5,
+        limit=Limit(2, timedelta(seconds=1)),
+    )
+    job_ids = await add_quick(site, 5)
+    worker = Worker(options, SmallApp())
+    loop = await worker.start()
+    try:
+        for job_id in job_ids:
+            await site.app.wait_for(job_id, "completed")
+    finally:
+        assert await worker.stop(loop, timedelta(seconds=1))
+    begun = sorted(site.app.events_of(job_id, "active")[0].at for job_id in job_ids)
+    assert begun[4] - begun[0] >= 1900

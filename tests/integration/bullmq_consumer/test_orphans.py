@@ -1,7 +1,7 @@
 """Jobs that arrived, or did not quite, and that nobody works on."""
 
+import time
 from collections.abc import AsyncIterator
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -9,8 +9,14 @@ from redis.asyncio import Redis
 
 from bullmq_consumer.fetching import Fetcher
 from bullmq_consumer.health.fitness import Fitness
+from bullmq_consumer.health.log_throttle import LogThrottle
+from bullmq_consumer.protocol.commands import Commands, TakeOptions
+from bullmq_consumer.protocol.decoder import Decoder
+from bullmq_consumer.protocol.job import DeliveryKey, Job
 from bullmq_consumer.queue_name import QueueName
-from bullmq_consumer.safety.orphans import DeliveryKey, Orphans
+from bullmq_consumer.redis.clock import RedisClock
+from bullmq_consumer.safety.in_flight import InFlight
+from bullmq_consumer.safety.orphans import Orphans
 from bullmq_consumer.scripts.queue_scripts import LOCK, QueueScripts
 from sandbox.redis import RedisServer
 from tests.support.small_site import SmallSite
@@ -32,20 +38,22 @@ async def lay(redis: Redis, scripts: QueueScripts, job_id: str, token: str | Non
 
 async def test_only_what_is_ours_and_unknown_goes_back(redis: Redis) -> None:
     scripts = QueueScripts(redis, QueueName(f"q-{uuid4().hex}"))
-    known: set[DeliveryKey] = {("at-work", "w1:2")}
-    orphans = Orphans(redis, scripts, "w1", known)
+    known: set[DeliveryKey] = set()
+    orphans = Orphans(redis, scripts, known)
+    ours = orphans.token
+    known.add(("at-work", ours(2)))
     locks = {
-        "stray": "w1:1",
-        "at-work": "w1:2",
-        "older-delivery-at-work": "w1:3",
-        "on-its-way": "w1:4",
-        "of-another": "w11:1",
+        "stray": ours(1),
+        "at-work": ours(2),
+        "older-delivery-at-work": ours(3),
+        "on-its-way": ours(4),
+        "of-another": f"1{ours(1)}",
         "unlocked": None,
     }
-    known.add(("older-delivery-at-work", "w1:9"))
+    known.add(("older-delivery-at-work", ours(9)))
     for job_id, token in locks.items():
         await lay(redis, scripts, job_id, token)
-    with orphans.tracked("w1:4"):
+    with orphans.tracked(ours(4)):
         await orphans.hand_back()
 
     assert set(await redis.lrange(scripts.key("active"), 0, -1)) == {
@@ -62,36 +70,38 @@ async def test_only_what_is_ours_and_unknown_goes_back(redis: Redis) -> None:
 async def test_what_arrived_and_is_not_begun_goes_back_at_the_stop(
     site: SmallSite, redis: Redis
 ) -> None:
-    """The library's main loop would begin with it after the grace, or not wait for it at all."""
-    begun: list[str] = []
-
-    async def process(job: Any, _: str) -> None:
-        begun.append(job.id)
-
-    async def settled(*_: object) -> bool:
-        return True
-
-    worker = Fetcher(
-        site.queue,
-        process,
-        {"connection": redis, "autorun": False},
-        scripts=QueueScripts(redis, QueueName(site.queue)),
-        waiting_client=redis,
-        releases_id=lambda _: False,
-        hides_retries=lambda _: False,
-        fail_deferred=settled,
+    scripts = QueueScripts(redis, QueueName(site.queue))
+    in_flight = InFlight(scripts)
+    orphans = Orphans(redis, scripts, in_flight)
+    clock = RedisClock(redis)
+    options = TakeOptions(worker="w", lock_ms=30_000)
+    commands = Commands(redis, QueueName(site.queue), options, clock)
+    fetcher = Fetcher(
+        never,
+        commands=commands,
+        scripts=scripts,
+        waiting=redis,
+        clock=clock,
+        decoder=Decoder(scripts, lambda _: False),
+        in_flight=in_flight,
+        orphans=orphans,
         fitness=Fitness(lambda: None),
+        errors=LogThrottle("BullMQ reports"),
+        concurrency=1,
+        block_s=1,
     )
     job_id = await site.add("quick", {}, priority=4)
-    token = f"{worker.id}:1"
-    job = await worker.getNextJob(token)
+    taken = await commands.take(orphans.token(1))
+    job = await fetcher.receive(taken, orphans.token(1), time.monotonic())
     assert job is not None
-    await worker.stop_taking()
-    await worker.until_idle()
+    fetcher.stop()
+    await fetcher.until_idle()
 
     found = await site.app.job(job_id)
     assert found is not None
     assert found.state == "prioritized"
-    assert await worker.processJob(job, token) is None
-    assert begun == []
-    await worker.close()
+    assert not in_flight.begin(job.key), "nobody runs it any more"
+
+
+async def never(job: Job) -> None:
+    raise AssertionError(f"job {job.id} began")

@@ -169,3 +169,26 @@ async def test_a_pattern_without_a_zone_is_of_the_workers_own(
     assert due["ours"] == due["node"]
     moment = datetime.fromtimestamp(int(due["ours"][1].split(":")[-1]) / 1000, ZoneInfo(tz))
     assert (moment.day, moment.hour, moment.minute) == (1, 3, 30)
+
+
+async def test_a_schedule_that_cannot_be_read_ends_with_a_line_and_its_job_still_runs(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    template = {"name": NAME, "data": DATA, "opts": OPTIONS}
+    async with Repeated(server) as site:
+        first = await site.app.schedule("nightly", {"pattern": "0 3 * * *"}, template)
+        key = f"bull:{site.queue}:{first}"
+        options = json.loads(str(await site.client.hget(key, "opts")))
+        options["repeat"]["pattern"] = "at three"
+        await site.client.hset(key, "opts", json.dumps(options))
+        await site.app.promote(first)
+        worker = await start_small_worker(site.url, site.queue, tmp_path)
+        try:
+            [end] = await site.ended(1)
+            assert end["event"] == "completed"
+        finally:
+            await worker.stop()
+        assert await site.app.jobs("delayed") == []
+    log = worker.log.read_text("utf-8")
+    assert "The schedule nightly ends: its next job cannot be planned" in log
+    assert "ERROR BROKEN nightly: " in log

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,6 +10,7 @@ from redis.exceptions import OutOfMemoryError
 from bullmq_consumer.handle import LiveHandle
 from bullmq_consumer.health.log_throttle import LogThrottle
 from bullmq_consumer.new_job import JobDefaults, NewJob
+from bullmq_consumer.protocol.job import read_job
 from bullmq_consumer.safety.durable_writes import DurableWrites
 from bullmq_consumer.safety.leases import Lease
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
@@ -53,9 +53,9 @@ def handle_with(scripts: Scripts, queue: FullQueue | None = None) -> tuple[LiveH
         return Hold.OURS
 
     lease = Lease("j", hold, lambda: None, 0.0, lambda: 0.0)
-    job: Any = SimpleNamespace(id="j", token="t", own_fields={})
+    job = read_job({}, "j", "t", 0.0)
     writes = DurableWrites(cast("QueueScripts", scripts), LogThrottle("Redis"))
-    parts: Any = (queue, job, lease, JobDefaults(), scripts, writes)
+    parts: Any = (queue, job, lease, JobDefaults(), scripts, writes, None)
     return LiveHandle(*parts), lease
 
 

@@ -1,18 +1,18 @@
 """Odd job fields become such that the library can finish the job."""
 
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import msgpack
 import pytest
-from bullmq import Job
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bullmq_consumer.delivery import read_checkpoint
+from bullmq_consumer.protocol.job import read_job
 from bullmq_consumer.sanitize.fields import (
     COUNTERS,
+    MAX_NUMBER,
     corrupt_fields,
     safe_options,
     sanitized,
@@ -27,7 +27,18 @@ ANYTHING = st.recursive(
 
 @pytest.mark.parametrize(
     ("given_attempts", "attempts"),
-    [(3, 3), ("3", 3), (0, 0), (None, 1), ("many", 1), (2.5, 1), ([], 1)],
+    [
+        (3, 3),
+        ("3", 3),
+        (0, 0),
+        (5000, 5000),
+        (None, 1),
+        ("many", 1),
+        (2.5, 3),
+        (-2, 0),
+        (float("nan"), 1),
+        ([], 1),
+    ],
 )
 def test_attempts(given_attempts: Any, attempts: int) -> None:
     assert safe_options({"attempts": given_attempts})["attempts"] == attempts
@@ -40,7 +51,8 @@ def test_attempts(given_attempts: Any, attempts: int) -> None:
         (500, {"type": "fixed", "delay": 500}),
         ({"type": "fixed", "delay": "3000"}, {"type": "fixed", "delay": 3000}),
         ({"type": "own"}, {"type": "own", "delay": 0}),
-        ({"type": "fixed", "delay": 1e300}, {"type": "fixed", "delay": 86_400_000}),
+        ({"type": "fixed", "delay": 1e300}, {"type": "fixed", "delay": MAX_NUMBER}),
+        ({"type": "fixed", "delay": 864_000_000}, {"type": "fixed", "delay": 864_000_000}),
         ("500", None),
         ({"type": "fixed", "delay": "soon"}, None),
         ({"type": "fixed", "delay": -1}, None),
@@ -58,7 +70,7 @@ def test_backoff(given_backoff: Any, backoff: Any) -> None:
 def test_nothing_trips_it(attempts: Any, backoff: Any) -> None:
     options = safe_options({"attempts": attempts, "backoff": backoff, "kept": 1})
     assert isinstance(options["attempts"], int)
-    assert options["backoff"] is None or 0 <= options["backoff"]["delay"] <= 86_400_000
+    assert options["backoff"] is None or 0 <= options["backoff"]["delay"] <= MAX_NUMBER
     assert options["kept"] == 1
 
 
@@ -89,11 +101,10 @@ NAMES = st.sampled_from(
 @given(st.dictionaries(NAMES, st.text() | ANYTHING.map(json.dumps)))
 def test_the_library_reads_what_is_made_safe(raw: dict[str, str]) -> None:
     fields, _ = sanitized(raw)
-    queue: Any = SimpleNamespace(backend=None, qualifiedName="bull:q")
-    job: Any = Job.fromJSON(queue, fields, "1")
+    job = read_job(fields, "1", "w:1", 0.0)
     assert isinstance(job.stacktrace, list)
-    assert 0 <= job.attempts <= 1000
-    packed = msgpack.packb([job.opts.get("removeOnFail"), job.attempts, job.attemptsMade])
+    assert 0 <= job.attempts <= MAX_NUMBER
+    packed = msgpack.packb([job.options.get("removeOnFail"), job.attempts, job.attempts_made])
     assert msgpack.unpackb(packed) is not None
     assert (
         corrupt_fields(

@@ -2,14 +2,13 @@
 
 import asyncio
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from bullmq import Job
 
 from bullmq_consumer.delivery import Delivery, delivery_of
 from bullmq_consumer.outcome import Fail
+from bullmq_consumer.protocol.job import read_job
 from bullmq_consumer.sanitize.fields import sanitized
 from core.jobs.registry import discover
 from runtime.dispatch import Dispatcher, Done
@@ -35,7 +34,7 @@ SPECS = {
 
 
 def delivery(case: Hostile) -> Delivery:
-    """As the worker's client and BullMQ's own class read it."""
+    """As the worker reads it."""
     good = {"name": case.name.encode(), "opts": b'{"attempts":3}', "timestamp": b"1700000000000"}
     raw = {
         name: value.decode(errors="replace")
@@ -43,9 +42,8 @@ def delivery(case: Hostile) -> Delivery:
         if value is not None
     }
     fields, fault = sanitized(raw)
-    queue: Any = SimpleNamespace(backend=None, qualifiedName="bull:q")
-    job: Any = Job.fromJSON(queue, fields, "1")
-    job.own_fields, job.fault = raw, fault
+    job = read_job(fields, "1", "w:1", 0.0)
+    job.fields, job.fault = raw, fault
     return delivery_of(job)
 
 

@@ -36,6 +36,9 @@ class Counted:
     def purchase(self, service: str, kind: str, result: str) -> None:
         self.paid_.append((service, kind, result))
 
+    def schedule_broke(self) -> None:
+        raise AssertionError
+
 
 @pytest.fixture
 def counted() -> Iterator[Counted]:

@@ -1,0 +1,326 @@
+"""What a worker does to a queue by BullMQ's own scripts, with the arguments that their heads name.
+
+Their texts are those of the installed package: Redis does for us what it does for Node's worker.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import IntEnum
+from typing import Any, cast
+
+import msgpack
+from redis.asyncio import Redis
+
+from bullmq_consumer.protocol import texts
+from bullmq_consumer.protocol.job import DeliveryKey, Job
+from bullmq_consumer.queue_name import QueueName
+from bullmq_consumer.redis.clock import RedisClock
+
+_PLACES_OF_TAKE = (
+    *("wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused"),
+    *("meta", "pc"),
+)
+# By BullMQ's names for what becomes of a job's parent.
+_PARENT_FLAGS = {
+    "fpof": "failParentOnFailure",
+    "cpof": "continueParentOnFailure",
+    "idof": "ignoreDependencyOnFailure",
+    "rdof": "removeDependencyOnFailure",
+}
+
+
+def milliseconds(duration: timedelta) -> int:
+    """As BullMQ counts time."""
+    return round(duration.total_seconds() * 1000)
+
+
+class Refusal(IntEnum):
+    """Why a script of BullMQ's did nothing, by its codes."""
+
+    GONE = -1
+    NO_LOCK = -2
+    NOT_ACTIVE = -3
+    PENDING_CHILDREN = -4
+    NO_PARENT = -5
+    OTHERS_LOCK = -6
+    FAILED_CHILDREN = -9
+    UNKNOWN = 0
+
+
+class Refused(Exception):
+    """A script found the job gone, locked by another worker, in another state, or not finished."""
+
+    def __init__(self, code: int) -> None:
+        known = code in Refusal._value2member_map_
+        self.refusal = Refusal(code) if known else Refusal.UNKNOWN
+        super().__init__(f"BullMQ refused: {self.refusal.name if known else code}")
+
+    @property
+    def is_for_children(self) -> bool:
+        """Whether the job is ours, and cannot complete as its children stand."""
+        return self.refusal is Refusal.PENDING_CHILDREN or self.has_failed_children
+
+    @property
+    def has_failed_children(self) -> bool:
+        """Whether it can never complete."""
+        return self.refusal is Refusal.FAILED_CHILDREN
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many jobs of a queue its workers may begin within `duration`, all together."""
+
+    most: int
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeOptions:
+    """What a worker says of itself when it takes jobs. `metrics_minutes` 0 counts no metrics."""
+
+    worker: str
+    lock_ms: int
+    metrics_minutes: int = 0
+    limit: Limit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a script brought: a job's hash, or when to look again.
+
+    `limit_ms` is how long a limit holds the queue back, `next_due_ms` when the next delayed job is
+    due, in ms since the epoch by the clock of Redis; 0 where there is none.
+    """
+
+    fields: dict[str, str] | None = None
+    job_id: str = ""
+    limit_ms: int = 0
+    next_due_ms: int = 0
+
+
+NOTHING = Taken()
+
+
+class Commands:
+    """Of one queue, for one worker.
+
+    All raise RedisError or OSError; those that end an attempt raise Refused, too.
+    """
+
+    def __init__(
+        self, redis: Redis, queue: QueueName, options: TakeOptions, clock: RedisClock
+    ) -> None:
+        # redis-py's types allow for bytes, which `decode_responses` rules out.
+        self._redis: Any = redis
+        self._key = queue.key
+        self._prefix = queue.key("")
+        self._options = options
+        self._clock = clock
+        self._lock_ms = options.lock_ms
+        limit = options.limit
+        self._limiter = limit and {"max": limit.most, "duration": milliseconds(limit.duration)}
+        self._take_keys = self._keys(*_PLACES_OF_TAKE)
+        self._marker = queue.key("marker")
+        self._take = texts.load(redis, "moveToActive-11")
+        self._finish = texts.load(redis, "moveToFinished-14")
+        self._delay = texts.load(redis, "moveToDelayed-11")
+        self._retry = texts.load(redis, "retryJob-11")
+        self._extend = texts.load(redis, "extendLocks-1")
+        self._stalled = texts.load(redis, "moveStalledJobsToWait-9")
+        self._iterate = texts.load(redis, "updateJobScheduler-12")
+        self._log = texts.load(redis, "addLog-2")
+
+    async def take(self, token: str) -> Taken:
+        """The next job, locked under `token`."""
+        options = {**self._taking(token), "limiter": self._limiter}
+        raw = await self._take(
+            keys=[*self._take_keys, self._marker],
+            args=[self._prefix, self._clock.now_ms(), _pack(options)],
+        )
+        return _taken(raw)
+
+    async def complete(self, job: Job, value: str, *, fetch_next: bool) -> Taken:
+        """Write what the job returned, as JSON; with `fetch_next` the answer may bring a job."""
+        keep = _kept(job.options.get("removeOnComplete"))
+        return await self._end(job, "completed", ("returnvalue", value), keep, fetch_next, {})
+
+    async def fail(
+        self, job: Job, reason: str, stacktrace: Sequence[str], *, fetch_next: bool
+    ) -> Taken:
+        """Fail the job for good."""
+        keep = _kept(job.options.get("removeOnFail"))
+        fields = _failure(reason, stacktrace)
+        return await self._end(job, "failed", ("failedReason", reason), keep, fetch_next, fields)
+
+    async def delay(self, job: Job, delay_ms: int, fields: Mapping[str, str] | None = None) -> None:
+        """Send an active job back to wait so long. With `fields`, which are kept in its hash, an
+        attempt is burnt; without it is not.
+        """
+        places = ("active", "prioritized", "delayed", job.id, "events", "meta", "stalled", "wait")
+        _checked(
+            await self._delay(
+                keys=[self._marker, *self._keys(*places, "limiter", "pc")],
+                args=[
+                    *(self._prefix, str(self._clock.now_ms()), job.id, job.token, delay_ms),
+                    *("1" if fields is None else "0", _pack(_flat(fields)) if fields else "", "0"),
+                ],
+            )
+        )
+
+    async def retry(self, job: Job, fields: Mapping[str, str]) -> None:
+        """Send an active job back at once, an attempt burnt; `fields` are kept in its hash."""
+        places = ("active", "wait", "paused", job.id, "meta", "events", "delayed", "prioritized")
+        push = "RPUSH" if job.options.get("lifo") else "LPUSH"
+        arguments = [self._prefix, self._clock.now_ms(), push, job.id, job.token]
+        _checked(
+            await self._retry(
+                keys=[*self._keys(*places, "pc"), self._marker, self._key("stalled")],
+                args=[*arguments, _pack(_flat(fields))] if fields else arguments,
+            )
+        )
+
+    async def extend(self, held: Sequence[DeliveryKey]) -> list[str]:
+        """Renew locks; returns the ids of jobs of which it could not."""
+        job_ids, tokens = [key[0] for key in held], [key[1] for key in held]
+        arguments = [self._prefix, _pack(tokens), _pack(job_ids), self._lock_ms]
+        return await self._extend(keys=[self._key("stalled")], args=arguments)
+
+    async def return_stalled(self, most: int, check_every_ms: int) -> list[str]:
+        """Return jobs without a lock to the queue, each so often at `most`; returns their ids."""
+        places = ("stalled", "wait", "active", "stalled-check", "meta", "paused", "marker")
+        return await self._stalled(
+            keys=self._keys(*places, "events", "repeat"),
+            args=[most, self._prefix, self._clock.now_ms(), check_every_ms],
+        )
+
+    async def add_iteration(
+        self, job: Job, due_ms: int | None, options: Mapping[str, Any]
+    ) -> str | None:
+        """Add the job that follows `job` on its schedule; returns its id.
+
+        None where it is there already or the schedule is gone. Without `due_ms` the script itself
+        finds when that is, which it does for schedules by interval.
+        """
+        places = ("repeat", "delayed", "wait", "paused", "meta", "prioritized")
+        more = ("id", "events", "pc", job.id, "active")
+        return await self._iterate(
+            keys=[*self._keys(*places), self._marker, *self._keys(*more)],
+            args=[
+                *(due_ms or "undefined", job.schedule or "", json.dumps(job.data)),
+                *(_pack(dict(options)), self._clock.now_ms(), self._prefix, job.id),
+            ],
+        )
+
+    async def log(self, job_id: str, line: str, keep: int) -> int:
+        """Add a line to the job's own log, of which the last `keep` stay; 0 keeps all.
+
+        Returns how many there are, -1 when the job is gone.
+        """
+        return await self._log(
+            keys=self._keys(job_id, f"{job_id}:logs"), args=[job_id, line, keep or ""]
+        )
+
+    async def children(self, job_id: str) -> dict[str, Any]:
+        """What the finished children of a job returned, by their keys in Redis."""
+        found = await self._redis.hgetall(self._key(f"{job_id}:processed"))
+        return {key: _read(value) for key, value in found.items()}
+
+    async def _end(
+        self,
+        job: Job,
+        target: str,
+        result: tuple[str, str],
+        keep: Mapping[str, int],
+        fetch_next: bool,
+        fields: Mapping[str, str],
+    ) -> Taken:
+        options = {
+            **self._taking(job.token),
+            "keepJobs": dict(keep),
+            "limiter": self._limiter,
+            "attempts": job.attempts,
+            "attemptsMade": job.attempts_made,
+            "maxMetricsSize": self._options.metrics_minutes or "",
+            **{short: job.options.get(name) is True for short, name in _PARENT_FLAGS.items()},
+        }
+        arguments = [
+            *(job.id, self._clock.now_ms(), *result, target, "1" if fetch_next else ""),
+            *(self._prefix, _pack(options)),
+        ]
+        raw = await self._finish(
+            keys=[
+                *self._take_keys,
+                *self._keys(target, job.id, f"metrics:{target}"),
+                self._marker,
+            ],
+            args=[*arguments, _pack(_flat(fields))] if fields else arguments,
+        )
+        return _taken(_checked(raw))
+
+    def _taking(self, token: str) -> dict[str, Any]:
+        return {"token": token, "lockDuration": self._lock_ms, "name": self._options.worker}
+
+    def _keys(self, *names: str) -> list[str]:
+        return [self._key(name) for name in names]
+
+
+def failure_fields(job: Job, reason: str, trace: str, *, shown: bool) -> dict[str, str]:
+    """What an attempt that failed leaves in the job's hash, its reason only if that is `shown`."""
+    fields = _failure(reason, stacktrace(job, trace))
+    return fields if shown else {name: fields[name] for name in ("stacktrace",)}
+
+
+def stacktrace(job: Job, trace: str) -> list[str]:
+    """The traces of all attempts that failed, as many as the job's options keep."""
+    most = job.options.get("stackTraceLimit")
+    traces = [*job.stacktrace, trace]
+    return traces if most is None else traces[-most:] if most else []
+
+
+def _failure(reason: str, traces: Sequence[str]) -> dict[str, str]:
+    return {"failedReason": reason, "stacktrace": json.dumps(list(traces), separators=(",", ":"))}
+
+
+def _kept(option: Any) -> dict[str, int]:
+    """How many finished jobs stay, by BullMQ's `removeOnComplete` and `removeOnFail`."""
+    match option:
+        case dict():
+            return cast("dict[str, int]", option)
+        case bool() | None:
+            return {"count": 0 if option else -1}
+        case _:
+            return {"count": option}
+
+
+def _taken(raw: Any) -> Taken:
+    if not isinstance(raw, list):
+        return NOTHING
+    flat, job_id, *times = cast("list[Any]", raw)
+    limit_ms, next_due_ms = [max(int(one or 0), 0) for one in [*times, 0, 0][:2]]
+    if not flat:
+        return Taken(None, "", limit_ms, next_due_ms)
+    fields: dict[str, str] = dict(zip(flat[::2], flat[1::2], strict=True))
+    return Taken(fields, str(job_id), limit_ms, next_due_ms)
+
+
+def _checked(answer: Any) -> Any:
+    if isinstance(answer, int) and answer < 0:
+        raise Refused(answer)
+    return answer
+
+
+def _read(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _flat(fields: Mapping[str, str]) -> list[str]:
+    return [text for pair in fields.items() for text in pair]
+
+
+def _pack(value: object) -> bytes:
+    return msgpack.packb(value, use_bin_type=True)

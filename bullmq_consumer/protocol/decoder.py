@@ -1,0 +1,48 @@
+"""Makes a job of the hash that a script brought, whatever stands in it."""
+
+import logging
+from collections.abc import Callable
+
+from bullmq_consumer.protocol.job import Job, read_job
+from bullmq_consumer.sanitize.fields import corrupt_fields, sanitized, unreadable
+from bullmq_consumer.scripts.queue_scripts import QueueScripts
+
+logger = logging.getLogger(__name__)
+
+
+class Decoder:
+    """Of one queue. `releases_id` says of a job's name whether a finished one is removed."""
+
+    def __init__(self, scripts: QueueScripts, releases_id: Callable[[str], bool]) -> None:
+        self._scripts = scripts
+        self._releases_id = releases_id
+
+    async def read(self, fields: dict[str, str], job_id: str, token: str, locked_at: float) -> Job:
+        """The job, made such that its attempt can run and end. Raises RedisError, OSError.
+
+        Fields over which BullMQ's scripts would trip at its end are removed from its hash.
+        """
+        safe, fault = sanitized(fields)
+        if bad := corrupt_fields(fields):
+            await self._scripts.forget(job_id, *bad)
+        try:
+            job = read_job(safe, job_id, token, locked_at)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            # It is active already: left alone it would hold a place until it counts as stalled.
+            logger.error("A job cannot be decoded and will fail: %s", type(error).__name__)
+            safe, fault = unreadable(fields)
+            job = read_job(safe, job_id, token, locked_at)
+        job.fields, job.fault = fields, fault
+        self._release_id(job)
+        return job
+
+    def _release_id(self, job: Job) -> None:
+        """Here, and so of jobs, too, that stalled too often and are failed unrun.
+
+        But not of one that failed and has a parent: that would go on as if it had no such child,
+        where Node's waits until it is retried.
+        """
+        if self._releases_id(job.name):
+            job.options["removeOnComplete"] = True
+            if not job.has_parent:
+                job.options["removeOnFail"] = True

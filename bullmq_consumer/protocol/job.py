@@ -1,0 +1,93 @@
+"""A job as a worker gets it: its hash in Redis, read."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+_LONG_NAMES: dict[str, str] = {
+    "fpof": "failParentOnFailure",
+    "cpof": "continueParentOnFailure",
+    "idof": "ignoreDependencyOnFailure",
+    "rdof": "removeDependencyOnFailure",
+    "kl": "keepLogs",
+    "de": "deduplication",
+}
+"""Of options, by how BullMQ abbreviates them in Redis."""
+
+
+DeliveryKey = tuple[str, str]
+"""Job id and token: the job that the end of another one brings has that one's token."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One delivery of a job, locked under `token` since `locked_at` (monotonic, in seconds).
+
+    `timestamp` is when it was added, in ms since the epoch by its producer's clock. With a
+    `deferred_failure` it is only to be failed, for that reason. `schedule` is the id of the job
+    scheduler, or of BullMQ 5's repeatable job, that made it. `fields` are its hash as it stands in
+    Redis, our own fields among them. With a `fault` it cannot be worked on: it says why.
+    """
+
+    id: str
+    name: str
+    token: str
+    data: Any
+    options: dict[str, Any]
+    attempts_made: int
+    attempts_started: int
+    timestamp: int
+    failed_reason: str | None
+    deferred_failure: str | None
+    stacktrace: list[str]
+    progress: Any
+    has_parent: bool
+    schedule: str | None
+    locked_at: float
+    fields: dict[str, str] = field(repr=False)
+    fault: str | None = None
+
+    @property
+    def key(self) -> DeliveryKey:
+        """What tells this delivery from others of the same job."""
+        return self.id, self.token
+
+    @property
+    def attempts(self) -> int:
+        """How many it may have."""
+        return self.options["attempts"]
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether a failure of this attempt is the job's."""
+        return self.attempts_made + 1 >= self.attempts
+
+
+def read_job(fields: dict[str, str], job_id: str, token: str, locked_at: float) -> Job:
+    """Read a hash that was sanitized. Raises ValueError, TypeError or AttributeError for others."""
+    options: dict[str, Any] = json.loads(fields.get("opts") or "{}")
+    return Job(
+        id=job_id,
+        name=fields.get("name", ""),
+        token=token,
+        data=json.loads(fields.get("data") or "{}"),
+        options={
+            "attempts": 0,
+            **{_LONG_NAMES.get(name, name): value for name, value in options.items()},
+        },
+        attempts_made=_number(fields.get("attemptsMade") or fields.get("atm")),
+        attempts_started=_number(fields.get("ats")),
+        timestamp=_number(fields.get("timestamp")),
+        failed_reason=fields.get("failedReason") or None,
+        deferred_failure=fields.get("defa") or None,
+        stacktrace=json.loads(fields.get("stacktrace") or "[]"),
+        progress=json.loads(fields.get("progress") or "null"),
+        has_parent=bool(fields.get("parentKey")),
+        schedule=fields.get("rjk") or None,
+        locked_at=locked_at,
+        fields=fields,
+    )
+
+
+def _number(text: str | None) -> int:
+    return int(text or 0)

@@ -1,0 +1,28 @@
+"""The texts of BullMQ's scripts, and what some of them do first, in the same atomic step."""
+
+from importlib import resources
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+
+_BEGINNINGS = {
+    "moveToActive-11": ("paused_list.lua",),
+    "moveToFinished-14": ("paused_list.lua",),
+    "retryJob-11": ("paused_list.lua",),
+    "moveStalledJobsToWait-9": ("paused_list.lua",),
+    "updateJobScheduler-12": ("paused_list.lua", "keep_repeat_data.lua"),
+}
+
+
+def load(redis: Redis, name: str) -> AsyncScript:
+    """A script of BullMQ's by its file's name, such as `moveToActive-11`.
+
+    The number is that of its keys. Raises FileNotFoundError when the installed version of `bullmq`
+    has none of that name and number.
+    """
+    text = resources.files("bullmq").joinpath("commands", f"{name}.lua").read_text("utf-8")
+    return redis.register_script("".join(map(_own, _BEGINNINGS.get(name, ()))) + text)
+
+
+def _own(file: str) -> str:
+    return resources.files("bullmq_consumer.protocol").joinpath(file).read_text("utf-8")

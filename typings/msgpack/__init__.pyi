@@ -1,0 +1,3 @@
+# What bullmq_consumer uses of the library, which ships no types.
+
+def packb(o: object, *, use_bin_type: bool = ...) -> bytes: ...
