@@ -36,7 +36,7 @@ class JobHandle(Protocol):
     async def log(self, line: str) -> None:
         """Add a line to the job's own log, which Node's `getJobLogs` and Bull Board show.
 
-        Never raises for a queue that is away: the line is lost then.
+        Never raises for an unreachable queue: the line is lost then.
         """
         ...
 

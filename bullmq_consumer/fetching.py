@@ -208,7 +208,7 @@ class Fetcher:
         return await self.receive(taken, token, sent_at)
 
     def _refused(self, error: RedisError | OSError) -> None:
-        # Soon, a job is asked for again: the marker that stood for one may be used up.
+        # Fetch again soon: the marker that stood for a job may be used up.
         self._is_drained = False
         self._errors.failure(error)
         if isinstance(error, ResponseError):

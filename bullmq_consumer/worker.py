@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 # A cancelled handler gets this long to unwind before its job is handed back without it.
 _UNWIND_S = 0.8
-# While Redis is away an end can wait for it; the process ends all the same.
+# While Redis is unreachable an end can wait for it; the process ends all the same.
 _CLOSE_S = 3
 # By then Redis has seen that a connection was closed.
 _HANG_UP_S = 0.1
@@ -152,8 +152,8 @@ class Worker:
         5. The wait for jobs is ended, and another worker woken for what its marker stood for.
         6. The connections are closed.
 
-        False when a job could not be handed back, or an end not be written in time: Redis is away,
-        and what waits for it would keep the event loop from ending.
+        False when a job could not be handed back, or an end not be written in time: Redis is
+        unreachable, and what waits for it would keep the event loop from ending.
         """
         self._stopping.set()
         self._fetcher.stop()

@@ -44,7 +44,7 @@ class Upkeep:
         self._renew_every = lock / _RENEWALS_A_LOCK
         self._stalled_every = stalled_every
         self._max_stalled = max_stalled
-        self._redis_was_away = False
+        self._redis_was_unreachable = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, *, after_outage: bool) -> None:
@@ -66,11 +66,11 @@ class Upkeep:
     async def check(self) -> None:
         """Look for stalled jobs, after our own locks were renewed; not right after an outage.
 
-        Locks ran out while Redis was away, and their holders are about to take them again.
+        Locks ran out while Redis was unreachable, and their holders are about to take them again.
         Raises RedisError, OSError.
         """
-        if self._redis_was_away:
-            self._redis_was_away = False
+        if self._redis_was_unreachable:
+            self._redis_was_unreachable = False
             return
         try:
             async with asyncio.timeout(_PROMPT_S):
@@ -78,7 +78,7 @@ class Upkeep:
                 await self._renew()
                 await self._return_stalled()
         except TimeoutError:
-            self._redis_was_away = True
+            self._redis_was_unreachable = True
 
     async def _return_stalled(self) -> None:
         every_ms = milliseconds(self._stalled_every)

@@ -66,6 +66,34 @@ async def test_a_result_becomes_the_envelope() -> None:
     assert handle.progress == [{"percent": 0, "message": "Starting job..."}]
 
 
+@pytest.mark.parametrize(
+    ("progress", "percent"),
+    [
+        ({"percent": 60, "message": "Saving..."}, 60),
+        (None, 0),
+        (42, 0),
+        ({"percent": "60"}, 0),
+        ({"percent": 1e9}, 0),
+        ({"percent": True}, 0),
+    ],
+)
+async def test_progress_goes_on_from_the_attempt_before(progress: Any, percent: int) -> None:
+    handle = RecordingHandle()
+    dispatcher = Dispatcher({"double": spec()}, services=None)
+    delivery = Delivery(
+        "j1", "double", {"userId": "u", "size": 4}, 1, attempts=3, progress=progress
+    )
+    await dispatcher.run(delivery, handle, asyncio.Event())
+    assert handle.progress == [{"percent": percent, "message": "Starting job..."}]
+
+
+async def test_what_became_of_an_attempt_is_in_the_jobs_own_log() -> None:
+    _, handle = await run(spec(raising(RetryableError("later"))), {"userId": "u", "size": 1})
+    [line] = handle.lines
+    assert line.startswith("Attempt 1 of 3 failed after 0.")
+    assert line.endswith(" and is tried again: later")
+
+
 async def test_an_unknown_name_fails_at_once_and_says_what_is_known() -> None:
     outcome, _ = await run(spec(), {}, name="treble")
     assert outcome == Fail("Unknown job name 'treble': known are double")
