@@ -202,7 +202,11 @@ class Fetcher:
         self._takes += 1
         token, sent_at = self.orphans.token(self._takes), time.monotonic()
         with self.orphans.tracked(token):
-            taken = await self._commands.take(token)
+            try:
+                taken = await self._commands.take(token)
+            except ResponseError as error:
+                self.refusal = one_line(str(error)) or type(error).__name__
+                raise
         self.refusal = ""
         self._errors.recovered()
         return await self.receive(taken, token, sent_at)
@@ -213,7 +217,6 @@ class Fetcher:
         self._errors.failure(error)
         if isinstance(error, ResponseError):
             self.last_fetch = time.monotonic()
-            self.refusal = one_line(str(error)) or type(error).__name__
             if "is not an integer" in str(error):
                 # The script took a job, then failed on a counter that is no integer.
                 self.orphans.sweep_soon()

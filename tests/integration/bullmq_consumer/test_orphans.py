@@ -105,3 +105,17 @@ async def test_what_arrived_and_is_not_begun_goes_back_at_the_stop(
 
 async def never(job: Job) -> None:
     raise AssertionError(f"job {job.id} began")
+
+
+@pytest.mark.parametrize("is_left", [False, True])
+async def test_a_worker_that_stops_wakes_another_one_for_what_is_left(
+    site: SmallSite, redis: Redis, is_left: bool
+) -> None:
+    """The wait that it ends may have taken the marker of that job."""
+    if is_left:
+        await site.add("later", {}, delay=3_600_000)
+    worker = await site.worker()
+    await site.app.wait_for(await site.add("quick", {}), "completed")
+    assert await worker.stop() == 0
+    marker = await redis.zscore(f"bull:{site.queue}:marker", "0")
+    assert marker == (0 if is_left else None)
