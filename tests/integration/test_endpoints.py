@@ -13,6 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.health import status as health_status
 from bullmq_consumer.health.attempts import RunningAttempts
 from bullmq_consumer.health.liveness import Signs
 from bullmq_consumer.health.status import Phase, WorkerStatus
@@ -262,6 +263,7 @@ async def test_one_answer_of_redis_serves_many_questions(
     assert http_endpoints._COUNTS_LIVE_S == 5
     # Sixty questions may take a busy machine longer.
     monkeypatch.setattr(http_endpoints, "_COUNTS_LIVE_S", PATIENCE_S)
+    monkeypatch.setattr(health_status, "_FRESH_S", PATIENCE_S)
     client = await endpoints.client()
     await client.get("/metrics")
     before = await commands(endpoints)

@@ -15,6 +15,7 @@ VERSION = next(iter(PACKAGES))
 # Each part is a test, so that those who run tests side by side can share them out.
 _PARTS = 3
 _PROGRAMS = 12
+_REPEATS = 2
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +25,12 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 async def _unnamed(stage: Stage, scenarios: Sequence[Scenario], known: KnownList) -> list[str]:
+    """Differences that show each time: on a busy machine a key may have expired at the look."""
     with no_chance():
         verdicts = await judge_all(stage, scenarios, known)
+        for _ in range(_REPEATS):
+            if again := [one.scenario for one in verdicts if one.unnamed]:
+                verdicts = await judge_all(stage, again, known)
     return [f"{one.scenario.name}: {each}" for one in verdicts for each in one.unnamed]
 
 
