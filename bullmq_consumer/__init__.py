@@ -18,6 +18,7 @@ from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Ret
 from bullmq_consumer.protocol.commands import Limit
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis.address import RedisAddress
+from bullmq_consumer.telemetry.tracer import Span, Tracer
 from bullmq_consumer.worker import Worker
 
 __all__ = [
@@ -43,6 +44,8 @@ __all__ = [
     "Retry",
     "RetryableError",
     "RunningAttempts",
+    "Span",
+    "Tracer",
     "Worker",
     "decide",
     "is_transient",

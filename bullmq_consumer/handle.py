@@ -19,6 +19,7 @@ from bullmq_consumer.safety.durable_writes import DurableWrites
 from bullmq_consumer.safety.leases import Lease
 from bullmq_consumer.sanitize.strict_json import as_json
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
+from bullmq_consumer.telemetry.spans import UNTRACED, JobSpans
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class LiveHandle:
         scripts: QueueScripts,
         writes: DurableWrites,
         commands: Commands,
+        spans: JobSpans = UNTRACED,
     ) -> None:
         self._queue = queue
         self._job = job
@@ -46,6 +48,7 @@ class LiveHandle:
         self._scripts = scripts
         self._writes = writes
         self._commands = commands
+        self._spans = spans
         self._saved = job.fields.get("checkpoint", "")
         self._unsaved: str | None = None
         self._saving = asyncio.Lock()
@@ -131,10 +134,12 @@ class LiveHandle:
         RetryableError when that takes too long.
         """
         job_ids = [job.job_id for job in jobs]
-        new = [bulk_entry(one, self._defaults) for one in jobs]
-        await self._write_durably(lambda: self._remove_finished(job_ids))
-        # Without repeating the removal: jobs of a try whose response was lost may have finished.
-        await self._write_durably(lambda: self._queue.addBulk(new))
+        with self._spans.added(jobs) as trace:
+            new = [bulk_entry(one, self._defaults, trace) for one in jobs]
+            await self._write_durably(lambda: self._remove_finished(job_ids))
+            # Without repeating the removal: jobs of a try whose response was lost may have
+            # finished.
+            await self._write_durably(lambda: self._queue.addBulk(new))
 
     async def _write_durably(self, write: Callable[[], Awaitable[object]]) -> None:
         """Write while the lock is held; a write whose response was lost is repeated."""

@@ -38,12 +38,12 @@ class NewJob:
     delay_ms: int = 0
 
 
-def bulk_entry(job: NewJob, defaults: JobDefaults) -> dict[str, Any]:
-    """An entry for BullMQ's `addBulk`: `{name, data, opts}`."""
-    return {"name": job.name, "data": dict(job.data), "opts": _options(job, defaults)}
+def bulk_entry(job: NewJob, defaults: JobDefaults, trace: str | None = None) -> dict[str, Any]:
+    """An entry for BullMQ's `addBulk`: `{name, data, opts}`. `trace` is a tracer's metadata."""
+    return {"name": job.name, "data": dict(job.data), "opts": _options(job, defaults, trace)}
 
 
-def _options(job: NewJob, defaults: JobDefaults) -> dict[str, Any]:
+def _options(job: NewJob, defaults: JobDefaults, trace: str | None) -> dict[str, Any]:
     options = {
         "jobId": job.job_id,
         "priority": job.priority,
@@ -55,6 +55,7 @@ def _options(job: NewJob, defaults: JobDefaults) -> dict[str, Any]:
         "removeOnComplete": _first_set(job.remove_on_complete, defaults.remove_on_complete),
         "removeOnFail": _first_set(job.remove_on_fail, defaults.remove_on_fail),
         "delay": job.delay_ms or None,
+        "tm": trace,  # as it stands in Redis: the Python port has no longer name for it
     }
     return {name: value for name, value in options.items() if value is not None}
 

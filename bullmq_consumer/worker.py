@@ -33,6 +33,8 @@ from bullmq_consumer.safety.orphans import Orphans
 from bullmq_consumer.safety.upkeep import Upkeep
 from bullmq_consumer.schedules.repeating import Scheduler
 from bullmq_consumer.scripts.queue_scripts import QueueScripts
+from bullmq_consumer.telemetry.spans import JobSpans
+from bullmq_consumer.telemetry.tracer import NO_TRACER, Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +54,8 @@ class Worker:
     3. The `Completer` writes its outcome to the queue, which may bring the next job.
     4. What does not end within the grace of a stop is cancelled and goes back to the queue.
 
-    `redis` is its client for all commands except the wait for jobs. `attempts` counts running jobs.
+    `redis` is its client for all commands except the wait for jobs. `attempts` counts running jobs,
+    `tracer` makes spans of them.
     """
 
     def __init__(
@@ -60,10 +63,12 @@ class Worker:
         options: Options,
         application: Application,
         attempts: RunningAttempts | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self.redis = redis = connect(options.redis)
         self._options = options
         self._attempts = attempts or RunningAttempts()
+        self._spans = JobSpans(tracer, options.queue.name, options.name)
         self._application = application
         self._stopping = asyncio.Event()
         self._grace_over = asyncio.get_running_loop().create_future()
@@ -262,16 +267,16 @@ class Worker:
         job: Job,
         work: Coroutine[Any, Any, Done | Outcome],
     ) -> Done | Outcome:
-        attempt = asyncio.create_task(work, name=f"job {job.id}")
-        self._running[job.key] = attempt
-        try:
-            with self._attempts.attempt(delivery, handle) as noted:
-                outcome = await self._outcome(attempt)
-                if not handle.fence.is_lost:
-                    noted.end = end_of(None if isinstance(outcome, Done) else outcome)
+        with self._spans.attempt(job) as span, self._attempts.attempt(delivery, handle) as noted:
+            self._running[job.key] = asyncio.create_task(work, name=f"job {job.id}")
+            try:
+                outcome = await self._outcome(self._running[job.key])
+            finally:
+                del self._running[job.key]
+            if not handle.fence.is_lost:
+                noted.end = end_of(None if isinstance(outcome, Done) else outcome)
+                span.ended(outcome)
             return outcome
-        finally:
-            del self._running[job.key]
 
     async def _outcome(self, attempt: asyncio.Task[Done | Outcome]) -> Done | Outcome:
         """Wait for the attempt, or until the worker stops and its grace has passed."""
@@ -295,6 +300,7 @@ class Worker:
             self._scripts,
             self._writes,
             self._commands,
+            self._spans,
         )
 
     def _on_lock_lost(self, job: Job) -> None:

@@ -62,6 +62,12 @@ class Job:
         """Whether a failure of this attempt is the job's."""
         return self.attempts_made + 1 >= self.attempts
 
+    @property
+    def trace_metadata(self) -> str | None:
+        """What names the span that it was added in, BullMQ's `telemetry.metadata`; for a tracer."""
+        metadata = self.options.get("tm")
+        return metadata if isinstance(metadata, str) else None
+
 
 def read_job(fields: dict[str, str], job_id: str, token: str, locked_at: float) -> Job:
     """Read a hash that was sanitized. Raises ValueError, TypeError or AttributeError for others."""

@@ -1,0 +1,1 @@
+"""Spans of jobs, and the seam to whoever collects them."""
