@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from typing import Literal, Protocol
 
 from bullmq_consumer.health.attempts import AttemptMeter, End
+from bullmq_consumer.telemetry.tracer import Span
 from core.errors import ServiceError
+from core.tracing import tracer
 
 Direction = Literal["sent", "received"]
 Result = Literal["delivered", "uncertain"]
@@ -67,14 +69,25 @@ def meter() -> Meter:
 
 @contextmanager
 def bill(service: str, kind: str) -> Generator[None]:
-    """Wraps one purchase with all its tries, which end with the first that may be billed."""
-    try:
-        yield
-    except asyncio.CancelledError:
-        _installed.purchase(service, kind, "uncertain")
-        raise
-    except ServiceError as error:
-        if error.billed:
-            _installed.purchase(service, kind, "uncertain")
-        raise
-    _installed.purchase(service, kind, "delivered")
+    """Wraps one purchase with all its tries, which end with the first that may be billed.
+
+    It also makes a span, whose `vidfab.purchase.result` is `none` where nothing is billed.
+    """
+    about = {"peer.service": service, "vidfab.purchase.kind": kind}
+    with tracer().span(f"purchase {kind}", "internal") as span:
+        span.set({**about, "vidfab.purchase.result": "none"})
+        try:
+            yield
+        except asyncio.CancelledError:
+            _billed(span, service, kind, "uncertain")
+            raise
+        except ServiceError as error:
+            if error.billed:
+                _billed(span, service, kind, "uncertain")
+            raise
+        _billed(span, service, kind, "delivered")
+
+
+def _billed(span: Span, service: str, kind: str, result: Result) -> None:
+    span.set({"vidfab.purchase.result": result})
+    _installed.purchase(service, kind, result)

@@ -1,11 +1,20 @@
-"""Metrics of a service's HTTP client: requests, their results and the bytes of bodies."""
+"""Metrics of a service's HTTP client: requests, their results and the bytes of bodies.
+
+Each request of a job is also a span, by OpenTelemetry's conventions for HTTP clients. No request
+carries its trace: vendors have no use for it, and would see which of them belong to one user.
+"""
 
 import time
 from collections.abc import AsyncIterator
 
 import httpx
 
+from bullmq_consumer.telemetry.tracer import NO_SPAN, Value
 from core.meter import Direction, meter
+from core.tracing import tracer
+
+_FIRST_ERROR = 400
+_PORTS = {"https": 443, "http": 80}
 
 
 class MeteredTransport(httpx.AsyncBaseTransport):
@@ -22,6 +31,24 @@ class MeteredTransport(httpx.AsyncBaseTransport):
             request.stream, _Metered
         ):
             request.stream = _Metered(self._service, "sent", request.stream)
+        response = await self._traced(request)
+        if isinstance(response.stream, httpx.AsyncByteStream):
+            response.stream = _Metered(self._service, "received", response.stream)
+        return response
+
+    async def _traced(self, request: httpx.Request) -> httpx.Response:
+        with tracer().span(f"{request.method} {self._service}", "client") as span:
+            if span is not NO_SPAN:
+                span.set(_about(self._service, request))
+            response = await self._counted(request)
+            status = response.status_code
+            span.set({"http.response.status_code": status})
+            if status >= _FIRST_ERROR:
+                span.set({"error.type": str(status)})
+                span.fail()
+            return response
+
+    async def _counted(self, request: httpx.Request) -> httpx.Response:
         began, outcome = time.monotonic(), "cancelled"
         try:
             response = await self._transport.handle_async_request(request)
@@ -31,8 +58,6 @@ class MeteredTransport(httpx.AsyncBaseTransport):
             raise
         finally:
             meter().http_request(self._service, request.method, outcome, time.monotonic() - began)
-        if isinstance(response.stream, httpx.AsyncByteStream):
-            response.stream = _Metered(self._service, "received", response.stream)
         return response
 
     async def aclose(self) -> None:
@@ -53,6 +78,19 @@ class _Metered(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+def _about(service: str, request: httpx.Request) -> dict[str, Value]:
+    """Without login and query: signatures stand there, and the database's values."""
+    url = request.url
+    path, _, _ = url.raw_path.partition(b"?")
+    return {
+        "peer.service": service,
+        "http.request.method": request.method,
+        "server.address": url.host,
+        "server.port": url.port or _PORTS.get(url.scheme, 0),
+        "url.full": f"{url.scheme}://{url.netloc.decode()}{path.decode()}",
+    }
 
 
 def _of_status(status: int) -> str:

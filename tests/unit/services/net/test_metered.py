@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 import httpx
 import pytest
 
+from bullmq_consumer.telemetry.tracer import NO_TRACER
 from config.settings import Settings
-from core import meter
+from core import meter, tracing
 from core.errors import ContentRejected, ServiceError
 from services.net.http import new_client
+from tests.support.spans import KeepingTracer
 
 
 class Counted:
@@ -144,3 +147,70 @@ def test_a_purchase_is_counted_as_far_as_it_may_be_billed(
     except type(error or Exception()):
         pass
     assert counted.paid_ == ([("V", "picture", result)] if result else [])
+
+
+@pytest.fixture
+def kept() -> Iterator[KeepingTracer]:
+    found = KeepingTracer()
+    tracing.install(found)
+    yield found
+    tracing.install(NO_TRACER)
+
+
+async def test_a_request_is_a_span_and_carries_none(
+    kept: KeepingTracer, settings: Settings
+) -> None:
+    sent: list[httpx.Request] = []
+
+    async def noted(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return await answer(request)
+
+    client = new_client(
+        settings,
+        service="Vendor",
+        timeout=httpx.Timeout(5),
+        base_url="https://user:pass@v.example:8443",
+        transport=httpx.MockTransport(noted),
+    )
+    async with client:
+        await client.get("/200?token=1#part")
+        await client.post("/503")
+        with pytest.raises(httpx.ReadTimeout):
+            await client.get("/late")
+    good, bad, late = kept.spans
+    assert (good.name, good.kind, good.failed) == ("GET Vendor", "client", None)
+    assert good.attributes == {
+        "peer.service": "Vendor",
+        "http.request.method": "GET",
+        "server.address": "v.example",
+        "server.port": 8443,
+        "url.full": "https://v.example:8443/200",
+        "http.response.status_code": 200,
+    }
+    assert (bad.attributes["error.type"], bad.failed) == ("503", "")
+    assert (late.failed, "http.response.status_code" in late.attributes) == ("ReadTimeout", False)
+    assert not any({"traceparent", "baggage"} & request.headers.keys() for request in sent)
+
+
+@pytest.mark.parametrize(
+    ("error", "result", "failed"),
+    [
+        (None, "delivered", None),
+        (ServiceError("V", "buy", "lost", billed=True), "uncertain", "ServiceError"),
+        (ContentRejected("no"), "none", "ContentRejected"),
+    ],
+)
+def test_a_purchase_is_a_span(
+    kept: KeepingTracer, error: Exception | None, result: str, failed: str | None
+) -> None:
+    with suppress(ServiceError, ContentRejected), meter.bill("V", "picture"):
+        if error is not None:
+            raise error
+    [span] = kept.spans
+    assert (span.name, span.kind, span.failed) == ("purchase picture", "internal", failed)
+    assert span.attributes == {
+        "peer.service": "V",
+        "vidfab.purchase.kind": "picture",
+        "vidfab.purchase.result": result,
+    }
