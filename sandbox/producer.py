@@ -60,13 +60,16 @@ class JobView:
 class NodeApp:
     """A Node process with the real `bullmq`; every method may name another queue.
 
-    Methods raise Refused when BullMQ refuses, SandboxError when the process has gone.
+    Methods raise Refused when BullMQ refuses, SandboxError when the process has gone. One that is
+    `traced` has `bullmq-otel`.
     """
 
-    def __init__(self, redis_url: str, queue: str, package: Package = "bullmq") -> None:
+    def __init__(
+        self, redis_url: str, queue: str, package: Package = "bullmq", *, traced: bool = False
+    ) -> None:
         self.queue = queue
         self.events: list[Event] = []
-        self._target = (package, redis_url, queue)
+        self._target = (package, redis_url, queue, *(["traced"] if traced else []))
         self._folder = Path(tempfile.mkdtemp(prefix="vidfab-app-"))
         self._lines: JsonLines | None = None
         self._news = asyncio.Event()
@@ -105,6 +108,10 @@ class NodeApp:
         await self._ask("leave", None)
         self.queue = queue
         self.events = []
+
+    async def spans(self) -> list[dict[str, Any]]:
+        """What `bullmq-otel` made and has ended: {name, traceId, spanId, attributes}."""
+        return await self._ask("spans", None)
 
     async def version(self) -> str:
         """The version of the bullmq that runs."""

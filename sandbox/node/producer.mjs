@@ -1,6 +1,6 @@
 // The app's side of the queue: the real BullMQ, driven by one JSON object a line.
 //
-//   node producer.mjs <package> <redis url> <default queue>
+//   node producer.mjs <package> <redis url> <default queue> [traced]
 //
 //   in   {"id", "cmd", "queue"?, ...arguments}
 //   out  {"id", "ok"} or {"id", "error"}, and after `observe`
@@ -8,9 +8,10 @@
 import { createInterface } from "node:readline";
 import { bullmq, complain, connect } from "./bullmq.mjs";
 
-const [packageName, url, defaultQueue] = process.argv.slice(2);
+const [packageName, url, defaultQueue, traced] = process.argv.slice(2);
 const { Queue, QueueEvents, FlowProducer, Job } = bullmq(packageName);
 const connection = connect(url);
+const { telemetry, spans } = traced ? (await import("./telemetry.mjs")).traced() : { spans: () => [] };
 const queues = new Map();
 const observed = new Map();
 const closers = [];
@@ -27,8 +28,8 @@ function lazily(map, name, create) {
   return map.get(name);
 }
 
-const flows = () => lazily(queues, "flows", () => new FlowProducer({ connection }));
-const queueOf = (name) => lazily(queues, name, () => new Queue(name, { connection }));
+const flows = () => lazily(queues, "flows", () => new FlowProducer({ connection, telemetry }));
+const queueOf = (name) => lazily(queues, name, () => new Queue(name, { connection, telemetry }));
 
 /** '$' is settled here and now: left to the first blocking read, it would miss what comes before. */
 async function startingId(queue, since) {
@@ -116,6 +117,7 @@ const commands = {
     const job = await found(queue, jobId);
     return (await job.waitUntilFinished(await eventsOf(queue.name), timeoutMs)) ?? null;
   },
+  spans: () => spans(),
   version: () => ({ package: packageName, version: bullmq(`${packageName}/package.json`).version }),
 };
 
