@@ -58,7 +58,7 @@ check: dev ## Lint, types, import rules, known vulnerabilities
 	@$(MAKE) --no-print-directory audit
 
 audit: dev ## Look for known vulnerabilities in what the locks name
-	@$(BIN)/python scripts/audit.py requirements/all.txt
+	@$(BIN)/python scripts/audit.py requirements/all.txt requirements/otel.txt
 
 sbom: dev ## Write vidfab-worker.cdx.json: what is installed here (the image has its own)
 	@$(BIN)/cyclonedx-py environment $(SBOM) --output-file vidfab-worker.cdx.json $(BIN)/python
@@ -74,14 +74,19 @@ format: dev ## Put the code into the house's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+# What the extra itself names, without what the worker needs anyway.
+OTEL := $(BIN)/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	print(*project["optional-dependencies"]["otel"], sep="\n")'
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-# The third is what makes the image's bill of materials, in a stage of its own.
+# The third is what makes the image's bill of materials, in a stage of its own; the fourth is added to
+# the first for traces, and is kept out of the second (scripts/install.py).
 lock: dev ## Renew the locks: versions and hashes, no addresses
 	@$(LOCK) pyproject.toml --extra sentry -o requirements/worker.txt
-	@$(LOCK) pyproject.toml --all-extras -c requirements/worker.txt -o requirements/all.txt
+	@$(LOCK) pyproject.toml --extra sentry --extra sandbox --extra dev -c requirements/worker.txt -o requirements/all.txt
 	@echo cyclonedx-bom | $(LOCK) - -c requirements/all.txt -o requirements/sbom.txt
+	@$(OTEL) | $(LOCK) - -c requirements/all.txt -o requirements/otel.txt
 
 clean: ## Remove what was installed and made
 	@rm -rf $(VENV) .cache demo-output dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

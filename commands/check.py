@@ -111,6 +111,7 @@ def _checks(settings: Settings, live: bool) -> list[_Check]:
         _Check(machine.AREA, machine.check_folder),
         _Check(machine.AREA, partial(machine.check_port, settings), frozenset({"health_port"})),
         _Check(machine.AREA, partial(machine.check_alerts, settings)),
+        _Check(machine.AREA, partial(machine.check_traces, settings)),
     ]
 
 

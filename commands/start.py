@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,18 +39,22 @@ def start(
     # Nearly all objects loaded at start stay alive: collecting garbage meanwhile takes a tenth of
     # the start, and later blocks the event loop for some 50 ms each time.
     gc.disable()
+    from config.environment import read_environment
     from config.logging.setup import set_up_logs
     from config.logging.sources import report_uncaught
     from config.no_dumps import forbid_dumps
     from config.settings import load_settings
+    from config.tracing import variables_of_sdk
 
     forbid_dumps()
     try:
-        settings = load_settings(env_file)
+        seen = read_environment(env_file)
+        settings = load_settings(environment=seen)
     except ConfigError as error:
         return _refused(error)
     if concurrency is not None:
         settings = settings.model_copy(update={"queue_concurrency": concurrency})
+    os.environ.update(variables_of_sdk(seen))
     set_up_logs(settings)
     report_uncaught()
     from runtime.app import run as run_worker

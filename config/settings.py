@@ -23,6 +23,7 @@ from config.problems import names, problems
 from config.validators.addresses import keys_in, login_in
 from config.validators.allowed_hosts import AllowedHosts, parse_allowed_hosts
 from config.validators.certificates import check_certificates
+from config.validators.headers import keys_in_headers
 from config.validators.redis_url import check_redis_url, without_app_options
 from config.variables import IMAGE_KEYS, Variables
 
@@ -132,7 +133,8 @@ class Settings(Variables):
         inside = [key for one in found if one.lower().startswith("http") for key in keys_in(one)]
         addresses = [one for one in values if isinstance(one, str) and one.startswith("http")]
         logins = [key for one in [self.redis_address(), *addresses] for key in login_in(one)]
-        return [*found, *inside, *logins]
+        headers = self.otel_headers.get_secret_value() if self.otel_headers else ""
+        return [*found, *inside, *logins, *keys_in_headers(headers)]
 
 
 def variable_of(field: str) -> str:

@@ -168,6 +168,25 @@ class Variables(BaseModel):
     )
     health_host: Host = _variable("HEALTH_HOST", "an address to listen on", "127.0.0.1")
     health_token: SecretStr | None = _variable("HEALTH_TOKEN", "a bearer token", None)
+    # Traces to an OpenTelemetry collector, off without an address. Its SDK reads more variables.
+    otel_endpoint: HttpUrl | None = _variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", "an http(s) address", None
+    )
+    otel_traces_endpoint: HttpUrl | None = _variable(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "an http(s) address", None
+    )
+    otel_headers: SecretStr | None = _variable(
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS OTEL_EXPORTER_OTLP_HEADERS",
+        "headers as name=value, …",
+        None,
+    )
+    otel_protocol: str = _variable(
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL OTEL_EXPORTER_OTLP_PROTOCOL",
+        "http/protobuf",
+        "http/protobuf",
+    )
+    otel_exporter: str = _variable("OTEL_TRACES_EXPORTER", "otlp or none", "otlp")
+    otel_disabled: bool = _variable("OTEL_SDK_DISABLED", "true or false", False)
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = _variable(
         "LOG_LEVEL", "trace, debug, info, warning, error or critical", "INFO"
     )

@@ -22,6 +22,7 @@ from bullmq_consumer.process.pm2 import notify_ready
 from bullmq_consumer.process.signals import stop_on_signal
 from bullmq_consumer.redis import clients as redis_client
 from bullmq_consumer.redis.startup import AT_ONCE_S, until_redis_answers
+from bullmq_consumer.telemetry.tracer import NO_TRACER, Tracer
 from bullmq_consumer.worker import Worker
 from config.consumer import UNCHECKED, options_of, queue_of, redis_of
 from config.logging.setup import drain_logs
@@ -33,6 +34,7 @@ from runtime.alerts.alerts import Alerts, open_alerts
 from runtime.dispatch import Dispatcher
 from runtime.http.listening import CannotListen, served
 from runtime.reconciler.reconciler import Reconciler
+from runtime.tracing.tracing import traced
 from runtime.work_folders import WorkFolder, remove_abandoned
 from services.bundle import Services
 
@@ -55,8 +57,13 @@ async def run(settings: Settings, *, wait_for_redis: bool = True) -> int:
     stop_on_signal(stop)
     worker_status = WorkerStatus(attempts=RunningAttempts(meter))
     try:
-        async with open_alerts(settings) as alerts, served(settings, worker_status):
-            return await Life(settings, worker_status, alerts, stop).live(wait_for_redis)
+        async with (
+            open_alerts(settings) as alerts,
+            served(settings, worker_status),
+            traced(settings) as tracer,
+        ):
+            life = Life(settings, worker_status, alerts, stop, tracer)
+            return await life.live(wait_for_redis)
     except (redis_client.RedisUnreachable, CannotListen) as error:
         logger.error("❌ Worker startup failed: {}", error)
         return EXIT_STARTUP_FAILED
@@ -66,13 +73,19 @@ class Life:
     """One worker's life cycle, from the wait for Redis to the exit code. A signal sets `stop`."""
 
     def __init__(
-        self, settings: Settings, worker_status: WorkerStatus, alerts: Alerts, stop: asyncio.Event
+        self,
+        settings: Settings,
+        worker_status: WorkerStatus,
+        alerts: Alerts,
+        stop: asyncio.Event,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._settings = settings
         self._redis = redis_of(settings)
         self._worker_status = worker_status
         self._alerts = alerts
         self._stop = stop
+        self._tracer = tracer
         self._loaded = asyncio.Event()
 
     async def live(self, wait_for_redis: bool) -> int:
@@ -115,7 +128,9 @@ class Life:
             self._loaded,
             fitness,
         )
-        consumer = Worker(options_of(self._settings), dispatcher, self._worker_status.attempts)
+        consumer = Worker(
+            options_of(self._settings), dispatcher, self._worker_status.attempts, self._tracer
+        )
         loop = await consumer.start(after_outage=after_outage)
         self._worker_status.refusal = lambda: consumer.refusal
         self._worker_status.phase = Phase.RUNNING

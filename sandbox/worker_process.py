@@ -15,26 +15,36 @@ _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "TZ")
 
 
 def new_worker(
-    settings: Mapping[str, str], folder: Path, *arguments: str, root: Path = ROOT
+    settings: Mapping[str, str],
+    folder: Path,
+    *arguments: str,
+    root: Path = ROOT,
+    packages: Path | None = None,
 ) -> Process:
     """A worker that reads exactly `settings`, by `--env-file`; its log goes to `folder`.
 
-    `root` is where its code lies.
+    `root` is where its code lies, `packages` a folder of packages that .venv does not have.
     """
     number, name = tempfile.mkstemp(prefix="worker-", suffix=".env", dir=folder)
     with os.fdopen(number, "w", encoding="utf-8") as file:
         file.writelines(f'{name}="{value}"\n' for name, value in settings.items())
     env_file = Path(name)
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    if packages is not None:
+        environment["PYTHONPATH"] = str(packages)
     command = [sys.executable, "worker.py", "run", "--env-file", str(env_file), *arguments]
     log = env_file.with_suffix(".log")
     return Process(command, log, name="worker", cwd=root, env={**environment, "PYTHONUTF8": "1"})
 
 
 async def start_worker(
-    settings: Mapping[str, str], folder: Path, *arguments: str, root: Path = ROOT
+    settings: Mapping[str, str],
+    folder: Path,
+    *arguments: str,
+    root: Path = ROOT,
+    packages: Path | None = None,
 ) -> Process:
     """The same, waiting for jobs. Raises SandboxError when it refuses to start."""
-    process = new_worker(settings, folder, *arguments, root=root)
+    process = new_worker(settings, folder, *arguments, root=root, packages=packages)
     await process.start(logged(process.log, READY))
     return process

@@ -1,5 +1,8 @@
 """Install a lock's packages into .venv: python scripts/install.py worker|all
 
+With `all` those of requirements/otel.txt go into .cache/otel: where redis-py finds OpenTelemetry,
+it imports its metrics, which takes each process 0.1 s.
+
 Does nothing when they are there. Of several at a time, as by `make check & make demo`, one installs
 and the others wait for it. Standard library alone, and nothing newer than Python 3.8 has, since an
 old one must be able to name the Python that is needed.
@@ -10,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -23,6 +27,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 _VENV = _ROOT / ".venv"
 # A line for each lock whose packages are installed: its name and the hash of its content.
 _STAMP = _VENV / ".installed"
+_APART = _ROOT / ".cache/otel"
+_STAMP_APART = _APART / ".installed"
 # Which locks are installed by which: all.txt has every package of worker.txt in the same version.
 _COVERS = {"worker": ("worker",), "all": ("worker", "all")}
 _OLDEST = (3, 11)
@@ -60,21 +66,43 @@ def _alone() -> Generator[None]:
 
 
 def _install(lock: str) -> int:
+    code = 0 if _has(_STAMP, lock) else _install_into_venv(lock)
+    if code != 0 or _is_installed(lock):
+        return code
+    return _install_apart()
+
+
+def _install_into_venv(lock: str) -> int:
     _say(f"Installing requirements/{lock}.txt into .venv")
     _STAMP.unlink(missing_ok=True)
     if not _has_venv():
+        shutil.rmtree(_APART, ignore_errors=True)  # it may be of another Python
         code = subprocess.call([sys.executable, "-m", "venv", _VENV])  # noqa: S603
         if code != 0:
             return code
+    code = _pip_install(lock)
+    if code == 0:
+        _STAMP.write_text("".join(map(_line, _COVERS[lock])), "utf-8")
+    return code
+
+
+def _install_apart() -> int:
+    _say("Installing requirements/otel.txt into .cache/otel")
+    shutil.rmtree(_APART, ignore_errors=True)
+    _APART.mkdir(parents=True)
+    code = _pip_install("otel", "--target", str(_APART))
+    if code == 0:
+        _STAMP_APART.write_text(_line("otel"), "utf-8")
+    return code
+
+
+def _pip_install(lock: str, *options: str) -> int:
     # pip checks every file against the hashes in the lock, which is complete: without --no-deps
     # older versions of pip look for newer releases of what is wanted with an extra, and then refuse
     # them.
     pip = [_VENV / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     locked = ["--require-hashes", "--no-deps", "--requirement", _file(lock)]
-    code = subprocess.call([*pip, *locked])  # noqa: S603
-    if code == 0:
-        _STAMP.write_text("".join(map(_line, _COVERS[lock])), "utf-8")
-    return code
+    return subprocess.call([*pip, *options, *locked])  # noqa: S603
 
 
 def _has_venv() -> bool:
@@ -83,8 +111,12 @@ def _has_venv() -> bool:
 
 
 def _is_installed(lock: str) -> bool:
+    return _has(_STAMP, lock) and (lock != "all" or _has(_STAMP_APART, "otel"))
+
+
+def _has(stamp: Path, lock: str) -> bool:
     try:
-        return _line(lock) in _STAMP.read_text("utf-8")
+        return _line(lock) in stamp.read_text("utf-8")
     except FileNotFoundError:  # nothing is installed yet, or somebody began to install just now
         return False
 

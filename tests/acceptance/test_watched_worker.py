@@ -90,7 +90,15 @@ async def check_taken_port(site: Site, port: int) -> None:
     assert f"HEALTH_PORT: cannot listen on {LOOPBACK}:{port} (Address already in use)" in said
 
 
-async def test_a_worker_without_a_port_loads_nothing_for_it(site: Site, tmp_path: Path) -> None:
+# By redis-py; where it finds them, they import more.
+_LOOKED_FOR = {
+    *("opentelemetry", "opentelemetry.metrics", "opentelemetry.sdk", "opentelemetry.sdk.metrics"),
+}
+
+
+async def test_a_worker_that_nobody_watches_loads_nothing_for_it(
+    site: Site, tmp_path: Path
+) -> None:
     settings = tmp_path / "worker.env"
     lines = site.vidfab.settings(site.queue).items()
     settings.write_text("".join(f'{name}="{text}"\n' for name, text in lines), "utf-8")
@@ -103,3 +111,7 @@ async def test_a_worker_without_a_port_loads_nothing_for_it(site: Site, tmp_path
     imported = set(re.findall(r"\| +(\S+)$", worker.log.read_text("utf-8"), re.M))
     assert "runtime.http.listening" in imported
     assert not imported & {"starlette", "uvicorn", "prometheus_client", "runtime.http.endpoints"}
+    assert "runtime.tracing.tracing" in imported
+    assert {name for name in imported if name.startswith("opentelemetry")} <= _LOOKED_FOR
+    assert not {name for name in imported if name.startswith("google.protobuf")}
+    assert not imported & {"requests", "runtime.tracing.sdk", "runtime.tracing.exporter"}

@@ -67,6 +67,21 @@ def test_packages_come_from_the_locks_with_hashes() -> None:
     worker, sbom = [rest for rest in _all("RUN") if "pip install" in rest]
     assert "--require-hashes --no-deps -r requirements/worker.txt" in worker
     assert "--require-hashes --no-deps -r requirements/sbom.txt" in sbom
+    assert "${TRACES:+-r requirements/otel.txt}" in worker
+
+
+def test_what_is_added_for_traces_fits_the_worker_and_all_that_is_tested() -> None:
+    traces = _locked("otel")
+    assert {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"} <= traces.keys()
+    for name in ("worker", "all"):
+        others = _locked(name)
+        assert {name: traces.get(name, version) for name, version in others.items()} == others
+        assert not [name for name in others if name.startswith("opentelemetry")]
+
+
+def _locked(name: str) -> dict[str, str]:
+    text = (ROOT / f"requirements/{name}.txt").read_text("utf-8")
+    return dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", text, re.M))
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ _FOREIGN = {
     "WRONG_VERSION_NUMBER": "OpenSSL",
     "ON_FAILURE": "Railway",
     "ENABLE_QUEUE": "the app",
+    "OTEL_TRACES_SAMPLER": "OpenTelemetry",
 }
 
 

@@ -1,4 +1,4 @@
-"""The installation into .venv: done once, whoever asks for it, and by one at a time.
+"""The installation into .venv and .cache/otel: done once, whoever asks, and by one at a time.
 
 The locks name no package, so that pip asks nobody.
 """
@@ -16,14 +16,15 @@ import pytest
 from sandbox.worker_process import ROOT
 
 INSTALLING = "Installing requirements/{}.txt into .venv\n"
+APART = "Installing requirements/otel.txt into .cache/otel\n"
 WAITING = "Waiting for another installation\n"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A folder with the script, two locks, and a .venv whose parts are those of these tests'."""
+    """A folder with the script, three locks, and a .venv whose parts are those of these tests'."""
     (tmp_path / "requirements").mkdir()
-    for lock in ("worker", "all"):
+    for lock in ("worker", "all", "otel"):
         (tmp_path / f"requirements/{lock}.txt").write_text(f"# nothing for {lock}\n")
     (tmp_path / "scripts").mkdir()
     shutil.copy2(ROOT / "scripts/install.py", tmp_path / "scripts")
@@ -52,7 +53,8 @@ def _install(checkout: Path, lock: str) -> tuple[int, str]:
 def test_what_is_installed_is_left_alone(checkout: Path) -> None:
     assert _install(checkout, "worker") == (0, INSTALLING.format("worker"))
     assert _install(checkout, "worker") == (0, "")
-    assert _install(checkout, "all") == (0, INSTALLING.format("all"))
+    assert not (checkout / ".cache").exists()
+    assert _install(checkout, "all") == (0, INSTALLING.format("all") + APART)
     assert _install(checkout, "all") == (0, "")
     assert _install(checkout, "worker") == (0, "")
 
@@ -64,6 +66,23 @@ def test_a_changed_lock_is_installed_and_the_other_asked_for_again(checkout: Pat
     assert _install(checkout, "all") == (0, "")
     assert _install(checkout, "worker") == (0, INSTALLING.format("worker"))
     assert _install(checkout, "all") == (0, INSTALLING.format("all"))
+
+
+@pytest.mark.slow
+def test_what_lies_apart_is_made_anew_by_itself(checkout: Path) -> None:
+    """Whole, or not at all: what was there before is gone."""
+    _install(checkout, "all")
+    lock, left = checkout / "requirements/otel.txt", checkout / ".cache/otel/left.py"
+    left.touch()
+    lock.write_text("no requirement\n")
+    assert _install(checkout, "worker") == (0, "")
+    for _ in range(2):
+        code, said = _install(checkout, "all")
+        assert (code != 0, said.startswith(APART)) == (True, True)
+    assert not left.exists()
+    lock.write_text("# a newer one\n")
+    assert _install(checkout, "all") == (0, APART)
+    assert _install(checkout, "all") == (0, "")
 
 
 @pytest.mark.slow
@@ -96,7 +115,8 @@ def test_of_two_side_by_side_one_waits(checkout: Path, locks: tuple[str, str]) -
     assert [code for code, _ in ends] == [0, 0]
     said = "".join(said for _, said in ends)
     assert said.count(INSTALLING.format("all")) == 1
-    assert said.count("\n") <= len(set(locks))
+    assert said.count(APART) == 1
+    assert said.count("\n") <= len({*locks, "otel"})
     assert _install(checkout, "worker") == _install(checkout, "all") == (0, "")
 
 

@@ -1,0 +1,1 @@
+"""Traces to an OpenTelemetry collector; its SDK is imported only where they are wanted."""
