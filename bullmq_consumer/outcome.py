@@ -14,8 +14,8 @@ from bullmq_consumer.sanitize.trace import trace_of
 
 # BullMQ keeps the reason in Redis for every failed job: one readable line, not a page.
 _MAX_REASON = 500
-# A provider that is down delays a job at most 20 times, for 15 s to 5 minutes each, without burning
-# an attempt.
+# Hand-backs with a delay that burn no attempt, over a job's whole life: a provider that is down
+# delays it for up to 5 minutes each time. What handlers and unfit machines hand back counts too.
 _MAX_SNOOZES = 20
 # A file that fits on no work disk circulates for 2.3 h by this, making workers unfit ever more
 # rarely.

@@ -51,7 +51,7 @@ class Lease:
         self._confirmed_at = max(self._confirmed_at, at)
 
     def lose(self) -> None:
-        """Another worker has the job."""
+        """Stop the delivery: another one has the job, here or elsewhere, or it was removed."""
         if not self.is_lost:
             self.is_lost = True
             self._on_loss()
