@@ -27,6 +27,7 @@ from bullmq_consumer.protocol.commands import (
 from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.safety.durable_writes import PATIENCE_S, DurableWrites
 from bullmq_consumer.sanitize.strict_json import as_json
+from bullmq_consumer.sanitize.text import one_line
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,10 @@ class Completer:
             held = await self._writes.until_acknowledged(
                 lambda: self._return(job, outcome), self._patience_s
             )
-        except (RedisError, OSError, Refused) as error:
+        except Refused:
+            # It went back by a try whose answer was lost, or is another worker's.
+            held = Hold.OTHERS
+        except (RedisError, OSError) as error:
             # Its lock runs out, and the stalled check of any worker brings it back.
             logger.warning("Could not hand back job %s: %s", job.id, error)
             self.is_all_handed_back = not self._stopping.is_set()
@@ -121,7 +125,11 @@ class Completer:
     # -- each of the ends -------------------------------------------------------------------
 
     async def _succeed(self, job: Job, outcome: Done) -> Job | None:
-        value = as_json(outcome.returnvalue)
+        try:
+            value = as_json(outcome.returnvalue)
+        except (TypeError, ValueError, RecursionError) as error:
+            reason = f"The job returned what is no JSON: {one_line(str(error))}"
+            return await self.complete(_failed(job, reason), job)
         try:
             return await self._end_and_fetch(
                 job, lambda more: self._commands.complete(job, value, fetch_next=more)
@@ -196,5 +204,8 @@ def _held_up_by_children(job: Job, error: Refused) -> Outcome:
     if error.has_failed_children:
         what = f"Cannot complete job {job.id} because it has at least one failed child"
         return Fail(f"{what}. moveToFinished")
-    reason = f"Job {job.id} has pending dependencies. moveToFinished"
+    return _failed(job, f"Job {job.id} has pending dependencies. moveToFinished")
+
+
+def _failed(job: Job, reason: str) -> Outcome:
     return Fail(reason) if job.is_last_attempt else Retry(reason)

@@ -108,13 +108,16 @@ class Fetcher:
             await asyncio.wait(self._runs)
         await self._in_flight.until_returned()
 
-    async def hang_up(self) -> None:
-        """End the wait for jobs, should it go on all the same, and its connection."""
+    async def end_wait(self) -> None:
+        """End the wait for jobs, should it go on all the same."""
         for _ in range(_CANCELS):
             if self._wait is None:
                 break
             self._wait.cancel()
             await asyncio.wait({self._wait}, timeout=_CANCEL_S)
+
+    async def hang_up(self) -> None:
+        """Close the connection of the wait for jobs."""
         await self._waiting.connection_pool.disconnect()
 
     @property
@@ -133,11 +136,18 @@ class Fetcher:
         self._due_ms = taken.next_due_ms
         if taken.fields is None:
             return None
-        job = await self._decoder.read(taken.fields, taken.job_id, token, sent_at)
+        key = taken.job_id, token
+        self._in_flight.add(key)
+        try:
+            job = await self._decoder.read(taken.fields, taken.job_id, token, sent_at)
+        except BaseException:
+            self._in_flight.discard(key)
+            self.orphans.sweep_soon()
+            raise
         if self._stopping.is_set():
-            await self._in_flight.hand_back(job.key)
+            if self._in_flight.discard(key):
+                await self._in_flight.hand_back(key)
             return None
-        self._in_flight.add(job.key)
         return job
 
     # -- one turn ---------------------------------------------------------------------------

@@ -168,7 +168,7 @@ class Worker:
             self._grace_over.set_result(None)
         if self._running:
             await asyncio.wait(self._running.values(), timeout=2 * _UNWIND_S)
-        closing = asyncio.create_task(self._close())
+        closing = asyncio.create_task(self._close(loop))
         _, pending = await asyncio.wait({closing, loop}, timeout=_CLOSE_S)
         if pending or not self._completer.is_all_handed_back:
             return False
@@ -176,9 +176,11 @@ class Worker:
         await self.redis.aclose()
         return True
 
-    async def _close(self) -> None:
+    async def _close(self, loop: asyncio.Task[None]) -> None:
         await self._fetcher.until_idle()
         self._upkeep.stop()
+        await self._fetcher.end_wait()
+        await asyncio.wait({loop})
         orphans = self._fetcher.orphans
         orphans.stop()
         try:
@@ -202,20 +204,19 @@ class Worker:
         older, over = self._over.get(job.id), asyncio.Event()
         self._over[job.id] = over
         try:
-            if older is not None:
-                await self._end_older(job, older)
-            if job.deferred_failure is not None:
-                return await self._fail_deferred(job, job.deferred_failure)
-            return await self._process(job)
+            with self._hold(job) as lease:
+                if older is not None:
+                    await self._end_older(job, lease, older)
+                return await self._run_held(job, lease)
         finally:
             self._in_flight.end(job.key)
             over.set()
             if self._over.get(job.id) is over:
                 del self._over[job.id]
 
-    async def _end_older(self, job: Job, older: asyncio.Event) -> None:
+    async def _end_older(self, job: Job, newer: Lease, older: asyncio.Event) -> None:
         """End the delivery that runs; what it could still pay for is in the newer's checkpoint."""
-        leases = self._leases.of(job.id)
+        leases = [lease for lease in self._leases.of(job.id) if lease is not newer]
         for lease in leases:
             lease.lose()
         await older.wait()
@@ -223,42 +224,46 @@ class Worker:
             if lease.refused_checkpoint is not None:
                 job.fields["checkpoint"] = lease.refused_checkpoint
 
-    async def _process(self, job: Job) -> Job | None:
-        """One attempt: run it, keep its checkpoint, write its end."""
+    async def _run_held(self, job: Job, lease: Lease) -> Job | None:
+        """Prepare an attempt, and run it unless its lock is lost by then, or the worker stops."""
+        await self._writes.until_acknowledged(lambda: self._scheduler.add_next(job))
+        await self._completer.hide_failure(job)
+        if lease.is_lost:
+            return None
+        if job.deferred_failure is not None:
+            return await self._fail_deferred(job, lease, job.deferred_failure)
         if self._stopping.is_set():
             await self._completer.hand_back(job, Requeue(timedelta(0)))
             return None
-        delivery = delivery_of(job)
-        await self._completer.hide_failure(job)
-        with self._hold(job) as lease:
-            await self._writes.until_acknowledged(lambda: self._scheduler.add_next(job))
-            handle = self._handle(job, lease)
-            work = self._application.run(delivery, handle, self._stopping)
-            try:
-                outcome = await self._attempt(delivery, handle, job, work)
-                if not isinstance(outcome, Done):
-                    await self._completer.keep_checkpoint(handle)
-                if lease.is_lost:
-                    return None  # whoever holds the lock now decides about the job
-                await handle.events.end()
-            finally:
-                handle.events.drop()
-            return await self._completer.complete(outcome, job)
+        return await self._process(job, lease)
 
-    async def _fail_deferred(self, job: Job, reason: str) -> Job | None:
-        """Have the application prepare the end of a job that is only to fail, then fail it."""
-        delivery = delivery_of(job)
-        with self._hold(job) as lease:
-            handle = self._handle(job, lease)
-            work = self._application.on_failed(delivery, handle, reason)
+    async def _process(self, job: Job, lease: Lease) -> Job | None:
+        """One attempt: run it, keep its checkpoint, write its end."""
+        delivery, handle = delivery_of(job), self._handle(job, lease)
+        work = self._application.run(delivery, handle, self._stopping)
+        try:
             outcome = await self._attempt(delivery, handle, job, work)
-            handle.events.drop()  # the hook of a job that failed has nothing to show
+            if not isinstance(outcome, Done):
+                await self._completer.keep_checkpoint(handle)
             if lease.is_lost:
-                return None
-            if isinstance(outcome, Requeue | FailLater):
-                await self._completer.hand_back(job, outcome)
-                return None
-            return await self._completer.fail(job, Fail(reason))
+                return None  # whoever holds the lock now decides about the job
+            await handle.events.end()
+        finally:
+            handle.events.drop()
+        return await self._completer.complete(outcome, job)
+
+    async def _fail_deferred(self, job: Job, lease: Lease, reason: str) -> Job | None:
+        """Have the application prepare the end of a job that is only to fail, then fail it."""
+        delivery, handle = delivery_of(job), self._handle(job, lease)
+        work = self._application.on_failed(delivery, handle, reason)
+        outcome = await self._attempt(delivery, handle, job, work)
+        handle.events.drop()  # the hook of a job that failed has nothing to show
+        if lease.is_lost:
+            return None
+        if isinstance(outcome, Requeue | FailLater):
+            await self._completer.hand_back(job, outcome)
+            return None
+        return await self._completer.fail(job, Fail(reason))
 
     async def _attempt(
         self,

@@ -29,13 +29,20 @@ class InFlight:
         return len(self._running)
 
     @property
-    def running_keys(self) -> list[DeliveryKey]:
-        """The running jobs, whose locks are renewed."""
-        return [*self._running]
+    def keys(self) -> list[DeliveryKey]:
+        """All jobs here: their locks are renewed."""
+        return [*self._arrived, *self._running]
 
     def add(self, key: DeliveryKey) -> None:
         """Note a job that arrived."""
         self._arrived.add(key)
+
+    def discard(self, key: DeliveryKey) -> bool:
+        """Forget a job that arrived; False when it was handed back meanwhile."""
+        if key not in self._arrived:
+            return False
+        self._arrived.remove(key)
+        return True
 
     def begin(self, key: DeliveryKey) -> bool:
         """Mark a job as running; False when it was handed back meanwhile."""

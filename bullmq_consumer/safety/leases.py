@@ -126,8 +126,11 @@ class Leases:
         Raises RedisError, OSError.
         """
         sent_at = time.monotonic()
-        failed = {*await self._extend(held)}
-        for key in held:
+        kept = [key for key in held if key not in self._held or not self._held[key].is_lost]
+        if not kept:
+            return
+        failed = {*await self._extend(kept)}
+        for key in kept:
             is_ours = key[0] not in failed or await self._scripts.hold(*key) is Hold.OURS
             lease = self._held.get(key)
             if lease is not None:

@@ -37,7 +37,7 @@ class Orphans:
         self._tokens = f"{uuid4().hex}:"
         self._known = known
         self._pending: Counter[str] = Counter()
-        self._is_due = False
+        self._is_due = self._is_stopped = False
         self._sweeping: asyncio.Task[None] | None = None
 
     def token(self, number: int) -> str:
@@ -74,7 +74,8 @@ class Orphans:
             await self._scripts.forget(job_id, *bad)
 
     def stop(self) -> None:
-        """Stop sweeping."""
+        """Stop sweeping, for good."""
+        self._is_stopped = True
         if self._sweeping is not None:
             self._sweeping.cancel()
 
@@ -89,6 +90,8 @@ class Orphans:
 
     def sweep_soon(self) -> None:
         """Start a sweep, as a response that may have held a job was lost."""
+        if self._is_stopped:
+            return
         self._is_due = True
         if self._sweeping is None or self._sweeping.done():
             self._sweeping = asyncio.create_task(self._sweep(), name="orphans")

@@ -86,7 +86,7 @@ class Upkeep:
             logger.warning("⚠️  Stalled: %s", job_id)
 
     async def _renew(self) -> None:
-        if held := self._in_flight.running_keys:
+        if held := self._in_flight.keys:
             await self._leases.renew(held)
 
     async def _every(self, pause: timedelta, do: Callable[[], Awaitable[None]]) -> None:

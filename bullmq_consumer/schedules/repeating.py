@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from redis.exceptions import ResponseError
+
 from bullmq_consumer.protocol.commands import Commands
 from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.redis.clock import RedisClock
@@ -44,8 +46,11 @@ class Scheduler:
         if job.schedule is None:
             return
         try:
-            iteration = next_iteration(job, self._clock.now_ms())
-        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            if iteration := next_iteration(job, self._clock.now_ms()):
+                await self._commands.add_iteration(job, iteration.due_ms, iteration.options)
+        except (ValueError, TypeError, KeyError, OverflowError, ResponseError) as error:
+            if isinstance(error, ResponseError) and not _is_of_the_script(error):
+                raise
             reason = one_line(str(error)) or type(error).__name__
             logger.error(
                 "The schedule %s ends: its next job cannot be planned (%s); correct it with "
@@ -54,9 +59,13 @@ class Scheduler:
                 reason,
             )
             self._on_broken(job.schedule, reason)
-            return
-        if iteration is not None:
-            await self._commands.add_iteration(job, iteration.due_ms, iteration.options)
+
+
+def _is_of_the_script(error: ResponseError) -> bool:
+    """Whether the script stumbled over what stands in Redis, which no other try changes."""
+    text = str(error)
+    is_passing = any(code in text for code in ("OOM", "READONLY", "MISCONF", "NOREPLICAS"))
+    return not is_passing and any(sign in text for sign in ("user_script", "WRONGTYPE"))
 
 
 def next_iteration(job: Job, now_ms: int) -> Iteration | None:

@@ -3,8 +3,8 @@
     python -m tests.support.small_app REDIS_URL QUEUE [CONCURRENCY]
 
 A job's data say what becomes of it: `{"retry": "why"}`, `{"refuse": "why"}`, `{"sleep": seconds}`,
-`{"log": [lines]}`, `{"children": true}`; all else is given back. Jobs called `unique` release their
-ids.
+`{"log": [lines]}`, `{"children": true}`, `{"no_json": true}`; all else is given back.
+Jobs called `unique` release their ids.
 """
 
 import asyncio
@@ -69,6 +69,8 @@ async def _work(delivery: Delivery, handle: JobHandle) -> Any:
     await handle.save_checkpoint({"attempt": delivery.attempts_made + 1})
     for line in data.get("log", []):
         await handle.log(line)
+    if data.get("no_json"):
+        return {1, 2}
     if data.get("children"):
         return [*(await handle.children()).values()]
     await asyncio.sleep(data.get("sleep", 0))

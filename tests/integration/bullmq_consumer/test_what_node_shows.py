@@ -46,6 +46,19 @@ async def test_its_log_has_the_lines_in_order_and_as_many_as_it_keeps(
     assert kept == [lines, lines[-2:]]
 
 
+async def test_a_result_that_is_no_json_fails_the_attempt(site: SmallSite) -> None:
+    """Its lock would run out, and the work be done once more."""
+    await site.worker()
+    job_id = await site.add("x", {"no_json": True}, attempts=2)
+    await site.app.wait_for(job_id, "failed")
+    job = await site.app.job(job_id)
+    assert job is not None
+    assert job.attempts_made == 2
+    assert job.failed_reason is not None
+    assert job.failed_reason.startswith("The job returned what is no JSON")
+    assert len(site.app.events_of(job_id, "active")) == 2
+
+
 async def test_a_parent_gets_what_its_children_returned(site: SmallSite) -> None:
     await site.worker()
     children = [{"name": "x", "queueName": site.queue, "data": {"n": n}} for n in (1, 2)]
