@@ -47,15 +47,20 @@ async def polled(site: Site) -> set[str]:
     return {one.path for one in found}
 
 
-async def after_one_attempt(site: Site) -> None:
-    """A composition whose film could not be fetched, and that waits for its second attempt."""
+async def add_with_lost_film(site: Site, backoff_ms: int) -> None:
+    """A composition whose film cannot be fetched in its first attempt."""
     await lay(site)
     control = site.vidfab.providers.control
     await control.timing(Timing(renders=0))
     await control.fail(FILMS, 404, times=1)
     await site.worker(**shotstack(site.vidfab))
-    an_hour = {"type": "fixed", "delay": 3_600_000}
-    await site.app.add("va_compose_video", payload(), options(backoff=an_hour))
+    backoff = {"type": "fixed", "delay": backoff_ms}
+    await site.app.add("va_compose_video", payload(), options(backoff=backoff))
+
+
+async def after_one_attempt(site: Site) -> None:
+    """One that waits for its second attempt."""
+    await add_with_lost_film(site, backoff_ms=3_600_000)
     await site.app.wait_for(JOB, "delayed")
 
 
@@ -132,12 +137,7 @@ async def test_a_status_that_cannot_be_asked_for_costs_no_attempt(site: Site) ->
 
 async def test_a_retry_resumes_the_render(site: Site) -> None:
     """Here the film cannot be fetched; the next attempt asks after the same render."""
-    await lay(site)
-    control = site.vidfab.providers.control
-    await control.timing(Timing(renders=0))
-    await control.fail(FILMS, 404, times=1)
-    await site.worker(**shotstack(site.vidfab))
-    await add(site)
+    await add_with_lost_film(site, backoff_ms=100)
     await check_composed_once(site)
     assert (await site.finished(JOB)).attempts_made == 2
 
@@ -157,13 +157,7 @@ async def test_a_composition_that_waits_for_another_attempt_shows_no_failure(sit
 
 async def test_a_composition_that_is_tried_again_at_once_shows_no_failure(site: Site) -> None:
     """Without a backoff it goes back by another script of BullMQ's."""
-    await lay(site)
-    control = site.vidfab.providers.control
-    await control.timing(Timing(renders=0))
-    await control.fail(FILMS, 404, times=1)
-    await site.worker(**shotstack(site.vidfab))
-    at_once = {"type": "fixed", "delay": 0}
-    await site.app.add("va_compose_video", payload(), options(backoff=at_once))
+    await add_with_lost_film(site, backoff_ms=0)
     await check_composed_once(site)
     job = await site.finished(JOB)
     assert (job.attempts_made, job.failed_reason) == (2, None)

@@ -60,28 +60,23 @@ SCENARIOS: dict[str, Steps] = {
         ]
         for name, step in CALLS.items()
     },
-    "pause-while-active": [
-        add("a", {"gate": "g"}),
-        add("b"),
-        start(),
-        until("a", "active"),
-        call("pause"),
-        opened("g"),
-        work(),
-        call("resume"),
-        work(),
-    ],
-    "pause-while-failing": [
-        add("a", {"gate": "g", "fail": 1}, attempts=2),
-        add("b"),
-        start(),
-        until("a", "active"),
-        call("pause"),
-        opened("g"),
-        work(),
-        call("resume"),
-        work(),
-    ],
+    **{
+        name: [
+            first,
+            add("b"),
+            start(),
+            until("a", "active"),
+            call("pause"),
+            opened("g"),
+            work(),
+            call("resume"),
+            work(),
+        ]
+        for name, first in {
+            "pause-while-active": add("a", {"gate": "g"}),
+            "pause-while-failing": add("a", {"gate": "g", "fail": 1}, attempts=2),
+        }.items()
+    },
     "pause-while-last-child-works": [
         flow(node("p", node("c", data={"gate": "g"}))),
         start(),
