@@ -10,22 +10,18 @@ from typing import TypeVar
 
 from redis.exceptions import RedisError
 
-from bullmq_consumer.backoff import pause_ms
 from bullmq_consumer.delivery import FAILURE_WAITS, SNOOZES, delivery_of
 from bullmq_consumer.errors import LockLost
 from bullmq_consumer.fetching import Fetcher
 from bullmq_consumer.handle import LiveHandle
 from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Retry
-from bullmq_consumer.protocol.commands import (
-    Commands,
-    Refused,
-    Taken,
-    failure_fields,
-    milliseconds,
-    stacktrace,
-)
+from bullmq_consumer.protocol.answers import Refused, Taken
+from bullmq_consumer.protocol.backoff import pause_ms
+from bullmq_consumer.protocol.commands import Commands, milliseconds
+from bullmq_consumer.protocol.failures import failure_fields
 from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.safety.durable_writes import PATIENCE_S, DurableWrites
+from bullmq_consumer.safety.orphans import Orphans
 from bullmq_consumer.sanitize.strict_json import as_json
 from bullmq_consumer.sanitize.text import one_line
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
@@ -52,6 +48,7 @@ class Completer:
         scripts: QueueScripts,
         writes: DurableWrites,
         fetcher: Fetcher,
+        orphans: Orphans,
         stopping: asyncio.Event,
         *,
         hides_retries: Callable[[str], bool],
@@ -62,6 +59,7 @@ class Completer:
         self._scripts = scripts
         self._writes = writes
         self._fetcher = fetcher
+        self._orphans = orphans
         self._stopping = stopping
         self._hides_retries = hides_retries
         self._unknown_backoff_ms = milliseconds(unknown_backoff)
@@ -87,9 +85,9 @@ class Completer:
     async def fail(self, job: Job, failure: Fail) -> Job | None:
         """Fail the job for good; returns the job that this brought, if it did."""
         await self._forget_counts(job)
-        reason, traces = failure.reason, stacktrace(job, failure.trace or failure.reason)
+        fields = failure_fields(job, failure.reason, failure.trace)
         return await self._end_and_fetch(
-            job, lambda more: self._commands.fail(job, reason, traces, fetch_next=more)
+            job, lambda more: self._commands.fail(job, fields, fetch_next=more)
         )
 
     async def hand_back(self, job: Job, outcome: Requeue | FailLater) -> None:
@@ -139,8 +137,9 @@ class Completer:
 
     async def _retry(self, job: Job, outcome: Retry) -> None:
         """With the job's own attempts and backoff."""
-        shown = not self._hides_retries(job.name)
-        fields = failure_fields(job, outcome.reason, outcome.trace or outcome.reason, shown=shown)
+        fields = failure_fields(job, outcome.reason, outcome.trace)
+        if self._hides_retries(job.name):
+            del fields["failedReason"]
         backoff = job.options.get("backoff")
         pause = pause_ms(backoff, job.attempts_made + 1, self._unknown_backoff_ms)
         if pause:
@@ -164,18 +163,18 @@ class Completer:
     ) -> Job | None:
         """Write an end whose answer may bring the next job. Raises Refused for the children."""
         more, sent_at = self._fetcher.wants_more, time.monotonic()
-        with self._fetcher.orphans.tracked(job.token):
+        with self._orphans.tracked(job.token):
             taken = await self._end(job, lambda: write(more))
             if taken is None and more:
                 # It was written, and its answer, which was lost, perhaps brought the next job.
-                self._fetcher.orphans.sweep_soon()
+                self._orphans.sweep_soon()
         if taken is None or not more:
             return None
         try:
             return await self._fetcher.receive(taken, job.token, sent_at)
         except (RedisError, OSError) as error:
             logger.warning("A job that arrived could not be read: %s", error)
-            self._fetcher.orphans.sweep_soon()
+            self._orphans.sweep_soon()
             return None
 
     async def _end(self, job: Job, write: Callable[[], Awaitable[Answer]]) -> Answer | None:

@@ -12,7 +12,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.health.log_throttle import LogThrottle
-from bullmq_consumer.protocol.commands import Commands, Taken
+from bullmq_consumer.protocol.answers import Taken
+from bullmq_consumer.protocol.commands import Commands
 from bullmq_consumer.protocol.decoder import Decoder
 from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.redis.clock import RedisClock
@@ -64,7 +65,7 @@ class Fetcher:
     ) -> None:
         self.last_fetch = 0.0
         self.refusal = ""
-        self.orphans = orphans
+        self._orphans = orphans
         self._run_one = run_one
         self._commands = commands
         self._scripts = scripts
@@ -142,7 +143,7 @@ class Fetcher:
             job = await self._decoder.read(taken.fields, taken.job_id, token, sent_at)
         except BaseException:
             self._in_flight.discard(key)
-            self.orphans.sweep_soon()
+            self._orphans.sweep_soon()
             raise
         if self._stopping.is_set():
             if self._in_flight.discard(key):
@@ -210,8 +211,8 @@ class Fetcher:
         if not self.wants_more:
             return None
         self._takes += 1
-        token, sent_at = self.orphans.token(self._takes), time.monotonic()
-        with self.orphans.tracked(token):
+        token, sent_at = self._orphans.token(self._takes), time.monotonic()
+        with self._orphans.tracked(token):
             try:
                 taken = await self._commands.take(token)
             except ResponseError as error:
@@ -229,7 +230,7 @@ class Fetcher:
             self.last_fetch = time.monotonic()
             if "is not an integer" in str(error):
                 # The script took a job, then failed on a counter that is no integer.
-                self.orphans.sweep_soon()
+                self._orphans.sweep_soon()
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):

@@ -201,7 +201,7 @@ class Life:
         logger.info("🛑 Shutting down worker...")
 
     async def _end_hard(self, code: int) -> NoReturn:
-        """Exit at once: tasks that the library left ignore cancellation, so asyncio cannot end."""
+        """Exit at once: tasks that wait for Redis would keep the event loop from ending."""
         logger.error("Redis did not answer as it should: the stalled check returns the jobs")
         await self._alerts.drain(_DRAIN_WITHOUT_REDIS)
         drain_logs()

@@ -7,65 +7,27 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import IntEnum
 from typing import Any, cast
 
 import msgpack
 from redis.asyncio import Redis
 
 from bullmq_consumer.protocol import texts
+from bullmq_consumer.protocol.answers import Taken, checked, taken_of
 from bullmq_consumer.protocol.job import DeliveryKey, Job
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis.clock import RedisClock
+from bullmq_consumer.sanitize.fields import PARENT_FLAGS
 
 _PLACES_OF_TAKE = (
     *("wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused"),
     *("meta", "pc"),
 )
-# By BullMQ's names for what becomes of a job's parent.
-_PARENT_FLAGS = {
-    "fpof": "failParentOnFailure",
-    "cpof": "continueParentOnFailure",
-    "idof": "ignoreDependencyOnFailure",
-    "rdof": "removeDependencyOnFailure",
-}
 
 
 def milliseconds(duration: timedelta) -> int:
     """As BullMQ counts time."""
     return round(duration.total_seconds() * 1000)
-
-
-class Refusal(IntEnum):
-    """Why a script of BullMQ's did nothing, by its codes."""
-
-    GONE = -1
-    NO_LOCK = -2
-    NOT_ACTIVE = -3
-    PENDING_CHILDREN = -4
-    NO_PARENT = -5
-    OTHERS_LOCK = -6
-    FAILED_CHILDREN = -9
-    UNKNOWN = 0
-
-
-class Refused(Exception):
-    """A script found the job gone, locked by another worker, in another state, or not finished."""
-
-    def __init__(self, code: int) -> None:
-        known = code in Refusal._value2member_map_
-        self.refusal = Refusal(code) if known else Refusal.UNKNOWN
-        super().__init__(f"BullMQ refused: {self.refusal.name if known else code}")
-
-    @property
-    def is_for_children(self) -> bool:
-        """Whether the job is ours, and cannot complete as its children stand."""
-        return self.refusal is Refusal.PENDING_CHILDREN or self.has_failed_children
-
-    @property
-    def has_failed_children(self) -> bool:
-        """Whether it can never complete."""
-        return self.refusal is Refusal.FAILED_CHILDREN
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +46,6 @@ class TakeOptions:
     lock_ms: int
     metrics_minutes: int = 0
     limit: Limit | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What a script brought: a job's hash, or when to look again.
-
-    `limit_ms` is how long a limit holds the queue back, `next_due_ms` when the next delayed job is
-    due, in ms since the epoch by the clock of Redis; 0 where there is none.
-    """
-
-    fields: dict[str, str] | None = None
-    job_id: str = ""
-    limit_ms: int = 0
-    next_due_ms: int = 0
-
-
-NOTHING = Taken()
 
 
 class Commands:
@@ -139,27 +84,25 @@ class Commands:
             keys=[*self._take_keys, self._marker],
             args=[self._prefix, self._clock.now_ms(), _pack(options)],
         )
-        return _taken(raw)
+        return taken_of(raw)
 
     async def complete(self, job: Job, value: str, *, fetch_next: bool) -> Taken:
         """Write what the job returned, as JSON; with `fetch_next` the answer may bring a job."""
         keep = _kept(job.options.get("removeOnComplete"))
         return await self._end(job, "completed", ("returnvalue", value), keep, fetch_next, {})
 
-    async def fail(
-        self, job: Job, reason: str, stacktrace: Sequence[str], *, fetch_next: bool
-    ) -> Taken:
-        """Fail the job for good."""
+    async def fail(self, job: Job, fields: Mapping[str, str], *, fetch_next: bool) -> Taken:
+        """Fail the job for good; `fields`, its `failedReason` among them, are kept in its hash."""
         keep = _kept(job.options.get("removeOnFail"))
-        fields = _failure(reason, stacktrace)
-        return await self._end(job, "failed", ("failedReason", reason), keep, fetch_next, fields)
+        reason = "failedReason", fields["failedReason"]
+        return await self._end(job, "failed", reason, keep, fetch_next, fields)
 
     async def delay(self, job: Job, delay_ms: int, fields: Mapping[str, str] | None = None) -> None:
         """Send an active job back to wait so long. With `fields`, which are kept in its hash, an
         attempt is burnt; without it is not.
         """
         places = ("active", "prioritized", "delayed", job.id, "events", "meta", "stalled", "wait")
-        _checked(
+        checked(
             await self._delay(
                 keys=[self._marker, *self._keys(*places, "limiter", "pc")],
                 args=[
@@ -174,7 +117,7 @@ class Commands:
         places = ("active", "wait", "paused", job.id, "meta", "events", "delayed", "prioritized")
         push = "RPUSH" if job.options.get("lifo") else "LPUSH"
         arguments = [self._prefix, self._clock.now_ms(), push, job.id, job.token]
-        _checked(
+        checked(
             await self._retry(
                 keys=[*self._keys(*places, "pc"), self._marker, self._key("stalled")],
                 args=[*arguments, _pack(_flat(fields))] if fields else arguments,
@@ -243,7 +186,7 @@ class Commands:
             "attempts": job.attempts,
             "attemptsMade": job.attempts_made,
             "maxMetricsSize": self._options.metrics_minutes or "",
-            **{short: job.options.get(name) is True for short, name in _PARENT_FLAGS.items()},
+            **{short: job.options.get(name) is True for short, name in PARENT_FLAGS.items()},
         }
         arguments = [
             *(job.id, self._clock.now_ms(), *result, target, "1" if fetch_next else ""),
@@ -257,30 +200,13 @@ class Commands:
             ],
             args=[*arguments, _pack(_flat(fields))] if fields else arguments,
         )
-        return _taken(_checked(raw))
+        return taken_of(checked(raw))
 
     def _taking(self, token: str) -> dict[str, Any]:
         return {"token": token, "lockDuration": self._lock_ms, "name": self._options.worker}
 
     def _keys(self, *names: str) -> list[str]:
         return [self._key(name) for name in names]
-
-
-def failure_fields(job: Job, reason: str, trace: str, *, shown: bool) -> dict[str, str]:
-    """What an attempt that failed leaves in the job's hash, its reason only if that is `shown`."""
-    fields = _failure(reason, stacktrace(job, trace))
-    return fields if shown else {name: fields[name] for name in ("stacktrace",)}
-
-
-def stacktrace(job: Job, trace: str) -> list[str]:
-    """The traces of all attempts that failed, as many as the job's options keep."""
-    most = job.options.get("stackTraceLimit")
-    traces = [*job.stacktrace, trace]
-    return traces if most is None else traces[-most:] if most else []
-
-
-def _failure(reason: str, traces: Sequence[str]) -> dict[str, str]:
-    return {"failedReason": reason, "stacktrace": json.dumps(list(traces), separators=(",", ":"))}
 
 
 def _kept(option: Any) -> dict[str, int]:
@@ -292,23 +218,6 @@ def _kept(option: Any) -> dict[str, int]:
             return {"count": 0 if option else -1}
         case _:
             return {"count": option}
-
-
-def _taken(raw: Any) -> Taken:
-    if not isinstance(raw, list):
-        return NOTHING
-    flat, job_id, *times = cast("list[Any]", raw)
-    limit_ms, next_due_ms = [max(int(one or 0), 0) for one in [*times, 0, 0][:2]]
-    if not flat:
-        return Taken(None, "", limit_ms, next_due_ms)
-    fields: dict[str, str] = dict(zip(flat[::2], flat[1::2], strict=True))
-    return Taken(fields, str(job_id), limit_ms, next_due_ms)
-
-
-def _checked(answer: Any) -> Any:
-    if isinstance(answer, int) and answer < 0:
-        raise Refused(answer)
-    return answer
 
 
 def _read(text: str) -> Any:

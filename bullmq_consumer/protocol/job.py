@@ -4,14 +4,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-_LONG_NAMES: dict[str, str] = {
-    "fpof": "failParentOnFailure",
-    "cpof": "continueParentOnFailure",
-    "idof": "ignoreDependencyOnFailure",
-    "rdof": "removeDependencyOnFailure",
-    "kl": "keepLogs",
-    "de": "deduplication",
-}
+from bullmq_consumer.sanitize.fields import PARENT_FLAGS
+
+_LONG_NAMES = {**PARENT_FLAGS, "kl": "keepLogs", "de": "deduplication"}
 """Of options, by how BullMQ abbreviates them in Redis."""
 
 

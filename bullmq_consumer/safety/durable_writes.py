@@ -9,7 +9,7 @@ from typing import TypeVar
 from redis.exceptions import RedisError
 
 from bullmq_consumer.health.log_throttle import LogThrottle
-from bullmq_consumer.protocol.commands import Refused
+from bullmq_consumer.protocol.answers import Refused
 from bullmq_consumer.protocol.job import DeliveryKey
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 

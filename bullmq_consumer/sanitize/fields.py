@@ -34,17 +34,14 @@ _MAX_JSON = 256 * 1024
 # Other JSON fields that the library reads, and their types.
 _OTHER_JSON: dict[str, type] = {"stacktrace": list, "progress": object}
 
-# The options about a job's parent, BullMQ's short name and the producers': at most one is allowed.
-_ABOUT_PARENTS = {
-    name: short
-    for short, name in {
-        "fpof": "failParentOnFailure",
-        "cpof": "continueParentOnFailure",
-        "idof": "ignoreDependencyOnFailure",
-        "rdof": "removeDependencyOnFailure",
-    }.items()
+PARENT_FLAGS = {
+    "fpof": "failParentOnFailure",
+    "cpof": "continueParentOnFailure",
+    "idof": "ignoreDependencyOnFailure",
+    "rdof": "removeDependencyOnFailure",
 }
-_PARENT_FLAGS = frozenset({*_ABOUT_PARENTS, *_ABOUT_PARENTS.values()})
+"""The options about a job's parent, by BullMQ's short names: at most one is allowed."""
+_ABOUT_PARENTS = frozenset({*PARENT_FLAGS, *PARENT_FLAGS.values()})
 
 
 def sanitized(raw: dict[str, str]) -> tuple[dict[str, str], str | None]:
@@ -176,7 +173,7 @@ _RULES: dict[str, Callable[[Any], bool]] = {
 
 
 def _one_about_parents(options: dict[str, Any]) -> dict[str, Any]:
-    given = _PARENT_FLAGS & options.keys()
+    given = _ABOUT_PARENTS & options.keys()
     chosen = [name for name in given if options[name] is True]
     dropped = given if len(chosen) != 1 else given - {*chosen}
     return {name: value for name, value in options.items() if name not in dropped}

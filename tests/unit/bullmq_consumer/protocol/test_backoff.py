@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from bullmq_consumer.backoff import pause_ms
+from bullmq_consumer.protocol.backoff import pause_ms
 
 UNKNOWN_MS = 777
 
