@@ -79,7 +79,12 @@ class LiveHandle:
             logger.warning("Progress of job %s was not sent: %s", job_id, error)
 
     async def log(self, line: str) -> None:
-        """Add a line to the job's own log; an unreachable queue costs the line, not the job."""
+        """Add a line to the job's own log; an unreachable queue costs the line, not the job.
+
+        A job whose lock is lost gets none: another worker's attempt is told there.
+        """
+        if self._lease.is_lost:
+            return
         writing = asyncio.create_task(self._write_line(line[:_LONGEST_LINE]))
         self._lines.add(writing)
         writing.add_done_callback(self._lines.discard)

@@ -151,7 +151,7 @@ class Runner:
             finally:
                 del self._running[job.key]
             if not handle.fence.is_lost:
-                noted.end = end_of(None if isinstance(outcome, Done) else outcome)
+                noted.end = end_of(outcome)
                 span.ended(outcome)
             return outcome
 

@@ -21,14 +21,28 @@ def traces_address(settings: Settings) -> str | None:
     return f"{settings.otel_endpoint}/v1/traces" if settings.otel_endpoint else None
 
 
+def no_traces(settings: Settings) -> str:
+    """Why none are wanted."""
+    if settings.otel_disabled:
+        return "OTEL_SDK_DISABLED is set: no traces"
+    if "otlp" not in _words(settings.otel_exporter):
+        return f"OTEL_TRACES_EXPORTER={settings.otel_exporter}: no traces"
+    return "OTEL_EXPORTER_OTLP_ENDPOINT is not set: no traces"
+
+
 def traces_obstacle(settings: Settings) -> tuple[str, str] | None:
     """Why none are sent although they are wanted, and what to do about it."""
     if (protocol := settings.otel_protocol) != "http/protobuf":
         said = f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol} is not spoken here"
         return said, "set it to http/protobuf, with the port that the collector has for it (4318)"
     if not _is_installed(_PACKAGE):
-        return "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed", _INSTALL
+        return f"{_address_variable(settings)} is set, but OpenTelemetry is not installed", _INSTALL
     return None
+
+
+def _address_variable(settings: Settings) -> str:
+    is_of_traces = settings.otel_traces_endpoint is not None
+    return f"OTEL_EXPORTER_OTLP_{'TRACES_' if is_of_traces else ''}ENDPOINT"
 
 
 def traces_headers(settings: Settings) -> Mapping[str, str]:

@@ -111,6 +111,7 @@ class Dispatcher:
             ctx = self._context(delivery, handle, asyncio.Event(), folder, job_logger)
             outcome = await self._failed(spec, ctx, delivery, reason)
         job_logger.ended(outcome, PermanentError(reason))
+        await ctx.note(job_logger.story(outcome))
         return outcome
 
     async def _after(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from bullmq_consumer.delivery import Delivery
-from bullmq_consumer.outcome import Fail, Outcome, Retry
+from bullmq_consumer.outcome import Done, Fail, Outcome, Retry
 
 End = Literal["completed", "retried", "failed", "handed_back", "lost"]
 """What became of an attempt. `lost`: another worker has the job."""
@@ -94,10 +94,10 @@ class RunningAttempts:
             self._meter().job_ended(delivery.name, attempt.end, attempt.seconds)
 
 
-def end_of(outcome: Outcome | None) -> End:
-    """The result by the outcome; None is success."""
+def end_of(outcome: Done | Outcome) -> End:
+    """The result by the outcome."""
     match outcome:
-        case None:
+        case Done():
             return "completed"
         case Retry():
             return "retried"

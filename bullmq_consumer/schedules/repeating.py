@@ -51,6 +51,8 @@ class Scheduler:
         except (ValueError, TypeError, KeyError, OverflowError, ResponseError) as error:
             if isinstance(error, ResponseError) and not _is_of_the_script(error):
                 raise
+            if job.attempts_started > 1:
+                return  # its first delivery has reported it
             reason = one_line(str(error)) or type(error).__name__
             logger.error(
                 "The schedule %s ends: its next job cannot be planned (%s); correct it with "

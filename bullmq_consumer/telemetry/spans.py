@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bullmq_consumer.health.attempts import end_of
 from bullmq_consumer.new_job import NewJob
-from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Retry
+from bullmq_consumer.outcome import Done, Fail, Outcome, Retry
 from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.telemetry.tracer import NO_SPAN, NO_TRACER, Span, Tracer, Value
 
@@ -76,14 +76,13 @@ class AttemptSpan:
     job: Job
 
     def ended(self, outcome: Done | Outcome) -> None:
-        """Note what became of the attempt."""
+        """Note what became of the attempt, before that is written to the queue."""
         if self.span is NO_SPAN:
             return
         is_burnt = isinstance(outcome, Done | Retry | Fail)
-        end = end_of(None if isinstance(outcome, Done) else outcome)
         self.span.set(
             {
-                "bullmq.job.outcome": end,
+                "bullmq.job.outcome": end_of(outcome),
                 "bullmq.job.attempts.made": self.job.attempts_made + is_burnt,
                 "bullmq.job.attempt_finished_timestamp": _now_ms(),
             }
@@ -91,7 +90,7 @@ class AttemptSpan:
         match outcome:
             case Done():
                 self.span.event("job completed", {})
-            case Retry() | Fail() | FailLater():
+            case Retry() | Fail():
                 self.span.event("job failed", {"bullmq.job.failed.reason": outcome.reason})
                 self.span.fail(outcome.reason)
             case _:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from commands.checks.finding import Finding, failed, ok, warning
 from config.settings import Settings
-from config.tracing import traces_address, traces_obstacle
+from config.tracing import no_traces, traces_address, traces_obstacle
 from core.errors import PermanentError, RetryableError
 from runtime.http.listening import CannotListen, listen
 from services.media.ffmpeg import Ffmpeg
@@ -104,7 +104,7 @@ async def check_traces(settings: Settings) -> list[Finding]:
     """Where traces go; nothing is sent there."""
     address = traces_address(settings)
     if address is None:
-        return [ok(AREA, "OTEL_EXPORTER_OTLP_ENDPOINT is not set: no traces")]
+        return [ok(AREA, no_traces(settings))]
     if obstacle := traces_obstacle(settings):
         text, remedy = obstacle
         return [warning(AREA, f"No traces: {text}", remedy)]

@@ -25,7 +25,8 @@ _LAST_WORDS_S = 1.0
 async def traced(settings: Settings) -> AsyncGenerator[Tracer]:
     """Meanwhile jobs and what they ask services for are traced, if a collector is set.
 
-    What keeps traces from being sent is logged, and keeps nothing else from its work.
+    What keeps traces from being sent is logged, and keeps nothing else from its work; but for an
+    address that is none, which is a wrong setting as any other.
     """
     address = traces_address(settings)
     if address is None:

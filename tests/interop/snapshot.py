@@ -18,6 +18,8 @@ _BY_TIME_OF_END = ("completed", "failed", "waiting-children")
 _BY_MINUTE = re.compile(r"metrics:\w+(:data$|/prevTS$|/prevCount$)")
 # The field of a job that a scheduler made: its delay is the time that was left until then.
 _SCHEDULED = "rjk"
+# What JavaScript puts in front of an error's message.
+_CLASS = re.compile(r"^(\w*Error): ")
 _DELAY = re.compile(r'"delay":(\d+)')
 _LONG_MS = 1000
 _SCORE_OF_MS = 4096
@@ -139,7 +141,7 @@ def _options(normal: Normal, path: str, text: str) -> Snapshot:
 
 
 def traces(text: str) -> Any:
-    """Each stack trace as the line that names the error, and whether there are frames beside it."""
+    """Each stack trace as the message of its error, which both sides have: frames differ."""
     try:
         return [_trace(one) for one in json.loads(text)]
     except (ValueError, TypeError, AttributeError):
@@ -149,7 +151,7 @@ def traces(text: str) -> Any:
 def _trace(text: str) -> str:
     lines = text.strip().splitlines() or [""]
     named = lines[-1] if lines[0].startswith("Traceback") else lines[0]
-    return f"{named} (frames)" if len(lines) > 1 else named
+    return _CLASS.sub("", named)
 
 
 def _without_time_left(normal: Normal, fields: dict[str, str]) -> dict[str, str]:

@@ -80,25 +80,27 @@ class Stage:
         self._parts = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._parts.callback(shutil.rmtree, self._folder, ignore_errors=True)
-        await self._parts.enter_async_context(self.redis)
-        self.client = Redis.from_url(self.redis.url, decode_responses=True)
-        self._parts.push_async_callback(self.client.aclose)
-        self._state = self.client.register_script(_STATE)
-        await self._start_driver()
+        async with AsyncExitStack() as parts:
+            parts.callback(shutil.rmtree, self._folder, ignore_errors=True)
+            await parts.enter_async_context(self.redis)
+            self.client = Redis.from_url(self.redis.url, decode_responses=True)
+            parts.push_async_callback(self.client.aclose)
+            self._state = self.client.register_script(_STATE)
+            await self._start_driver(parts)
+            self._parts = parts.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._parts.aclose()
 
-    async def _start_driver(self) -> None:
+    async def _start_driver(self, parts: AsyncExitStack) -> None:
         found = await node.install()
         command = [found.executable, _DRIVER, PACKAGES[self.version], self.redis.url]
         log = self._folder / "driver.log"
         process = Process(command, log, name="Node driver", cwd=found.folder, pipes=True)
         self._lines = JsonLines(process, lambda _: None)
         await self._lines.start()
-        self._parts.push_async_callback(self._lines.close)
+        parts.push_async_callback(self._lines.close)
         assert await self.ask("version") == self.version
 
     async def ask(self, command: str, **args: Any) -> Any:

@@ -99,3 +99,11 @@ async def test_follow_ups_that_redis_does_not_take_are_given_up_with_the_lock() 
     lease.lose()
     with pytest.raises(LockLost):
         await adding
+
+
+async def test_a_job_that_another_worker_has_gets_no_line_of_ours() -> None:
+    handle, lease = handle_with(Scripts())
+    lease.lose()
+    await handle.log("Attempt 1 failed")  # there are no commands here: it would raise
+    await asyncio.sleep(0)
+    assert not handle._lines

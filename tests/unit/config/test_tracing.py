@@ -43,6 +43,9 @@ def test_headers_are_read_and_their_values_kept_secret() -> None:
     )
     assert traces_headers(settings) == {"authorization": "Bearer abc-def", "api-key": "12345678"}
     assert {"Bearer abc-def", "abc-def", "Bearer%20abc-def", "12345678"} <= {*settings.secrets()}
+    words = settings_of(OTEL_EXPORTER_OTLP_HEADERS="x-dataset=vidfab,x-plan=abcdefghijklmnop")
+    assert "vidfab" not in words.secrets()
+    assert "abcdefghijklmnop" in words.secrets()
     mine = settings_of(OTEL_EXPORTER_OTLP_TRACES_HEADERS="a=1", OTEL_EXPORTER_OTLP_HEADERS="b=2")
     assert traces_headers(mine) == {"a": "1"}
 
