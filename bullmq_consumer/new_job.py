@@ -22,9 +22,10 @@ class JobDefaults:
 class NewJob:
     """A job to add. None means the default option.
 
-    BullMQ refuses `:` in an id. `priority` is 1 (first) to 2 097 152; jobs without one come before
-    all others. `delay_ms` is how long it waits before it is ready. `remove_on_complete` and
-    `remove_on_fail` are True or the number of finished jobs to keep.
+    `priority` is 1 (first) to 2 097 152; jobs without one come before all others. `delay_ms` is how
+    long it waits before it is ready. `remove_on_complete` and `remove_on_fail` are True or the
+    number of finished jobs to keep. Raises ValueError for an id that Node's BullMQ refuses: one
+    with a colon, or a number.
     """
 
     name: str
@@ -36,6 +37,19 @@ class NewJob:
     remove_on_complete: bool | int | None = None
     remove_on_fail: bool | int | None = None
     delay_ms: int = 0
+
+    def __post_init__(self) -> None:
+        if fault := fault_of_id(self.job_id):
+            raise ValueError(f"{fault}, as BullMQ would refuse {self.job_id[:100]!r}")
+
+
+def fault_of_id(job_id: str) -> str | None:
+    """Why Node refuses a job's id; the Python port takes it, and another job may get its number."""
+    if ":" in job_id:
+        return "An id holds no colon: use _ in its place"
+    if job_id.isdecimal():
+        return "An id is no number: put a word in front"
+    return None
 
 
 def bulk_entry(job: NewJob, defaults: JobDefaults, trace: str | None = None) -> dict[str, Any]:

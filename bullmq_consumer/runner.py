@@ -11,7 +11,7 @@ from bullmq_consumer.completer import Completer
 from bullmq_consumer.delivery import Delivery, delivery_of
 from bullmq_consumer.handle import LiveHandle
 from bullmq_consumer.health.attempts import RunningAttempts, end_of
-from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue
+from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Retry
 from bullmq_consumer.protocol.job import DeliveryKey, Job
 from bullmq_consumer.safety.durable_writes import DurableWrites
 from bullmq_consumer.safety.in_flight import InFlight
@@ -147,7 +147,7 @@ class Runner:
         with self._spans.attempt(job) as span, self._attempts.attempt(delivery, handle) as noted:
             self._running[job.key] = asyncio.create_task(work, name=f"job {job.id}")
             try:
-                outcome = await self._outcome(self._running[job.key])
+                outcome = await self._outcome(self._running[job.key], delivery)
             finally:
                 del self._running[job.key]
             if not handle.fence.is_lost:
@@ -155,12 +155,17 @@ class Runner:
                 span.ended(outcome)
             return outcome
 
-    async def _outcome(self, attempt: asyncio.Task[Done | Outcome]) -> Done | Outcome:
+    async def _outcome(
+        self, attempt: asyncio.Task[Done | Outcome], delivery: Delivery
+    ) -> Done | Outcome:
         """Wait for the attempt, or until the worker stops and its grace has passed."""
         await asyncio.wait({attempt, self._grace_over}, return_when=asyncio.FIRST_COMPLETED)
         if not attempt.done():
             attempt.cancel()
             await asyncio.wait({attempt}, timeout=_UNWIND_S)
+        if attempt.cancelled() and not self._grace_over.done():
+            reason = "The attempt was cancelled from within"  # or its lock is lost: nothing counts
+            return Fail(reason) if delivery.is_last_attempt else Retry(reason)
         if not attempt.done() or attempt.cancelled():
             return Requeue(timedelta(0))
         return attempt.result()

@@ -13,7 +13,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bullmq_consumer.inspect.edit import NotChanged, QueueEdit
-from bullmq_consumer.new_job import NewJob
+from bullmq_consumer.new_job import NewJob, fault_of_id
 from commands.call import Call, Refused, operator
 from commands.options import new_app
 from commands.output import length
@@ -118,10 +118,8 @@ def _spec(name: str) -> JobSpec:
 
 
 def _checked_id(job_id: str) -> str:
-    if ":" in job_id:
-        raise Refused("BullMQ refuses an id with a colon: use _ in its place, as the app does")
-    if job_id.isdecimal():
-        raise Refused("BullMQ refuses an id that is a number: put a word in front")
+    if fault := fault_of_id(job_id):
+        raise Refused(fault)
     if not job_id.strip() or not job_id.isprintable() or len(job_id) > 500:
         raise Refused("An id is 1 to 500 printable characters")
     return job_id

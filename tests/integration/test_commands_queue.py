@@ -119,8 +119,8 @@ REFUSALS = (
     (("va_compose_video", "--data", "[1]"), "is not an object"),
     (("va_compose_video", "--data", "{"), "--data is not JSON"),
     (("va_compose_video", "--data", "@/no/such"), "/no/such cannot be read"),
-    (("va_compose_video", "--data", GOOD, "--id", "a:b"), "with a colon"),
-    (("va_compose_video", "--data", GOOD, "--id", "17"), "that is a number"),
+    (("va_compose_video", "--data", GOOD, "--id", "a:b"), "holds no colon"),
+    (("va_compose_video", "--data", GOOD, "--id", "17"), "is no number"),
     (("va_compose_video", "--data", GOOD, "--id", "meta"), "keeps what it needs under meta"),
     (("va_compose_video", "--data", '{"x": 1e999}'), "--data is not JSON"),
 )

@@ -3,7 +3,8 @@
     python -m tests.support.small_app REDIS_URL QUEUE [CONCURRENCY]
 
 A job's data say what becomes of it: `{"retry": "why"}`, `{"refuse": "why"}`, `{"sleep": seconds}`,
-`{"log": [lines]}`, `{"children": true}`, `{"no_json": true}`; all else is given back.
+`{"log": [lines]}`, `{"children": true}`, `{"no_json": true}`,
+`{"cancel": true}`; all else is given back.
 Jobs called `unique` release their ids.
 """
 
@@ -69,6 +70,8 @@ async def _work(delivery: Delivery, handle: JobHandle) -> Any:
     await handle.save_checkpoint({"attempt": delivery.attempts_made + 1})
     for line in data.get("log", []):
         await handle.log(line)
+    if data.get("cancel"):
+        raise asyncio.CancelledError
     if data.get("no_json"):
         return {1, 2}
     if data.get("children"):

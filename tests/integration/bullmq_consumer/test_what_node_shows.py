@@ -59,6 +59,17 @@ async def test_a_result_that_is_no_json_fails_the_attempt(site: SmallSite) -> No
     assert len(site.app.events_of(job_id, "active")) == 2
 
 
+async def test_a_handler_that_is_cancelled_from_within_burns_its_attempts(site: SmallSite) -> None:
+    """Handed back, it would come again at once, twenty times."""
+    await site.worker()
+    job_id = await site.add("x", {"cancel": True}, attempts=2)
+    await site.app.wait_for(job_id, "failed")
+    job = await site.app.job(job_id)
+    assert job is not None
+    assert job.failed_reason == "The attempt was cancelled from within"
+    assert len(site.app.events_of(job_id, "active")) == 2
+
+
 async def test_a_parent_gets_what_its_children_returned(site: SmallSite) -> None:
     await site.worker()
     children = [{"name": "x", "queueName": site.queue, "data": {"n": n}} for n in (1, 2)]

@@ -47,7 +47,7 @@ SOON = timedelta(seconds=1)
         (Done(1), "completed", "job completed", None, 2),
         (Retry("why"), "retried", "job failed", "why", 2),
         (Fail("why"), "failed", "job failed", "why", 2),
-        (FailLater("why", SOON), "handed_back", "job failed", "why", 1),
+        (FailLater("why", SOON), "handed_back", "job handed back", None, 1),
         (Requeue(SOON, "why"), "handed_back", "job handed back", None, 1),
     ],
 )
@@ -77,7 +77,7 @@ def test_metadata_that_is_no_text_is_none(metadata: object) -> None:
 
 
 def test_new_jobs_carry_the_span_that_adds_them() -> None:
-    tracer, new = KeepingTracer(), [NewJob("store", "1", {}), NewJob("tell", "2", {})]
+    tracer, new = KeepingTracer(), [NewJob("store", "s1", {}), NewJob("tell", "t2", {})]
     spans = JobSpans(tracer, "q", "w")
     with spans.attempt(job_with()), spans.added(new) as trace:
         entries = [bulk_entry(one, JobDefaults(), trace) for one in new]
@@ -91,4 +91,4 @@ def test_without_a_tracer_nothing_is_written() -> None:
     with UNTRACED.attempt(job_with(tm="x")) as attempt, UNTRACED.added([]) as trace:
         attempt.ended(Done(None))
     assert (attempt.span, trace) == (NO_SPAN, None)
-    assert "tm" not in bulk_entry(NewJob("store", "1", {}), JobDefaults(), trace)["opts"]
+    assert "tm" not in bulk_entry(NewJob("store", "s1", {}), JobDefaults(), trace)["opts"]
