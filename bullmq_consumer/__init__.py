@@ -1,7 +1,8 @@
 """A BullMQ consumer that loses nothing. See README.md beside this file."""
 
-from bullmq_consumer.application import Application, JobHandle
 from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.engine.application import Application, JobHandle
+from bullmq_consumer.engine.consumer import Worker
 from bullmq_consumer.errors import (
     HandBack,
     JobError,
@@ -19,7 +20,6 @@ from bullmq_consumer.protocol.commands import Limit
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis.address import RedisAddress
 from bullmq_consumer.telemetry.tracer import Span, Tracer
-from bullmq_consumer.worker import Worker
 
 __all__ = [
     "Application",

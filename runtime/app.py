@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from loguru import logger
 from redis.asyncio import Redis
 
+from bullmq_consumer.engine.consumer import Worker
 from bullmq_consumer.health.attempts import RunningAttempts
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.health.liveness import until_starved
@@ -23,7 +24,6 @@ from bullmq_consumer.process.signals import stop_on_signal
 from bullmq_consumer.redis import clients as redis_client
 from bullmq_consumer.redis.startup import AT_ONCE_S, until_redis_answers
 from bullmq_consumer.telemetry.tracer import NO_TRACER, Tracer
-from bullmq_consumer.worker import Worker
 from config.consumer import UNCHECKED, options_of, queue_of, redis_of
 from config.logging.setup import drain_logs
 from config.settings import Settings, image_key_variables

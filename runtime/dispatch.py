@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bullmq_consumer.application import JobHandle
 from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.engine.application import JobHandle
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.machine import lack_of
 from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Retry, decide

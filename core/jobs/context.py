@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from bullmq_consumer.application import JobHandle
+from bullmq_consumer.engine.application import JobHandle
 from bullmq_consumer.new_job import NewJob
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from config.settings import load_settings
 from core.jobs.data import JobData, JobResult
 from core.jobs.registry import job
 from runtime import app
-from bullmq_consumer import fetching as consumer
+from bullmq_consumer.engine import fetching as consumer
 from bullmq_consumer.health import liveness
 
 @job("wait", timeout=timedelta(minutes=1))

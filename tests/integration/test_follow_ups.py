@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from bullmq import Queue
 
-from bullmq_consumer.handle import LiveHandle
+from bullmq_consumer.engine.handle import LiveHandle
 from bullmq_consumer.health.log_throttle import LogThrottle
 from bullmq_consumer.new_job import JobDefaults, NewJob
 from bullmq_consumer.protocol.commands import Commands, TakeOptions

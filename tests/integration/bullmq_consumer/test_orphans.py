@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from bullmq_consumer.fetching import Fetcher
+from bullmq_consumer.engine.fetching import Fetcher
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.health.log_throttle import LogThrottle
 from bullmq_consumer.protocol.commands import Commands, TakeOptions

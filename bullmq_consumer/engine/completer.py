@@ -11,9 +11,9 @@ from typing import TypeVar
 from redis.exceptions import RedisError
 
 from bullmq_consumer.delivery import FAILURE_WAITS, SNOOZES, delivery_of
+from bullmq_consumer.engine.fetching import Fetcher
+from bullmq_consumer.engine.handle import LiveHandle
 from bullmq_consumer.errors import LockLost
-from bullmq_consumer.fetching import Fetcher
-from bullmq_consumer.handle import LiveHandle
 from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Retry
 from bullmq_consumer.protocol.answers import Refused, Taken
 from bullmq_consumer.protocol.backoff import pause_ms

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bullmq_consumer.progress import ProgressStream
+from bullmq_consumer.engine.progress import ProgressStream
 from sandbox.processes import PATIENCE_S
 from tests.support.jumping_clock import without_waiting
 from tests.support.stopwatch import Stopwatch

@@ -8,10 +8,11 @@ from datetime import timedelta
 from bullmq import Queue
 from redis.exceptions import RedisError
 
-from bullmq_consumer.application import Application
-from bullmq_consumer.completer import Completer
-from bullmq_consumer.fetching import Fetcher
-from bullmq_consumer.handle import LiveHandle
+from bullmq_consumer.engine.application import Application
+from bullmq_consumer.engine.completer import Completer
+from bullmq_consumer.engine.fetching import Fetcher
+from bullmq_consumer.engine.handle import LiveHandle
+from bullmq_consumer.engine.runner import Runner
 from bullmq_consumer.health.attempts import RunningAttempts
 from bullmq_consumer.health.log_throttle import LogThrottle
 from bullmq_consumer.options import Options
@@ -21,7 +22,6 @@ from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.redis.clients import BLOCK_S, connect, connect_to_wait
 from bullmq_consumer.redis.clock import RedisClock
 from bullmq_consumer.redis.startup import AT_ONCE_S, until_redis_answers
-from bullmq_consumer.runner import Runner
 from bullmq_consumer.safety.durable_writes import DurableWrites
 from bullmq_consumer.safety.in_flight import InFlight
 from bullmq_consumer.safety.leases import Lease, Leases

@@ -6,10 +6,10 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
-from bullmq_consumer.application import Application
-from bullmq_consumer.completer import Completer
 from bullmq_consumer.delivery import Delivery, delivery_of
-from bullmq_consumer.handle import LiveHandle
+from bullmq_consumer.engine.application import Application
+from bullmq_consumer.engine.completer import Completer
+from bullmq_consumer.engine.handle import LiveHandle
 from bullmq_consumer.health.attempts import RunningAttempts, end_of
 from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Retry
 from bullmq_consumer.protocol.job import DeliveryKey, Job

@@ -10,9 +10,9 @@ from bullmq import Queue
 from redis.exceptions import RedisError
 
 from bullmq_consumer.delivery import whole_number
+from bullmq_consumer.engine.progress import ProgressStream
 from bullmq_consumer.errors import LockLost
 from bullmq_consumer.new_job import JobDefaults, NewJob, bulk_entry
-from bullmq_consumer.progress import ProgressStream
 from bullmq_consumer.protocol.commands import Commands
 from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.safety.durable_writes import DurableWrites

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from redis.exceptions import OutOfMemoryError
 
-from bullmq_consumer.handle import LiveHandle
+from bullmq_consumer.engine.handle import LiveHandle
 from bullmq_consumer.health.log_throttle import LogThrottle
 from bullmq_consumer.new_job import JobDefaults, NewJob
 from bullmq_consumer.protocol.job import read_job
