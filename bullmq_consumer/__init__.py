@@ -4,11 +4,11 @@ from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.engine.application import Application, JobHandle
 from bullmq_consumer.engine.consumer import Worker
 from bullmq_consumer.errors import (
-    HandBack,
     JobError,
     LockLost,
-    PermanentError,
+    RequeueLater,
     RetryableError,
+    UnrecoverableError,
     is_transient,
 )
 from bullmq_consumer.health.attempts import RunningAttempts
@@ -28,7 +28,6 @@ __all__ = [
     "Fail",
     "FailLater",
     "Fitness",
-    "HandBack",
     "JobDefaults",
     "JobError",
     "JobHandle",
@@ -37,15 +36,16 @@ __all__ = [
     "NewJob",
     "Options",
     "Outcome",
-    "PermanentError",
     "QueueName",
     "RedisAddress",
     "Requeue",
+    "RequeueLater",
     "Retry",
     "RetryableError",
     "RunningAttempts",
     "Span",
     "Tracer",
+    "UnrecoverableError",
     "Worker",
     "decide",
     "is_transient",

@@ -3,8 +3,9 @@
     ExpectedError                 its message is sufficient: no traceback is logged
     └─ JobError
        ├─ RetryableError          retried, with the job's own attempts and backoff
-       ├─ PermanentError          fails the job at once
-       ├─ HandBack                back to the queue, no attempt burnt
+       │  └─ RetryAfter           the same, after its own delay
+       ├─ UnrecoverableError      fails the job at once
+       ├─ RequeueLater            back to the queue, no attempt burnt
        │  └─ MachineUnfit         the worker's machine lacks what any job needs (machine.py)
        └─ LockLost                another worker has the job: stop and write nothing
 
@@ -32,7 +33,15 @@ class RetryableError(JobError):
     """Worth another attempt."""
 
 
-class PermanentError(JobError):
+class RetryAfter(RetryableError):
+    """This attempt failed; the next one begins after `delay`, not after the producer's backoff."""
+
+    def __init__(self, delay: timedelta, reason: str) -> None:
+        super().__init__(reason)
+        self.delay = delay
+
+
+class UnrecoverableError(JobError):
     """No attempt can succeed."""
 
     @property
@@ -41,7 +50,7 @@ class PermanentError(JobError):
         return False
 
 
-class HandBack(JobError):
+class RequeueLater(JobError):
     """Return the job to the queue: at the front, or as delayed when `delay` is positive."""
 
     def __init__(

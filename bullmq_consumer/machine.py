@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import cast
 
-from bullmq_consumer.errors import HandBack
+from bullmq_consumer.errors import RequeueLater
 
 # Before this worker checks its machine again, so that another one has taken the job by then.
 _DELAY = timedelta(seconds=5)
@@ -35,7 +35,7 @@ _MESSAGES = {os.strerror(one): _LACKS[one] for one in (errno.ENOSPC, errno.EDQUO
 _THREAD_REFUSED = "can't start new thread"
 
 
-class MachineUnfit(HandBack):
+class MachineUnfit(RequeueLater):
     """This worker's machine lacks what any job needs; `lack` is a clause such as "it has no …"."""
 
     def __init__(self, lack: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
-from bullmq_consumer.errors import ExpectedError, HandBack, LockLost, is_transient
+from bullmq_consumer.errors import ExpectedError, LockLost, RequeueLater, is_transient
 from bullmq_consumer.machine import MachineUnfit, lack_of
 from bullmq_consumer.sanitize.text import one_line
 from bullmq_consumer.sanitize.trace import trace_of
@@ -74,7 +74,7 @@ def decide(
     """
     error = _as_unfit(error) or _single(error)
     may_return = is_unfit or snoozes < _MAX_SNOOZES
-    if isinstance(error, HandBack) and (may_return or not error.delay):
+    if isinstance(error, RequeueLater) and (may_return or not error.delay):
         return Requeue(_delay(error, snoozes), _reason(error))
     reason = _reason(error)
     trace = trace_of(error, reason)
@@ -94,7 +94,7 @@ def _as_unfit(error: BaseException) -> MachineUnfit | None:
     return MachineUnfit(lack) if lack else None
 
 
-def _delay(error: HandBack, snoozes: int) -> timedelta:
+def _delay(error: RequeueLater, snoozes: int) -> timedelta:
     """The error's own delay; for an unfit machine it grows with the number of snoozes."""
     if not isinstance(error, MachineUnfit):
         return error.delay

@@ -1,6 +1,6 @@
 """VidFab's errors, below those of the consumer (bullmq_consumer/errors.py).
 
-    PermanentError               fails the job at once
+    UnrecoverableError               fails the job at once
     ├─ InvalidData               the payload does not validate
     ├─ UnknownJob                no handler has this name
     ├─ UnsafeUrl                 the download guard refused the address
@@ -8,7 +8,7 @@
     ├─ ContentRejected           a provider refused the prompt or its references
     ├─ NotFound                  the project or row named by the job does not exist
     └─ NotOwner                  the row exists and belongs to another user
-    HandBack                     back to the queue, no attempt burnt
+    RequeueLater                     back to the queue, no attempt burnt
     └─ ProviderDown              an outside service fails for all jobs: back, with a delay
     ServiceError                 an outside service's error
     ConfigError                  only at start-up (config/errors.py)
@@ -20,62 +20,62 @@ from datetime import timedelta
 
 from bullmq_consumer.errors import (
     ExpectedError,
-    HandBack,
     JobError,
     LockLost,
-    PermanentError,
+    RequeueLater,
     RetryableError,
+    UnrecoverableError,
     is_transient,
 )
 
 __all__ = [
     "ContentRejected",
-    "HandBack",
     "InvalidData",
     "JobError",
     "LockLost",
     "NotFound",
     "NotOwner",
-    "PermanentError",
     "ProviderDown",
+    "RequeueLater",
     "RetryableError",
     "ServiceError",
     "UnknownJob",
+    "UnrecoverableError",
     "UnsafeUrl",
     "UnusableContent",
     "is_transient",
 ]
 
 
-class InvalidData(PermanentError):
+class InvalidData(UnrecoverableError):
     """The payload does not validate."""
 
 
-class UnknownJob(PermanentError):
+class UnknownJob(UnrecoverableError):
     """No handler has this job name."""
 
 
-class UnsafeUrl(PermanentError):
+class UnsafeUrl(UnrecoverableError):
     """The download guard refused the address."""
 
 
-class UnusableContent(PermanentError):
+class UnusableContent(UnrecoverableError):
     """Fetched content can never be stored: wrong kind, too large."""
 
 
-class ContentRejected(PermanentError):
+class ContentRejected(UnrecoverableError):
     """A provider refused the prompt or its reference images."""
 
 
-class NotFound(PermanentError):
+class NotFound(UnrecoverableError):
     """The project or row that the job names does not exist."""
 
 
-class NotOwner(PermanentError):
+class NotOwner(UnrecoverableError):
     """The row exists and belongs to another user."""
 
 
-class ProviderDown(HandBack):
+class ProviderDown(RequeueLater):
     """An outside service fails for all jobs: call it again after `delay`."""
 
     def __init__(self, service: str, delay: timedelta) -> None:

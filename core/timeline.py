@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Protocol
 
-from core.errors import PermanentError
+from core.errors import UnrecoverableError
 
 # The default of a shot without a length, as long as the providers' clips by default.
 DEFAULT_SECONDS = 5
@@ -101,7 +101,7 @@ def timeline(
 ) -> Timeline:
     """The clips that succeeded, in shot order, each as long as its own shot.
 
-    Raises PermanentError when one of them has no video, rather than leave it out silently.
+    Raises UnrecoverableError when one of them has no video, rather than leave it out silently.
     """
     ready = (clip for clip in clips if clip.status == "success")
     found = sorted(ready, key=lambda clip: clip.shot_number)
@@ -119,7 +119,7 @@ def timeline(
 def _check_all_have_videos(clips: Iterable[Clip]) -> None:
     missing = ", ".join(f"shot {clip.shot_number}" for clip in clips if not _url(clip))
     if missing:
-        raise PermanentError(
+        raise UnrecoverableError(
             f"Some clips are missing their video. Please generate them again: {missing}."
         )
 

@@ -14,10 +14,10 @@ from bullmq_consumer import (
     NewJob,
     Options,
     Outcome,
-    PermanentError,
     QueueName,
     RedisAddress,
     RetryableError,
+    UnrecoverableError,
     Worker,
     decide,
 )
@@ -68,7 +68,7 @@ class Hello:
         """One attempt: its value, or what becomes of the job after an error."""
         try:
             if delivery.fault is not None or delivery.name not in JOBS:
-                raise PermanentError(delivery.fault or f"No job is named {delivery.name}")
+                raise UnrecoverableError(delivery.fault or f"No job is named {delivery.name}")
             return Done(await JOBS[delivery.name](delivery, handle))
         except Exception as error:
             logging.warning("%s %s: %s", delivery.name, delivery.job_id, error)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import Field
 
-from core.errors import HandBack
+from core.errors import RequeueLater
 from core.jobs.data import JobData, JobResult
 from core.jobs.registry import job
 from services.bundle import Context
@@ -43,7 +43,7 @@ async def cleanup_temp(ctx: Context, data: Data) -> Result:
     """Remove the URLs' objects and files, once the job is due."""
     wait = data.due_in(datetime.now(UTC))
     if wait > timedelta(0):
-        raise HandBack(wait)
+        raise RequeueLater(wait)
     removed: list[str] = list(ctx.checkpoint_fields.get("removed", []))
     try:
         for url in dict.fromkeys(data.temp_urls):

@@ -8,10 +8,10 @@ from datetime import timedelta
 from core.columns import as_integer
 from core.errors import (
     NotFound,
-    PermanentError,
     ProviderDown,
     RetryableError,
     ServiceError,
+    UnrecoverableError,
     UnsafeUrl,
 )
 from core.jobs import follow_ups
@@ -142,7 +142,7 @@ async def _seconds(ctx: Context, stored: Stored) -> float | None:
     """The duration, None when it cannot be determined: the video is stored all the same."""
     try:
         probed = await ctx.services.ffmpeg.probe(stored.file)
-    except (PermanentError, RetryableError) as error:
+    except (UnrecoverableError, RetryableError) as error:
         ctx.log.warning("The length of the video is not known: {}", error)
         return None
     return probed.duration_s or None

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from pydantic import ValidationError
 
-from core.errors import HandBack, PermanentError, UnsafeUrl
+from core.errors import RequeueLater, UnrecoverableError, UnsafeUrl
 from core.jobs.data import JobData, JobResult
 from core.jobs.registry import job
 from core.paths import RowId, final_video
@@ -88,7 +88,7 @@ def _stored_before(ctx: Context) -> Result | None:
 async def _compose(ctx: Context, project: Project) -> Result:
     """Make the film and store it."""
     if project.step_4_status != _READY:
-        raise PermanentError(f"Videos not ready (step_4_status={project.step_4_status})")
+        raise UnrecoverableError(f"Videos not ready (step_4_status={project.step_4_status})")
     await ctx.services.projects.update(project.id, status="processing", step_6_status="processing")
     await ctx.progress(10, "Loading clips...")
     found = await _timeline(ctx, project)
@@ -105,7 +105,7 @@ async def _timeline(ctx: Context, project: Project) -> Timeline:
     lengths = await ctx.services.shots.seconds(project.id)
     found = timeline(clips, lengths, project.aspect_ratio)
     if not found.scenes:
-        raise PermanentError("The project has no finished clips to compose")
+        raise UnrecoverableError("The project has no finished clips to compose")
     if ctx.services.shotstack is not None and ctx.checkpoint_fields.get("render") is None:
         for scene in found.scenes:
             _check_reachable(ctx, scene, project)
@@ -113,12 +113,12 @@ async def _timeline(ctx: Context, project: Project) -> Timeline:
 
 
 def _check_reachable(ctx: Context, scene: Scene, project: Project) -> None:
-    """Check that Shotstack may and can fetch the clip. Raises HandBack to wait for our own copy."""
+    """Check that Shotstack may and can fetch the clip. Raises RequeueLater to wait for our copy."""
     try:
         if ctx.services.clip_files.own_object(scene.url, project.user_id):
             return
         if scene.is_googles:  # Google's files require a key that Shotstack does not have
-            raise HandBack(_STORING, f"The clip of shot {scene.shot_number} is not stored yet")
+            raise RequeueLater(_STORING, f"The clip of shot {scene.shot_number} is not stored yet")
         ctx.services.downloads.check(scene.url)
     except UnsafeUrl as error:
         raise UnsafeUrl(f"Unsafe clip of shot {scene.shot_number}: {error}") from error

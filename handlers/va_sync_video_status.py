@@ -14,10 +14,10 @@ from typing import Any
 
 from bullmq_consumer.new_job import NewJob
 from core.errors import (
-    PermanentError,
     ProviderDown,
     RetryableError,
     ServiceError,
+    UnrecoverableError,
     UnsafeUrl,
     is_transient,
 )
@@ -89,7 +89,7 @@ class _Sync:
     async def finish(self) -> None:
         """Add the downloads and finalise the project.
 
-        Raises RetryableError or PermanentError when no clip could be polled.
+        Raises RetryableError or UnrecoverableError when no clip could be polled.
         """
         rows = await self.ctx.services.clips.of_project(self.data.project_id)
         # Also those of an earlier sync that was cut off before it added them.
@@ -170,7 +170,7 @@ class _Sync:
             return down
         first = next((one for one in self.errors if _is_retryable(one)), self.errors[0])
         message = f"No clip could be polled: {first}"
-        return RetryableError(message) if _is_retryable(first) else PermanentError(message)
+        return RetryableError(message) if _is_retryable(first) else UnrecoverableError(message)
 
 
 def _is_retryable(error: ServiceError | ProviderDown) -> bool:

@@ -19,9 +19,9 @@ from core.alert import Alert, AlertSink, no_alerts, shown
 from core.errors import (
     InvalidData,
     LockLost,
-    PermanentError,
     RetryableError,
     UnknownJob,
+    UnrecoverableError,
     is_transient,
 )
 from core.jobs.context import JobContext, percent_of
@@ -110,7 +110,7 @@ class Dispatcher:
         with fenced(handle.fence), JobFolder(self._work_folder) as folder:
             ctx = self._context(delivery, handle, asyncio.Event(), folder, job_logger)
             outcome = await self._failed(spec, ctx, delivery, reason)
-        job_logger.ended(outcome, PermanentError(reason))
+        job_logger.ended(outcome, UnrecoverableError(reason))
         await ctx.note(job_logger.story(outcome))
         return outcome
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from commands.checks.finding import Finding, failed, ok, warning
 from config.settings import Settings
 from config.tracing import no_traces, traces_address, traces_obstacle
-from core.errors import PermanentError, RetryableError
+from core.errors import RetryableError, UnrecoverableError
 from runtime.http.listening import CannotListen, listen
 from services.media.ffmpeg import Ffmpeg
 from services.media.sandboxed import within_reach
@@ -32,7 +32,7 @@ async def check_ffmpeg() -> list[Finding]:
     try:
         version = await Ffmpeg().version()
         reach = await within_reach()
-    except (PermanentError, RetryableError) as error:
+    except (UnrecoverableError, RetryableError) as error:
         remedy = "Install ffmpeg: thumbnails, lengths of videos and local films need it"
         return [failed(AREA, str(error), remedy)]
     found = [ok(AREA, f"ffmpeg {version}")]

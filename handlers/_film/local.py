@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.errors import HandBack, UnsafeUrl
+from core.errors import RequeueLater, UnsafeUrl
 from core.timeline import Scene, Timeline
 from services.bundle import Context
 from services.media.composer import Piece, Style
@@ -10,14 +10,14 @@ from services.supabase.projects import Project
 
 
 async def local_film(ctx: Context, project: Project, timeline: Timeline) -> Path:
-    """Fetch the clips and join them. Raises HandBack when the worker stops."""
+    """Fetch the clips and join them. Raises RequeueLater when the worker stops."""
     pieces: list[Piece] = []
     for place, scene in enumerate(timeline.scenes):
         # From 10 to 40 percent.
         percent = 10 + 30 * place // len(timeline.scenes)
         await ctx.progress(percent, f"Downloading clip {place + 1}/{len(timeline.scenes)}...")
         if ctx.stopping.is_set():
-            raise HandBack
+            raise RequeueLater
         pieces.append(Piece(await _fetched(ctx, project, scene), scene.length))
 
     async def report(done: int, total: int) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import (
-    HandBack,
-    PermanentError,
     ProviderDown,
+    RequeueLater,
     RetryableError,
     ServiceError,
+    UnrecoverableError,
     UnsafeUrl,
     UnusableContent,
     is_transient,
@@ -63,7 +63,7 @@ class Render:
     limit: timedelta = _LIMIT
 
     async def film(self, timeline: Timeline) -> Path:
-        """The rendered file. Raises HandBack when the worker stops."""
+        """The rendered file. Raises RequeueLater when the worker stops."""
         await self.ctx.progress(40, "Submitting Shotstack render...")
         film = await self._resumed()
         return film or await self._ordered(timeline)
@@ -98,7 +98,7 @@ class Render:
     async def _order(self, timeline: Timeline) -> _Order:
         """Order the render and save its id, even when the job is cancelled: it is paid for."""
         if self.ctx.stopping.is_set():
-            raise HandBack
+            raise RequeueLater
         placing = asyncio.create_task(self._place(timeline))
         try:
             return await asyncio.shield(placing)
@@ -130,7 +130,7 @@ class Render:
                     return state
                 case RenderFailed(message=message):
                     await self._forget()
-                    raise PermanentError(f"Shotstack could not render the video: {message}")
+                    raise UnrecoverableError(f"Shotstack could not render the video: {message}")
                 case Rendering(stage=stage):
                     percent = _PERCENT.get(stage, 60)
                     await self.ctx.progress(percent, f"Rendering video ({stage})...")
@@ -138,20 +138,20 @@ class Render:
                 # The order is kept: a retry of the job finds a film that finished late.
                 if order.age_s > _RESULT_LIFE_S:
                     await self._forget()
-                raise PermanentError(f"Shotstack had not rendered the video after {self.limit}")
+                raise UnrecoverableError(f"Shotstack had not rendered the video after {self.limit}")
             await self._pause()
 
     def _is_overdue(self, order: _Order) -> bool:
         return order.age_s >= self.limit.total_seconds()
 
     async def _pause(self) -> None:
-        """Wait until the next poll. Raises HandBack when the worker stops."""
+        """Wait until the next poll. Raises RequeueLater when the worker stops."""
         try:
             async with asyncio.timeout(self.poll.total_seconds()):
                 await self.ctx.stopping.wait()
         except TimeoutError:
             return
-        raise HandBack
+        raise RequeueLater
 
     async def _download(self, order: _Order, url: str) -> Path:
         target = self.ctx.workdir / "rendered.mp4"
@@ -165,7 +165,7 @@ class Render:
         except UnusableContent:
             await self._forget()
             raise
-        except PermanentError as error:
+        except UnrecoverableError as error:
             # The result is paid for: the next attempt requests its address again.
             if order.age_s > _RESULT_LIFE_S:
                 await self._forget()

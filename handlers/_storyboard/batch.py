@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from bullmq_consumer.machine import MachineUnfit, lack_of
 from core.concurrent import both
 from core.errors import (
-    HandBack,
     JobError,
     LockLost,
-    PermanentError,
     ProviderDown,
+    RequeueLater,
     RetryableError,
     ServiceError,
+    UnrecoverableError,
     is_transient,
 )
 from core.storyboard.script import Shot
@@ -53,7 +53,7 @@ class StoryboardBatch:
     downloads: PictureDownloads
     failures: list[Failure] = field(default_factory=list[Failure])
     succeeded: int = 0
-    handed_back: HandBack | None = None
+    handed_back: RequeueLater | None = None
 
     def __post_init__(self) -> None:
         """Read the checkpoint: pictures bought and shots refused by earlier attempts."""
@@ -72,7 +72,7 @@ class StoryboardBatch:
     async def generate(self) -> None:
         """Get a picture for each shot that has none.
 
-        Raises HandBack when the worker stops or the provider is down.
+        Raises RequeueLater when the worker stops or the provider is down.
         """
         missing = [shot for shot in self.shots if not self._is_there(shot)]
         self._unsaved = len(missing)
@@ -129,7 +129,9 @@ class StoryboardBatch:
         return row is not None and row.status == "success"
 
     def _all_failed(self) -> JobError:
-        kind = RetryableError if any(one.is_transient for one in self.failures) else PermanentError
+        kind = (
+            RetryableError if any(one.is_transient for one in self.failures) else UnrecoverableError
+        )
         return kind(f"No storyboard could be generated: {_first(self.failures)}")
 
     async def _one(self, shot: Shot) -> None:
@@ -138,7 +140,7 @@ class StoryboardBatch:
             self.succeeded += 1
         except LockLost:
             raise
-        except HandBack as error:
+        except RequeueLater as error:
             self.handed_back = self.handed_back or error
             return
         except Exception as error:  # if raised, it would cancel the other shots' paid requests

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from bullmq_consumer.machine import MachineUnfit
 from config.settings import image_key_variables
 from core.errors import (
-    HandBack,
     NotFound,
-    PermanentError,
     ProviderDown,
+    RequeueLater,
     RetryableError,
     ServiceError,
+    UnrecoverableError,
     UnsafeUrl,
     is_transient,
 )
@@ -94,7 +94,7 @@ class PictureBuyer:
     async def secure(self, shot: Shot) -> StoryboardRow:
         """Buy and save the shot's picture, unless it is; returns the shot's row.
 
-        Raises HandBack when the worker stops, and what the provider or the storage raises.
+        Raises RequeueLater when the worker stops, and what the provider or the storage raises.
         """
         number = shot.shot_number
         row = self._rows.by_shot.get(number)
@@ -103,7 +103,7 @@ class PictureBuyer:
         if row.is_superseded:
             raise _superseded(number)
         if (refusal := self._purchases.refusal(number)) is not None:
-            raise PermanentError(refusal)
+            raise UnrecoverableError(refusal)
         if not self._purchases.has(number):
             await self._buy_unless_there(shot, row)
         return row
@@ -124,7 +124,7 @@ class PictureBuyer:
     async def _buy(self, slot: _Slot, shot: Shot, row: StoryboardRow) -> _Bought | None:
         """None when the row has a picture by now."""
         if self._ctx.stopping.is_set():
-            raise HandBack  # announce nothing
+            raise RequeueLater  # announce nothing
         await self._announce(shot)
         await self._reread(row)
         await slot.saved()
@@ -132,7 +132,7 @@ class PictureBuyer:
         if self._storage_trouble is not None:
             raise self._storage_trouble  # a picture bought now could not be stored either
         if self._ctx.stopping.is_set():
-            raise HandBack
+            raise RequeueLater
         return None if now.status == "success" else await self._purchase(shot, now)
 
     async def _reread(self, row: StoryboardRow) -> StoryboardRow:
@@ -157,7 +157,7 @@ class PictureBuyer:
         provider = self._ctx.services.images
         if provider is None:
             variables = image_key_variables()
-            raise PermanentError(f"No image provider is configured: set {variables}")
+            raise UnrecoverableError(f"No image provider is configured: set {variables}")
         return provider
 
     async def _save(
@@ -207,5 +207,5 @@ class PictureBuyer:
             raise
 
 
-def _superseded(shot_number: int) -> PermanentError:
-    return PermanentError(f"A newer version of shot {shot_number} was requested")
+def _superseded(shot_number: int) -> UnrecoverableError:
+    return UnrecoverableError(f"A newer version of shot {shot_number} was requested")

@@ -10,7 +10,13 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from config.variables import ImageProviderName
-from core.errors import ContentRejected, PermanentError, ProviderDown, RetryableError, ServiceError
+from core.errors import (
+    ContentRejected,
+    ProviderDown,
+    RetryableError,
+    ServiceError,
+    UnrecoverableError,
+)
 from services.byteplus import BYTEPLUS
 from services.google import GOOGLE
 from services.images.base import GeneratedImage, ImageProvider, ImageRequest
@@ -65,7 +71,7 @@ class Fallback:
         )
         try:
             return await self._second.generate(request)
-        except (PermanentError, ProviderDown, RetryableError, ServiceError) as second:
+        except (UnrecoverableError, ProviderDown, RetryableError, ServiceError) as second:
             logger.warning("{} failed too: {}", self._second.name, second)
             raise error from second
 

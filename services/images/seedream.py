@@ -11,7 +11,7 @@ import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
-from core.errors import ContentRejected, PermanentError, ServiceError
+from core.errors import ContentRejected, ServiceError, UnrecoverableError
 from core.meter import bill
 from core.storyboard.characters import MAX_REFERENCES
 from services.byteplus import BYTEPLUS
@@ -89,7 +89,7 @@ class Seedream:
     async def generate(self, request: ImageRequest) -> ImageUrl:
         """Buy one picture; its URL lives 24 h.
 
-        Raises ContentRejected, PermanentError for a wrong request, or ServiceError.
+        Raises ContentRejected, UnrecoverableError for a wrong request, or ServiceError.
         """
         body = self._body(request)
         with bill(_SERVICE, "picture"):
@@ -138,7 +138,9 @@ class Seedream:
 def _size(aspect_ratio: str) -> str:
     size = _SIZES.get(aspect_ratio)
     if size is None:
-        raise PermanentError(f"Seedream has no size for the aspect ratio {one_line(aspect_ratio)}")
+        raise UnrecoverableError(
+            f"Seedream has no size for the aspect ratio {one_line(aspect_ratio)}"
+        )
     return size
 
 
@@ -171,7 +173,7 @@ def _classified(error: ServiceError) -> Exception:
     if any(part in code for part in _REJECTED) or (not code and _SENSITIVE in str(error)):
         return ContentRejected(str(error))
     if any(part in code for part in _INVALID):
-        return PermanentError(str(error))
+        return UnrecoverableError(str(error))
     if _SPENT in code:
         error.retryable = False
     # A gateway's time-out does not stop the work behind it.

@@ -34,7 +34,7 @@ class ClipFiles:
     ) -> Path:
         """Write the clip at `url` to `into`; `owner` is the project's user.
 
-        Raises UnsafeUrl, UnusableContent, RetryableError, PermanentError or ServiceError.
+        Raises UnsafeUrl, UnusableContent, RetryableError, UnrecoverableError or ServiceError.
         """
         stored = self.own_object(url, owner)
         if stored is None:

@@ -64,7 +64,7 @@ class Composer:
     async def compose(self, pieces: Sequence[Piece], style: Style, report: Report) -> Path:
         """Write the film beside its pieces, which lie in one folder.
 
-        Raises PermanentError for what is no video.
+        Raises UnrecoverableError for what is no video.
         """
         cuts = [await read_cut(self._ffmpeg, piece) for piece in pieces]
         film = pieces[0].file.with_name("film.mp4")

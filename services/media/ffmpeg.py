@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from bullmq_consumer.machine import MachineUnfit, lack_in_output
 from bullmq_consumer.sanitize.text import one_line
-from core.errors import PermanentError
+from core.errors import UnrecoverableError
 from services.media.description import (
     LABELLED,
     PLAIN,
@@ -44,7 +44,7 @@ _PATH = re.compile(r"(?:file:)?(?<![\w.])/[^\s:,'\"]+")
 _VERSION = re.compile(r"^ffmpeg version (\S+)", re.MULTILINE)
 
 
-class FfmpegFailed(PermanentError):
+class FfmpegFailed(UnrecoverableError):
     """ffmpeg ended with an error, and will again for the same input."""
 
     def __init__(self, reason: str) -> None:
@@ -52,7 +52,7 @@ class FfmpegFailed(PermanentError):
         self.reason = reason
 
 
-class NoFrame(PermanentError):
+class NoFrame(UnrecoverableError):
     """There is no picture at this time of the video."""
 
 
@@ -71,19 +71,19 @@ class Ffmpeg:
         self._program: str | None = None
 
     async def version(self) -> str:
-        """The program's own version text. Raises PermanentError when there is no ffmpeg."""
+        """The program's own version text. Raises UnrecoverableError when there is no ffmpeg."""
         ended = await run_untrusted([await self._found()], _PROBE)
         found = _VERSION.search(ended.stderr)
         if found is None:
-            raise PermanentError(f"ffmpeg does not run as it should: {_reason(ended.stderr)}")
+            raise UnrecoverableError(f"ffmpeg does not run as it should: {_reason(ended.stderr)}")
         return found[1]
 
     async def probe(self, file: Path) -> Probed:
-        """What the video holds. Raises PermanentError when it cannot be decoded."""
+        """What the video holds. Raises UnrecoverableError when it cannot be decoded."""
         plain = await self._description(file, PLAIN)
         own = own_lines(plain, await self._description(file, LABELLED))
         if not is_description(own):
-            raise PermanentError(f"The video cannot be read: {_reason(plain)}")
+            raise UnrecoverableError(f"The video cannot be read: {_reason(plain)}")
         return read_description(own)
 
     async def frame(
@@ -151,7 +151,7 @@ def _find() -> str:
         wheel: Any = importlib.import_module("imageio_ffmpeg")
         return wheel.get_ffmpeg_exe()
     except (ImportError, RuntimeError):
-        raise PermanentError(
+        raise UnrecoverableError(
             "ffmpeg is not on this machine: install ffmpeg, or put it on the worker's PATH"
         ) from None
 

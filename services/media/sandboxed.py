@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import PermanentError, RetryableError
+from core.errors import RetryableError, UnrecoverableError
 
 _MIB = 1024 * 1024
 
@@ -90,7 +90,7 @@ async def run_untrusted(
 
     `folder` is the only one whose files it may read and write, besides reading the system's.
 
-    Raises PermanentError when it crashes, uses too much CPU time or writes too large a file: it
+    Raises UnrecoverableError when it crashes, uses too much CPU time or writes too large a file: it
     would do so again. Raises RetryableError when it timed out or was killed from outside: the
     machine may have been busy.
     """
@@ -160,15 +160,15 @@ async def _end(process: Process) -> None:
     await process.wait()
 
 
-def _killed(name: str, number: int, limits: Limits) -> PermanentError | RetryableError:
+def _killed(name: str, number: int, limits: Limits) -> UnrecoverableError | RetryableError:
     if number == signal.SIGXFSZ:
         size = f"{limits.file_bytes / _MIB:g} MiB"
-        return PermanentError(f"{name} was stopped: its file would be larger than {size}")
+        return UnrecoverableError(f"{name} was stopped: its file would be larger than {size}")
     if number == signal.SIGKILL:
         return RetryableError(f"{name} was killed (signal 9), most likely for want of memory")
     if number in {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}:
         return RetryableError(f"{name} was ended from outside (signal {number})")
-    return PermanentError(f"{name} crashed (signal {number})")
+    return UnrecoverableError(f"{name} crashed (signal {number})")
 
 
 def _name(command: Sequence[str]) -> str:

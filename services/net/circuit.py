@@ -18,7 +18,7 @@ from datetime import timedelta
 from loguru import logger
 
 from bullmq_consumer.safety import fence
-from core.errors import PermanentError, ProviderDown, ServiceError
+from core.errors import ProviderDown, ServiceError, UnrecoverableError
 
 # Failures of one job alone may be its own fault; its attempts and backoff handle those.
 _FAILURES = 4
@@ -59,7 +59,7 @@ class Circuit:
                 # It probed on behalf of all jobs: that must not cost its own job an attempt.
                 raise ProviderDown(self._service, self._delay(self._pause_s)) from error
             raise
-        except PermanentError:  # a refusal is an answer
+        except UnrecoverableError:  # a refusal is an answer
             self._succeeded()
             raise
         else:

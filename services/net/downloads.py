@@ -14,7 +14,7 @@ import httpcore
 import httpx
 
 from config.settings import Settings
-from core.errors import PermanentError, RetryableError, UnsafeUrl, UnusableContent
+from core.errors import RetryableError, UnrecoverableError, UnsafeUrl, UnusableContent
 from services.net.answers import STREAMED
 from services.net.content import Kind, check_complete
 from services.net.google_api import API_HOST, KEY_HEADER
@@ -68,7 +68,7 @@ class Downloads:
     `with_google_key` sends Google's key to Google's host. Only for URLs that Google itself returned
     for one of our clips: the key gives access to anything on that host.
 
-    Raises UnsafeUrl, UnusableContent (wrong kind, too large), PermanentError (4xx) or
+    Raises UnsafeUrl, UnusableContent (wrong kind, too large), UnrecoverableError (4xx) or
     RetryableError (5xx, 408, 409, 425, 429, connection lost, too slow, cut off).
     """
 
@@ -172,7 +172,7 @@ class Downloads:
                 target = self._redirected(url, location)
             headers = headers if target.host == url.host else _NO_HEADERS
             url = target
-        raise PermanentError(f"Download failed: more than {_MAX_REDIRECTS} redirects")
+        raise UnrecoverableError(f"Download failed: more than {_MAX_REDIRECTS} redirects")
 
     @asynccontextmanager
     async def _answer(
@@ -223,7 +223,9 @@ def _check_answer(response: httpx.Response) -> None:
     if status != HTTPStatus.OK:
         phrase = httpx.codes.get_reason_phrase(status)
         message = f"Download failed: the server answered {status} {phrase}".rstrip()
-        raise RetryableError(message) if is_transient_status(status) else PermanentError(message)
+        raise (
+            RetryableError(message) if is_transient_status(status) else UnrecoverableError(message)
+        )
     if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
         raise UnusableContent("Download failed: the server sent the file compressed")
 

@@ -20,7 +20,7 @@ from config.errors import ConfigError
 from config.logging.redaction import scrubber
 from config.settings import Settings, load_settings
 from config.validators.allowed_hosts import AllowedHosts
-from core.errors import InvalidData, PermanentError, ServiceError, UnsafeUrl
+from core.errors import InvalidData, ServiceError, UnrecoverableError, UnsafeUrl
 from core.jobs.data import parse
 from core.jobs.registry import discover
 from core.paths import stored_object
@@ -36,7 +36,7 @@ SPECS = discover()
 SECRETS = ('ark"1\\2/3+4=5', "shot'stack key", "sb_secret_0a1b2c3d4e", "redis+pass/word")
 SCRUB = scrubber(SECRETS)
 SUPABASE = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SERVICE_KEY": "sb_secret_1"}
-ANSWERED = (ServiceError, PermanentError)  # ContentRejected is one of the latter
+ANSWERED = (ServiceError, UnrecoverableError)  # ContentRejected is one of the latter
 
 
 def _text(data: bytes) -> str:
@@ -141,7 +141,7 @@ def urls(data: bytes) -> None:
 
 def probe_output(data: bytes) -> None:
     """What ffmpeg says of a file, which quotes the file's own words."""
-    with suppress(PermanentError):
+    with suppress(UnrecoverableError):
         found = read_description(_text(data))
         assert found.width > 0
         assert found.height > 0

@@ -10,7 +10,7 @@ import pytest
 import stamina
 
 from config.settings import Settings
-from core.errors import PermanentError, RetryableError, ServiceError, UnsafeUrl, UnusableContent
+from core.errors import RetryableError, ServiceError, UnrecoverableError, UnsafeUrl, UnusableContent
 from sandbox.gateway import CHUNK_BYTES, RESUMABLE, Gateway
 from sandbox.processes import PATIENCE_S
 from sandbox.providers.drawing.clips import Clip, make_clip
@@ -270,7 +270,7 @@ async def test_what_is_never_stored(way: Way) -> None:
     media = way.vidfab.providers.media_url
     with pytest.raises(UnusableContent, match="not a video"):
         await way.store(f"{media}/img/a.jpg")
-    with pytest.raises(PermanentError, match="404 Not Found"):
+    with pytest.raises(UnrecoverableError, match="404 Not Found"):
         await way.store(f"{media}/nothing.mp4")
     with pytest.raises(UnsafeUrl):
         await way.store("https://127.0.0.1/a.mp4")

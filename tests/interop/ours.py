@@ -14,15 +14,15 @@ from bullmq_consumer import (
     Done,
     Fail,
     Fitness,
-    HandBack,
     JobHandle,
     Limit,
     Options,
     Outcome,
-    PermanentError,
     QueueName,
     RedisAddress,
+    RequeueLater,
     RetryableError,
+    UnrecoverableError,
     Worker,
     decide,
 )
@@ -93,7 +93,7 @@ class Scripted:
 
     async def _work(self, delivery: Delivery, handle: JobHandle) -> Any:
         if delivery.fault is not None:
-            raise PermanentError(delivery.fault)
+            raise UnrecoverableError(delivery.fault)
         data: dict[str, Any] = delivery.data if isinstance(delivery.data, dict) else {}
         for progress in data.get("progress") or []:
             handle.report(progress)
@@ -108,11 +108,11 @@ class Scripted:
 
 def _raise_what_it_says(data: dict[str, Any], delivery: Delivery) -> None:
     if reason := data.get("unrecoverable"):
-        raise PermanentError(reason)
+        raise UnrecoverableError(reason)
     if delivery.attempts_made < data.get("fail", 0):
         raise RetryableError(data.get("error", "boom"))
     if data.get("requeue") and not delivery.snoozes:
-        raise HandBack(timedelta(milliseconds=data["requeue"]))
+        raise RequeueLater(timedelta(milliseconds=data["requeue"]))
 
 
 class OurWorker:

@@ -22,10 +22,10 @@ from bullmq_consumer import (
     JobHandle,
     Options,
     Outcome,
-    PermanentError,
     QueueName,
     RedisAddress,
     RetryableError,
+    UnrecoverableError,
     Worker,
     decide,
 )
@@ -80,7 +80,7 @@ async def _work(delivery: Delivery, handle: JobHandle) -> Any:
     if reason := data.get("retry"):
         raise RetryableError(reason)
     if reason := data.get("refuse"):
-        raise PermanentError(reason)
+        raise UnrecoverableError(reason)
     return data
 
 

@@ -15,10 +15,10 @@ from bullmq_consumer.machine import MachineUnfit
 from bullmq_consumer.outcome import Fail, Outcome, Requeue, Retry, decide
 from core.errors import (
     ContentRejected,
-    HandBack,
     InvalidData,
     LockLost,
     ProviderDown,
+    RequeueLater,
     RetryableError,
     ServiceError,
     UnsafeUrl,
@@ -47,8 +47,8 @@ def returned(days: int = 0) -> Requeue:
         (ContentRejected("no"), Fail("no"), Fail("no")),
         (service_error(True), Retry("X is down"), Fail("X is down")),
         (service_error(False), Fail("X is down"), Fail("X is down")),
-        (HandBack(), returned(), returned()),
-        (HandBack(timedelta(5)), returned(5), returned(5)),
+        (RequeueLater(), returned(), returned()),
+        (RequeueLater(timedelta(5)), returned(5), returned(5)),
         (ProviderDown("X", timedelta(9)), *2 * (Requeue(timedelta(9), "X is down"),)),
         (ValueError("bug"), Retry("ValueError: bug"), Fail("ValueError: bug")),
         (TimeoutError(), Retry("TimeoutError"), Fail("TimeoutError")),
@@ -69,7 +69,7 @@ def test_a_job_that_was_handed_back_too_often_burns_an_attempt() -> None:
     assert decide(down, is_last_attempt=True, snoozes=19) == Requeue(timedelta(9), "X is down")
     assert decide(down, is_last_attempt=False, snoozes=20) == Retry("X is down")
     assert decide(down, is_last_attempt=True, snoozes=20) == Fail("X is down")
-    assert decide(HandBack(), is_last_attempt=True, snoozes=20) == returned(), "a stop"
+    assert decide(RequeueLater(), is_last_attempt=True, snoozes=20) == returned(), "a stop"
 
 
 def _wrapped(error: BaseException, *wraps: Exception) -> BaseException:

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from core.errors import PermanentError
+from core.errors import UnrecoverableError
 from core.timeline import Scene, timeline
 
 
@@ -49,7 +49,7 @@ def test_what_did_not_succeed_is_left_out(status: str | None) -> None:
 @pytest.mark.parametrize("empty", [None, ""])
 def test_no_clip_that_succeeded_is_left_out_silently(empty: str | None) -> None:
     clips = [Clip(3, cdn_url=empty), Clip(1, cdn_url="a"), Clip(2, video_url=empty)]
-    with pytest.raises(PermanentError) as raised:
+    with pytest.raises(UnrecoverableError) as raised:
         timeline(clips, {1: 4}, "16:9")
     assert str(raised.value) == (
         "Some clips are missing their video. Please generate them again: shot 2, shot 3."

@@ -9,7 +9,7 @@ import pytest
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.outcome import Fail, FailLater, Outcome, Retry
 from core.alert import Alert, AlertSink, no_alerts
-from core.errors import LockLost, NotOwner, PermanentError, RetryableError, ServiceError
+from core.errors import LockLost, NotOwner, RetryableError, ServiceError, UnrecoverableError
 from core.jobs.context import JobContext
 from core.jobs.data import JobData, JobResult
 from core.jobs.registry import JobSpec, job
@@ -124,7 +124,7 @@ async def test_a_timeout_of_the_handler_itself_is_not_blamed_on_the_limit() -> N
     [
         (RetryableError("later"), 0, []),
         (RetryableError("later"), 2, [("u", "later")]),
-        (PermanentError("never"), 0, [("u", "never")]),
+        (UnrecoverableError("never"), 0, [("u", "never")]),
     ],
 )
 async def test_rows_are_settled_after_the_last_failure_only(
@@ -145,7 +145,7 @@ async def test_rows_are_settled_after_the_last_failure_only(
 async def test_a_job_whose_rows_cannot_be_reached_fails_when_they_can(
     settle_waits: int, kind: type[Outcome]
 ) -> None:
-    failing = spec(raising(PermanentError("never")))
+    failing = spec(raising(UnrecoverableError("never")))
 
     @failing.on_failure
     async def settle(ctx: JobContext[Any], subject: JobData, reason: str) -> None:
@@ -171,7 +171,7 @@ async def test_rows_are_settled_for_a_payload_that_still_names_them() -> None:
 
 
 async def test_a_hook_that_fails_does_not_change_the_outcome() -> None:
-    failing = spec(raising(PermanentError("never")))
+    failing = spec(raising(UnrecoverableError("never")))
 
     @failing.on_failure
     async def settle(ctx: JobContext[Any], subject: JobData, reason: str) -> None:
@@ -219,7 +219,11 @@ async def test_a_cancelled_attempt_stays_cancelled() -> None:
 @pytest.mark.parametrize(
     ("error", "attempts_made", "told"),
     [
-        (PermanentError("never"), 0, ["❌ Failed: double j1 (project p1, attempt 1 of 3): never"]),
+        (
+            UnrecoverableError("never"),
+            0,
+            ["❌ Failed: double j1 (project p1, attempt 1 of 3): never"],
+        ),
         (RetryableError("later"), 2, ["❌ Failed: double j1 (project p1, attempt 3 of 3): later"]),
         (RetryableError("later"), 0, []),
         (LockLost(), 2, []),

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from core.errors import (
-    HandBack,
     JobError,
-    PermanentError,
+    RequeueLater,
     RetryableError,
     ServiceError,
+    UnrecoverableError,
     UnsafeUrl,
     UnusableContent,
 )
@@ -114,20 +114,20 @@ async def test_an_order_that_is_unknown_at_once_is_kept_and_not_repeated() -> No
 
 async def test_a_failed_render_is_forgotten_and_final() -> None:
     handle, vendor = RecordingHandle(), Vendor(RenderFailed("no luck"))
-    with pytest.raises(PermanentError, match="could not render the video: no luck"):
+    with pytest.raises(UnrecoverableError, match="could not render the video: no luck"):
         await attempt(job(handle, Downloads()), vendor).film(TIMELINE)
     assert kept(handle.checkpoints[-1]) is None
 
 
 @pytest.mark.parametrize("error", [UnusableContent("x"), UnsafeUrl("x")])
-async def test_a_result_that_is_no_film_is_forgotten(error: PermanentError) -> None:
+async def test_a_result_that_is_no_film_is_forgotten(error: UnrecoverableError) -> None:
     handle = RecordingHandle()
     with pytest.raises(type(error)):
         await attempt(job(handle, Downloads(error)), Vendor(DONE)).film(TIMELINE)
     assert kept(handle.checkpoints[-1]) is None
 
 
-@pytest.mark.parametrize("error", [RetryableError("lost"), PermanentError("403 Forbidden")])
+@pytest.mark.parametrize("error", [RetryableError("lost"), UnrecoverableError("403 Forbidden")])
 async def test_a_result_that_cannot_be_fetched_now_is_kept(error: JobError) -> None:
     """It was paid for; the next attempt asks for its address anew."""
     handle = RecordingHandle()
@@ -138,7 +138,7 @@ async def test_a_result_that_cannot_be_fetched_now_is_kept(error: JobError) -> N
 
 async def test_a_result_of_yesterday_is_rendered_anew() -> None:
     handle = RecordingHandle()
-    ctx = job(handle, Downloads(PermanentError("404")), "r-7")
+    ctx = job(handle, Downloads(UnrecoverableError("404")), "r-7")
     ctx.checkpoint_fields["ordered_at"] = time.time() - 25 * 3600
     with pytest.raises(RetryableError):
         await attempt(ctx, Vendor(DONE)).film(TIMELINE)
@@ -153,7 +153,7 @@ async def test_the_limit_counts_from_the_order_over_all_attempts(
     handle, vendor = RecordingHandle(), Vendor()
     ctx = job(handle, Downloads(), "r-7")
     ctx.checkpoint_fields["ordered_at"] = time.time() - age_s
-    with pytest.raises(PermanentError, match="had not rendered the video after 0:00:05"):
+    with pytest.raises(UnrecoverableError, match="had not rendered the video after 0:00:05"):
         await attempt(ctx, vendor).film(TIMELINE)
     assert vendor.calls == ["r-7"]
     assert [kept(one) for one in handle.checkpoints] == checkpoints
@@ -184,7 +184,7 @@ async def test_a_stopping_worker_hands_back_and_keeps_the_render() -> None:
     ctx = job(handle, Downloads(), "r-7")
     ctx.stopping.set()
     render = Render(ctx, vendor, poll=timedelta(minutes=1))
-    with pytest.raises(HandBack):
+    with pytest.raises(RequeueLater):
         await render.film(TIMELINE)
     assert vendor.calls == ["r-7"]
     assert handle.checkpoints == []
@@ -194,7 +194,7 @@ async def test_a_stopping_worker_orders_nothing() -> None:
     vendor = Vendor()
     ctx = job(RecordingHandle(), Downloads())
     ctx.stopping.set()
-    with pytest.raises(HandBack):
+    with pytest.raises(RequeueLater):
         await attempt(ctx, vendor).film(TIMELINE)
     assert vendor.calls == []
 

@@ -6,7 +6,7 @@ import pytest
 
 from config.settings import Settings, image_key_variables
 from config.variables import IMAGE_KEYS, ImageProviderName
-from core.errors import ContentRejected, PermanentError, RetryableError, ServiceError, UnsafeUrl
+from core.errors import ContentRejected, RetryableError, ServiceError, UnrecoverableError, UnsafeUrl
 from sandbox.worker_process import ROOT
 from services.images.base import GeneratedImage, ImageProvider, ImageRequest, ImageUrl
 from services.images.choice import IMAGE_PROVIDERS, Fallback, choose_provider
@@ -60,7 +60,7 @@ async def test_the_second_is_asked_when_the_first_refuses_or_is_down(error: Exce
     [
         service_error(billed=True),
         service_error(retryable=False),
-        PermanentError("wrong request"),
+        UnrecoverableError("wrong request"),
         UnsafeUrl("a reference"),
         ValueError("a bug"),
     ],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import PermanentError
+from core.errors import UnrecoverableError
 from services.media.composer import Composer, Piece, Style
 from services.media.description import Probed
 from services.media.ffmpeg import Ffmpeg
@@ -98,11 +98,11 @@ async def test_one_clip_has_nothing_to_pass_over_to(tmp_path: Path) -> None:
 async def test_a_playlist_called_mp4_reads_no_other_file(tmp_path: Path) -> None:
     secret = await make_video(tmp_path / "secret.mp4", "96x64", 24, 1)
     (tmp_path / "a.mp4").write_text(f"ffconcat version 1.0\nfile '{secret}'\n", "utf-8")
-    with pytest.raises(PermanentError):
+    with pytest.raises(UnrecoverableError):
         await compose(CUTS, Piece(tmp_path / "a.mp4", 1))
 
 
 async def test_what_has_no_pictures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"\x00\x00\x00\x18ftypisom" * 9)
-    with pytest.raises(PermanentError):
+    with pytest.raises(UnrecoverableError):
         await compose(CUTS, Piece(tmp_path / "a.mp4", 1))

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from core.errors import PermanentError
+from core.errors import UnrecoverableError
 from services.media.description import Probed, own_lines, read_description
 
 V5 = """\
@@ -81,7 +81,7 @@ def test_pictures_that_are_not_shown_as_they_are_stored(side_data: str, is_uprig
     ],
 )
 def test_files_without_a_picture(said: str, reason: str) -> None:
-    with pytest.raises(PermanentError, match=f"^{reason}$"):
+    with pytest.raises(UnrecoverableError, match=f"^{reason}$"):
         read_description(said)
 
 
@@ -173,6 +173,6 @@ def test_a_line_that_is_broken_off_by_a_language_says_nothing(kind: str) -> None
 def test_hostile_words_take_no_time(words: str, place: str) -> None:
     plain, labelled = described(COVER.replace(place, f"{words}\n{place}", 1) + "\n")
     began = time.process_time()
-    with suppress(PermanentError):
+    with suppress(UnrecoverableError):
         read_description(own_lines(plain, labelled))
     assert time.process_time() - began < 0.5

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from bullmq_consumer.machine import MachineUnfit
-from core.errors import PermanentError
+from core.errors import UnrecoverableError
 from services.media import ffmpeg
 from services.media.ffmpeg import Ffmpeg, FfmpegFailed, NoFrame, untrusted_input
 from services.media.sandboxed import Limits
@@ -151,7 +151,7 @@ async def test_the_language_of_a_sound_makes_it_no_picture(tmp_path: Path, end: 
     language = f"language=x): Video: h264, yuv420p, 9999x9999, 25 fps{end}"
     spoken = tmp_path / "spoken.mkv"
     films.run(*silence, "-metadata:s:a", language, spoken)
-    with pytest.raises(PermanentError, match=r"^The file holds no video stream$"):
+    with pytest.raises(UnrecoverableError, match=r"^The file holds no video stream$"):
         await Ffmpeg().probe(spoken)
 
 
@@ -161,7 +161,7 @@ async def test_a_program_that_runs_one_elsewhere_says_why_it_cannot(fake, tmp_pa
     elsewhere.write_text("#!/bin/sh\n")
     elsewhere.chmod(0o755)
     fake(f"exec {elsewhere}")
-    with pytest.raises(PermanentError, match=r"^ffmpeg does not run .+: Permission denied$"):
+    with pytest.raises(UnrecoverableError, match=r"^ffmpeg does not run .+: Permission denied$"):
         await Ffmpeg().version()
 
 
@@ -191,7 +191,7 @@ async def test_only_video_files_are_opened(tmp_path: Path) -> None:
     """A list of files would make ffmpeg read whatever it names."""
     files = tmp_path / "list.ffconcat"
     files.write_text("ffconcat version 1.0\nfile /etc/hostname\n")
-    with pytest.raises(PermanentError, match=r"^The video cannot be read: "):
+    with pytest.raises(UnrecoverableError, match=r"^The video cannot be read: "):
         await Ffmpeg().probe(files)
 
 
@@ -222,5 +222,5 @@ async def test_without_ffmpeg_the_message_says_what_to_do(
 
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(ffmpeg.importlib, "import_module", missing)
-    with pytest.raises(PermanentError, match=r"^ffmpeg is not on this machine: install ffmpeg"):
+    with pytest.raises(UnrecoverableError, match=r"^ffmpeg is not on this machine: install ffmpeg"):
         await Ffmpeg().probe(tmp_path / "x.mp4")

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.errors import PermanentError, RetryableError
+from core.errors import RetryableError, UnrecoverableError
 from services.media import sandboxed
 from services.media.sandboxed import FILES, NETWORK, Ended, Limits, run_untrusted, within_reach
 from tests.support.kernel import landlock, on_linux, with_landlock
@@ -346,13 +346,13 @@ async def test_no_signal_reaches_the_worker() -> None:
 async def test_the_size_of_a_file_is_limited(tmp_path: Path) -> None:
     limits = Limits(timeout_s=10, file_bytes=1024 * 1024)
     file = tmp_path / "file"
-    with pytest.raises(PermanentError, match="its file would be larger than 1 MiB"):
+    with pytest.raises(UnrecoverableError, match="its file would be larger than 1 MiB"):
         await sh(f"exec head -c 5000000 /dev/zero > {file}", limits, tmp_path)
     assert file.stat().st_size == 1024 * 1024
 
 
 async def test_a_crash_will_happen_again_and_a_kill_may_not() -> None:
-    with pytest.raises(PermanentError, match=r"^sh crashed \(signal 11\)$"):
+    with pytest.raises(UnrecoverableError, match=r"^sh crashed \(signal 11\)$"):
         await sh("kill -SEGV $$")
     with pytest.raises(RetryableError, match=r"^sh was killed \(signal 9\), most likely"):
         await sh("kill -KILL $$")

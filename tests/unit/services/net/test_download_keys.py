@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from config.settings import Settings
-from core.errors import PermanentError, UnsafeUrl
+from core.errors import UnrecoverableError, UnsafeUrl
 from services.net.content import Kind
 from services.net.downloads import Downloads
 
@@ -92,6 +92,6 @@ async def test_plain_http_is_not_asked_at_all(
 
 async def test_the_key_is_in_no_message(client: Downloads, media: Any, response: Response) -> None:
     media.on("/b", response(KEY.encode(), status="403 Forbidden"))
-    with pytest.raises(PermanentError) as raised:
+    with pytest.raises(UnrecoverableError) as raised:
         await fetch(client, google(media, "/b"))
     assert KEY not in str(raised.value)

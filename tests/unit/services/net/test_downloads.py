@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from config.settings import Settings
-from core.errors import PermanentError, RetryableError, UnsafeUrl, UnusableContent
+from core.errors import RetryableError, UnrecoverableError, UnsafeUrl, UnusableContent
 from services.net.content import Kind
 from services.net.downloads import Downloads
 
@@ -109,7 +109,7 @@ async def test_five_redirects_are_followed_and_no_more(
         media.on(f"/{hop}", response(b"", status="302 Found", location=f"/{hop + 1}"))
     media.on("/6", response(jpeg))
     assert (await fetch(media.url("/1"))).size_bytes == len(jpeg)
-    with pytest.raises(PermanentError, match="more than 5 redirects"):
+    with pytest.raises(UnrecoverableError, match="more than 5 redirects"):
         await fetch(media.url("/0"))
 
 
@@ -123,7 +123,7 @@ async def test_a_redirect_may_hold_spaces_and_letters_of_any_script(
 
 async def test_a_redirect_loop_ends(fetch: Fetch, media: Any, response: Response) -> None:
     url = media.on("/loop", response(b"", status="302 Found", location="/loop"))
-    with pytest.raises(PermanentError, match="more than 5 redirects"):
+    with pytest.raises(UnrecoverableError, match="more than 5 redirects"):
         await fetch(url)
     assert len(media.requests) == 6
 
@@ -179,7 +179,7 @@ async def test_a_status_that_stays_is_permanent(
     fetch: Fetch, media: Any, response: Response, status: str, shown: str
 ) -> None:
     url = media.on("/a.jpg", response(b"", status=status))
-    with pytest.raises(PermanentError) as raised:
+    with pytest.raises(UnrecoverableError) as raised:
         await fetch(url)
     assert str(raised.value) == f"Download failed: the server answered {shown}"
 

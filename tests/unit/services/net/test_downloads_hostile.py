@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from config.settings import Settings
-from core.errors import PermanentError, RetryableError, UnusableContent
+from core.errors import RetryableError, UnrecoverableError, UnusableContent
 from services.net import downloads, streaming_body
 from services.net.content import Kind
 from services.net.downloads import Downloads
@@ -232,7 +232,7 @@ async def test_what_comes_with_another_status_is_not_read(
         if status.startswith("302"):
             assert (await fetch(url)).size_bytes == len(jpeg)
         else:
-            with pytest.raises((PermanentError, RetryableError), match=status[:3]):
+            with pytest.raises((UnrecoverableError, RetryableError), match=status[:3]):
                 await fetch(url)
 
 
