@@ -1,52 +1,41 @@
-"""A BullMQ consumer that loses nothing. See README.md beside this file."""
+"""Run BullMQ jobs in Python; what a Node producer adds is not lost. See README.md in here."""
 
-from bullmq_consumer.delivery import Delivery
-from bullmq_consumer.engine.application import Application, JobHandle
-from bullmq_consumer.engine.consumer import Worker
+from bullmq_consumer.engine.life import ExitCode
 from bullmq_consumer.errors import (
     JobError,
     LockLost,
     RequeueLater,
     RetryableError,
+    RetryAfter,
     UnrecoverableError,
-    is_transient,
 )
-from bullmq_consumer.health.attempts import RunningAttempts
-from bullmq_consumer.health.fitness import Fitness
-from bullmq_consumer.new_job import JobDefaults, NewJob
-from bullmq_consumer.options import Options
-from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Retry, decide
+from bullmq_consumer.jobs.handler import Handler, SyncHandler
+from bullmq_consumer.jobs.job import Job, JobFields, SyncJob
+from bullmq_consumer.jobs.registry import Jobs, Middleware
+from bullmq_consumer.jobs.stop import AttemptStopped, StopReason
+from bullmq_consumer.process.run import run
 from bullmq_consumer.protocol.commands import Limit
-from bullmq_consumer.queue_name import QueueName
-from bullmq_consumer.redis.address import RedisAddress
-from bullmq_consumer.telemetry.tracer import Span, Tracer
+from bullmq_consumer.worker import Health, Worker
 
 __all__ = [
-    "Application",
-    "Delivery",
-    "Done",
-    "Fail",
-    "FailLater",
-    "Fitness",
-    "JobDefaults",
+    "AttemptStopped",
+    "ExitCode",
+    "Handler",
+    "Health",
+    "Job",
     "JobError",
-    "JobHandle",
+    "JobFields",
+    "Jobs",
     "Limit",
     "LockLost",
-    "NewJob",
-    "Options",
-    "Outcome",
-    "QueueName",
-    "RedisAddress",
-    "Requeue",
+    "Middleware",
     "RequeueLater",
-    "Retry",
+    "RetryAfter",
     "RetryableError",
-    "RunningAttempts",
-    "Span",
-    "Tracer",
+    "StopReason",
+    "SyncHandler",
+    "SyncJob",
     "UnrecoverableError",
     "Worker",
-    "decide",
-    "is_transient",
+    "run",
 ]

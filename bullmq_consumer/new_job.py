@@ -24,8 +24,8 @@ class NewJob:
 
     `priority` is 1 (first) to 2 097 152; jobs without one come before all others. `delay_ms` is how
     long it waits before it is ready. `remove_on_complete` and `remove_on_fail` are True or the
-    number of finished jobs to keep. Raises ValueError for an id that Node's BullMQ refuses: one
-    with a colon, or a number.
+    number of finished jobs to keep. `queue` is another queue of the same Redis and prefix. Raises
+    ValueError for an id that Node's BullMQ refuses: one with a colon, or a number.
     """
 
     name: str
@@ -37,6 +37,7 @@ class NewJob:
     remove_on_complete: bool | int | None = None
     remove_on_fail: bool | int | None = None
     delay_ms: int = 0
+    queue: str | None = None
 
     def __post_init__(self) -> None:
         if fault := fault_of_id(self.job_id):

@@ -17,7 +17,8 @@ from bullmq_consumer.scripts.queue_scripts import LOCK
 _METRICS_MINUTES = 14 * 24 * 60
 
 
-def _host_and_pid() -> str:
+def host_and_pid() -> str:
+    """A worker's name unless it has another one."""
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
@@ -34,7 +35,7 @@ class Options:
 
     queue: QueueName
     redis: RedisAddress
-    name: str = field(default_factory=_host_and_pid)
+    name: str = field(default_factory=host_and_pid)
     concurrency: int = 1
     lock: timedelta = LOCK
     stalled_every: timedelta = timedelta(seconds=30)

@@ -7,8 +7,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
-from bullmq_consumer.errors import ExpectedError, LockLost, RequeueLater, is_transient
+from bullmq_consumer.errors import (
+    ExpectedError,
+    LockLost,
+    RequeueLater,
+    RetryAfter,
+    is_transient,
+)
 from bullmq_consumer.machine import MachineUnfit, lack_of
+from bullmq_consumer.sanitize.strict_json import as_json
 from bullmq_consumer.sanitize.text import one_line
 from bullmq_consumer.sanitize.trace import trace_of
 
@@ -16,7 +23,7 @@ from bullmq_consumer.sanitize.trace import trace_of
 _MAX_REASON = 500
 # Hand-backs with a delay that burn no attempt, over a job's whole life: a provider that is down
 # delays it for up to 5 minutes each time. What handlers and unfit machines hand back counts too.
-_MAX_SNOOZES = 20
+MAX_SNOOZES = 20
 # A file that fits on no work disk circulates for 2.3 h by this, making workers unfit ever more
 # rarely.
 _LONGEST_DELAY = timedelta(minutes=10)
@@ -31,10 +38,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Another attempt after the job's own backoff; `trace` is where the failure came from."""
+    """Another attempt, after `delay` or else the job's own backoff.
+
+    `trace` is where the failure came from.
+    """
 
     reason: str
     trace: str = field(default="", compare=False)
+    delay: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +76,37 @@ Outcome = Retry | Fail | FailLater | Requeue
 
 
 def decide(
-    error: BaseException, *, is_last_attempt: bool, snoozes: int = 0, is_unfit: bool = False
+    error: BaseException,
+    *,
+    is_last_attempt: bool,
+    snoozes: int = 0,
+    is_unfit: bool = False,
+    max_snoozes: int = MAX_SNOOZES,
+    fails_on: tuple[type[Exception], ...] = (),
 ) -> Outcome:
-    """The outcome of a failed attempt.
+    """The outcome of a failed attempt; errors of `fails_on` are final.
 
     A job that was snoozed too often burns an attempt, unless the worker stops or `is_unfit`: the
     lack of its machine was confirmed.
     """
     error = _as_unfit(error) or _single(error)
-    may_return = is_unfit or snoozes < _MAX_SNOOZES
+    may_return = is_unfit or snoozes < max_snoozes
     if isinstance(error, RequeueLater) and (may_return or not error.delay):
         return Requeue(_delay(error, snoozes), _reason(error))
     reason = _reason(error)
     trace = trace_of(error, reason)
-    if is_transient(error) and not is_last_attempt:
-        return Retry(reason, trace)
+    if is_transient(error) and not is_last_attempt and not isinstance(error, fails_on):
+        return Retry(reason, trace, error.delay if isinstance(error, RetryAfter) else None)
     return Fail(reason, trace)
+
+
+def as_written(done: Done, *, is_last_attempt: bool) -> str | Outcome:
+    """The return value as JSON, or the failure of an attempt that returned something else."""
+    try:
+        return as_json(done.returnvalue)
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = f"The job returned what is no JSON: {one_line(str(error))}"
+        return Fail(reason) if is_last_attempt else Retry(reason)
 
 
 def is_expected(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from loguru import logger
 from redis.asyncio import Redis
 
-from bullmq_consumer.engine.consumer import Worker
+from bullmq_consumer.engine.consumer import Consumer
 from bullmq_consumer.health.attempts import RunningAttempts
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.health.liveness import until_starved
@@ -128,7 +128,7 @@ class Life:
             self._loaded,
             fitness,
         )
-        consumer = Worker(
+        consumer = Consumer(
             options_of(self._settings), dispatcher, self._worker_status.attempts, self._tracer
         )
         loop = await consumer.start(after_outage=after_outage)
@@ -152,7 +152,7 @@ class Life:
 
     async def _until_over(
         self,
-        consumer: Worker,
+        consumer: Consumer,
         loop: asyncio.Task[None],
         until_lacking: Coroutine[Any, Any, str],
     ) -> tuple[int, str | None]:

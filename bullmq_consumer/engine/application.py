@@ -19,8 +19,8 @@ class JobHandle(Protocol):
         """The check of the job's lock before writes."""
         ...
 
-    def report(self, progress: Mapping[str, Any]) -> None:
-        """Publish a progress object soon, in the background; a newer one may replace it.
+    def report(self, progress: Any) -> None:
+        """Publish progress soon, in the background; a newer one may replace it.
 
         Does not raise while Redis is unreachable. Raises ValueError when it is not JSON.
         """

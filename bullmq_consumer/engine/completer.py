@@ -14,7 +14,7 @@ from bullmq_consumer.delivery import FAILURE_WAITS, SNOOZES, delivery_of
 from bullmq_consumer.engine.fetching import Fetcher
 from bullmq_consumer.engine.handle import LiveHandle
 from bullmq_consumer.errors import LockLost
-from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Retry
+from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Retry, as_written
 from bullmq_consumer.protocol.answers import Refused, Taken
 from bullmq_consumer.protocol.backoff import pause_ms
 from bullmq_consumer.protocol.commands import Commands, milliseconds
@@ -22,8 +22,6 @@ from bullmq_consumer.protocol.failures import failure_fields
 from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.safety.durable_writes import PATIENCE_S, DurableWrites
 from bullmq_consumer.safety.orphans import Orphans
-from bullmq_consumer.sanitize.strict_json import as_json
-from bullmq_consumer.sanitize.text import one_line
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 
 logger = logging.getLogger(__name__)
@@ -123,11 +121,9 @@ class Completer:
     # -- each of the ends -------------------------------------------------------------------
 
     async def _succeed(self, job: Job, outcome: Done) -> Job | None:
-        try:
-            value = as_json(outcome.returnvalue)
-        except (TypeError, ValueError, RecursionError) as error:
-            reason = f"The job returned what is no JSON: {one_line(str(error))}"
-            return await self.complete(_failed(job, reason), job)
+        value = as_written(outcome, is_last_attempt=job.is_last_attempt)
+        if not isinstance(value, str):
+            return await self.complete(value, job)
         try:
             return await self._end_and_fetch(
                 job, lambda more: self._commands.complete(job, value, fetch_next=more)
@@ -136,16 +132,21 @@ class Completer:
             return await self.complete(_held_up_by_children(job, error), job)
 
     async def _retry(self, job: Job, outcome: Retry) -> None:
-        """With the job's own attempts and backoff."""
+        """After the failure's own delay, or else the job's backoff."""
         fields = failure_fields(job, outcome.reason, outcome.trace)
         if self._hides_retries(job.name):
             del fields["failedReason"]
-        backoff = job.options.get("backoff")
-        pause = pause_ms(backoff, job.attempts_made + 1, self._unknown_backoff_ms)
+        pause = self._pause_ms(job, outcome)
         if pause:
             await self._end(job, lambda: self._commands.delay(job, pause, fields))
         else:
             await self._end(job, lambda: self._commands.retry(job, fields))
+
+    def _pause_ms(self, job: Job, outcome: Retry) -> int:
+        if outcome.delay is not None:
+            return max(milliseconds(outcome.delay), 0)
+        backoff = job.options.get("backoff")
+        return pause_ms(backoff, job.attempts_made + 1, self._unknown_backoff_ms)
 
     async def _return(self, job: Job, outcome: Requeue | FailLater) -> Hold:
         if isinstance(outcome, FailLater):

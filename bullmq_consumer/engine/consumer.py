@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from bullmq import Queue
 from redis.exceptions import RedisError
@@ -40,7 +40,7 @@ _CLOSE_S = 3
 _HANG_UP_S = 0.1
 
 
-class Worker:
+class Consumer:
     """Runs the jobs of one queue until it is stopped. Created inside a running event loop.
 
     1. The `Fetcher` takes jobs; `Upkeep` renews their locks, and finds what other workers lost.
@@ -217,6 +217,31 @@ class Worker:
     def refusal(self) -> str:
         """Redis's error that refuses to fetch a job; empty while there is none."""
         return self._fetcher.refusal
+
+    @property
+    def last_fetch_at(self) -> datetime | None:
+        """The same by the clock of this machine; None before the first answer."""
+        if not self.last_fetch:
+            return None
+        return datetime.now(UTC) - timedelta(seconds=time.monotonic() - self.last_fetch)
+
+    @property
+    def running(self) -> int:
+        """How many jobs run here."""
+        return self._in_flight.running
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether no job runs here, and the queue had none when it was last asked."""
+        return self._fetcher.is_drained
+
+    @property
+    def why_not(self) -> str:
+        """Why no job can be taken, in one line; empty while some could."""
+        if not self.last_fetch:
+            return f"Redis has not answered yet: {self._options.redis}"
+        lack = self._application.fitness.lack()
+        return self.refusal or (f"This machine is unfit for jobs: {lack}" if lack else "")
 
     @property
     def is_full(self) -> bool:

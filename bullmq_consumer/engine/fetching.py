@@ -122,6 +122,11 @@ class Fetcher:
         await self._waiting.connection_pool.disconnect()
 
     @property
+    def is_drained(self) -> bool:
+        """Whether no job runs here, and the queue had none when it was last asked."""
+        return self._is_drained and not self._runs
+
+    @property
     def wants_more(self) -> bool:
         """Whether the end of a job may bring another one."""
         return not self._stopping.is_set() and self._fitness.lack() is None

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from bullmq import Queue
 from redis.exceptions import RedisError
@@ -62,13 +62,13 @@ class LiveHandle:
         """The lease to check before any write for the job."""
         return self._lease
 
-    def report(self, progress: Mapping[str, Any]) -> None:
-        """Publish a progress object soon; an unreachable Redis drops the event, not the job.
+    def report(self, progress: Any) -> None:
+        """Publish progress soon; an unreachable Redis drops the event, not the job.
 
         Raises ValueError when it is not JSON.
         """
         self.events.put(as_json(progress))
-        self.progress = progress
+        self.progress = cast("dict[str, Any]", progress) if isinstance(progress, dict) else {}
 
     async def _publish(self, progress: str) -> None:
         job_id = self._job.id
@@ -138,13 +138,23 @@ class LiveHandle:
         Waits while Redis is unreachable or takes no writes. Raises LockLost; RedisError, OSError or
         RetryableError when that takes too long.
         """
-        job_ids = [job.job_id for job in jobs]
         with self._spans.added(jobs) as trace:
-            new = [bulk_entry(one, self._defaults, trace) for one in jobs]
-            await self._write_durably(lambda: self._remove_finished(job_ids))
-            # Without repeating the removal: jobs of a try whose response was lost may have
-            # finished.
-            await self._write_durably(lambda: self._queue.addBulk(new))
+            for name in dict.fromkeys(job.queue for job in jobs):
+                await self._add_to(name, [job for job in jobs if job.queue == name], trace)
+
+    async def _add_to(self, name: str | None, jobs: Sequence[NewJob], trace: str | None) -> None:
+        queue, job_ids = self._queue_called(name), [job.job_id for job in jobs]
+        new = [bulk_entry(one, self._defaults, trace) for one in jobs]
+        await self._write_durably(lambda: _remove_finished(queue, job_ids))
+        # Without repeating the removal: jobs of a try whose response was lost may have finished.
+        await self._write_durably(lambda: queue.addBulk(new))
+
+    def _queue_called(self, name: str | None) -> Queue:
+        """This queue for None, else another one beside it."""
+        own = self._queue
+        if name is None or name == own.name:
+            return own
+        return Queue(name, {"connection": own.client, "prefix": own.prefix})
 
     async def _write_durably(self, write: Callable[[], Awaitable[object]]) -> None:
         """Write while the lock is held; a write whose response was lost is repeated."""
@@ -155,11 +165,12 @@ class LiveHandle:
 
         await self._writes.until_acknowledged(while_held)
 
-    async def _remove_finished(self, job_ids: list[str]) -> None:
-        async with self._queue.client.pipeline(transaction=False) as pipe:
-            for job_id in job_ids:
-                pipe.hget(self._queue.toKey(job_id), "finishedOn")
-            finished = await pipe.execute()
-        for job_id, when in zip(job_ids, finished, strict=True):
-            if when:
-                await self._queue.remove(job_id)
+
+async def _remove_finished(queue: Queue, job_ids: Sequence[str]) -> None:
+    async with queue.client.pipeline(transaction=False) as pipe:
+        for job_id in job_ids:
+            pipe.hget(queue.toKey(job_id), "finishedOn")
+        finished = await pipe.execute()
+    for job_id, when in zip(job_ids, finished, strict=True):
+        if when:
+            await queue.remove(job_id)

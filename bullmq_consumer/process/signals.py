@@ -17,4 +17,18 @@ def stop_on_signal(stop: asyncio.Event) -> None:
         stop.set()
 
     for number in _SIGNALS:
-        loop.add_signal_handler(number, on_signal)
+        try:
+            loop.add_signal_handler(number, on_signal)
+        except NotImplementedError:  # Windows
+            _by_plain_signals(loop, stop)
+            return
+
+
+def _by_plain_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    def on_signal(number: int, frame: object) -> None:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        loop.call_soon_threadsafe(stop.set)
+
+    for number in _SIGNALS:
+        signal.signal(number, on_signal)

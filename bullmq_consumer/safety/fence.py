@@ -2,7 +2,7 @@
 
 If a worker is disconnected from Redis for longer than its lock lasts, another one may have the job.
 Services call `check` before each request that changes something outside; it does nothing outside of
-a job. What happens to an attempt whose lock is lost: `Worker._on_lock_lost`.
+a job. What happens to an attempt whose lock is lost: `Runner._on_loss`.
 """
 
 from collections.abc import Generator
@@ -17,6 +17,11 @@ class Fence(Protocol):
     @property
     def job_id(self) -> str:
         """The job's id."""
+        ...
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is known that another worker has the job, or that it was removed."""
         ...
 
     async def check(self) -> None:

@@ -115,14 +115,14 @@ def test_the_environment_is_complete_and_holds_nothing_of_the_project(python: Pa
     _pip(python.parents[1], "check")
     listed = _pip(python.parents[1], "list", "--format=json")
     names = {one["name"] for one in json.loads(listed)}
-    assert {"bullmq", "bullmq-consumer", "hiredis", "redis"} <= names
-    assert names & {"httpx", "loguru", "pydantic", "supabase", "vidfab-worker"} == set()
+    assert {"bullmq", "bullmq-consumer", "hiredis", "pydantic", "redis"} <= names
+    assert names & {"httpx", "loguru", "supabase", "vidfab-worker"} == set()
 
 
 async def test_the_example_consumes_the_jobs_of_its_producer(
     hello: Process, redis: RedisServer, tmp_path: Path
 ) -> None:
-    await hello.start(logged(hello.log, "Waiting for jobs"))
+    await hello.start(logged(hello.log, "Queue hello at"))
     printed = await _produced(tmp_path, redis)
     hello.signal(signal.SIGTERM)
     code = await hello.wait(30)
@@ -132,7 +132,7 @@ async def test_the_example_consumes_the_jobs_of_its_producer(
     # Of the queue's own stream: the producer hears from when its first read has reached Redis.
     assert await _progress(redis) == {(str(one), at) for one in (1, 2, 3) for at in (10, 80)}
     log = hello.log_tail(100)
-    assert (code, log.splitlines()[-1][-7:]) == (0, "Stopped"), log
+    assert (code, log.splitlines()[-1][-11:]) == (0, "Stopped (0)"), log
     assert log.count("The stamps have run out") == 3
     assert "Traceback" not in log
 

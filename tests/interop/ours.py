@@ -9,23 +9,16 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
-from bullmq_consumer import (
-    Delivery,
-    Done,
-    Fail,
-    Fitness,
-    JobHandle,
-    Limit,
-    Options,
-    Outcome,
-    QueueName,
-    RedisAddress,
-    RequeueLater,
-    RetryableError,
-    UnrecoverableError,
-    Worker,
-    decide,
-)
+from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.engine.application import JobHandle
+from bullmq_consumer.engine.consumer import Consumer
+from bullmq_consumer.errors import RequeueLater, RetryableError, UnrecoverableError
+from bullmq_consumer.health.fitness import Fitness
+from bullmq_consumer.options import Options
+from bullmq_consumer.outcome import Done, Fail, Outcome, decide
+from bullmq_consumer.protocol.commands import Limit
+from bullmq_consumer.queue_name import QueueName
+from bullmq_consumer.redis.address import RedisAddress
 
 _GRACE = timedelta(seconds=5)
 _CHANCE = 0.5
@@ -125,7 +118,7 @@ class OurWorker:
         if limit := ours.get("limit"):
             ours["limit"] = Limit(limit["max"], timedelta(milliseconds=limit["duration"]))
         place = Options(queue=QueueName(queue), redis=RedisAddress(url), **ours)
-        self._worker = Worker(place, Scripted(gates))
+        self._worker = Consumer(place, Scripted(gates))
         self._loop: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

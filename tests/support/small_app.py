@@ -14,22 +14,16 @@ import sys
 from datetime import timedelta
 from typing import Any
 
-from bullmq_consumer import (
-    Delivery,
-    Done,
-    Fail,
-    Fitness,
-    JobHandle,
-    Options,
-    Outcome,
-    QueueName,
-    RedisAddress,
-    RetryableError,
-    UnrecoverableError,
-    Worker,
-    decide,
-)
+from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.engine.application import JobHandle
+from bullmq_consumer.engine.consumer import Consumer
+from bullmq_consumer.errors import RetryableError, UnrecoverableError
+from bullmq_consumer.health.fitness import Fitness
+from bullmq_consumer.options import Options
+from bullmq_consumer.outcome import Done, Fail, Outcome, decide
 from bullmq_consumer.process.signals import stop_on_signal
+from bullmq_consumer.queue_name import QueueName
+from bullmq_consumer.redis.address import RedisAddress
 
 READY = "Waiting for jobs..."
 GRACE = timedelta(seconds=1)
@@ -89,7 +83,7 @@ async def main(url: str, queue: str, concurrency: str = "1") -> int:
     options = Options(queue=QueueName(queue), redis=RedisAddress(url), concurrency=int(concurrency))
     stop = asyncio.Event()
     stop_on_signal(stop)
-    worker = Worker(options, SmallApp())
+    worker = Consumer(options, SmallApp())
     loop = await worker.start()
     print(READY, flush=True)  # noqa: T201 (for whoever started it)
     await stop.wait()

@@ -4,7 +4,11 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
-from bullmq_consumer import Limit, Options, QueueName, RedisAddress, Worker
+from bullmq_consumer.engine.consumer import Consumer
+from bullmq_consumer.options import Options
+from bullmq_consumer.protocol.commands import Limit
+from bullmq_consumer.queue_name import QueueName
+from bullmq_consumer.redis.address import RedisAddress
 from sandbox.redis import RedisServer
 from tests.support.small_app import SmallApp
 from tests.support.small_site import SmallSite
@@ -52,7 +56,7 @@ async def test_a_workers_own_limit_spreads_jobs_over_time(site: SmallSite) -> No
         limit=Limit(2, timedelta(seconds=1)),
     )
     job_ids = await add_quick(site, 5)
-    worker = Worker(options, SmallApp())
+    worker = Consumer(options, SmallApp())
     loop = await worker.start()
     try:
         for job_id in job_ids:

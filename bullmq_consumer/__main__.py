@@ -1,0 +1,122 @@
+"""`python -m bullmq_consumer app:worker`: runs the workers that a program names."""
+
+import argparse
+import asyncio
+import importlib
+import json
+import logging
+import os
+import re
+import sys
+from datetime import timedelta
+from typing import Any
+
+from bullmq_consumer.process.check import check
+from bullmq_consumer.process.run import drain, run
+from bullmq_consumer.worker import Worker
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_EPILOG = """\
+exit codes: 0 stopped, 1 cannot start, 70 stuck (restart it), 75 Redis was away at the stop
+A worker is named as module:variable, such as app:worker; the current folder is searched, too.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    _log_as(asked.log, asked.log_level)
+    sys.path.insert(0, os.getcwd())
+    workers = [_worker(parser, named) for named in asked.workers]
+    if asked.check:
+        return asyncio.run(check(workers))
+    if asked.drain:
+        return drain(*workers)
+    return run(
+        *workers,
+        health_port=asked.health_port,
+        health_host=asked.health_host,
+        idle_exit=asked.idle_exit,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bullmq_consumer",
+        description="Take and run the jobs of BullMQ queues until SIGTERM or Ctrl-C.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("workers", nargs="+", metavar="module:variable", help="a Worker")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--check", action="store_true", help="look whether it could run, without taking a job"
+    )
+    mode.add_argument("--drain", action="store_true", help="run what waits, then end")
+    mode.add_argument(
+        "--idle-exit", type=_duration, metavar="5m", help="end when there was no job for so long"
+    )
+    parser.add_argument("--health-port", type=_port, metavar="N", help="answer /livez and /readyz")
+    parser.add_argument("--health-host", default="127.0.0.1", metavar="HOST", help="%(default)s")
+    parser.add_argument("--log", choices=("text", "json"), default="text", help="%(default)s")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning"), default="info")
+    return parser
+
+
+def _worker(parser: argparse.ArgumentParser, named: str) -> Worker[Any]:
+    module, _, variable = named.partition(":")
+    if not (module and variable):
+        parser.error(f"'{named}' names no worker: write module:variable, such as app:worker")
+    try:
+        found = getattr(importlib.import_module(module), variable, None)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0] and error.name != module:
+            raise  # of what the module itself imports
+        parser.error(f"There is no module '{module}' here or among what is installed")
+    if not isinstance(found, Worker):
+        what = "nothing" if found is None else f"a {type(found).__name__}"
+        parser.error(f"'{named}' is {what}, not a Worker")
+    return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def _duration(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,6})([smh])", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"'{text}' is no duration: write 30s, 5m or 1h")
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:6]) <= 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is no port: 1 to 65535")
+    return int(text)
+
+
+def _log_as(kind: str, level: str) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonLines() if kind == "json" else logging.Formatter(_TEXT))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+_TEXT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class _JsonLines(logging.Formatter):
+    """One object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """As JSON."""
+        line = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Registered handlers, and what they get: jobs of one queue by name."""

@@ -1,0 +1,180 @@
+"""A registered function: what it takes, what it returns, and how it may fail."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+
+from bullmq_consumer.errors import UnrecoverableError
+from bullmq_consumer.jobs.job import Job, SyncJob
+from bullmq_consumer.outcome import MAX_SNOOZES
+
+D = TypeVar("D")
+X = TypeVar("X")
+R = TypeVar("R")
+
+
+class InvalidJobData(UnrecoverableError):
+    """The job's data do not fit what its handler takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How one job name is run. `hide_retries`: no `failedReason` while an attempt is left."""
+
+    timeout: timedelta | None = None
+    isolate: bool = False
+    release_id: bool = False
+    hide_retries: bool = False
+    fails_on: Sequence[type[Exception]] = ()
+    max_requeues: int = MAX_SNOOZES
+
+
+class Registered:
+    """A job name's function with its types. Raises TypeError for what no job can be given to."""
+
+    def __init__(self, name: str, function: Callable[..., Any], rules: Rules) -> None:
+        self.name = name
+        self.function = function
+        self.rules = rules
+        self.is_async = inspect.iscoroutinefunction(function)
+        hints = _hints(function)
+        self._data_type = _data_type(function, hints, Job if self.is_async else SyncJob)
+        self._data = _adapter(function, "data", self._data_type)
+        self._result = _adapter(function, "a result", hints.get("return", Any))
+        self.final_failure: Callable[..., Any] | None = None
+        if rules.isolate:
+            _check_isolated(function, hints, is_async=self.is_async)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Where the handler is found again: its module, and its name in there."""
+        return self.function.__module__, self.function.__qualname__
+
+    def parse(self, data: Any) -> Any:
+        """The job's data as the function takes it. Raises InvalidJobData, with the field."""
+        if self._data_type is JsonValue:
+            return data  # it was read from JSON
+        try:
+            return self._data.validate_python(data)
+        except ValidationError as error:
+            raise InvalidJobData(_sentence(error)) from None
+
+    def written(self, result: Any) -> Any:
+        """A result as Node reads it. Raises UnrecoverableError for one that is not JSON."""
+        if result is None:
+            return None
+        try:
+            return self._result.dump_python(result, mode="json", by_alias=True, warnings="error")
+        except ValueError as error:
+            what = (
+                f"{self.name} returned {type(result).__name__}, which its annotation does not say"
+            )
+            raise UnrecoverableError(what) from error
+
+
+class Handler(Generic[D, X, R]):
+    """An `async def` handler, callable as before: a unit test may call it with a job."""
+
+    def __init__(self, registered: Registered) -> None:
+        self.registered = registered
+
+    async def __call__(self, job: Job[D, X]) -> R:
+        """Run the function alone, without the worker's rules."""
+        return await self.registered.function(job)
+
+    def on_final_failure(
+        self, hook: Callable[[Job[D, X], str], Awaitable[None]]
+    ) -> Callable[[Job[D, X], str], Awaitable[None]]:
+        """Register `hook(job, reason)`: no attempt is left, or none can succeed.
+
+        It runs before BullMQ hears of the failure, and again until it succeeds. It does not run for
+        data that do not validate: see `Worker.on_invalid`.
+        """
+        self.registered.final_failure = hook
+        return hook
+
+
+class SyncHandler(Generic[D, X, R]):
+    """A `def` handler, callable as before."""
+
+    def __init__(self, registered: Registered) -> None:
+        self.registered = registered
+
+    def __call__(self, job: SyncJob[D, X]) -> R:
+        """Run the function alone, in this thread, without the worker's rules."""
+        return self.registered.function(job)
+
+    def on_final_failure(
+        self, hook: Callable[[SyncJob[D, X], str], None]
+    ) -> Callable[[SyncJob[D, X], str], None]:
+        """As `Handler.on_final_failure`; the hook runs in a thread."""
+        self.registered.final_failure = hook
+        return hook
+
+
+AnyHandler = Handler[Any, Any, Any] | SyncHandler[Any, Any, Any]
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise TypeError(
+            f"{_named(function)}: {error}. Its annotations are needed when it runs: import their"
+            " names outside of `if TYPE_CHECKING`"
+        ) from error
+
+
+def _data_type(
+    function: Callable[..., Any], hints: dict[str, Any], wanted: type[Job[Any, Any] | SyncJob[Any]]
+) -> Any:
+    parameters = list(inspect.signature(function).parameters)
+    hint = hints.get(parameters[0]) if len(parameters) == 1 else None
+    if (get_origin(hint) or hint) is not wanted:
+        kind = "async def" if wanted is Job else "def"
+        raise TypeError(
+            f"{_named(function)}: {kind} takes {wanted.__name__}, as in"
+            f" `{kind} {function.__name__}(job: {wanted.__name__}[Data])`"
+        )
+    arguments = get_args(hint)
+    return arguments[0] if arguments else JsonValue
+
+
+def _check_isolated(function: Callable[..., Any], hints: dict[str, Any], *, is_async: bool) -> None:
+    """Its process imports the module anew, and has nothing of what is opened in this one."""
+    if is_async:
+        raise TypeError(f"{_named(function)}: isolate is for `def`, not for `async def`")
+    if "<locals>" in function.__qualname__:
+        raise TypeError(f"{_named(function)}: isolate wants a function at the top of a module")
+    [hint] = [hints[name] for name in inspect.signature(function).parameters]
+    if len(get_args(hint)) > 1 and get_args(hint)[1] is not object:
+        raise TypeError(
+            f"{_named(function)}: an isolated handler has no deps, as they live in another process:"
+            " take SyncJob[Data], and open what it needs inside"
+        )
+
+
+def _adapter(function: Callable[..., Any], what: str, annotation: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(annotation)
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
+        raise TypeError(
+            f"{_named(function)}: JSON cannot carry {what} of type {annotation!r}"
+        ) from error
+
+
+def _named(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def _sentence(error: ValidationError) -> str:
+    first, *others = error.errors(include_url=False, include_context=False, include_input=False)
+    field = ".".join(str(part) for part in first["loc"])
+    where = f"'{field}': " if field else ""
+    more = f" (and {len(others)} more)" if others else ""
+    return f"Invalid data: {where}{first['msg']}{more}"

@@ -1,0 +1,133 @@
+"""Runs `def` handlers with `isolate`, each slot's in a spawned process, which stays for the next.
+
+What blocks the interpreter there, as C code that keeps its lock does, holds up nothing here. A
+process that dies, of a signal or for lack of memory, is one attempt's failure, and the slot gets a
+new one.
+
+All messages are JSON. To the process: `run` begins an attempt, `stop` asks it to end, `reply`
+answers a call. From it: `call` is what its job asks of the queue, `end` what became of the attempt.
+"""
+
+import asyncio
+import multiprocessing
+import signal
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.engine.application import JobHandle
+from bullmq_consumer.errors import RetryableError
+from bullmq_consumer.jobs import child
+from bullmq_consumer.jobs.handler import Registered
+from bullmq_consumer.jobs.limit import Within
+from bullmq_consumer.jobs.remote import answer, raised, receive, send
+from bullmq_consumer.jobs.stop import Stop
+
+_SPAWN = multiprocessing.get_context("spawn")
+# Of a process that was killed.
+_JOIN_S = 5.0
+
+
+class Processes:
+    """The processes of one worker: as many as such jobs ran at the same time."""
+
+    def __init__(self) -> None:
+        self._idle: list[_Process] = []
+
+    async def run(
+        self,
+        registered: Registered,
+        delivery: Delivery,
+        handle: JobHandle,
+        stop: Stop,
+        limit: timedelta | None = None,
+    ) -> Any:
+        """The function's result as JSON. Raises what it raises, RetryableError when it died."""
+        process = self._idle.pop() if self._idle else _Process()
+        try:
+            async with Within(limit, stop):
+                end = await process.run(registered, delivery, handle, stop)
+        except BaseException:
+            process.kill()
+            raise
+        self._idle.append(process)
+        if "error" in end:
+            raise raised(end["error"], limit)
+        return end["result"]
+
+    async def aclose(self) -> None:
+        """End the processes that wait for a job."""
+        while self._idle:
+            process = self._idle.pop()
+            process.kill()
+            await asyncio.to_thread(process.join)
+
+
+class _Process:
+    """One spawned process, which runs one attempt at a time."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pipe, theirs = _SPAWN.Pipe()
+        self._process = _SPAWN.Process(target=child.main, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._sending = asyncio.Lock()
+        self._readable = asyncio.Event()
+        self._loop.add_reader(self._pipe.fileno(), self._readable.set)
+
+    async def run(
+        self, registered: Registered, delivery: Delivery, handle: JobHandle, stop: Stop
+    ) -> dict[str, Any]:
+        """Run one attempt; returns its `end`. Raises RetryableError when the process dies."""
+        asking = asyncio.create_task(self._ask_to_stop(stop))
+        try:
+            await self._send({"run": registered.place, "delivery": asdict(delivery)})
+            while "end" not in (message := await self._receive()):
+                await self._send({"reply": await answer(message["call"], handle)})
+            return message["end"]
+        except (OSError, EOFError) as error:
+            raise RetryableError(await asyncio.to_thread(self._obituary)) from error
+        finally:
+            asking.cancel()
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        self._loop.remove_reader(self._pipe.fileno())
+        self._pipe.close()
+        self._process.kill()
+
+    def join(self) -> None:
+        """Wait for its end, in a thread."""
+        self._process.join(_JOIN_S)
+
+    async def _ask_to_stop(self, stop: Stop) -> None:
+        reason = await stop.wait()
+        with suppress(OSError):
+            await self._send({"stop": reason})
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        """In a thread: a process that imports, or was halted, does not read yet."""
+        async with self._sending:
+            await asyncio.to_thread(send, self._pipe, message)
+
+    async def _receive(self) -> dict[str, Any]:
+        while not self._pipe.poll():
+            self._readable.clear()
+            if not self._pipe.poll():
+                await self._readable.wait()
+        return await asyncio.to_thread(receive, self._pipe)
+
+    def _obituary(self) -> str:
+        """How it died, for who reads the job's `failedReason`."""
+        self.join()
+        code = self._process.exitcode
+        if code is None:
+            return "The job's process closed its connection"
+        if code >= 0:
+            return f"The job's process ended by itself, with exit code {code}"
+        name = signal.Signals(-code).name
+        hint = ": out of memory?" if -code == signal.SIGKILL else ""
+        return f"The job's process was killed by {name}{hint}"

@@ -1,0 +1,117 @@
+"""The handlers of one queue, by job name. No I/O, no event loop: made when modules load."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload
+
+from typing_extensions import TypeVar as DefaultTypeVar
+
+from bullmq_consumer.jobs.handler import AnyHandler, Handler, Registered, Rules, SyncHandler
+from bullmq_consumer.jobs.job import Job, JobFields, SyncJob
+from bullmq_consumer.outcome import MAX_SNOOZES
+
+D = TypeVar("D")
+R = TypeVar("R")
+C = DefaultTypeVar("C", default=object)
+
+Middleware: TypeAlias = Callable[
+    [JobFields[Any, Any], Callable[[], Awaitable[Any]]], Awaitable[Any]
+]
+"""`async def wrap(job, call)`: awaits `call()` for the result as JSON, and returns what is kept."""
+
+
+class Register(Protocol[C]):
+    """The decorator that `Jobs.job` returns."""
+
+    @overload
+    def __call__(
+        self, function: Callable[[Job[D, C]], Coroutine[Any, Any, R]]
+    ) -> Handler[D, C, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[[SyncJob[D, C]], R]) -> SyncHandler[D, C, R]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A handler with the middleware around it, the outermost first."""
+
+    registered: Registered
+    middleware: tuple[Middleware, ...] = ()
+
+
+class Jobs(Generic[C]):
+    """Handlers of one queue. A module makes its own, a worker includes them."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Registered] = {}
+        self._included: list[Jobs[C]] = []
+        self._middleware: list[Middleware] = []
+
+    def job(
+        self,
+        name: str,
+        *,
+        timeout: timedelta | None = None,
+        isolate: bool = False,
+        release_id: bool = False,
+        hide_retries: bool = False,
+        fails_on: Sequence[type[Exception]] = (),
+        max_requeues: int = MAX_SNOOZES,
+    ) -> Register[C]:
+        """Register the decorated function for jobs called `name`.
+
+        `async def` takes a `Job`, `def` a `SyncJob` and runs in a thread. `timeout` bounds one
+        attempt: it cancels; a thread is asked, and reported for as long as it goes on. `isolate`
+        runs a `def` in a process of its own, which the limit kills: its death is this attempt's
+        failure. The function stands at the top of a module, and has no deps. `release_id`
+        removes finished jobs, so that their ids can be added again. `hide_retries` leaves
+        `failedReason` empty while an attempt is left. Exceptions of `fails_on` fail the job at
+        once. A job that goes back to the queue more than `max_requeues` times burns an attempt.
+
+        Raises TypeError for a function that fits no job, or types that JSON cannot carry.
+        """
+        rules = Rules(
+            timeout=timeout,
+            isolate=isolate,
+            release_id=release_id,
+            hide_retries=hide_retries,
+            fails_on=fails_on,
+            max_requeues=max_requeues,
+        )
+
+        def register(function: Callable[..., Any]) -> AnyHandler:
+            registered = Registered(name, function, rules)
+            if name in self._handlers:
+                raise TypeError(f"Two handlers are called '{name}': rename one")
+            self._handlers[name] = registered
+            return (Handler if registered.is_async else SyncHandler)(registered)
+
+        return register  # pyright: ignore[reportReturnType]
+
+    def include(self, *others: "Jobs[C]") -> None:
+        """Serve the handlers of `others` too, each with its own middleware inside of this one's."""
+        self._included.extend(others)
+
+    def middleware(self, wrap: Middleware) -> Middleware:
+        """Wrap each attempt by `wrap(job, call)`: for tracing, error reports, metrics.
+
+        The first registered one is the outermost. Raises TypeError for what is not `async def`.
+        """
+        if not inspect.iscoroutinefunction(wrap):
+            raise TypeError("A middleware is an `async def` that takes the job and `call`")
+        self._middleware.append(wrap)
+        return wrap
+
+    def entries(self) -> Mapping[str, Entry]:
+        """All handlers by name, those of included ones too. Raises TypeError for a name twice."""
+        own = tuple(self._middleware)
+        found = {name: Entry(one, own) for name, one in self._handlers.items()}
+        for jobs in self._included:
+            for name, entry in jobs.entries().items():
+                if name in found:
+                    raise TypeError(f"Two handlers are called '{name}': rename one")
+                found[name] = Entry(entry.registered, (*own, *entry.middleware))
+        return found

@@ -1,0 +1,146 @@
+"""What a handler in a process of its own asks of the queue, and how its errors come back."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from typing import Any
+
+from bullmq_consumer.engine.application import JobHandle
+from bullmq_consumer.errors import (
+    ExpectedError,
+    LockLost,
+    RequeueLater,
+    RetryableError,
+    RetryAfter,
+    UnrecoverableError,
+)
+from bullmq_consumer.jobs.limit import stopped
+from bullmq_consumer.jobs.stop import AttemptStopped, StopReason
+from bullmq_consumer.new_job import NewJob
+from bullmq_consumer.sanitize.strict_json import as_json
+
+Call = Callable[[str, Any], Any]
+"""By name and argument; the answer is JSON."""
+
+
+def send(pipe: Connection, message: dict[str, Any]) -> None:
+    """Raises OSError when nobody listens."""
+    pipe.send_bytes(json.dumps(message).encode())
+
+
+def receive(pipe: Connection) -> dict[str, Any]:
+    """Raises EOFError or OSError when nobody will write any more."""
+    return json.loads(pipe.recv_bytes())
+
+
+class RemoteHandle:
+    """The `JobHandle` of a handler in a process of its own; it never suspends."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self.fence = RemoteFence(call)
+
+    def report(self, progress: Any) -> None:
+        """Raises ValueError or TypeError for what is no JSON."""
+        as_json(progress)
+        self._call("report", progress)
+
+    async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        """Raises LockLost, and ValueError or TypeError for what is no JSON."""
+        as_json(checkpoint)
+        self._call("save_checkpoint", checkpoint)
+
+    async def log(self, line: str) -> None:
+        """As in the worker's process."""
+        self._call("log", line)
+
+    async def children(self) -> Mapping[str, Any]:
+        """As in the worker's process."""
+        return self._call("children", None)
+
+    async def add_jobs(self, jobs: Sequence[NewJob]) -> None:
+        """As in the worker's process."""
+        self._call("add_jobs", [asdict(job) for job in jobs])
+
+
+class RemoteFence:
+    """The job's lock, which the worker's process holds."""
+
+    job_id = ""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self.is_lost = False
+
+    async def check(self) -> None:
+        """Raises LockLost."""
+        self._call("check", None)
+
+
+async def answer(call: list[Any], handle: JobHandle) -> dict[str, Any]:
+    """Do what was asked; the `reply`."""
+    name, argument = call
+    try:
+        match name:
+            case "report":
+                result = handle.report(argument)
+            case "check":
+                result = await handle.fence.check()
+            case "add_jobs":
+                result = await handle.add_jobs([NewJob(**fields) for fields in argument])
+            case "children":
+                result = dict(await handle.children())
+            case _:
+                result = await getattr(handle, _PLAIN[name])(argument)
+    except Exception as error:
+        return {"error": described(error)}
+    return {"result": result}
+
+
+_PLAIN = {name: name for name in ("save_checkpoint", "log")}
+
+
+class RemoteError(ExpectedError):
+    """An exception that nobody foresaw, by its name and message; its traceback was logged there."""
+
+
+def described(error: BaseException, *, fails: bool = False) -> dict[str, Any]:
+    """An error as JSON. `fails`: the handler's `fails_on` names it."""
+    text = str(error)
+    match error:
+        case AttemptStopped():
+            return {"kind": "stopped", "reason": error.reason}
+        case LockLost():
+            return {"kind": "LockLost"}
+        case RetryAfter() | RequeueLater():
+            kind = "RetryAfter" if isinstance(error, RetryAfter) else "RequeueLater"
+            return {"kind": kind, "text": text, "delay": error.delay.total_seconds()}
+        case UnrecoverableError():
+            return {"kind": "UnrecoverableError", "text": text}
+        case ExpectedError():
+            return {"kind": "RetryableError", "text": text}
+        case _:
+            named = f"{type(error).__name__}: {text}" if text else type(error).__name__
+            return {"kind": "UnrecoverableError" if fails else "RemoteError", "text": named}
+
+
+def raised(error: dict[str, Any], limit: timedelta | None = None) -> Exception:
+    """The error again."""
+    text = error.get("text", "")
+    match error["kind"]:
+        case "stopped":
+            return stopped(StopReason(error["reason"]), limit)
+        case "LockLost":
+            return LockLost()
+        case "RetryAfter":
+            return RetryAfter(timedelta(seconds=error["delay"]), text)
+        case "RequeueLater":
+            return RequeueLater(timedelta(seconds=error["delay"]), text)
+        case "UnrecoverableError":
+            return UnrecoverableError(text)
+        case "RetryableError":
+            return RetryableError(text)
+        case _:
+            return RemoteError(text)

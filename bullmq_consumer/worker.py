@@ -1,0 +1,200 @@
+"""A worker of one queue, with the handlers that it serves."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from pydantic import JsonValue
+from typing_extensions import TypeVar as DefaultTypeVar
+
+from bullmq_consumer.engine.consumer import Consumer
+from bullmq_consumer.engine.life import ExitCode, Life
+from bullmq_consumer.jobs.dispatcher import Dispatcher, Unknown
+from bullmq_consumer.jobs.job import Job
+from bullmq_consumer.jobs.registry import Jobs
+from bullmq_consumer.options import Options, host_and_pid
+from bullmq_consumer.protocol.commands import Limit
+from bullmq_consumer.queue_name import QueueName
+from bullmq_consumer.redis import clients as redis_client
+from bullmq_consumer.redis.address import RedisAddress
+from bullmq_consumer.scripts.queue_scripts import LOCK
+
+C = DefaultTypeVar("C", default=object)
+
+GRACE = timedelta(seconds=8)
+"""For running jobs at a stop: below the 10 s after which Docker and Cloud Run kill."""
+
+_LOOK_EVERY_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A worker's health. `live`: it need not be restarted; `ready`: it takes jobs, or could.
+
+    `why_not` is one line for operators when one of them is False.
+    """
+
+    live: bool
+    ready: bool
+    running: int
+    last_fetch: datetime | None = None
+    why_not: str = ""
+
+
+class Worker(Jobs[C]):
+    """Takes, runs and ends the jobs of one queue. Made when a module loads; connects when it runs.
+
+    `redis` is its address: `redis://`, or `rediss://` with TLS. `lifespan` is entered before the
+    first job and left after the last one; handlers get what it yields as `job.deps`. `concurrency`
+    is how many jobs run at a time. `grace` is how long running jobs have to end at a stop, before
+    they are cancelled and go back. `lock` is how long a job stays this worker's without a sign of
+    life, and `max_stalled` how many workers a job may outlive. `limiter` is Node's: the workers of
+    one queue should have the same. `name` is shown by Node's `getWorkers()`. `unknown` is what
+    becomes of jobs whose name no handler has: back to the queue, 20 times, or fail.
+
+    Raises ValueError for an address that is none.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        redis: str,
+        *,
+        lifespan: Callable[[], AbstractAsyncContextManager[C]] | None = None,
+        concurrency: int = 1,
+        grace: timedelta = GRACE,
+        lock: timedelta = LOCK,
+        max_stalled: int = 1,
+        limiter: Limit | None = None,
+        prefix: str = "bull",
+        name: str | None = None,
+        unknown: Unknown = "requeue",
+    ) -> None:
+        super().__init__()
+        self.options = Options(
+            queue=QueueName(queue, prefix),
+            redis=RedisAddress(redis),
+            concurrency=concurrency,
+            lock=lock,
+            max_stalled=max_stalled,
+            limit=limiter,
+            name=name or host_and_pid(),
+        )
+        self._lifespan = lifespan or cast("Callable[[], AbstractAsyncContextManager[C]]", _nothing)
+        self._grace = grace
+        self._unknown: Unknown = unknown
+        self._invalid: Callable[[Job[Any, Any], str], Awaitable[None]] | None = None
+        self._life: Life | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._stop: asyncio.Event | None = None
+        self._living: asyncio.Task[ExitCode] | None = None
+
+    def on_invalid(
+        self, hook: Callable[[Job[JsonValue, C], str], Awaitable[None]]
+    ) -> Callable[[Job[JsonValue, C], str], Awaitable[None]]:
+        """Register `hook(job, reason)` for jobs that fail because no handler can be called.
+
+        Their data do not validate, their hash cannot be read, or nobody has their name. `job.data`
+        is what came.
+        """
+        self._invalid = hook
+        return hook
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Take jobs inside of the block, in an application with an event loop of its own.
+
+        It installs no signal handlers and does not wait for Redis: see `health()`. Raises TypeError
+        when there is no handler, RuntimeError when it runs already, and what the lifespan raises.
+        """
+        async with self._opened() as life:
+            self._stop = asyncio.Event()
+            living = asyncio.create_task(life.live(self._stop))
+            self._living = living
+            try:
+                yield
+            finally:
+                await self.stop()
+
+    async def serve(self, stop: asyncio.Event) -> ExitCode:
+        """Take jobs until `stop` is set. Raises as `running` does."""
+        async with self._opened() as life:
+            return await life.live(stop)
+
+    async def drain(self) -> int:
+        """Run what waits, until nothing is left that could run now; returns how many attempts ran.
+
+        Jobs that wait for their time stay. Raises RedisUnreachable, and as `running` does.
+        """
+        async with self._opened() as life:
+            await redis_client.check(self.options.redis)
+            loop = await life.consumer.start()
+            while not (loop.done() or life.consumer.is_drained):  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK_EVERY_S)
+            await life.consumer.stop(loop, self._grace)
+            return self.ended
+
+    async def stop(self) -> None:
+        """Take no more jobs, give running ones `grace`, cancel and hand back what remains.
+
+        Ends what `running` began; no attempt is burnt.
+        """
+        if self._stop is not None and self._living is not None:
+            self._stop.set()
+            await self._living
+
+    def cancel(self, job_id: str) -> bool:
+        """Have the attempt at a job end, if it runs here: it has failed then."""
+        return self._dispatcher is not None and self._dispatcher.cancel(job_id)
+
+    def health(self) -> Health:
+        """Whether it lives and takes jobs, for a health page. Asks nobody."""
+        life = self._life
+        if life is None:
+            return Health(live=True, ready=False, running=0, why_not="It does not run")
+        consumer = life.consumer
+        why_not = life.why_not or consumer.why_not
+        return Health(
+            live=not life.is_stuck,
+            ready=not (why_not or life.is_stuck),
+            running=consumer.running,
+            last_fetch=consumer.last_fetch_at,
+            why_not=why_not,
+        )
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncGenerator[Life]:
+        """Inside of the lifespan, with a consumer that is not started."""
+        if self._life is not None:
+            raise RuntimeError(f"The worker of {self.options.queue.name} runs already")
+        entries = self.entries()
+        if not entries:
+            raise TypeError(f"The worker of {self.options.queue.name} has no handler: add a @job")
+        async with self._lifespan() as deps:
+            dispatcher = Dispatcher(entries, deps, unknown=self._unknown, on_invalid=self._invalid)
+            self._dispatcher = dispatcher
+            self._life = Life(Consumer(self.options, dispatcher), self.options.redis, self._grace)
+            try:
+                yield self._life
+            finally:
+                await dispatcher.processes.aclose()
+                self._life = None
+                self._stop = self._living = None
+
+    @property
+    def ended(self) -> int:
+        """How many attempts have ended, since it began to run."""
+        return 0 if self._dispatcher is None else self._dispatcher.ended
+
+    @property
+    def threads_left(self) -> int:
+        """How many threads of `def` handlers go on although their attempts are over."""
+        return 0 if self._dispatcher is None else len(self._dispatcher.threads.left)
+
+
+@asynccontextmanager
+async def _nothing() -> AsyncGenerator[None]:
+    yield

@@ -1,0 +1,77 @@
+"""Isolated handlers, by the worker's own rules: each in a real process."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bullmq_consumer import Job, Jobs, StopReason, SyncJob
+from bullmq_consumer.testing import run_job
+from tests.support.isolated import slow, work
+
+
+async def test_its_job_asks_what_any_job_may() -> None:
+    ran = await run_job(work, {}, job_id="j1", attempts=2)
+    assert (ran.state, ran.result["size"]) == ("completed", 7)
+    assert (ran.progress, ran.logs, ran.steps) == ([10], ["attempt 1"], {"size": 7})
+    [following] = ran.added
+    assert (following.name, following.job_id, following.data) == ("next", "next_j1", {"size": 7})
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "reason", "delay"),
+    [
+        ("refuse", "failed", "no", None),
+        ("expected", "failed", "Expected: as foreseen", None),
+        ("later", "requeued", "later", 3),
+        ("after", "retrying", "after", 4),
+        ("broken", "retrying", "KeyError: 'a'", None),
+        (
+            "kill",
+            "retrying",
+            "The job's process was killed by SIGKILL: out of memory?",
+            None,
+        ),
+        ("exit", "retrying", "The job's process ended by itself, with exit code 3", None),
+    ],
+)
+async def test_what_ends_it_ends_the_attempt(
+    end: str, state: str, reason: str, delay: int | None
+) -> None:
+    ran = await run_job(work, {"end": end}, attempts=2)
+    assert (ran.state, ran.reason) == (state, reason)
+    assert ran.delay == (None if delay is None else timedelta(seconds=delay))
+
+
+async def test_one_that_outruns_its_limit_is_killed() -> None:
+    ran = await run_job(slow, {}, attempts=2)
+    assert (ran.state, ran.reason) == ("retrying", "The job ran longer than 0:00:01")
+
+
+async def test_one_that_is_asked_to_end_is_requeued() -> None:
+    ran = await run_job(work, {"end": "loop"}, stop=StopReason.SHUTDOWN)
+    assert (ran.state, ran.delay) == ("requeued", timedelta(0))
+
+
+async def test_a_lost_lock_ends_it() -> None:
+    ran = await run_job(work, {}, attempts=2, stop=StopReason.LOCK_LOST)
+    assert ran.reason == "another worker has the job by now"
+
+
+def test_what_cannot_be_isolated_is_refused() -> None:
+    jobs: Any = Jobs()
+
+    def local(job: SyncJob) -> None: ...
+
+    async def asynchronous(job: Job) -> None: ...
+
+    with pytest.raises(TypeError, match="at the top of a module"):
+        jobs.job("x", isolate=True)(local)
+    with pytest.raises(TypeError, match="not for `async def`"):
+        jobs.job("x", isolate=True)(asynchronous)
+    with pytest.raises(TypeError, match="has no deps"):
+        jobs.job("x", isolate=True)(with_deps)
+
+
+def with_deps(job: SyncJob[dict[str, str], str]) -> None:
+    """At the top of a module."""
