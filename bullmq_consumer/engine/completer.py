@@ -15,7 +15,7 @@ from bullmq_consumer.engine.fetching import Fetcher
 from bullmq_consumer.engine.handle import LiveHandle
 from bullmq_consumer.errors import LockLost
 from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Retry, as_written
-from bullmq_consumer.protocol.answers import Refused, Taken
+from bullmq_consumer.protocol.answers import UNSAID, Refusal, Refused, Taken
 from bullmq_consumer.protocol.backoff import pause_ms
 from bullmq_consumer.protocol.commands import Commands, milliseconds
 from bullmq_consumer.protocol.failures import failure_fields
@@ -75,10 +75,9 @@ class Completer:
             case Fail():
                 return await self.fail(job, outcome)
             case Retry():
-                await self._retry(job, outcome)
+                return await self._retry(job, outcome)
             case Requeue() | FailLater():
-                await self.hand_back(job, outcome)
-        return None
+                return await self.hand_back(job, outcome)
 
     async def fail(self, job: Job, failure: Fail) -> Job | None:
         """Fail the job for good; returns the job that this brought, if it did."""
@@ -88,26 +87,9 @@ class Completer:
             job, lambda more: self._commands.fail(job, fields, fetch_next=more)
         )
 
-    async def hand_back(self, job: Job, outcome: Requeue | FailLater) -> None:
-        """Return the job to the queue, no attempt burnt."""
-        try:
-            held = await self._writes.until_acknowledged(
-                lambda: self._return(job, outcome), self._patience_s
-            )
-        except Refused:
-            # It went back by a try whose answer was lost, or is another worker's.
-            held = Hold.OTHERS
-        except (RedisError, OSError) as error:
-            # Its lock runs out, and the stalled check of any worker brings it back.
-            logger.warning("Could not hand back job %s: %s", job.id, error)
-            self.is_all_handed_back = not self._stopping.is_set()
-            return
-        if held is not Hold.OURS:
-            logger.warning("Job %s was no longer ours to hand back", job.id)
-            return
-        seconds = outcome.delay.total_seconds()
-        how = f" for {seconds:.0f} s: {outcome.reason}" if seconds else ""
-        logger.info("↩️  Handed back: %s %s%s", job.name, job.id, how)
+    async def hand_back(self, job: Job, outcome: Requeue | FailLater) -> Job | None:
+        """Return the job to the queue, no attempt burnt; returns the job that this brought."""
+        return await self._fetching(job, lambda more: self._hand_back(job, outcome, more))
 
     async def hide_failure(self, job: Job) -> None:
         """A Node worker, or one of ours of an older version, left what an attempt failed with."""
@@ -131,16 +113,19 @@ class Completer:
         except Refused as error:
             return await self.complete(_held_up_by_children(job, error), job)
 
-    async def _retry(self, job: Job, outcome: Retry) -> None:
+    async def _retry(self, job: Job, outcome: Retry) -> Job | None:
         """After the failure's own delay, or else the job's backoff."""
         fields = failure_fields(job, outcome.reason, outcome.trace)
         if self._hides_retries(job.name):
             del fields["failedReason"]
         pause = self._pause_ms(job, outcome)
         if pause:
-            await self._end(job, lambda: self._commands.delay(job, pause, fields))
-        else:
-            await self._end(job, lambda: self._commands.retry(job, fields))
+            return await self._end_and_fetch(
+                job, lambda more: self._commands.delay(job, pause, fields, fetch_next=more)
+            )
+        # The script wakes a worker for it.
+        await self._end(job, lambda: self._commands.retry(job, fields))
+        return None
 
     def _pause_ms(self, job: Job, outcome: Retry) -> int:
         if outcome.delay is not None:
@@ -148,28 +133,63 @@ class Completer:
         backoff = job.options.get("backoff")
         return pause_ms(backoff, job.attempts_made + 1, self._unknown_backoff_ms)
 
-    async def _return(self, job: Job, outcome: Requeue | FailLater) -> Hold:
+    async def _hand_back(self, job: Job, outcome: Requeue | FailLater, more: bool) -> Taken | None:
+        """None when that was not done here, which the log tells."""
+        try:
+            taken = await self._writes.until_acknowledged(
+                lambda: self._return(job, outcome, more), self._patience_s
+            )
+        except Refused:
+            # It went back by a try whose answer was lost, or is another worker's.
+            logger.warning("Job %s was no longer ours to hand back", job.id)
+            return None
+        except (RedisError, OSError) as error:
+            # Its lock runs out, and the stalled check of any worker brings it back.
+            logger.warning("Could not hand back job %s: %s", job.id, error)
+            self.is_all_handed_back = not self._stopping.is_set()
+            return None
+        seconds = outcome.delay.total_seconds()
+        how = f" for {seconds:.0f} s: {outcome.reason}" if seconds else ""
+        logger.info("↩️  Handed back: %s %s%s", job.name, job.id, how)
+        return taken
+
+    async def _return(self, job: Job, outcome: Requeue | FailLater, more: bool) -> Taken:
+        """Raises Refused when the job is not ours any more."""
         if isinstance(outcome, FailLater):
             held = await self._scripts.snooze(job.id, job.token, FAILURE_WAITS, outcome.reason)
         elif outcome.delay > timedelta(0):
             held = await self._scripts.snooze(job.id, job.token, SNOOZES)
         else:
-            return await self._scripts.hand_back(job.id, job.token)
-        if held is Hold.OURS:
-            await self._commands.delay(job, milliseconds(outcome.delay))
-        return held
+            held = await self._scripts.hand_back(job.id, job.token)
+        if held is not Hold.OURS:
+            raise Refused(Refusal.OTHERS_LOCK if held is Hold.OTHERS else Refusal.GONE)
+        if isinstance(outcome, Requeue) and outcome.delay <= timedelta(0):
+            return UNSAID  # it has woken a worker
+        return await self._commands.delay(job, milliseconds(outcome.delay), fetch_next=more)
+
+    # -- the next job -----------------------------------------------------------------------
 
     async def _end_and_fetch(
         self, job: Job, write: Callable[[bool], Awaitable[Taken]]
     ) -> Job | None:
         """Write an end whose answer may bring the next job. Raises Refused for the children."""
+        return await self._fetching(job, lambda more: self._end(job, lambda: write(more)))
+
+    async def _fetching(
+        self, job: Job, write: Callable[[bool], Awaitable[Taken | None]]
+    ) -> Job | None:
+        """The next job from what `write` returns: None is an answer that was lost.
+
+        Under a global concurrency this is what takes a job that waited for the place: no marker
+        comes for it.
+        """
         more, sent_at = self._fetcher.wants_more, time.monotonic()
         with self._orphans.tracked(job.token):
-            taken = await self._end(job, lambda: write(more))
+            taken = await write(more)
             if taken is None and more:
                 # It was written, and its answer, which was lost, perhaps brought the next job.
                 self._orphans.sweep_soon()
-        if taken is None or not more:
+        if taken is None or taken is UNSAID or not more:
             return None
         try:
             return await self._fetcher.receive(taken, job.token, sent_at)

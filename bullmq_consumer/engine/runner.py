@@ -105,8 +105,7 @@ class Runner:
         if job.deferred_failure is not None:
             return await self._fail_deferred(job, lease, job.deferred_failure)
         if self._stopping.is_set():
-            await self._completer.hand_back(job, Requeue(timedelta(0)))
-            return None
+            return await self._completer.hand_back(job, Requeue(timedelta(0)))
         return await self._process(job, lease)
 
     async def _process(self, job: Job, lease: Lease) -> Job | None:
@@ -133,8 +132,7 @@ class Runner:
         if lease.is_lost:
             return None
         if isinstance(outcome, Requeue | FailLater):
-            await self._completer.hand_back(job, outcome)
-            return None
+            return await self._completer.hand_back(job, outcome)
         return await self._completer.fail(job, Fail(reason))
 
     async def _attempt(

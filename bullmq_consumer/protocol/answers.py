@@ -55,6 +55,11 @@ class Taken:
 
 
 NOTHING = Taken()
+UNSAID = Taken()
+"""Of a script that brought no job and does not say why: who wants one has to ask.
+
+To be told apart from NOTHING by its identity.
+"""
 
 
 def taken_of(raw: Any) -> Taken:

@@ -13,7 +13,7 @@ import msgpack
 from redis.asyncio import Redis
 
 from bullmq_consumer.protocol import texts
-from bullmq_consumer.protocol.answers import Taken, checked, taken_of
+from bullmq_consumer.protocol.answers import UNSAID, Taken, checked, taken_of
 from bullmq_consumer.protocol.job import DeliveryKey, Job
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis.clock import RedisClock
@@ -79,10 +79,9 @@ class Commands:
 
     async def take(self, token: str) -> Taken:
         """The next job, locked under `token`."""
-        options = {**self._taking(token), "limiter": self._limiter}
         raw = await self._take(
             keys=[*self._take_keys, self._marker],
-            args=[self._prefix, self._clock.now_ms(), _pack(options)],
+            args=[self._prefix, self._clock.now_ms(), _pack(self._taking(token))],
         )
         return taken_of(raw)
 
@@ -97,20 +96,27 @@ class Commands:
         reason = "failedReason", fields["failedReason"]
         return await self._end(job, "failed", reason, keep, fetch_next, fields)
 
-    async def delay(self, job: Job, delay_ms: int, fields: Mapping[str, str] | None = None) -> None:
+    async def delay(
+        self,
+        job: Job,
+        delay_ms: int,
+        fields: Mapping[str, str] | None = None,
+        *,
+        fetch_next: bool,
+    ) -> Taken:
         """Send an active job back to wait so long. With `fields`, which are kept in its hash, an
-        attempt is burnt; without it is not.
+        attempt is burnt; without it is not. UNSAID when it brought no job.
         """
         places = ("active", "prioritized", "delayed", job.id, "events", "meta", "stalled", "wait")
-        checked(
-            await self._delay(
-                keys=[self._marker, *self._keys(*places, "limiter", "pc")],
-                args=[
-                    *(self._prefix, str(self._clock.now_ms()), job.id, job.token, delay_ms),
-                    *("1" if fields is None else "0", _pack(_flat(fields)) if fields else "", "0"),
-                ],
-            )
+        raw = await self._delay(
+            keys=[self._marker, *self._keys(*places, "limiter", "pc")],
+            args=[
+                *(self._prefix, str(self._clock.now_ms()), job.id, job.token, delay_ms),
+                *("1" if fields is None else "0", _pack(_flat(fields)) if fields else ""),
+                *(("1", _pack(self._taking(job.token))) if fetch_next else ("0",)),
+            ],
         )
+        return taken_of(raw) if isinstance(checked(raw), list) else UNSAID
 
     async def retry(self, job: Job, fields: Mapping[str, str]) -> None:
         """Send an active job back at once, an attempt burnt; `fields` are kept in its hash."""
@@ -182,7 +188,6 @@ class Commands:
         options = {
             **self._taking(job.token),
             "keepJobs": dict(keep),
-            "limiter": self._limiter,
             "attempts": job.attempts,
             "attemptsMade": job.attempts_made,
             "maxMetricsSize": self._options.metrics_minutes or "",
@@ -203,7 +208,12 @@ class Commands:
         return taken_of(checked(raw))
 
     def _taking(self, token: str) -> dict[str, Any]:
-        return {"token": token, "lockDuration": self._lock_ms, "name": self._options.worker}
+        return {
+            "token": token,
+            "lockDuration": self._lock_ms,
+            "name": self._options.worker,
+            "limiter": self._limiter,
+        }
 
     def _keys(self, *names: str) -> list[str]:
         return [self._key(name) for name in names]

@@ -8,6 +8,7 @@ from redis.commands.core import AsyncScript
 _BEGINNINGS = {
     "moveToActive-11": ("paused_list.lua",),
     "moveToFinished-14": ("paused_list.lua",),
+    "moveToDelayed-11": ("paused_list.lua",),
     "retryJob-11": ("paused_list.lua",),
     "moveStalledJobsToWait-9": ("paused_list.lua",),
     "updateJobScheduler-12": ("paused_list.lua", "keep_repeat_data.lua"),

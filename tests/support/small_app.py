@@ -3,7 +3,7 @@
     python -m tests.support.small_app REDIS_URL QUEUE [CONCURRENCY]
 
 A job's data say what becomes of it: `{"retry": "why"}`, `{"refuse": "why"}`, `{"sleep": seconds}`,
-`{"log": [lines]}`, `{"children": true}`, `{"no_json": true}`,
+`{"later": seconds}`, `{"log": [lines]}`, `{"children": true}`, `{"no_json": true}`,
 `{"cancel": true}`; all else is given back.
 Jobs called `unique` release their ids.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.engine.application import JobHandle
 from bullmq_consumer.engine.consumer import Consumer
-from bullmq_consumer.errors import RetryableError, UnrecoverableError
+from bullmq_consumer.errors import RequeueLater, RetryableError, UnrecoverableError
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.options import Options
 from bullmq_consumer.outcome import Done, Fail, Outcome, decide
@@ -71,6 +71,8 @@ async def _work(delivery: Delivery, handle: JobHandle) -> Any:
     if data.get("children"):
         return [*(await handle.children()).values()]
     await asyncio.sleep(data.get("sleep", 0))
+    if seconds := data.get("later"):
+        raise RequeueLater(timedelta(seconds=seconds))
     if reason := data.get("retry"):
         raise RetryableError(reason)
     if reason := data.get("refuse"):

@@ -3,6 +3,9 @@
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from bullmq_consumer.engine.consumer import Consumer
 from bullmq_consumer.options import Options
@@ -45,6 +48,25 @@ async def test_a_global_concurrency_lets_the_next_job_start_when_one_ends(site: 
     active = {"active": 1, "completed": -1}
     places = [active.get(event.name, 0) for event in site.app.events if event.job_id in job_ids]
     assert max(sum(places[: n + 1]) for n in range(len(places))) == 1
+
+
+@pytest.mark.parametrize(
+    "end", [{"retry": "not now"}, {"later": 3600}], ids=["a retry", "a snooze"]
+)
+async def test_a_job_that_goes_back_for_later_leaves_its_place_to_the_next(
+    site: SmallSite, end: dict[str, Any]
+) -> None:
+    """The worker has places left, and waits for a marker, which does not come for a free place."""
+    await site.app.set_global_concurrency(1)
+    backoff = {"type": "fixed", "delay": 3_600_000}
+    back = await site.add("x", {"sleep": 1, **end}, backoff=backoff)
+    ready = await site.add("quick", {})
+    await site.worker(concurrency=2)
+    await site.app.wait_for(ready, "completed")
+    ours = [(one.job_id, one.name) for one in site.app.events if one.name in {"delayed", "active"}]
+    assert ours == [(back, "active"), (back, "delayed"), (ready, "active")]
+    gone, begun = site.app.events_of(back, "delayed")[0].at, site.app.events_of(ready, "active")
+    assert begun[0].at - gone < 30_000
 
 
 async def test_a_workers_own_limit_spreads_jobs_over_time(site: SmallSite) -> None:

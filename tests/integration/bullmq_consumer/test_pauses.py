@@ -50,6 +50,25 @@ async def test_what_falls_due_meanwhile_runs_after_the_resume(
     await app.wait_for(delayed, "completed")
 
 
+async def test_what_falls_due_while_another_goes_back_for_later_runs_after_the_resume(
+    app: NodeApp, worker: Process
+) -> None:
+    """The end of that attempt looks for the next job, and finds what is due."""
+    delayed = await app.add("quick", DATA, {"delay": 1000})
+    backoff = {"type": "fixed", "delay": 3_600_000}
+    tried = await app.add(
+        "x", {"sleep": 2, "retry": "no luck"}, {"attempts": 2, "backoff": backoff}
+    )
+    await app.wait_for(tried, "active")
+    await app.pause()
+    await app.wait_for(tried, "delayed")
+    await promoted(app, delayed)
+    added = await app.add("quick", DATA)
+    await app.resume()
+    await app.wait_for(added, "completed")
+    await app.wait_for(delayed, "completed")
+
+
 async def test_a_resume_wakes_a_worker_for_what_fell_due(app: NodeApp, worker: Process) -> None:
     """An idle worker waits for 70 s when nobody tells it."""
     first = await app.add("quick", DATA)

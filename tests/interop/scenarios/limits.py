@@ -109,6 +109,12 @@ SCENARIOS: dict[str, Steps] = {
     ],
     "limit-from-inside": [add("a", {"limit": 60}), add("b"), work()],
     "global-concurrency": [call("setGlobalConcurrency", 1), *_THREE, work(concurrency=3)],
+    "global-concurrency-and-backoff": [
+        call("setGlobalConcurrency", 1),
+        add("a", {"fail": 1}, attempts=2, backoff={"type": "fixed", "delay": 1000}),
+        add("b"),
+        work(concurrency=3),
+    ],
     "global-concurrency-removed": [
         call("setGlobalConcurrency", 1),
         call("removeGlobalConcurrency"),
