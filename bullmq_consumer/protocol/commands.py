@@ -137,7 +137,10 @@ class Commands:
         return await self._extend(keys=[self._key("stalled")], args=arguments)
 
     async def return_stalled(self, most: int, check_every_ms: int) -> list[str]:
-        """Return jobs without a lock to the queue, each so often at `most`; returns their ids."""
+        """Return jobs without a lock to the queue, each so often at `most`; returns their ids.
+
+        A worker is woken for jobs that may be taken, should their marker be lost.
+        """
         places = ("stalled", "wait", "active", "stalled-check", "meta", "paused", "marker")
         return await self._stalled(
             keys=self._keys(*places, "events", "repeat"),

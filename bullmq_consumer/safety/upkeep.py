@@ -67,7 +67,7 @@ class Upkeep:
         """Look for stalled jobs, after our own locks were renewed; not right after an outage.
 
         Locks ran out while Redis was unreachable, and their holders are about to take them again.
-        Raises RedisError, OSError.
+        It also wakes a worker for a job whose marker was lost. Raises RedisError, OSError.
         """
         if self._redis_was_unreachable:
             self._redis_was_unreachable = False

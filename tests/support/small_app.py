@@ -1,6 +1,6 @@
 """A small application on the consumer, as a program: no database, no providers, nothing of VidFab.
 
-    python -m tests.support.small_app REDIS_URL QUEUE [CONCURRENCY]
+    python -m tests.support.small_app REDIS_URL QUEUE [CONCURRENCY [STALLED_EVERY_S]]
 
 A job's data say what becomes of it: `{"retry": "why"}`, `{"refuse": "why"}`, `{"sleep": seconds}`,
 `{"later": seconds}`, `{"log": [lines]}`, `{"children": true}`, `{"no_json": true}`,
@@ -80,9 +80,14 @@ async def _work(delivery: Delivery, handle: JobHandle) -> Any:
     return data
 
 
-async def main(url: str, queue: str, concurrency: str = "1") -> int:
+async def main(url: str, queue: str, concurrency: str = "1", stalled_every_s: str = "30") -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
-    options = Options(queue=QueueName(queue), redis=RedisAddress(url), concurrency=int(concurrency))
+    options = Options(
+        queue=QueueName(queue),
+        redis=RedisAddress(url),
+        concurrency=int(concurrency),
+        stalled_every=timedelta(seconds=int(stalled_every_s)),
+    )
     stop = asyncio.Event()
     stop_on_signal(stop)
     worker = Consumer(options, SmallApp())

@@ -23,9 +23,11 @@ async def start_small_worker(
     folder: Path,
     concurrency: int = 1,
     env: Mapping[str, str] | None = None,
+    stalled_every_s: int = 30,
 ) -> Process:
     """The small application in a process of its own, waiting for jobs."""
-    command = [sys.executable, "-m", "tests.support.small_app", url, queue, str(concurrency)]
+    options = [str(concurrency), str(stalled_every_s)]
+    command = [sys.executable, "-m", "tests.support.small_app", url, queue, *options]
     log = folder / f"small-{next(_number)}.log"
     process = Process(command, log, name="worker", cwd=_ROOT, env=env)
     await process.start(logged(log, READY))
@@ -50,9 +52,15 @@ class SmallSite:
     async def __aexit__(self, *_: object) -> None:
         await self._parts.aclose()
 
-    async def worker(self, concurrency: int = 1) -> Process:
+    async def worker(self, concurrency: int = 1, *, stalled_every_s: int = 30) -> Process:
         """One more worker on this queue, stopped with the test."""
-        process = await start_small_worker(self.redis.url, self.queue, self.folder, concurrency)
+        process = await start_small_worker(
+            self.redis.url,
+            self.queue,
+            self.folder,
+            concurrency,
+            stalled_every_s=stalled_every_s,
+        )
         self._parts.push_async_callback(process.stop)
         return process
 
