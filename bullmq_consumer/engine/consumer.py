@@ -65,7 +65,6 @@ class Consumer:
         self._application = application
         self._stopping = asyncio.Event()
         self._scripts = scripts = QueueScripts(redis, options.queue, options.lock)
-        redis.keep_loaded(scripts.progress)
         self._queue = Queue(
             options.queue.name, {"connection": redis, "prefix": options.queue.prefix}
         )
@@ -74,6 +73,9 @@ class Consumer:
         self._writes = DurableWrites(scripts, errors)
         self._in_flight = InFlight(scripts)
         self._commands = commands = Commands(redis, options.queue, options.taking, clock)
+        # What the job sends before another command is to be done before it.
+        for script in (scripts.progress, commands.add_log):
+            redis.keep_loaded(script)
         leases = Leases(scripts, self._writes, commands.extend, options.lock)
         self._orphans = Orphans(redis, scripts, self._in_flight)
         self._fetcher = Fetcher(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # Bull Board shows all lines of a log at once.
 _LONGEST_LINE = 10_000
+# Lines of a job that are sent before Redis answers, and those that wait for that: 10 MB at most.
+_AT_ONCE, _MOST_WAITING = 100, 1000
 
 
 class LiveHandle:
@@ -52,8 +55,7 @@ class LiveHandle:
         self._saved = job.fields.get("checkpoint", "")
         self._unsaved: str | None = None
         self._saving = asyncio.Lock()
-        self._writing_lines = asyncio.Lock()
-        self._lines: set[asyncio.Task[None]] = set()
+        self._lines = _LogLines(job.id, self._write_line)
         self.progress: Mapping[str, Any] = {}
         self.events = ProgressStream(self._publish)
 
@@ -85,19 +87,12 @@ class LiveHandle:
         """
         if self._lease.is_lost:
             return
-        writing = asyncio.create_task(self._write_line(line[:_LONGEST_LINE]))
-        self._lines.add(writing)
-        writing.add_done_callback(self._lines.discard)
+        self._lines.put(line[:_LONGEST_LINE])
         await asyncio.sleep(0)  # then it is on its way, before what the job sends next
 
     async def _write_line(self, line: str) -> None:
         keep = whole_number(str(self._job.options.get("keepLogs", "")))
-        try:
-            # One at a time: a script that Redis has to load first would let others pass.
-            async with self._writing_lines:
-                await self._commands.log(self._job.id, line, keep)
-        except (RedisError, OSError) as error:
-            logger.warning("A line for the log of job %s was lost: %s", self._job.id, error)
+        await self._commands.log(self._job.id, line, keep)
 
     async def children(self) -> Mapping[str, Any]:
         """What the job's children returned, by their keys. Raises RedisError, OSError."""
@@ -174,3 +169,47 @@ async def _remove_finished(queue: Queue, job_ids: Sequence[str]) -> None:
     for job_id, when in zip(job_ids, finished, strict=True):
         if when:
             await queue.remove(job_id)
+
+
+class _LogLines:
+    """Sends lines for the log of a job, beside the job. `write` must keep the order of its calls.
+
+    While Redis does not answer some are on their way and some wait, of which the oldest are lost
+    when there are too many. One that `write` raises RedisError or OSError for takes all that wait
+    with it. What was lost is logged once.
+    """
+
+    def __init__(self, job_id: str, write: Callable[[str], Awaitable[None]]) -> None:
+        self._job_id = job_id
+        self._write = write
+        self._waiting: deque[str] = deque()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._lost, self._why = 0, ""
+
+    def put(self, line: str) -> None:
+        self._waiting.append(line)
+        if len(self._waiting) > _MOST_WAITING:
+            self._waiting.popleft()
+            self._lost, self._why = self._lost + 1, "too many waited for Redis"
+        self._send()
+
+    def _send(self) -> None:
+        while self._waiting and len(self._sending) < _AT_ONCE:
+            sending = asyncio.create_task(self._one(self._waiting.popleft()))
+            self._sending.add(sending)
+            sending.add_done_callback(self._sent)
+
+    async def _one(self, line: str) -> None:
+        try:
+            await self._write(line)
+        except (RedisError, OSError) as error:
+            self._lost, self._why = self._lost + 1 + len(self._waiting), str(error)
+            self._waiting.clear()
+
+    def _sent(self, sending: asyncio.Task[None]) -> None:
+        self._sending.discard(sending)
+        self._send()
+        if self._lost and not self._sending:
+            what = "Lines lost for the log of job %s: %d (%s)"
+            logger.warning(what, self._job_id, self._lost, self._why)
+            self._lost = 0

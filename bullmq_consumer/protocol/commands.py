@@ -75,7 +75,7 @@ class Commands:
         self._extend = texts.load(redis, "extendLocks-1")
         self._stalled = texts.load(redis, "moveStalledJobsToWait-9")
         self._iterate = texts.load(redis, "updateJobScheduler-12")
-        self._log = texts.load(redis, "addLog-2")
+        self.add_log = texts.load(redis, "addLog-2")
 
     async def take(self, token: str) -> Taken:
         """The next job, locked under `token`."""
@@ -170,7 +170,7 @@ class Commands:
 
         Returns how many there are, -1 when the job is gone.
         """
-        return await self._log(
+        return await self.add_log(
             keys=self._keys(job_id, f"{job_id}:logs"), args=[job_id, line, keep or ""]
         )
 
