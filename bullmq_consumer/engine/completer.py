@@ -37,7 +37,8 @@ class Completer:
 
     `hides_retries` says of a job's name whether it must show no `failedReason` while an attempt is
     left; `unknown_backoff` is the pause for a backoff type that only the producer knows.
-    `is_all_handed_back` is False once a job could not be handed back while the worker stopped.
+    `is_all_handed_back` is False once a job could not be handed back while the worker stopped;
+    `handed_back` counts the hand-backs since the worker began.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Completer:
         unknown_backoff: timedelta,
     ) -> None:
         self.is_all_handed_back = True
+        self.handed_back = 0
         self._commands = commands
         self._scripts = scripts
         self._writes = writes
@@ -148,6 +150,7 @@ class Completer:
             logger.warning("Could not hand back job %s: %s", job.id, error)
             self.is_all_handed_back = not self._stopping.is_set()
             return None
+        self.handed_back += 1
         seconds = outcome.delay.total_seconds()
         how = f" for {seconds:.0f} s: {outcome.reason}" if seconds else ""
         logger.info("↩️  Handed back: %s %s%s", job.name, job.id, how)

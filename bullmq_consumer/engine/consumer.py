@@ -166,6 +166,10 @@ class Consumer:
         False when a job could not be handed back, or an end not be written in time: Redis is
         unreachable, and what waits for it would keep the event loop from ending.
         """
+        running, handed_back = self._in_flight.running, self._completer.handed_back
+        if running:
+            seconds = grace.total_seconds()
+            logger.info("Stopping. Jobs that have up to %g s to end: %d", seconds, running)
         self._stopping.set()
         self._fetcher.stop()
         await self._runner.finish(grace)
@@ -175,6 +179,10 @@ class Consumer:
             return False
         closing.result()
         await self.redis.aclose()
+        if running:
+            returned = self._completer.handed_back - handed_back
+            ended = running - returned
+            logger.info("Stopped. Jobs that ended: %d, that were handed back: %d", ended, returned)
         return True
 
     async def _close(self, loop: asyncio.Task[None]) -> None:

@@ -4,7 +4,7 @@
 
 A job's data say what becomes of it: `{"retry": "why"}`, `{"refuse": "why"}`, `{"sleep": seconds}`,
 `{"later": seconds}`, `{"log": [lines]}`, `{"children": true}`, `{"no_json": true}`,
-`{"cancel": true}`; all else is given back.
+`{"cancel": true}`, `{"until_stop": true}`; all else is given back.
 Jobs called `unique` release their ids.
 """
 
@@ -49,7 +49,7 @@ class SmallApp:
     ) -> Done | Outcome:
         handle.report({"percent": 0})
         try:
-            result = await _work(delivery, handle)
+            result = await _work(delivery, handle, stopping)
         except Exception as error:
             return decide(error, is_last_attempt=delivery.is_last_attempt)
         handle.report({"percent": 100})
@@ -59,7 +59,7 @@ class SmallApp:
         return Fail(reason)
 
 
-async def _work(delivery: Delivery, handle: JobHandle) -> Any:
+async def _work(delivery: Delivery, handle: JobHandle, stopping: asyncio.Event) -> Any:
     data = delivery.data
     await handle.save_checkpoint({"attempt": delivery.attempts_made + 1})
     for line in data.get("log", []):
@@ -70,6 +70,8 @@ async def _work(delivery: Delivery, handle: JobHandle) -> Any:
         return {1, 2}
     if data.get("children"):
         return [*(await handle.children()).values()]
+    if data.get("until_stop"):
+        await stopping.wait()
     await asyncio.sleep(data.get("sleep", 0))
     if seconds := data.get("later"):
         raise RequeueLater(timedelta(seconds=seconds))
