@@ -168,7 +168,9 @@ async def test_handlers_that_block_for_longer_than_a_lock_keep_it(
     """40 s in a thread, and in C code that holds its interpreter; locks last 30 s."""
     await start(program, site)
     job_ids = [await site.add(name, {"seconds": 40}) for name in ("block", "hold")]
-    async with worker_of(site, unknown="fail").running():  # looks for lost jobs, too
+    for job_id in job_ids:
+        await site.app.wait_for(job_id, "active")
+    async with worker_of(site).running():  # looks for lost jobs, too
         for job_id in job_ids:
             await site.app.wait_for(job_id, "completed")
     for job_id in job_ids:
