@@ -32,6 +32,15 @@ def differences(node: Run, ours: Run) -> list[Difference]:
     return [*found]
 
 
+def faults(node: Run, ours: Run) -> list[Difference]:
+    """What both sides were refused, or waited for in vain, though the scenario expects neither."""
+    return [
+        Difference(f"(fault of the scenario)/{step}", answer, answer)
+        for step, answer in node.faults.items()
+        if ours.faults.get(step) == answer
+    ]
+
+
 def _of_values(place: str, node: dict[str, Any], ours: dict[str, Any]) -> Iterator[Difference]:
     for path in [*node, *(one for one in ours if one not in node)]:
         left, right = node.get(path, ABSENT), ours.get(path, ABSENT)

@@ -20,6 +20,7 @@ from tests.interop.steps import (
     job,
     node,
     opened,
+    refusable,
     scheduler,
     start,
     until,
@@ -77,7 +78,7 @@ class Program:
             self._of_job: 10,
             self._of_queue: 6,
         }
-        return self._random.choices([*kinds], [*kinds.values()])[0]()
+        return refusable(self._random.choices([*kinds], [*kinds.values()])[0]())
 
     def _new_id(self) -> str:
         """Mostly a new one."""

@@ -6,9 +6,10 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal, Self
 from uuid import uuid4
@@ -35,16 +36,28 @@ _ANSWER_S = 60
 # A worker that is not done by then never will be.
 _PATIENCE_S = 30
 _POLL_S = 0.02
-# Nothing to do has to be seen for so long: jobs arrive, or are promoted, in steps.
-_STILL_S, _STILL_PAUSED_S = 0.05, 0.35
+_STUCK = "stuck"
 # Metrics as our worker keeps them: two weeks.
 _NODE_OPTIONS = {"name": "worker-1", "metrics": {"maxDataPoints": 14 * 24 * 60}}
 
 # A time ahead, as `"{now+5000}"`.
 _LATER = re.compile(r'"\{now\+(\d+)\}"')
 
-# 0 while a worker has something to do, 1 when it has not, 2 when it may not. Of all queues in one
-# step: a child's end puts its parent into another one.
+
+class Turn(IntEnum):
+    """What a worker has to do: a job runs, none is due, none may be taken, some only wait."""
+
+    BUSY = 0
+    IDLE = 1
+    PAUSED = 2
+    WAITING = 3
+
+
+# For how long that has to be seen: jobs arrive, or are promoted, in steps, and a slow worker leaves
+# none alone.
+_LASTING_S = {Turn.IDLE: 0.05, Turn.PAUSED: 0.35, Turn.WAITING: 1.0}
+
+# Of all queues in one step: a child's end puts its parent into another one.
 _STATE = """
 local due = string.format('%.0f', (tonumber(ARGV[1]) + 1) * 4096)
 local state = 1
@@ -52,10 +65,10 @@ for i = 2, #ARGV do
   local key = function(name) return 'bull:' .. ARGV[i] .. ':' .. name end
   if redis.call('LLEN', key('active')) > 0 then return 0 end
   if redis.call('HEXISTS', key('meta'), 'paused') == 1 then
-    state = 2
+    state = math.max(state, 2)
   else
     local waiting = redis.call('LLEN', key('wait')) + redis.call('ZCARD', key('prioritized'))
-    if waiting + redis.call('ZCOUNT', key('delayed'), '-inf', due) > 0 then return 0 end
+    if waiting + redis.call('ZCOUNT', key('delayed'), '-inf', due) > 0 then state = 3 end
   end
 end
 return state
@@ -64,9 +77,13 @@ return state
 
 @dataclass
 class Run:
-    """What one side left: the answers to the producer's calls, and a snapshot a look."""
+    """What one side left: the answers to the producer's calls, and a snapshot a look.
+
+    `faults` are those of the answers that the scenario did not ask for.
+    """
 
     answers: dict[str, Any] = field(default_factory=dict[str, Any])
+    faults: dict[str, Any] = field(default_factory=dict[str, Any])
     looks: list[Snapshot] = field(default_factory=list[Snapshot])
 
 
@@ -107,9 +124,9 @@ class Stage:
         """What driver.mjs answers. Raises Refused."""
         return await self._lines.ask(command, _ANSWER_S, **args)
 
-    async def state_of(self, queues: list[str], within_ms: int) -> int:
-        """See _STATE."""
-        return int(await self._state(args=[int(time.time() * 1000) + within_ms, *queues]))
+    async def turn_of(self, queues: list[str], within_ms: int) -> Turn:
+        """What the worker of these queues has to do, with what is due in so long."""
+        return Turn(await self._state(args=[int(time.time() * 1000) + within_ms, *queues]))
 
     async def play(self, steps: Steps, side: Side) -> Run:
         """The scenario with this side's worker; nothing of it stays."""
@@ -156,14 +173,17 @@ class _Scene:
         for queue in (args.get("queue"), *args.get("queues", ())):
             self._queues |= {queue: None} if queue else {}
         own = self._own.get(step.op)
+        is_fault = False
         try:
             answer = await (own(**args) if own else self._stage.ask(step.op, **args))
         except (Refused, RedisError) as error:
-            answer = f"refused: {error}"
+            answer, is_fault = f"refused: {error}", not step.refusable
         if answer is not None:
-            method = args.get("method", step.op)
+            name = f"step {number} {args.get('method', step.op)}"
             shown = json.dumps(answer, ensure_ascii=False, sort_keys=True)
-            self.run.answers[f"step {number} {method}"] = self._normal().text(shown)
+            self.run.answers[name] = self._normal().text(shown)
+            if is_fault or answer == _STUCK:
+                self.run.faults[name] = self.run.answers[name]
 
     def _as_json(self, step: Step) -> str:
         """Its arguments, the queue's name and the time put in."""
@@ -198,9 +218,12 @@ class _Scene:
         if keys := [key async for key in client.scan_iter(f"{PREFIX}{self._name}*", count=5000)]:
             await client.delete(*keys)
 
-    async def _work(self, queues: list[str], within: int, options: dict[str, Any]) -> Any:
+    async def _work(
+        self, queues: list[str], within: int, options: dict[str, Any], held: bool
+    ) -> str | None:
         await self._start([one for one in queues if one not in self._working], options)
-        stuck = await _patiently(lambda: self._is_still(queues, within))
+        ends = {Turn.WAITING} if held else {Turn.IDLE, Turn.PAUSED}
+        stuck = await _patiently(lambda: self._lasts(ends, queues, within))
         for queue in [*self._working]:
             await self._rest(queue)
         await self.look()
@@ -245,17 +268,14 @@ class _Scene:
 
         return await _patiently(is_there)
 
-    async def _is_still(self, queues: list[str], within: int) -> bool:
-        """Whether no queue has anything to do, for a while."""
-        wait_s = _STILL_S
+    async def _lasts(self, turns: Container[Turn], queues: list[str], within: int) -> bool:
+        """Whether it is one of these for a while."""
         began = time.monotonic()
-        while time.monotonic() - began < wait_s:
-            state = await self._stage.state_of(queues, within)
-            if state == 0:
-                return False
-            wait_s = _STILL_PAUSED_S if state == 2 else wait_s
+        while (turn := await self._stage.turn_of(queues, within)) in turns:
+            if time.monotonic() - began >= _LASTING_S[turn]:
+                return True
             await asyncio.sleep(_POLL_S)
-        return True
+        return False
 
     def _normal(self) -> Normal:
         now = int(time.time() * 1000)
@@ -263,13 +283,13 @@ class _Scene:
 
 
 async def _patiently(is_so: Callable[[], Awaitable[bool]]) -> str | None:
-    """Wait until it is so; `stuck` when it never becomes so."""
+    """Wait until it is so; _STUCK when it never becomes so."""
     try:
         async with asyncio.timeout(_PATIENCE_S):
             while not await is_so():  # noqa: ASYNC110 (Redis tells nobody)
                 await asyncio.sleep(_POLL_S)
     except TimeoutError:
-        return "stuck"
+        return _STUCK
     return None
 
 

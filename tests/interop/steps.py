@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Q = "{Q}"
@@ -15,10 +15,15 @@ HOUR = 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`op` is a command of driver.mjs, or one of stage.py's own."""
+    """`op` is a command of driver.mjs, or one of stage.py's own.
+
+    One that BullMQ refuses without being `refusable` is a fault of the scenario, and so is one that
+    never ends.
+    """
 
     op: str
     args: dict[str, Any] = field(default_factory=dict[str, Any])
+    refusable: bool = False
 
     def __str__(self) -> str:
         shown = {name: value for name, value in self.args.items() if value != Q or name != "queue"}
@@ -68,9 +73,24 @@ def scheduler(scheduler_id: str, repeat: Any, data: Any = None, **opts: Any) -> 
     return call("upsertJobScheduler", scheduler_id, repeat, template)
 
 
+def refusable(step: Step) -> Step:
+    """A step that BullMQ, of one version at least, is to refuse."""
+    return replace(step, refusable=True)
+
+
 def work(*queues: str, within: int = 1500, **options: Any) -> Step:
     """A worker until nothing is due `within` ms, then a look. `options` are those of Worker."""
-    return Step("work", {"queues": queues or (Q,), "within": within, "options": options})
+    return _turn(queues, within, options)
+
+
+def work_held(*queues: str, **options: Any) -> Step:
+    """A worker until it leaves jobs alone that are due, then a look."""
+    return _turn(queues, 0, options, held=True)
+
+
+def _turn(queues: Sequence[str], within: int, options: Any, *, held: bool = False) -> Step:
+    args = {"queues": queues or (Q,), "within": within, "options": options}
+    return Step("work", {**args, "held": held})
 
 
 def start(*queues: str, **options: Any) -> Step:

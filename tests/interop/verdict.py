@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 
-from tests.interop.compare import Difference, differences
+from tests.interop.compare import Difference, differences, faults
 from tests.interop.known import KnownList
 from tests.interop.stage import SIDES, Run, Stage
 from tests.interop.table import Scenario
@@ -55,6 +55,7 @@ async def judge(stage: Stage, scenario: Scenario, known: KnownList) -> Verdict:
     if isinstance(node, BaseException) or isinstance(ours, BaseException):
         verdict.unnamed.append(Difference("(not played)", repr(node), repr(ours)))
         return verdict
+    verdict.unnamed += faults(node, ours)
     for difference in differences(node, ours):
         name = known.name_of(stage.version, scenario.name, difference)
         if name is None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.interop.steps import HOUR, add, call, job, opened, pass_ms, start, until, work
+from tests.interop.steps import HOUR, add, call, job, opened, pass_ms, refusable, start, until, work
 
 
 def _add(job_id: str, data: Any = None, *, delay: int | None = None, **how: Any) -> Any:
@@ -96,7 +96,12 @@ SCENARIOS = {
         work(),
     ],
     "dedup-key-removed": [_add("a"), call("removeDeduplicationKey", "d"), _add("b"), work()],
-    "dedup-key-removed-by-job": [_add("a"), job("a", "removeDeduplicationKey"), _add("b"), work()],
+    "dedup-key-removed-by-job": [
+        _add("a"),
+        refusable(job("a", "removeDeduplicationKey")),
+        _add("b"),
+        work(),
+    ],
     "dedup-priority": [
         add("a", priority=3, deduplication={"id": "d"}),
         add("b", priority=1, deduplication={"id": "d"}),

@@ -2,7 +2,21 @@
 
 from typing import Any
 
-from tests.interop.steps import HOUR, B, Q, add, flow, flows, job, node, opened, start, until, work
+from tests.interop.steps import (
+    HOUR,
+    B,
+    Q,
+    add,
+    flow,
+    flows,
+    job,
+    node,
+    opened,
+    refusable,
+    start,
+    until,
+    work,
+)
 
 FLAGS = (
     "failParentOnFailure",
@@ -56,7 +70,7 @@ def _placements(flag: str) -> dict[str, Any]:
         "retried-afterwards": [
             flow(node("p", node("c", data={"fail": 1, "error": "child"}, **on))),
             work(),
-            job("c", "retry", "failed"),
+            refusable(job("c", "retry", "failed")),
             work(),
         ],
     }
@@ -149,12 +163,19 @@ SCENARIOS = {
         opened("g"),
         work(),
     ],
-    "flow-child-of-nobody": [add("c", parent={"id": "none", "queue": "bull:{Q}"}), work()],
+    "flow-child-of-nobody": [
+        refusable(add("c", parent={"id": "none", "queue": "bull:{Q}"})),
+        work(),
+    ],
     "flow-two-flags": [
-        flow(
-            node(
-                "p",
-                node("c", data=_FAILS, failParentOnFailure=True, removeDependencyOnFailure=True),
+        refusable(
+            flow(
+                node(
+                    "p",
+                    node(
+                        "c", data=_FAILS, failParentOnFailure=True, removeDependencyOnFailure=True
+                    ),
+                )
             )
         ),
         work(),

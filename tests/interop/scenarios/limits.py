@@ -13,9 +13,11 @@ from tests.interop.steps import (
     node,
     opened,
     pass_ms,
+    refusable,
     start,
     until,
     work,
+    work_held,
 )
 
 _THREE = [add(f"a{n}") for n in range(3)]
@@ -101,6 +103,20 @@ SCENARIOS: dict[str, Steps] = {
         work(limiter={"max": 1, "duration": 80}),
     ],
     "limit-by-queue": [add("a"), call("rateLimit", HOUR), work()],
+    "limit-by-queue-with-a-limiter": [
+        add("a"),
+        call("rateLimit", HOUR),
+        work_held(limiter={"max": 5, "duration": 60}),
+    ],
+    "limit-by-queue-with-a-limiter-while-active": [
+        add("a", {"gate": "g"}),
+        add("b"),
+        start(limiter={"max": 5, "duration": HOUR}),
+        until("a", "active"),
+        call("rateLimit", HOUR),
+        opened("g"),
+        work_held(),
+    ],
     "limit-by-queue-removed": [
         add("a"),
         call("rateLimit", HOUR),
@@ -121,10 +137,10 @@ SCENARIOS: dict[str, Steps] = {
         *_THREE,
         work(),
     ],
-    "global-rate-limit": [call("setGlobalRateLimit", 1, 60), *_THREE, work()],
+    "global-rate-limit": [refusable(call("setGlobalRateLimit", 1, 60)), *_THREE, work()],
     "global-rate-limit-removed": [
-        call("setGlobalRateLimit", 1, HOUR),
-        call("removeGlobalRateLimit"),
+        refusable(call("setGlobalRateLimit", 1, HOUR)),
+        refusable(call("removeGlobalRateLimit")),
         *_THREE,
         work(),
     ],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.interop.steps import HOUR, Steps, add, call, job, look, redis, work
+from tests.interop.steps import HOUR, Steps, add, call, job, look, redis, refusable, work
 
 IDS = {
     "space": "a b",
@@ -78,10 +78,13 @@ FIELDS = {
 }
 
 SCENARIOS: dict[str, Steps] = {
-    **{f"id-{name}": [add(one), work()] for name, one in IDS.items()},
+    **{f"id-{name}": [refusable(add(one)), work()] for name, one in IDS.items()},
     **{f"data-{name}": [add("a", one), work()] for name, one in DATA.items()},
     **{
-        f"option-{name}": [add("a", {"log": ["1"], "fail": 1}, **{"attempts": 2, **one}), work()]
+        f"option-{name}": [
+            refusable(add("a", {"log": ["1"], "fail": 1}, **{"attempts": 2, **one})),
+            work(),
+        ]
         for name, one in OPTIONS.items()
     },
     **{

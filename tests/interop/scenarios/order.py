@@ -1,14 +1,18 @@
 """Priorities, LIFO and delays."""
 
-from tests.interop.steps import DAY, HOUR, B, add, call, job, pass_ms, work
+from tests.interop.steps import DAY, HOUR, B, add, call, job, pass_ms, refusable, work
 
 SCENARIOS = {
     "priority-order": [*(add(f"p{n}", priority=n) for n in (3, 1, 2, 1)), work()],
     "priority-after-none": [add("a", priority=1), add("b"), add("c", priority=1), work()],
     "priority-same": [add(f"p{n}", priority=5) for n in range(5)] + [work()],
-    "priority-highest": [add("a", priority=2_097_151), add("b", priority=2_097_152), work()],
+    "priority-highest": [
+        add("a", priority=2_097_151),
+        refusable(add("b", priority=2_097_152)),
+        work(),
+    ],
     "priority-negative": [add("a", priority=-1), add("b", priority=1), work()],
-    "priority-fraction": [add("a", priority=1.5), add("b", priority=1), work()],
+    "priority-fraction": [refusable(add("a", priority=1.5)), add("b", priority=1), work()],
     "priority-of-delayed": [
         add("a", priority=1, delay=150),
         add("b", priority=2, delay=30),
@@ -45,7 +49,12 @@ SCENARIOS = {
         work(),
     ],
     "promote-all": [add(f"a{n}", delay=HOUR + n) for n in range(3)] + [call("promoteJobs"), work()],
-    "promote-not-delayed": [add("a"), job("a", "promote"), work(), job("a", "promote")],
+    "promote-not-delayed": [
+        add("a"),
+        refusable(job("a", "promote")),
+        work(),
+        refusable(job("a", "promote")),
+    ],
     "change-priority": [
         add("a"),
         add("b", priority=5),
@@ -68,7 +77,11 @@ SCENARIOS = {
     ],
     "change-delay": [add("a", delay=HOUR), job("a", "changeDelay", 20), work()],
     "change-delay-longer": [add("a", delay=30), job("a", "changeDelay", DAY), work()],
-    "change-delay-of-waiting": [add("a"), job("a", "changeDelay", HOUR), work()],
+    "change-delay-of-waiting": [
+        add("a"),
+        refusable(job("a", "changeDelay", HOUR)),
+        work(),
+    ],
     "update-data": [add("a", {"return": 1}), job("a", "updateData", {"return": 2}), work()],
     "update-data-after": [add("a"), work(), job("a", "updateData", {"x": 1})],
     "update-data-between": [

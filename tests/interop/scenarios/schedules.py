@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.interop.steps import DAY, HOUR, Steps, add, call, job, scheduler, work
+from tests.interop.steps import DAY, HOUR, Steps, add, call, job, refusable, scheduler, work
 
 _YEARLY = "0 3 1 1 *"
 _OPTS: dict[str, Any] = {
@@ -135,6 +135,6 @@ SCENARIOS: dict[str, Steps] = {
         scheduler("s", {"pattern": _YEARLY}),
         call("clean", 0, 0, "delayed"),
         work(),
-        job("none", "remove"),
+        refusable(job("none", "remove")),
     ],
 }
