@@ -15,6 +15,7 @@ from bullmq_consumer.jobs.registry import Jobs, Middleware
 from bullmq_consumer.jobs.stop import AttemptStopped, StopReason
 from bullmq_consumer.process.run import run
 from bullmq_consumer.protocol.commands import Limit
+from bullmq_consumer.protocol.keeping import Keep
 from bullmq_consumer.worker import Health, Worker
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "JobError",
     "JobFields",
     "Jobs",
+    "Keep",
     "Limit",
     "LockLost",
     "Middleware",

@@ -22,8 +22,9 @@ class Delivery:
     Over all attempts: `snoozes` is how often it went back with a delay, `failure_waits` how often
     it waited for its rows to be reached. `ready_at` is when a job that no worker had before could
     first be taken, in seconds since the epoch by its producer's clock. `progress` is what was last
-    reported, by an earlier attempt. With a `fault` the job
-    cannot be worked on: it says why, and `data` is what of it could be read all the same.
+    reported, by an earlier attempt. With a `fault` the job cannot be worked on: it says why, and
+    `data` is what of it could be read all the same. With `is_last_start` the worker will not begin
+    it again.
     """
 
     job_id: str
@@ -37,11 +38,12 @@ class Delivery:
     ready_at: float | None = None
     progress: Any = None
     fault: str | None = None
+    is_last_start: bool = False
 
     @property
     def is_last_attempt(self) -> bool:
-        """Whether BullMQ will not deliver the job again."""
-        return self.attempts_made + 1 >= self.attempts
+        """Whether the job will not be delivered again when this attempt fails."""
+        return self.is_last_start or self.attempts_made + 1 >= self.attempts
 
 
 def delivery_of(job: Job) -> Delivery:
@@ -58,6 +60,7 @@ def delivery_of(job: Job) -> Delivery:
         ready_at=_ready_at(job),
         progress=job.progress,
         fault=job.fault,
+        is_last_start=job.is_last_start,
     )
 
 

@@ -51,13 +51,25 @@ class UnrecoverableError(JobError):
 
 
 class RequeueLater(JobError):
-    """Return the job to the queue: at the front, or as delayed when `delay` is positive."""
+    """Return the job to the queue: at the front, or as delayed when `delay` is positive.
+
+    With `whole_queue` the delay is the queue's, as with Node's `rateLimit` and `RateLimitError`:
+    the job returns to the front, and no job is taken before the delay has passed by this worker,
+    and by those that have a limit. Raises ValueError for a whole queue without a delay.
+    """
 
     def __init__(
-        self, delay: timedelta = timedelta(0), reason: str = "handed back to the queue"
+        self,
+        delay: timedelta = timedelta(0),
+        reason: str = "handed back to the queue",
+        *,
+        whole_queue: bool = False,
     ) -> None:
+        if whole_queue and delay <= timedelta(0):
+            raise ValueError("A whole queue is held up for a positive delay")
         super().__init__(reason)
         self.delay = delay
+        self.whole_queue = whole_queue
 
 
 class LockLost(JobError):

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from bullmq_consumer.new_job import JobDefaults
 from bullmq_consumer.protocol.commands import Limit, TakeOptions, milliseconds
+from bullmq_consumer.protocol.keeping import Keeping
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis.address import RedisAddress
 from bullmq_consumer.scripts.queue_scripts import LOCK
@@ -28,9 +29,12 @@ class Options:
 
     `name` is shown by Node's `getWorkers()`. `lock` is for how long a job stays this worker's
     without a sign of life, after which `stalled_every` says how often that is looked for, and
-    `max_stalled` how many workers a job may outlive before it fails. `unknown_backoff` is the pause
-    for a backoff type that only the producer knows. `limit` is Node's `limiter`: all workers of a
-    queue should have the same. `new_jobs` is for jobs that this worker adds.
+    `max_stalled` how many workers a job may outlive before it fails. `max_started_attempts` is how
+    often a job may be begun, hand-backs and lost workers included, before it fails; None and 0 are
+    no bound. `unknown_backoff` is the pause for a backoff type that only the producer knows.
+    `limit` is Node's `limiter`: all workers of a queue should have the same. `remove_on_complete`
+    and `remove_on_fail` are for jobs whose own options do not say which of them stay; `new_jobs` is
+    for jobs that this worker adds. Raises ValueError for a negative `max_started_attempts`.
     """
 
     queue: QueueName
@@ -40,9 +44,16 @@ class Options:
     lock: timedelta = LOCK
     stalled_every: timedelta = timedelta(seconds=30)
     max_stalled: int = 1
+    max_started_attempts: int | None = None
     unknown_backoff: timedelta = timedelta(seconds=1)
     limit: Limit | None = None
+    remove_on_complete: Keeping | None = None
+    remove_on_fail: Keeping | None = None
     new_jobs: JobDefaults = field(default_factory=JobDefaults)
+
+    def __post_init__(self) -> None:
+        if (self.max_started_attempts or 0) < 0:
+            raise ValueError("max_started_attempts is at least 0")
 
     @property
     def client_name(self) -> str:
@@ -51,10 +62,12 @@ class Options:
 
     @property
     def taking(self) -> TakeOptions:
-        """What the worker says of itself when it takes jobs."""
+        """What the worker says of itself when it takes and ends jobs."""
         return TakeOptions(
             worker=self.name,
             lock_ms=milliseconds(self.lock),
             metrics_minutes=_METRICS_MINUTES,
             limit=self.limit,
+            completed=self.remove_on_complete,
+            failed=self.remove_on_fail,
         )

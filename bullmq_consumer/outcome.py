@@ -22,7 +22,8 @@ from bullmq_consumer.sanitize.trace import trace_of
 # BullMQ keeps the reason in Redis for every failed job: one readable line, not a page.
 _MAX_REASON = 500
 # Hand-backs with a delay that burn no attempt, over a job's whole life: a provider that is down
-# delays it for up to 5 minutes each time. What handlers and unfit machines hand back counts too.
+# delays it for up to 5 minutes each time. What handlers and unfit machines hand back counts too,
+# and so does a limit that a handler sets: a job that is always refused would hold the queue up.
 MAX_SNOOZES = 20
 # A file that fits on no work disk circulates for 2.3 h by this, making workers unfit ever more
 # rarely.
@@ -66,10 +67,14 @@ class FailLater:
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """Back to the queue, no attempt burnt; `delay` zero means to the front."""
+    """Back to the queue, no attempt burnt; `delay` zero means to the front.
+
+    With `whole_queue` to the front, too, and it is the queue that waits for `delay`.
+    """
 
     delay: timedelta
     reason: str = "the worker stops"
+    whole_queue: bool = False
 
 
 Outcome = Retry | Fail | FailLater | Requeue
@@ -92,7 +97,7 @@ def decide(
     error = _as_unfit(error) or _single(error)
     may_return = is_unfit or snoozes < max_snoozes
     if isinstance(error, RequeueLater) and (may_return or not error.delay):
-        return Requeue(_delay(error, snoozes), _reason(error))
+        return Requeue(_delay(error, snoozes), _reason(error), error.whole_queue)
     reason = _reason(error)
     trace = trace_of(error, reason)
     if is_transient(error) and not is_last_attempt and not isinstance(error, fails_on):

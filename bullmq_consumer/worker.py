@@ -17,6 +17,7 @@ from bullmq_consumer.jobs.job import Job
 from bullmq_consumer.jobs.registry import Jobs
 from bullmq_consumer.options import Options, host_and_pid
 from bullmq_consumer.protocol.commands import Limit
+from bullmq_consumer.protocol.keeping import Keeping
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis import clients as redis_client
 from bullmq_consumer.redis.address import RedisAddress
@@ -51,9 +52,11 @@ class Worker(Jobs[C]):
     first job and left after the last one; handlers get what it yields as `job.deps`. `concurrency`
     is how many jobs run at a time. `grace` is how long running jobs have to end at a stop, before
     they are cancelled and go back. `lock` is how long a job stays this worker's without a sign of
-    life, and `max_stalled` how many workers a job may outlive. `limiter` is Node's: the workers of
-    one queue should have the same. `name` is shown by Node's `getWorkers()`. `unknown` is what
-    becomes of jobs whose name no handler has: back to the queue, 20 times, or fail.
+    life, `max_stalled` how many workers a job may outlive, and `max_started_attempts` how often it
+    may begin in all. `limiter` is Node's: the workers of one queue should have the same.
+    `remove_on_complete` and `remove_on_fail` are for jobs that say nothing of it themselves. `name`
+    is shown by Node's `getWorkers()`. `unknown` is what becomes of jobs whose name no handler has:
+    back to the queue, 20 times, or fail.
 
     Raises ValueError for an address that is none.
     """
@@ -68,7 +71,10 @@ class Worker(Jobs[C]):
         grace: timedelta = GRACE,
         lock: timedelta = LOCK,
         max_stalled: int = 1,
+        max_started_attempts: int | None = None,
         limiter: Limit | None = None,
+        remove_on_complete: Keeping | None = None,
+        remove_on_fail: Keeping | None = None,
         prefix: str = "bull",
         name: str | None = None,
         unknown: Unknown = "requeue",
@@ -80,6 +86,9 @@ class Worker(Jobs[C]):
             concurrency=concurrency,
             lock=lock,
             max_stalled=max_stalled,
+            max_started_attempts=max_started_attempts,
+            remove_on_complete=remove_on_complete,
+            remove_on_fail=remove_on_fail,
             limit=limiter,
             name=name or host_and_pid(),
         )

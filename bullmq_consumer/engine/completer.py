@@ -151,9 +151,7 @@ class Completer:
             self.is_all_handed_back = not self._stopping.is_set()
             return None
         self.handed_back += 1
-        seconds = outcome.delay.total_seconds()
-        how = f" for {seconds:.0f} s: {outcome.reason}" if seconds else ""
-        logger.info("↩️  Handed back: %s %s%s", job.name, job.id, how)
+        logger.info("↩️  Handed back: %s %s%s", job.name, job.id, _how_long(outcome))
         return taken
 
     async def _return(self, job: Job, outcome: Requeue | FailLater, more: bool) -> Taken:
@@ -168,7 +166,20 @@ class Completer:
             raise Refused(Refusal.OTHERS_LOCK if held is Hold.OTHERS else Refusal.GONE)
         if isinstance(outcome, Requeue) and outcome.delay <= timedelta(0):
             return UNSAID  # it has woken a worker
+        if isinstance(outcome, Requeue) and outcome.whole_queue:
+            await self._return_limited(job, milliseconds(outcome.delay))
+            return UNSAID
         return await self._commands.delay(job, milliseconds(outcome.delay), fetch_next=more)
+
+    async def _return_limited(self, job: Job, limit_ms: int) -> None:
+        """Have the queue wait, and the job at its front."""
+        self._fetcher.hold_off(limit_ms)  # from now on: a marker comes before the answer
+        await self._commands.limit_queue(limit_ms)
+        self._fetcher.hold_off(await self._commands.return_limited(job))
+        with suppress(RedisError, OSError):
+            # BullMQ's script wakes nobody for a job with a priority. Those who wait, this worker
+            # among them, find it without that, too, though late.
+            await self._scripts.wake()
 
     # -- the next job -----------------------------------------------------------------------
 
@@ -220,6 +231,13 @@ class Completer:
     def _patience_s(self) -> float:
         """How long to wait for Redis."""
         return _STOPPING_PATIENCE_S if self._stopping.is_set() else PATIENCE_S
+
+
+def _how_long(outcome: Requeue | FailLater) -> str:
+    if not (seconds := outcome.delay.total_seconds()):
+        return ""
+    what = ", the queue with it" if isinstance(outcome, Requeue) and outcome.whole_queue else ""
+    return f" for {seconds:.0f} s{what}: {outcome.reason}"
 
 
 def _held_up_by_children(job: Job, error: Refused) -> Outcome:

@@ -84,7 +84,7 @@ class Consumer:
             scripts=scripts,
             waiting=connect_to_wait(options.redis, redis, options.client_name),
             clock=clock,
-            decoder=Decoder(scripts, application.releases_id),
+            decoder=Decoder(scripts, application.releases_id, options.max_started_attempts),
             in_flight=self._in_flight,
             orphans=self._orphans,
             fitness=application.fitness,

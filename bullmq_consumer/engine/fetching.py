@@ -17,6 +17,7 @@ from bullmq_consumer.protocol.commands import Commands
 from bullmq_consumer.protocol.decoder import Decoder
 from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.redis.clock import RedisClock
+from bullmq_consumer.safety.held_off import HeldOff
 from bullmq_consumer.safety.in_flight import InFlight
 from bullmq_consumer.safety.orphans import Orphans
 from bullmq_consumer.sanitize.text import one_line
@@ -36,7 +37,8 @@ _CANCELS, _CANCEL_S = 10, 0.05
 class Fetcher:
     """The loop of one worker, in which each turn brings one job at most:
 
-    1. wait for a free place, and until the machine is fit for jobs;
+    1. wait for a free place, until the machine is fit for jobs, and until a rate limit that a job
+       here has set is over;
     2. if the queue was empty, wait for the marker by which BullMQ wakes one worker;
     3. take a job, or learn when the next one is due;
     4. have it run beside the loop, and each job that the end of the one before it brings.
@@ -85,6 +87,7 @@ class Fetcher:
         self._is_drained = False
         self._due_ms = 0
         self._limit_until = 0.0
+        self._held_off = HeldOff(commands)
 
     async def run(self) -> None:
         """Take jobs until `stop`."""
@@ -129,7 +132,12 @@ class Fetcher:
     @property
     def wants_more(self) -> bool:
         """Whether the end of a job may bring another one."""
-        return not self._stopping.is_set() and self._fitness.lack() is None
+        is_fit = self._fitness.lack() is None
+        return is_fit and not self._held_off and not self._stopping.is_set()
+
+    def hold_off(self, duration_ms: int) -> None:
+        """Take no job for so long: one that ran here has limited the queue's rate."""
+        self._held_off.begin(duration_ms)
 
     async def receive(self, taken: Taken, token: str, sent_at: float) -> Job | None:
         """Note what a script brought that was sent at `sent_at`; a job is for who called to run.
@@ -161,6 +169,7 @@ class Fetcher:
     async def _next(self) -> Job | None:
         try:
             await self._until_fit()
+            await self._until_unlimited()
             if self._stopping.is_set() or not await self._is_due():
                 return None
             return await self._take()
@@ -178,6 +187,14 @@ class Fetcher:
             # The marker of a job that another worker may take was perhaps met by this one.
             await self._scripts.wake()
             await self._fitness.until_fit(self._stopping)
+
+    async def _until_unlimited(self) -> None:
+        """While a limit holds this worker off, leave jobs to those that have none."""
+        while self._held_off and not self._stopping.is_set():
+            await self._scripts.wake()  # for the same reason
+            await self._held_off.look(self._stopping)
+            self.last_fetch = time.monotonic()
+            self._is_drained = False
 
     async def _is_due(self) -> bool:
         """Wait for a job, if the queue had none; False when it is too soon to take one."""
@@ -214,6 +231,7 @@ class Fetcher:
 
     async def _take(self) -> Job | None:
         if not self.wants_more:
+            self._is_drained = False  # a marker that was met stands for a job yet
             return None
         self._takes += 1
         token, sent_at = self._orphans.token(self._takes), time.monotonic()

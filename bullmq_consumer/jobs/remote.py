@@ -114,9 +114,11 @@ def described(error: BaseException, *, fails: bool = False) -> dict[str, Any]:
             return {"kind": "stopped", "reason": error.reason}
         case LockLost():
             return {"kind": "LockLost"}
-        case RetryAfter() | RequeueLater():
-            kind = "RetryAfter" if isinstance(error, RetryAfter) else "RequeueLater"
-            return {"kind": kind, "text": text, "delay": error.delay.total_seconds()}
+        case RetryAfter():
+            return {"kind": "RetryAfter", "text": text, "delay": error.delay.total_seconds()}
+        case RequeueLater():
+            delay_s, whole = error.delay.total_seconds(), error.whole_queue
+            return {"kind": "RequeueLater", "text": text, "delay": delay_s, "whole_queue": whole}
         case UnrecoverableError():
             return {"kind": "UnrecoverableError", "text": text}
         case ExpectedError():
@@ -137,7 +139,8 @@ def raised(error: dict[str, Any], limit: timedelta | None = None) -> Exception:
         case "RetryAfter":
             return RetryAfter(timedelta(seconds=error["delay"]), text)
         case "RequeueLater":
-            return RequeueLater(timedelta(seconds=error["delay"]), text)
+            delay = timedelta(seconds=error["delay"])
+            return RequeueLater(delay, text, whole_queue=error["whole_queue"])
         case "UnrecoverableError":
             return UnrecoverableError(text)
         case "RetryableError":

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import msgpack
 from redis.asyncio import Redis
@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from bullmq_consumer.protocol import texts
 from bullmq_consumer.protocol.answers import UNSAID, Taken, checked, taken_of
 from bullmq_consumer.protocol.job import DeliveryKey, Job
+from bullmq_consumer.protocol.keeping import Keeping, keep_jobs
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis.clock import RedisClock
 from bullmq_consumer.sanitize.fields import PARENT_FLAGS
@@ -23,6 +24,8 @@ _PLACES_OF_TAKE = (
     *("wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused"),
     *("meta", "pc"),
 )
+# More jobs than any limit allows for, as Node's `rateLimit` counts them: its MAX_SAFE_INTEGER.
+_TOO_MANY = 2**53 - 1
 
 
 def milliseconds(duration: timedelta) -> int:
@@ -40,12 +43,17 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeOptions:
-    """What a worker says of itself when it takes jobs. `metrics_minutes` 0 counts no metrics."""
+    """What a worker says of itself when it takes and ends jobs. 0 `metrics_minutes` count none.
+
+    `completed` and `failed` are how many of those stay, of jobs that do not say so themselves.
+    """
 
     worker: str
     lock_ms: int
     metrics_minutes: int = 0
     limit: Limit | None = None
+    completed: Keeping | None = None
+    failed: Keeping | None = None
 
 
 class Commands:
@@ -72,6 +80,8 @@ class Commands:
         self._finish = texts.load(redis, "moveToFinished-14")
         self._delay = texts.load(redis, "moveToDelayed-11")
         self._retry = texts.load(redis, "retryJob-11")
+        self._return = texts.load(redis, "moveJobFromActiveToWait-9")
+        self._limit_left = texts.load(redis, "getRateLimitTtl-2")
         self._extend = texts.load(redis, "extendLocks-1")
         self._stalled = texts.load(redis, "moveStalledJobsToWait-9")
         self._iterate = texts.load(redis, "updateJobScheduler-12")
@@ -87,12 +97,12 @@ class Commands:
 
     async def complete(self, job: Job, value: str, *, fetch_next: bool) -> Taken:
         """Write what the job returned, as JSON; with `fetch_next` the answer may bring a job."""
-        keep = _kept(job.options.get("removeOnComplete"))
+        keep = _kept(job, "removeOnComplete", self._options.completed)
         return await self._end(job, "completed", ("returnvalue", value), keep, fetch_next, {})
 
     async def fail(self, job: Job, fields: Mapping[str, str], *, fetch_next: bool) -> Taken:
         """Fail the job for good; `fields`, its `failedReason` among them, are kept in its hash."""
-        keep = _kept(job.options.get("removeOnFail"))
+        keep = _kept(job, "removeOnFail", self._options.failed)
         reason = "failedReason", fields["failedReason"]
         return await self._end(job, "failed", reason, keep, fetch_next, fields)
 
@@ -127,6 +137,27 @@ class Commands:
             await self._retry(
                 keys=[*self._keys(*places, "pc"), self._marker, self._key("stalled")],
                 args=[*arguments, _pack(_flat(fields))] if fields else arguments,
+            )
+        )
+
+    async def limit_queue(self, duration_ms: int) -> None:
+        """Let those workers of the queue that have a limit take no job for so long."""
+        await self._redis.set(self._key("limiter"), _TOO_MANY, px=max(duration_ms, 1))
+
+    async def limit_left_ms(self) -> int:
+        """For how long yet `limit_queue`, of this worker or another one, holds the queue up."""
+        return await self._limit_left(keys=self._keys("limiter", "meta"), args=[_TOO_MANY])
+
+    async def return_limited(self, job: Job) -> int:
+        """Send an active job back to the front of its priority, no attempt burnt.
+
+        Returns for how many ms a limit holds the queue up.
+        """
+        places = ("active", "wait", "stalled", "paused", "meta", "limiter", "prioritized")
+        return checked(
+            await self._return(
+                keys=[*self._keys(*places), self._marker, self._key("events")],
+                args=[job.id, job.token, self._key(job.id)],
             )
         )
 
@@ -222,15 +253,10 @@ class Commands:
         return [self._key(name) for name in names]
 
 
-def _kept(option: Any) -> dict[str, int]:
-    """How many finished jobs stay, by BullMQ's `removeOnComplete` and `removeOnFail`."""
-    match option:
-        case dict():
-            return cast("dict[str, int]", option)
-        case bool() | None:
-            return {"count": 0 if option else -1}
-        case _:
-            return {"count": option}
+def _kept(job: Job, option: str, default: Keeping | None) -> dict[str, int]:
+    """By the job's own option, else as the worker says."""
+    told = job.options.get(option)
+    return keep_jobs(default if told is None else told)
 
 
 def _read(text: str) -> Any:

@@ -9,13 +9,26 @@ from bullmq_consumer.scripts.queue_scripts import QueueScripts
 
 logger = logging.getLogger(__name__)
 
+# Node's words.
+_STARTED_TOO_OFTEN = "job started more than allowable limit"
+
 
 class Decoder:
-    """Of one queue. `releases_id` says of a job's name whether a finished one is removed."""
+    """Of one queue. `releases_id` says of a job's name whether a finished one is removed.
 
-    def __init__(self, scripts: QueueScripts, releases_id: Callable[[str], bool]) -> None:
+    A job that was begun more than `max_started_attempts` times is only to be failed; None and 0 are
+    no bound.
+    """
+
+    def __init__(
+        self,
+        scripts: QueueScripts,
+        releases_id: Callable[[str], bool],
+        max_started_attempts: int | None = None,
+    ) -> None:
         self._scripts = scripts
         self._releases_id = releases_id
+        self._max_started_attempts = max_started_attempts
 
     async def read(self, fields: dict[str, str], job_id: str, token: str, locked_at: float) -> Job:
         """The job, made such that its attempt can run and end. Raises RedisError, OSError.
@@ -34,6 +47,7 @@ class Decoder:
             job = read_job(safe, job_id, token, locked_at)
         job.fields, job.fault = fields, fault
         self._release_id(job)
+        self._bound_starts(job)
         return job
 
     def _release_id(self, job: Job) -> None:
@@ -46,3 +60,11 @@ class Decoder:
             job.options["removeOnComplete"] = True
             if not job.has_parent:
                 job.options["removeOnFail"] = True
+
+    def _bound_starts(self, job: Job) -> None:
+        """As BullMQ 6: one that fails at its last start keeps the reason of that."""
+        if not (most := self._max_started_attempts):
+            return
+        job.is_last_start = job.attempts_started >= most
+        if job.attempts_started > most and job.deferred_failure is None:
+            job.deferred_failure = _STARTED_TOO_OFTEN

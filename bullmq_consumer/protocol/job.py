@@ -21,7 +21,8 @@ class Job:
     `timestamp` is when it was added, in ms since the epoch by its producer's clock. With a
     `deferred_failure` it is only to be failed, for that reason. `schedule` is the id of the job
     scheduler, or of BullMQ 5's repeatable job, that made it. `fields` are its hash as it stands in
-    Redis, our own fields among them. With a `fault` it cannot be worked on: it says why.
+    Redis, our own fields among them. With a `fault` it cannot be worked on: it says why. With
+    `is_last_start` the worker will not begin it again, whatever attempts it has left.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Job:
     locked_at: float
     fields: dict[str, str] = field(repr=False)
     fault: str | None = None
+    is_last_start: bool = False
 
     @property
     def key(self) -> DeliveryKey:
@@ -55,7 +57,7 @@ class Job:
     @property
     def is_last_attempt(self) -> bool:
         """Whether a failure of this attempt is the job's."""
-        return self.attempts_made + 1 >= self.attempts
+        return self.is_last_start or self.attempts_made + 1 >= self.attempts
 
     @property
     def trace_metadata(self) -> str | None:

@@ -10,6 +10,7 @@ _BEGINNINGS = {
     "moveToFinished-14": ("paused_list.lua",),
     "moveToDelayed-11": ("paused_list.lua",),
     "retryJob-11": ("paused_list.lua",),
+    "moveJobFromActiveToWait-9": ("paused_list.lua",),
     "moveStalledJobsToWait-9": ("paused_list.lua", "wake_for_left.lua"),
     "updateJobScheduler-12": ("paused_list.lua", "keep_repeat_data.lua"),
 }

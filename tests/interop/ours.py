@@ -3,9 +3,8 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
@@ -17,20 +16,36 @@ from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.options import Options
 from bullmq_consumer.outcome import Done, Fail, Outcome, decide
 from bullmq_consumer.protocol.commands import Limit
+from bullmq_consumer.protocol.keeping import Keep
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis.address import RedisAddress
 
 _GRACE = timedelta(seconds=5)
 _CHANCE = 0.5
-# Of Node's worker options, by our names; what we have no name for is left out, and shows.
-_NAMES = {
-    "concurrency": "concurrency",
-    "name": "name",
-    "maxStalledCount": "max_stalled",
-    "limiter": "limit",
-    "removeOnComplete": "remove_on_complete",
-    "removeOnFail": "remove_on_fail",
-    "maxStartedAttempts": "max_started_attempts",
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _limit(value: dict[str, int]) -> Limit:
+    return Limit(value["max"], timedelta(milliseconds=value["duration"]))
+
+
+def _keep(value: dict[str, int]) -> Keep:
+    age = timedelta(seconds=value["age"]) if "age" in value else None
+    return Keep(count=value.get("count"), age=age, limit=value.get("limit"))
+
+
+# Of Node's worker options: our name, and how the value is said by it.
+_NAMES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "concurrency": ("concurrency", _as_it_is),
+    "name": ("name", _as_it_is),
+    "maxStalledCount": ("max_stalled", _as_it_is),
+    "limiter": ("limit", _limit),
+    "removeOnComplete": ("remove_on_complete", _keep),
+    "removeOnFail": ("remove_on_fail", _keep),
+    "maxStartedAttempts": ("max_started_attempts", _as_it_is),
 }
 
 
@@ -106,18 +121,16 @@ def _raise_what_it_says(data: dict[str, Any], delivery: Delivery) -> None:
         raise RetryableError(data.get("error", "boom"))
     if data.get("requeue") and not delivery.snoozes:
         raise RequeueLater(timedelta(milliseconds=data["requeue"]))
+    if data.get("limit") and not delivery.snoozes:
+        raise RequeueLater(timedelta(milliseconds=data["limit"]), whole_queue=True)
 
 
 class OurWorker:
     """One worker over one queue. Made inside of a running event loop."""
 
     def __init__(self, url: str, queue: str, options: dict[str, Any], gates: Gates) -> None:
-        known = {one.name for one in fields(Options)}
-        named = {_NAMES[name]: value for name, value in options.items() if name in _NAMES}
-        ours = {name: value for name, value in named.items() if name in known}
-        if limit := ours.get("limit"):
-            ours["limit"] = Limit(limit["max"], timedelta(milliseconds=limit["duration"]))
-        place = Options(queue=QueueName(queue), redis=RedisAddress(url), **ours)
+        named = {_NAMES[name][0]: _NAMES[name][1](one) for name, one in options.items()}
+        place = Options(queue=QueueName(queue), redis=RedisAddress(url), **named)
         self._worker = Consumer(place, Scripted(gates))
         self._loop: asyncio.Task[None] | None = None
 

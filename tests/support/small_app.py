@@ -4,7 +4,8 @@
 
 A job's data say what becomes of it: `{"retry": "why"}`, `{"refuse": "why"}`, `{"sleep": seconds}`,
 `{"later": seconds}`, `{"log": [lines]}`, `{"children": true}`, `{"no_json": true}`,
-`{"cancel": true}`, `{"until_stop": true}`; all else is given back.
+`{"cancel": true}`, `{"until_stop": true}`, `{"limit": ms, "times": 1}` for the whole queue; all
+else is given back.
 Jobs called `unique` release their ids.
 """
 
@@ -51,7 +52,7 @@ class SmallApp:
         try:
             result = await _work(delivery, handle, stopping)
         except Exception as error:
-            return decide(error, is_last_attempt=delivery.is_last_attempt)
+            return decide(error, is_last_attempt=delivery.is_last_attempt, snoozes=delivery.snoozes)
         handle.report({"percent": 100})
         return Done({"data": result, "checkpoint": delivery.checkpoint})
 
@@ -75,6 +76,8 @@ async def _work(delivery: Delivery, handle: JobHandle, stopping: asyncio.Event) 
     await asyncio.sleep(data.get("sleep", 0))
     if seconds := data.get("later"):
         raise RequeueLater(timedelta(seconds=seconds))
+    if (limit := data.get("limit")) and delivery.snoozes < data.get("times", 1):
+        raise RequeueLater(timedelta(milliseconds=limit), "too many requests", whole_queue=True)
     if reason := data.get("retry"):
         raise RetryableError(reason)
     if reason := data.get("refuse"):

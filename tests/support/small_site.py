@@ -2,16 +2,20 @@
 
 import itertools
 import sys
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
+from bullmq_consumer.engine.consumer import Consumer
+from bullmq_consumer.options import Options
+from bullmq_consumer.queue_name import QueueName
+from bullmq_consumer.redis.address import RedisAddress
 from sandbox.processes import Process, logged
 from sandbox.producer import NodeApp, Package
 from sandbox.redis import RedisServer
-from tests.support.small_app import READY
+from tests.support.small_app import GRACE, READY, SmallApp
 
 _ROOT = Path(__file__).parents[2]
 _number = itertools.count()
@@ -63,6 +67,18 @@ class SmallSite:
         )
         self._parts.push_async_callback(process.stop)
         return process
+
+    @asynccontextmanager
+    async def working(self, **options: Any) -> AsyncIterator[SmallApp]:
+        """The same application in this process, with these options of its worker."""
+        app = SmallApp()
+        place = Options(queue=QueueName(self.queue), redis=RedisAddress(self.redis.url), **options)
+        worker = Consumer(place, app)
+        loop = await worker.start()
+        try:
+            yield app
+        finally:
+            assert await worker.stop(loop, GRACE)
 
     async def add(self, name: str, data: Mapping[str, Any], **options: Any) -> str:
         """A job with these BullMQ options, three attempts at once after each other if none say."""

@@ -60,6 +60,18 @@ SCENARIOS = {
         add("b", _FAILED),
         work(removeOnComplete={"count": 1}, removeOnFail={"count": 0}),
     ],
+    "keep-as-the-worker-says-by-age": [
+        *_four(_DONE),
+        work(),
+        pass_ms(1_200),
+        add("b", _DONE),
+        work(removeOnComplete={"age": 1, "count": 3}),
+    ],
+    "keep-as-the-job-says": [
+        *_four(_DONE, removeOnComplete=False),
+        add("b", _FAILED, removeOnFail=2),
+        work(removeOnComplete={"count": 1}, removeOnFail={"count": 0}),
+    ],
     "keep-logs-of-removed": [add("a", {"log": ["x"]}, removeOnComplete=True), work()],
     "keep-not-yet": [add("a", _FAILED, attempts=2, removeOnFail=True), add("b", _FAILED), work()],
 }

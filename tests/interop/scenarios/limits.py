@@ -13,6 +13,7 @@ from tests.interop.steps import (
     node,
     opened,
     pass_ms,
+    redis,
     refusable,
     start,
     until,
@@ -124,6 +125,37 @@ SCENARIOS: dict[str, Steps] = {
         work(),
     ],
     "limit-from-inside": [add("a", {"limit": 60}), add("b"), work()],
+    "limit-from-inside-with-priority": [
+        add("a", {"limit": 60}, priority=1),
+        add("b", priority=1),
+        add("c", priority=2),
+        work(),
+    ],
+    "limit-from-inside-of-a-child": [flow(node("p", node("c", data={"limit": 60}))), work()],
+    "limit-from-inside-while-paused": [
+        add("a", {"gate": "g", "limit": 60}),
+        add("b"),
+        start(),
+        until("a", "active"),
+        call("pause"),
+        opened("g"),
+        work(),
+        call("resume"),
+        work(),
+    ],
+    "limit-from-inside-for-an-hour": [add("a", {"limit": HOUR}), add("b"), work_held()],
+    "limit-from-inside-for-an-hour-with-a-limiter": [
+        add("a", {"limit": HOUR}),
+        add("b"),
+        work_held(limiter={"max": 5, "duration": 60}),
+        call("removeRateLimitKey"),
+        work(),
+    ],
+    "limiter-and-limit-from-inside": [
+        add("a", {"limit": 60}),
+        add("b"),
+        work(limiter={"max": 5, "duration": 60}),
+    ],
     "global-concurrency": [call("setGlobalConcurrency", 1), *_THREE, work(concurrency=3)],
     "global-concurrency-and-backoff": [
         call("setGlobalConcurrency", 1),
@@ -164,6 +196,20 @@ SCENARIOS: dict[str, Steps] = {
     "max-started-attempts": [
         add("a", {"fail": 9}, attempts=5),
         work(maxStartedAttempts=2),
+    ],
+    "max-started-attempts-before": [
+        add("a"),
+        redis("HSET", "bull:{Q}:a", "ats", 7),
+        add("b"),
+        work(maxStartedAttempts=3),
+    ],
+    "max-started-attempts-handed-back": [
+        add("a", {"requeue": 40}),
+        work(maxStartedAttempts=1),
+    ],
+    "max-started-attempts-zero": [
+        add("a", {"fail": 1}, attempts=2),
+        work(maxStartedAttempts=0),
     ],
     "max-events": [call("trimEvents", 0), *_THREE, work(), call("trimEvents", 2), look()],
     "getters": [

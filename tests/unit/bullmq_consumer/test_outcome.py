@@ -72,6 +72,16 @@ def test_a_job_that_was_handed_back_too_often_burns_an_attempt() -> None:
     assert decide(RequeueLater(), is_last_attempt=True, snoozes=20) == returned(), "a stop"
 
 
+def test_a_limit_of_the_whole_queue_is_handed_on_and_bounded_too() -> None:
+    limiting = RequeueLater(timedelta(9), "too many requests", whole_queue=True)
+    limited = Requeue(timedelta(9), "too many requests", whole_queue=True)
+    assert decide(limiting, is_last_attempt=True, snoozes=19) == limited
+    assert decide(limiting, is_last_attempt=False, snoozes=20) == Retry("too many requests")
+    assert decide(limiting, is_last_attempt=True, snoozes=20) == Fail("too many requests")
+    with pytest.raises(ValueError, match="positive delay"):
+        RequeueLater(whole_queue=True)
+
+
 def _wrapped(error: BaseException, *wraps: Exception) -> BaseException:
     for wrap in wraps:
         wrap.__cause__ = error

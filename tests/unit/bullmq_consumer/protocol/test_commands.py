@@ -38,6 +38,11 @@ HEADS = {
         "active wait paused j meta events delayed prioritized pc marker stalled",
         ["key prefix", "timestamp", "pushCmd", "jobId", "token", "optional job fields to update"],
     ),
+    "moveJobFromActiveToWait-9": (
+        "active wait stalled paused meta limiter prioritized marker events",
+        ["job id", "lock token", "job id key"],
+    ),
+    "getRateLimitTtl-2": ("limiter meta", ["maxJobs"]),
     "extendLocks-1": ("stalled", ["baseKey", "tokens", "jobIds", "lockDuration (ms)"]),
     "moveStalledJobsToWait-9": (
         "stalled wait active stalled-check meta paused marker events repeat",
@@ -56,7 +61,6 @@ HEADS = {
 
 # Where a head names a key otherwise than by its name in Redis.
 KEY_WORDS = {
-    "limiter": "rate limiter",
     "events": "event",
     "j": "job|producer",
     "j:logs": "logs",
@@ -90,6 +94,8 @@ CALLS: dict[str, Callable[[Commands, Job], Coroutine[Any, Any, Any]]] = {
         job, 5, {"failedReason": "no"}, fetch_next=True
     ),
     "retryJob-11": lambda commands, job: commands.retry(job, {"failedReason": "no"}),
+    "moveJobFromActiveToWait-9": lambda commands, job: commands.return_limited(job),
+    "getRateLimitTtl-2": lambda commands, job: commands.limit_left_ms(),
     "extendLocks-1": lambda commands, job: commands.extend([job.key]),
     "moveStalledJobsToWait-9": lambda commands, job: commands.return_stalled(1, 30_000),
     "updateJobScheduler-12": lambda commands, job: commands.add_iteration(job, 5, {}),
