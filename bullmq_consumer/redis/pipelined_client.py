@@ -58,12 +58,33 @@ class PipelinedClient(CountedClient):
             return await super().execute_command(*args, **options)
         name, *more = args
         # "CLIENT LIST" is one name.
-        command = _command(*str(name).split(), *more)
-        self._current_connection().send(command)
-        answer = await command.reply
+        answer = await self._send(_command(*str(name).split(), *more))
         callback = self.response_callbacks.get(name)
         options.pop("keys", None)  # for caches
         return callback(answer, **options) if callback else answer
+
+    def register_script(self, script: Any) -> "PipelinedScript":
+        """As the library does."""
+        return PipelinedScript(self, script)
+
+    def call_script(
+        self, script: AsyncScript, keys: Sequence[str], args: Sequence[Any]
+    ) -> asyncio.Future[Any]:
+        """Send a call of the script now, before all that is sent later; the future gets its reply.
+
+        Redis executes it later if it has to get the script's text first: see `keep_loaded`.
+        """
+        called = len(keys), *keys, *args
+        command = _command("EVALSHA", script.sha, *called)
+        command.in_full = lambda: _packed("EVAL", script.script, *called)
+        return self._send(command)
+
+    def _send(self, command: Command) -> asyncio.Future[Any]:
+        try:
+            self._current_connection().send(command)
+        except RedisConnectionError as error:
+            command.reply.set_exception(error)
+        return command.reply
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Disconnect for good: pending commands get a ConnectionError."""
@@ -164,12 +185,27 @@ class PipelinedClient(CountedClient):
             leaving.add_done_callback(self._leaving.discard)
 
 
+class PipelinedScript(AsyncScript):
+    """A script without the library's own way of calling it, which takes as long as the sending."""
+
+    registered_client: PipelinedClient
+
+    async def __call__(self, keys: Any = None, args: Any = None, client: Any = None) -> Any:
+        """As the library does."""
+        if client is not None:
+            return await super().__call__(keys, args, client)
+        return await self.registered_client.call_script(self, keys or (), args or ())
+
+
 def _command(*command: Any) -> Command:
+    return Command(_packed(*command), asyncio.get_running_loop().create_future())
+
+
+def _packed(*command: Any) -> bytes:
     try:
-        packed = _pack(command)
+        return _pack(command)
     except TypeError as error:
         raise DataError(str(error)) from None
-    return Command(packed, asyncio.get_running_loop().create_future())
 
 
 def _closed() -> RedisConnectionError:

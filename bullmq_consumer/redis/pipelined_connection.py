@@ -7,7 +7,7 @@ sent in one packet, and replies reach their waiters without a task in between.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,18 +16,23 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import InvalidResponse
+from redis.exceptions import InvalidResponse, NoScriptError
 
 _INCOMPLETE = object()
 
 
 @dataclass(slots=True, eq=False)
 class Command:
-    """A packed command. `tries` counts the connections that broke before its reply."""
+    """A packed command. `tries` counts the connections that broke before its reply.
+
+    A script is called by its hash; `in_full` packs the call with its text, for a Redis that does
+    not have it.
+    """
 
     packed: bytes
     reply: asyncio.Future[Any]
     tries: int = 0
+    in_full: Callable[[], bytes] | None = None
 
 
 class ConnectionOwner(Protocol):
@@ -180,13 +185,17 @@ class PipelinedConnection(asyncio.Protocol):
         if isinstance(answer, RedisConnectionError):
             self.close(answer)  # LOADING, or not logged in: no reply, nor will the next be one
             return
-        reply = self._unanswered.popleft().reply
+        command = self._unanswered.popleft()
+        reply = command.reply
         is_error = isinstance(answer, Exception)
         if not is_error:
             self._owner.answered()
         if reply.done():
             return  # it is no longer awaited
-        if is_error:
+        if command.in_full is not None and isinstance(answer, NoScriptError):
+            command.packed, command.in_full = command.in_full(), None
+            self.send(command)
+        elif is_error:
             reply.set_exception(answer)
         else:
             reply.set_result(answer)
