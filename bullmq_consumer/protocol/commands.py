@@ -4,7 +4,7 @@ Their texts are those of the installed package: Redis does for us what it does f
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -74,8 +74,9 @@ class Commands:
         self._lock_ms = options.lock_ms
         limit = options.limit
         self._limiter = limit and {"max": limit.most, "duration": milliseconds(limit.duration)}
-        self._take_keys = self._keys(*_PLACES_OF_TAKE)
         self._marker = queue.key("marker")
+        self._take_keys = [*self._keys(*_PLACES_OF_TAKE), self._marker]
+        self._end_keys = {target: self._keys_of_end(target) for target in ("completed", "failed")}
         self._take = texts.load(redis, "moveToActive-11")
         self._finish = texts.load(redis, "moveToFinished-14")
         self._delay = texts.load(redis, "moveToDelayed-11")
@@ -90,7 +91,7 @@ class Commands:
     async def take(self, token: str) -> Taken:
         """The next job, locked under `token`."""
         raw = await self._take(
-            keys=[*self._take_keys, self._marker],
+            keys=self._take_keys,
             args=[self._prefix, self._clock.now_ms(), _pack(self._taking(token))],
         )
         return taken_of(raw)
@@ -215,7 +216,7 @@ class Commands:
         job: Job,
         target: str,
         result: tuple[str, str],
-        keep: Mapping[str, int],
+        keep: dict[str, int],
         fetch_next: bool,
         fields: Mapping[str, str],
     ) -> Taken:
@@ -231,12 +232,9 @@ class Commands:
             *(job.id, self._clock.now_ms(), *result, target, "1" if fetch_next else ""),
             *(self._prefix, _pack(options)),
         ]
+        before, behind = self._end_keys[target]
         raw = await self._finish(
-            keys=[
-                *self._take_keys,
-                *self._keys(target, job.id, f"metrics:{target}"),
-                self._marker,
-            ],
+            keys=[*before, self._key(job.id), *behind],
             args=[*arguments, _pack(_flat(fields))] if fields else arguments,
         )
         return taken_of(checked(raw))
@@ -248,6 +246,11 @@ class Commands:
             "name": self._options.worker,
             "limiter": self._limiter,
         }
+
+    def _keys_of_end(self, target: str) -> tuple[list[str], list[str]]:
+        """What stands before the key of the job, and what behind it."""
+        before = self._keys(*_PLACES_OF_TAKE, target)
+        return before, [self._key(f"metrics:{target}"), self._marker]
 
     def _keys(self, *names: str) -> list[str]:
         return [self._key(name) for name in names]
@@ -270,5 +273,4 @@ def _flat(fields: Mapping[str, str]) -> list[str]:
     return [text for pair in fields.items() for text in pair]
 
 
-def _pack(value: object) -> bytes:
-    return msgpack.packb(value, use_bin_type=True)
+_pack: Callable[[object], bytes] = msgpack.Packer(use_bin_type=True).pack
