@@ -57,7 +57,7 @@ class LiveHandle:
         self._saving = asyncio.Lock()
         self._lines = _LogLines(job.id, self._write_line)
         self.progress: Mapping[str, Any] = {}
-        self.events = ProgressStream(self._publish)
+        self.events = ProgressStream(self._publish, self._not_published)
 
     @property
     def fence(self) -> Lease:
@@ -72,13 +72,12 @@ class LiveHandle:
         self.events.put(as_json(progress))
         self.progress = cast("dict[str, Any]", progress) if isinstance(progress, dict) else {}
 
-    async def _publish(self, progress: str) -> None:
-        job_id = self._job.id
-        try:
-            # Nothing is shown of a job that has ended, or that another worker has.
-            await self._scripts.show_progress(job_id, self._job.token, progress)
-        except (RedisError, OSError) as error:
-            logger.warning("Progress of job %s was not sent: %s", job_id, error)
+    def _publish(self, progress: str) -> asyncio.Future[Any]:
+        # Nothing is shown of a job that has ended, or that another worker has.
+        return self._scripts.show_progress(self._job.id, self._job.token, progress)
+
+    def _not_published(self, error: BaseException) -> None:
+        logger.warning("Progress of job %s was not sent: %s", self._job.id, error)
 
     async def log(self, line: str) -> None:
         """Add a line to the job's own log; an unreachable queue costs the line, not the job.

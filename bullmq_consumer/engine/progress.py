@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import Any
 
 # The maximum of events of one job per second; those in between are omitted.
 _A_SECOND = 4
@@ -12,16 +13,23 @@ _TOGETHER_S = 0.005
 
 
 class ProgressStream:
-    """The progress events of one attempt. `send` must keep the order of its calls.
+    """The progress events of one attempt.
 
-    The first and the last event are always sent. While Redis does not answer, four are pending.
+    `send` sends one at once, before all that is sent later; `failed` is called with the error if
+    that is what its future gets. The first and the last event are always sent. While Redis does not
+    answer, four are pending.
     """
 
-    def __init__(self, send: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        send: Callable[[str], asyncio.Future[Any]],
+        failed: Callable[[BaseException], None],
+    ) -> None:
         self._send = send
+        self._failed = failed
         self._unsent: list[str] = []
         self._sent_at: deque[float] = deque(maxlen=_A_SECOND)
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Future[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_over = False
 
@@ -35,13 +43,11 @@ class ProgressStream:
             self._unsent.append(progress)
         self._set_timer()
 
-    async def end(self) -> None:
+    def end(self) -> None:
         """Send the last event: later commands to Redis come after it."""
         self._is_over = True
         self._stop_timer()
         self._send_all()
-        if self._sending:
-            await asyncio.sleep(0)  # then each has started
 
     def drop(self) -> None:
         """Send nothing more."""
@@ -51,9 +57,11 @@ class ProgressStream:
 
     def _wait_s(self, *, more: int) -> float:
         """How long one event has to wait, when `more` others are about to be sent."""
+        if len(self._sent_at) + more < _A_SECOND:
+            return 0.0
         now = asyncio.get_running_loop().time()
         recent = [*self._sent_at, *[now] * more]
-        return max(0.0, recent[-_A_SECOND] + _SECOND_S - now) if len(recent) >= _A_SECOND else 0.0
+        return max(0.0, recent[-_A_SECOND] + _SECOND_S - now)
 
     def _set_timer(self) -> None:
         if self._timer is None and self._unsent and not self._sending:
@@ -70,13 +78,12 @@ class ProgressStream:
         unsent, self._unsent = self._unsent, []
         for progress in unsent:
             self._sent_at.append(asyncio.get_running_loop().time())
-            task = asyncio.create_task(self._one(progress))
-            self._sending.add(task)
-            task.add_done_callback(self._sent)
+            sending = self._send(progress)
+            self._sending.add(sending)
+            sending.add_done_callback(self._sent)
 
-    async def _one(self, progress: str) -> None:
-        await self._send(progress)
-
-    def _sent(self, task: asyncio.Task[None]) -> None:
-        self._sending.discard(task)
+    def _sent(self, sending: asyncio.Future[Any]) -> None:
+        self._sending.discard(sending)
+        if not sending.cancelled() and (error := sending.exception()) is not None:
+            self._failed(error)
         self._set_timer()

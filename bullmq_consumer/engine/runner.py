@@ -118,7 +118,7 @@ class Runner:
                 await self._completer.keep_checkpoint(handle)
             if lease.is_lost:
                 return None  # whoever holds the lock now decides about the job
-            await handle.events.end()
+            handle.events.end()
         finally:
             handle.events.drop()
         return await self._completer.complete(outcome, job)

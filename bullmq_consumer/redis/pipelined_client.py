@@ -70,10 +70,7 @@ class PipelinedClient(CountedClient):
     def call_script(
         self, script: AsyncScript, keys: Sequence[str], args: Sequence[Any]
     ) -> asyncio.Future[Any]:
-        """Send a call of the script now, before all that is sent later; the future gets its reply.
-
-        Redis executes it later if it has to get the script's text first: see `keep_loaded`.
-        """
+        """Send a call of the script; the future gets its reply."""
         called = len(keys), *keys, *args
         command = _command("EVALSHA", script.sha, *called)
         command.in_full = lambda: _packed("EVAL", script.script, *called)
@@ -195,6 +192,16 @@ class PipelinedScript(AsyncScript):
         if client is not None:
             return await super().__call__(keys, args, client)
         return await self.registered_client.call_script(self, keys or (), args or ())
+
+
+def send(script: AsyncScript, keys: Sequence[str], args: Sequence[Any]) -> asyncio.Future[Any]:
+    """Call the script now, before all that is sent later, if its client pipelines.
+
+    Redis executes it later if it has to get the script's text first: see `keep_loaded`.
+    """
+    if isinstance(script, PipelinedScript):
+        return script.registered_client.call_script(script, keys, args)
+    return asyncio.ensure_future(script(keys=keys, args=args))
 
 
 def _command(*command: Any) -> Command:

@@ -3,14 +3,17 @@
 Each begins with `hold.lua`: nothing is written for a job that another worker has.
 """
 
+import asyncio
 from datetime import timedelta
 from enum import IntEnum
 from importlib import resources
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
 from bullmq_consumer.queue_name import QueueName
+from bullmq_consumer.redis.pipelined_client import send
 
 LOCK = timedelta(seconds=30)
 """How long a job stays a worker's without a renewal, as with Node's worker."""
@@ -54,10 +57,13 @@ class QueueScripts:
         """
         return await self._run(self._checkpoint, job_id, token, text, before)
 
-    async def show_progress(self, job_id: str, token: str, progress: str) -> Hold:
-        """Publish a progress event, and save it with the job."""
-        places = ("events", "meta")
-        return await self._run(self.progress, job_id, token, progress, places=places)
+    def show_progress(self, job_id: str, token: str, progress: str) -> asyncio.Future[Any]:
+        """Publish a progress event, and save it with the job; sent before all that is sent later.
+
+        Its future gets a number of `Hold`.
+        """
+        keys = self._keys(job_id, ("events", "meta"))
+        return send(self.progress, keys, [job_id, token, self._lock_ms, progress])
 
     async def hide_failure(self, job_id: str, token: str) -> Hold:
         """Remove the `failedReason` of an earlier attempt."""
@@ -97,8 +103,11 @@ class QueueScripts:
         *more: str | int,
         places: tuple[str, ...] = (),
     ) -> Hold:
-        keys = [self.key(name) for name in (job_id, "active", "stalled", *places)]
+        keys = self._keys(job_id, places)
         return Hold(int(await script(keys=keys, args=[job_id, token, self._lock_ms, *more])))
+
+    def _keys(self, job_id: str, places: tuple[str, ...]) -> list[str]:
+        return [self.key(name) for name in (job_id, "active", "stalled", *places)]
 
 
 def own_script(redis: Redis, *files: str) -> AsyncScript:

@@ -234,6 +234,14 @@ async def test_a_script_that_is_kept_loaded_keeps_its_place(redis: PipelinedClie
     assert await redis.execute_command("LRANGE", "places", 0, -1) == ["first", "then"]
 
 
+async def test_a_script_that_redis_lost_is_sent_in_full(redis: PipelinedClient) -> None:
+    script = redis.register_script("return {KEYS[1], ARGV[1]}")
+    assert await script(keys=["k"], args=["v"]) == ["k", "v"]
+    await redis.script_flush()
+    assert await script(keys=["k"], args=["w"]) == ["k", "w"]
+    assert await redis.script_exists(script.sha) == [True]
+
+
 async def test_what_redis_cannot_be_told_is_a_clear_error(redis: PipelinedClient) -> None:
     with pytest.raises(DataError):
         await redis.execute_command("SET", "key", None)
