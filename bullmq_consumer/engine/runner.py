@@ -56,8 +56,9 @@ class Runner:
         self._handle_of = handle_of
         self._attempts = attempts
         self._spans = spans
-        self._grace_over = asyncio.get_running_loop().create_future()
+        self._is_grace_over = False
         self._running: dict[DeliveryKey, asyncio.Task[Done | Outcome]] = {}
+        self._waits: set[asyncio.Future[None]] = set()  # for attempts, or for the end of the grace
         self._over: dict[str, asyncio.Event] = {}
 
     async def run_one(self, job: Job) -> Job | None:
@@ -81,8 +82,9 @@ class Runner:
         """Give running jobs `grace` to end by themselves, cancel those that remain."""
         if self._running:
             await asyncio.wait(self._running.values(), timeout=grace.total_seconds())
-        if not self._grace_over.done():
-            self._grace_over.set_result(None)
+        self._is_grace_over = True
+        for wait in self._waits:
+            _end(wait)
         if self._running:
             await asyncio.wait(self._running.values(), timeout=2 * _UNWIND_S)
 
@@ -157,16 +159,27 @@ class Runner:
         self, attempt: asyncio.Task[Done | Outcome], delivery: Delivery
     ) -> Done | Outcome:
         """Wait for the attempt, or until the worker stops and its grace has passed."""
-        await asyncio.wait({attempt, self._grace_over}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._is_grace_over:
+            await self._until_over(attempt)
         if not attempt.done():
             attempt.cancel()
             await asyncio.wait({attempt}, timeout=_UNWIND_S)
-        if attempt.cancelled() and not self._grace_over.done():
+        if attempt.cancelled() and not self._is_grace_over:
             reason = "The attempt was cancelled from within"  # or its lock is lost: nothing counts
             return Fail(reason) if delivery.is_last_attempt else Retry(reason)
         if not attempt.done() or attempt.cancelled():
             return Requeue(timedelta(0))
         return attempt.result()
+
+    async def _until_over(self, attempt: asyncio.Task[Done | Outcome]) -> None:
+        """Until it has ended, or the grace has passed; asyncio's own `wait` costs several turns."""
+        wait: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waits.add(wait)
+        attempt.add_done_callback(lambda _: _end(wait))
+        try:
+            await wait
+        finally:
+            self._waits.discard(wait)
 
     def _on_loss(self, job: Job) -> None:
         """Stop the work on a job that another worker may have by now, or that was removed."""
@@ -174,3 +187,8 @@ class Runner:
         attempt = self._running.get(job.key)
         if attempt is not None:
             attempt.cancel()
+
+
+def _end(wait: asyncio.Future[None]) -> None:
+    if not wait.done():
+        wait.set_result(None)
