@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable
 
-from bullmq_consumer.protocol.job import Job, read_job
-from bullmq_consumer.sanitize.fields import corrupt_fields, sanitized, unreadable
+from bullmq_consumer.protocol.job import Job, job_of, read_job
+from bullmq_consumer.sanitize.fields import sanitized, unreadable
 from bullmq_consumer.scripts.queue_scripts import QueueScripts
 
 logger = logging.getLogger(__name__)
@@ -35,16 +35,17 @@ class Decoder:
 
         Fields over which BullMQ's scripts would trip at its end are removed from its hash.
         """
-        safe, fault = sanitized(fields)
-        if bad := corrupt_fields(fields):
-            await self._scripts.forget(job_id, *bad)
+        safe = sanitized(fields)
+        if safe.corrupt:
+            await self._scripts.forget(job_id, *safe.corrupt)
         try:
-            job = read_job(safe, job_id, token, locked_at)
+            job = job_of(safe.fields, safe.options, safe.data, job_id, token, locked_at)
+            fault = safe.fault
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             # It is active already: left alone it would hold a place until it counts as stalled.
             logger.error("A job cannot be decoded and will fail: %s", type(error).__name__)
-            safe, fault = unreadable(fields)
-            job = read_job(safe, job_id, token, locked_at)
+            minimal, fault = unreadable(fields)
+            job = read_job(minimal, job_id, token, locked_at)
         job.fields, job.fault = fields, fault
         self._release_id(job)
         self._bound_starts(job)

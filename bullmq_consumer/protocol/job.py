@@ -67,13 +67,29 @@ class Job:
 
 
 def read_job(fields: dict[str, str], job_id: str, token: str, locked_at: float) -> Job:
-    """Read a hash that was sanitized. Raises ValueError, TypeError or AttributeError for others."""
-    options: dict[str, Any] = json.loads(fields.get("opts") or "{}")
+    """Read a hash of texts alone. Raises as `job_of`."""
+    options = json.loads(fields.get("opts") or "{}")
+    data = json.loads(fields.get("data") or "{}")
+    return job_of(fields, options, data, job_id, token, locked_at)
+
+
+def job_of(
+    fields: dict[str, str],
+    options: dict[str, Any],
+    data: Any,
+    job_id: str,
+    token: str,
+    locked_at: float,
+) -> Job:
+    """Read a hash that was sanitized. Raises ValueError, TypeError or AttributeError for others.
+
+    `options` and `data` are what its texts of these hold.
+    """
     return Job(
         id=job_id,
         name=fields.get("name", ""),
         token=token,
-        data=json.loads(fields.get("data") or "{}"),
+        data=data,
         options={
             "attempts": 0,
             **{_LONG_NAMES.get(name, name): value for name, value in options.items()},
@@ -83,8 +99,8 @@ def read_job(fields: dict[str, str], job_id: str, token: str, locked_at: float) 
         timestamp=_number(fields.get("timestamp")),
         failed_reason=fields.get("failedReason") or None,
         deferred_failure=fields.get("defa") or None,
-        stacktrace=json.loads(fields.get("stacktrace") or "[]"),
-        progress=json.loads(fields.get("progress") or "null"),
+        stacktrace=_value(fields.get("stacktrace")) or [],
+        progress=_value(fields.get("progress")),
         has_parent=bool(fields.get("parentKey")),
         schedule=fields.get("rjk") or None,
         locked_at=locked_at,
@@ -94,3 +110,8 @@ def read_job(fields: dict[str, str], job_id: str, token: str, locked_at: float) 
 
 def _number(text: str | None) -> int:
     return int(text or 0)
+
+
+def _value(text: str | None) -> Any:
+    """Of JSON; None where there is none."""
+    return json.loads(text) if text else None

@@ -4,11 +4,10 @@ Anyone who may write to Redis can put anything there. Fields over which the libr
 leave the job active until it counts as stalled, and end it with a misleading reason.
 """
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from bullmq_consumer.sanitize.strict_json import NotReadable, read
 
@@ -44,14 +43,32 @@ PARENT_FLAGS = {
 _ABOUT_PARENTS = frozenset({*PARENT_FLAGS, *PARENT_FLAGS.values()})
 
 
-def sanitized(raw: dict[str, str]) -> tuple[dict[str, str], str | None]:
-    """The hash for the library, and why the job cannot be processed, None if it can."""
+class Sanitized(NamedTuple):
+    """A hash for the library: `fields`, and what its options and its data hold.
+
+    `corrupt` are the names of fields to be removed in Redis. `fault` is why the job cannot be
+    processed, None if it can.
+    """
+
+    fields: dict[str, str]
+    options: dict[str, Any]
+    data: Any
+    corrupt: list[str]
+    fault: str | None
+
+
+def sanitized(raw: dict[str, str]) -> Sanitized:
+    """What can be read of a hash, whatever stands in it."""
     fields = with_whole_numbers(raw)
     options, options_fault = _options(fields.get("opts", "{}"))
     data, data_fault = _data(fields.get("data", "{}"))
-    odd = corrupt_fields(raw)
-    kept = {name: text for name, text in fields.items() if name not in odd and _is_kept(name, text)}
-    return {**kept, "opts": options, "data": data}, data_fault or options_fault
+    corrupt = corrupt_fields(raw)
+    kept = {
+        name: text
+        for name, text in fields.items()
+        if name not in corrupt and (name not in _OTHER_JSON or _is_kept(name, text))
+    }
+    return Sanitized(kept, options, data, corrupt, data_fault or options_fault)
 
 
 def corrupt_fields(raw: Mapping[str, str | None]) -> list[str]:
@@ -92,39 +109,40 @@ _TOO_MANY_OPTIONS = (
 _NO_OPTIONS = "Invalid job options: they are no JSON object; add the job with BullMQ"
 
 
-def _data(text: str) -> tuple[str, str | None]:
+def _data(text: str) -> tuple[Any, str | None]:
     """The data and its fault. Data of 1 to 2 MiB is refused, but its ids identify the rows."""
-    size = len(text.encode(errors="replace"))
-    too_large = (
-        f"Invalid job data: it has {size / _MIB:.1f} MiB, more than the {MAX_DATA_BYTES // _MIB} "
-        "MiB that a job may bring; store what is large and send its address"
-    )
+    size = len(text) if text.isascii() else len(text.encode(errors="replace"))
+    too_large = _too_large(size) if size > MAX_DATA_BYTES else None
     if size > _MOST_READ_BYTES:
-        return "null", too_large
+        return None, too_large
     try:
-        read(text)
+        return read(text), too_large
     except NotReadable as error:
-        return "null", f"Invalid job data: it {error}; send a JSON object"
-    return text, too_large if size > MAX_DATA_BYTES else None
+        return None, f"Invalid job data: it {error}; send a JSON object"
 
 
-def _options(text: str) -> tuple[str, str | None]:
+def _too_large(size_bytes: int) -> str:
+    return (
+        f"Invalid job data: it has {size_bytes / _MIB:.1f} MiB, more than the "
+        f"{MAX_DATA_BYTES // _MIB} MiB that a job may bring; store what is large and send its "
+        "address"
+    )
+
+
+def _options(text: str) -> tuple[dict[str, Any], str | None]:
     if len(text) > _MAX_JSON:
-        return "{}", _TOO_MANY_OPTIONS
+        return {}, _TOO_MANY_OPTIONS
     try:
         options = read(text)
     except NotReadable:
-        return "{}", _NO_OPTIONS
+        return {}, _NO_OPTIONS
     if not isinstance(options, dict):
-        return "{}", _NO_OPTIONS
-    safe = safe_options(cast("dict[str, Any]", options))
-    return text if safe == options else json.dumps(safe), None
+        return {}, _NO_OPTIONS
+    return safe_options(cast("dict[str, Any]", options)), None
 
 
 def _is_kept(name: str, text: str) -> bool:
-    """Whether the library can read the field; the job can do without it."""
-    if name not in _OTHER_JSON:
-        return True
+    """Whether the library can read this one of `_OTHER_JSON`; the job can do without it."""
     if len(text) > _MAX_JSON:
         return False
     try:
@@ -174,6 +192,8 @@ _RULES: dict[str, Callable[[Any], bool]] = {
 
 def _one_about_parents(options: dict[str, Any]) -> dict[str, Any]:
     given = _ABOUT_PARENTS & options.keys()
+    if not given:
+        return options
     chosen = [name for name in given if options[name] is True]
     dropped = given if len(chosen) != 1 else given - {*chosen}
     return {name: value for name, value in options.items() if name not in dropped}

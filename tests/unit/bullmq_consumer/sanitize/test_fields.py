@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bullmq_consumer.delivery import read_checkpoint
-from bullmq_consumer.protocol.job import read_job
+from bullmq_consumer.protocol.job import job_of
 from bullmq_consumer.sanitize.fields import (
     COUNTERS,
     MAX_NUMBER,
@@ -100,8 +100,8 @@ NAMES = st.sampled_from(
 @pytest.mark.slow
 @given(st.dictionaries(NAMES, st.text() | ANYTHING.map(json.dumps)))
 def test_the_library_reads_what_is_made_safe(raw: dict[str, str]) -> None:
-    fields, _ = sanitized(raw)
-    job = read_job(fields, "1", "w:1", 0.0)
+    safe = sanitized(raw)
+    job = job_of(safe.fields, safe.options, safe.data, "1", "w:1", 0.0)
     assert isinstance(job.stacktrace, list)
     assert 0 <= job.attempts <= MAX_NUMBER
     packed = msgpack.packb([job.options.get("removeOnFail"), job.attempts, job.attempts_made])

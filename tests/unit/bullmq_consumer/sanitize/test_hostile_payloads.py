@@ -8,7 +8,7 @@ import pytest
 
 from bullmq_consumer.delivery import Delivery, delivery_of
 from bullmq_consumer.outcome import Fail
-from bullmq_consumer.protocol.job import read_job
+from bullmq_consumer.protocol.job import job_of
 from bullmq_consumer.sanitize.fields import sanitized
 from core.jobs.registry import discover
 from runtime.dispatch import Dispatcher, Done
@@ -41,9 +41,9 @@ def delivery(case: Hostile) -> Delivery:
         for name, value in {**good, **case.hash()}.items()
         if value is not None
     }
-    fields, fault = sanitized(raw)
-    job = read_job(fields, "1", "w:1", 0.0)
-    job.fields, job.fault = raw, fault
+    safe = sanitized(raw)
+    job = job_of(safe.fields, safe.options, safe.data, "1", "w:1", 0.0)
+    job.fields, job.fault = raw, safe.fault
     return delivery_of(job)
 
 
