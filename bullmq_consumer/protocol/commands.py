@@ -273,4 +273,5 @@ def _flat(fields: Mapping[str, str]) -> list[str]:
     return [text for pair in fields.items() for text in pair]
 
 
-_pack: Callable[[object], bytes] = msgpack.Packer(use_bin_type=True).pack
+# Typed in part only.
+_pack: Callable[[object], bytes] = msgpack.Packer(use_bin_type=True).pack  # pyright: ignore
