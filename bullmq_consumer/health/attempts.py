@@ -2,10 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.outcome import Done, Fail, Outcome, Retry
@@ -45,10 +44,14 @@ class HasProgress(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """An attempt that runs here since `began_at` (seconds since the epoch)."""
+    """An attempt that runs here since `began_at` (seconds since the epoch).
+
+    It is among `attempts` while its context lasts.
+    """
 
     delivery: Delivery
     handle: HasProgress
+    attempts: "RunningAttempts"
     began_at: float = field(default_factory=time.time)
     end: End = "lost"
     _began: float = field(default_factory=time.monotonic)
@@ -68,6 +71,13 @@ class Attempt:
         """How long it has run."""
         return time.monotonic() - self._began
 
+    def __enter__(self) -> Self:
+        self.attempts.begin(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.attempts.finish(self)
+
 
 class RunningAttempts:
     """All attempts of one worker.
@@ -80,18 +90,21 @@ class RunningAttempts:
         self.attempts: list[Attempt] = []
         self.ended: Counter[End] = Counter()
 
-    @contextmanager
-    def attempt(self, delivery: Delivery, handle: HasProgress) -> Generator[Attempt]:
-        """Track one attempt; set its `end` inside the block."""
-        attempt = Attempt(delivery, handle)
+    def attempt(self, delivery: Delivery, handle: HasProgress) -> Attempt:
+        """Track one attempt, as a context; set its `end` inside the block."""
+        return Attempt(delivery, handle, self)
+
+    def begin(self, attempt: Attempt) -> None:
+        """Note that it has begun."""
         self.attempts.append(attempt)
-        self._meter().job_taken(delivery.name, _waited_s(delivery, attempt.began_at))
-        try:
-            yield attempt
-        finally:
-            self.attempts.remove(attempt)
-            self.ended[attempt.end] += 1
-            self._meter().job_ended(delivery.name, attempt.end, attempt.seconds)
+        waited_s = _waited_s(attempt.delivery, attempt.began_at)
+        self._meter().job_taken(attempt.delivery.name, waited_s)
+
+    def finish(self, attempt: Attempt) -> None:
+        """Note that it has ended."""
+        self.attempts.remove(attempt)
+        self.ended[attempt.end] += 1
+        self._meter().job_ended(attempt.delivery.name, attempt.end, attempt.seconds)
 
 
 def end_of(outcome: Done | Outcome) -> End:

@@ -5,9 +5,7 @@ Services call `check` before each request that changes something outside; it doe
 a job. What happens to an attempt whose lock is lost: `Runner._on_loss`.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Protocol
 
 
@@ -32,14 +30,19 @@ class Fence(Protocol):
 _current: ContextVar[Fence | None] = ContextVar("fence", default=None)
 
 
-@contextmanager
-def fenced(fence: Fence) -> Generator[None]:
+class fenced:
     """Make `check` use `fence` inside the block, and in tasks that are started there."""
-    token = _current.set(fence)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+
+    def __init__(self, fence: Fence) -> None:
+        self._fence = fence
+        self._before: Token[Fence | None] | None = None
+
+    def __enter__(self) -> None:
+        self._before = _current.set(self._fence)
+
+    def __exit__(self, *_: object) -> None:
+        assert self._before is not None
+        _current.reset(self._before)
 
 
 async def check() -> None:

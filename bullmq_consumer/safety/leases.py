@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from redis.exceptions import RedisError
@@ -96,10 +96,7 @@ class Leases:
         self._certain_for = lock * _CERTAIN
         self._held: dict[DeliveryKey, Lease] = {}
 
-    @contextmanager
-    def held(
-        self, key: DeliveryKey, locked_at: float, on_loss: Callable[[], None]
-    ) -> Generator[Lease]:
+    def held(self, key: DeliveryKey, locked_at: float, on_loss: Callable[[], None]) -> "_Held":
         """The lease on a job that was taken at `locked_at`, renewed meanwhile.
 
         A check while Redis takes no writes waits, and burns no attempt.
@@ -109,12 +106,7 @@ class Leases:
             return await self._writes.until_acknowledged(lambda: self._scripts.hold(*key))
 
         lease = Lease(key[0], query, on_loss, locked_at, certain_for=self._certain_for)
-        self._held[key] = lease
-        try:
-            yield lease
-        finally:
-            lease.end()
-            del self._held[key]
+        return _Held(self._held, key, lease)
 
     def of(self, job_id: str) -> list[Lease]:
         """Those of a job, which may have an older and a newer delivery here."""
@@ -135,3 +127,20 @@ class Leases:
             lease = self._held.get(key)
             if lease is not None:
                 lease.confirm(sent_at) if is_ours else lease.lose()
+
+
+@dataclass(slots=True)
+class _Held:
+    """Keeps a lease among the others for as long as the context lasts."""
+
+    leases: dict[DeliveryKey, Lease]
+    key: DeliveryKey
+    lease: Lease
+
+    def __enter__(self) -> Lease:
+        self.leases[self.key] = self.lease
+        return self.lease
+
+    def __exit__(self, *_: object) -> None:
+        self.lease.end()
+        del self.leases[self.key]

@@ -7,8 +7,8 @@ returns another job; the first one would wait for two stalled checks, up to a mi
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Container, Generator
-from contextlib import contextmanager
+from collections.abc import Container
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -44,19 +44,19 @@ class Orphans:
         """To lock a job with; its number is one that no other has."""
         return f"{self._tokens}{number}"
 
-    @contextmanager
-    def tracked(self, token: str) -> Generator[None]:
+    def tracked(self, token: str) -> "_Tracked":
         """Wraps a command that may return a job under this token; a lost reply causes a sweep."""
-        broken = TRAFFIC.broken
+        return _Tracked(self, token, TRAFFIC.broken)
+
+    def begin(self, token: str) -> None:
+        """A command that may return a job under this token is about to be sent."""
         self._pending[token] += 1
-        try:
-            yield
-        finally:
-            self._pending[token] -= 1
-            if not self._pending[token]:
-                del self._pending[token]
-            if TRAFFIC.broken != broken:
-                self.sweep_soon()
+
+    def end(self, token: str) -> None:
+        """It was answered, or is given up."""
+        self._pending[token] -= 1
+        if not self._pending[token]:
+            del self._pending[token]
 
     async def hand_back(self) -> None:
         """Hand back all orphans that there are now. Raises RedisError or OSError."""
@@ -111,3 +111,20 @@ class Orphans:
             logger.warning("Could not look for orphaned jobs: %s", error)
         except Exception:  # a defect of ours, or a lock that is no text
             logger.exception("The search for orphaned jobs failed")
+
+
+@dataclass(slots=True)
+class _Tracked:
+    """One command. `broken` counts the tries without a reply that there were before it."""
+
+    orphans: Orphans
+    token: str
+    broken: int
+
+    def __enter__(self) -> None:
+        self.orphans.begin(self.token)
+
+    def __exit__(self, *_: object) -> None:
+        self.orphans.end(self.token)
+        if TRAFFIC.broken != self.broken:
+            self.orphans.sweep_soon()

@@ -6,7 +6,7 @@ tracers alone read. So one trace runs from the producer through the job to the j
 
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from bullmq_consumer.health.attempts import end_of
@@ -28,9 +28,14 @@ class JobSpans:
     queue: str = ""
     worker: str = ""
 
-    @contextmanager
-    def attempt(self, job: Job) -> Generator["AttemptSpan"]:
+    def attempt(self, job: Job) -> AbstractContextManager["AttemptSpan"]:
         """Around one attempt, which is told its end inside."""
+        if self.tracer is NO_TRACER:
+            return nullcontext(AttemptSpan(NO_SPAN, job))
+        return self._attempt(job)
+
+    @contextmanager
+    def _attempt(self, job: Job) -> Generator["AttemptSpan"]:
         name = f"process {self.queue}"
         with self.tracer.span(name, "consumer", job.trace_metadata) as span:
             if span is not NO_SPAN:
