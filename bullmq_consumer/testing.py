@@ -123,9 +123,9 @@ class _Recorded:
         await self.check()
         self.ran.steps = strict_json.read(strict_json.as_json(checkpoint)).get(FIELD, {})
 
-    async def log(self, line: str) -> None:
-        """Keep the line."""
-        self.ran.logs.append(line)
+    async def log(self, *lines: str) -> None:
+        """Keep the lines."""
+        self.ran.logs.extend(lines)
 
     async def children(self) -> Mapping[str, Any]:
         """Those of the test."""

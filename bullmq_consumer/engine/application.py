@@ -33,10 +33,10 @@ class JobHandle(Protocol):
         """
         ...
 
-    async def log(self, line: str) -> None:
-        """Add a line to the job's own log, which Node's `getJobLogs` and Bull Board show.
+    async def log(self, *lines: str) -> None:
+        """Add lines to the job's own log, which Node's `getJobLogs` and Bull Board show.
 
-        Never raises for an unreachable queue: the line is lost then.
+        Several are one command to Redis. Never raises for an unreachable queue: they are lost then.
         """
         ...
 

@@ -74,7 +74,7 @@ class Consumer:
         self._in_flight = InFlight(scripts)
         self._commands = commands = Commands(redis, options.queue, options.taking, clock)
         # What the job sends before another command is to be done before it.
-        for script in (scripts.progress, commands.add_log):
+        for script in (scripts.progress, scripts.add_log):
             redis.keep_loaded(script)
         leases = Leases(scripts, self._writes, commands.extend, options.lock)
         self._orphans = Orphans(redis, scripts, self._in_flight)

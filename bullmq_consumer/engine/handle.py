@@ -55,7 +55,7 @@ class LiveHandle:
         self._saved = job.fields.get("checkpoint", "")
         self._unsaved: str | None = None
         self._saving = asyncio.Lock()
-        self._lines = _LogLines(job.id, self._write_line)
+        self._lines = _LogLines(job.id, self._write_lines)
         self.progress: Mapping[str, Any] = {}
         self.events = ProgressStream(self._publish, self._not_published)
 
@@ -79,19 +79,19 @@ class LiveHandle:
     def _not_published(self, error: BaseException) -> None:
         logger.warning("Progress of job %s was not sent: %s", self._job.id, error)
 
-    async def log(self, line: str) -> None:
-        """Add a line to the job's own log; an unreachable queue costs the line, not the job.
+    async def log(self, *lines: str) -> None:
+        """Add lines to the job's own log; an unreachable queue costs the lines, not the job.
 
         A job whose lock is lost gets none: another worker's attempt is told there.
         """
-        if self._lease.is_lost:
+        if self._lease.is_lost or not lines:
             return
-        self._lines.put(line[:_LONGEST_LINE])
+        self._lines.put([line[:_LONGEST_LINE] for line in lines])
         await asyncio.sleep(0)  # then it is on its way, before what the job sends next
 
-    async def _write_line(self, line: str) -> None:
+    async def _write_lines(self, lines: Sequence[str]) -> None:
         keep = whole_number(str(self._job.options.get("keepLogs", "")))
-        await self._commands.log(self._job.id, line, keep)
+        await self._scripts.log(self._job.id, lines, keep)
 
     async def children(self) -> Mapping[str, Any]:
         """What the job's children returned, by their keys. Raises RedisError, OSError."""
@@ -173,23 +173,23 @@ async def _remove_finished(queue: Queue, job_ids: Sequence[str]) -> None:
 class _LogLines:
     """Sends lines for the log of a job, beside the job. `write` must keep the order of its calls.
 
-    While Redis does not answer some are on their way and some wait, of which the oldest are lost
-    when there are too many. One that `write` raises RedisError or OSError for takes all that wait
-    with it. What was lost is logged once.
+    Lines that come together are one command. While Redis does not answer some commands are on their
+    way and some wait, of which the oldest are lost when there are too many. One that `write` raises
+    RedisError or OSError for takes all that wait with it. What was lost is logged once.
     """
 
-    def __init__(self, job_id: str, write: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, job_id: str, write: Callable[[Sequence[str]], Awaitable[None]]) -> None:
         self._job_id = job_id
         self._write = write
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[Sequence[str]] = deque()
         self._sending: set[asyncio.Task[None]] = set()
         self._lost, self._why = 0, ""
 
-    def put(self, line: str) -> None:
-        self._waiting.append(line)
+    def put(self, lines: Sequence[str]) -> None:
+        self._waiting.append(lines)
         if len(self._waiting) > _MOST_WAITING:
-            self._waiting.popleft()
-            self._lost, self._why = self._lost + 1, "too many waited for Redis"
+            lost = len(self._waiting.popleft())
+            self._lost, self._why = self._lost + lost, "too many waited for Redis"
         self._send()
 
     def _send(self) -> None:
@@ -198,11 +198,12 @@ class _LogLines:
             self._sending.add(sending)
             sending.add_done_callback(self._sent)
 
-    async def _one(self, line: str) -> None:
+    async def _one(self, lines: Sequence[str]) -> None:
         try:
-            await self._write(line)
+            await self._write(lines)
         except (RedisError, OSError) as error:
-            self._lost, self._why = self._lost + 1 + len(self._waiting), str(error)
+            lost = len(lines) + sum(len(waiting) for waiting in self._waiting)
+            self._lost, self._why = self._lost + lost, str(error)
             self._waiting.clear()
 
     def _sent(self, sending: asyncio.Task[None]) -> None:

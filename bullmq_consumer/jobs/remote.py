@@ -52,9 +52,9 @@ class RemoteHandle:
         as_json(checkpoint)
         self._call("save_checkpoint", checkpoint)
 
-    async def log(self, line: str) -> None:
+    async def log(self, *lines: str) -> None:
         """As in the worker's process."""
-        self._call("log", line)
+        self._call("log", lines)
 
     async def children(self) -> Mapping[str, Any]:
         """As in the worker's process."""
@@ -92,14 +92,13 @@ async def answer(call: list[Any], handle: JobHandle) -> dict[str, Any]:
                 result = await handle.add_jobs([NewJob(**fields) for fields in argument])
             case "children":
                 result = dict(await handle.children())
+            case "log":
+                result = await handle.log(*argument)
             case _:
-                result = await getattr(handle, _PLAIN[name])(argument)
+                result = await handle.save_checkpoint(argument)
     except Exception as error:
         return {"error": described(error)}
     return {"result": result}
-
-
-_PLAIN = {name: name for name in ("save_checkpoint", "log")}
 
 
 class RemoteError(ExpectedError):

@@ -86,7 +86,6 @@ class Commands:
         self._extend = texts.load(redis, "extendLocks-1")
         self._stalled = texts.load(redis, "moveStalledJobsToWait-9")
         self._iterate = texts.load(redis, "updateJobScheduler-12")
-        self.add_log = texts.load(redis, "addLog-2")
 
     async def take(self, token: str) -> Taken:
         """The next job, locked under `token`."""
@@ -195,15 +194,6 @@ class Commands:
                 *(due_ms or "undefined", job.schedule or "", json.dumps(job.data)),
                 *(_pack(dict(options)), self._clock.now_ms(), self._prefix, job.id),
             ],
-        )
-
-    async def log(self, job_id: str, line: str, keep: int) -> int:
-        """Add a line to the job's own log, of which the last `keep` stay; 0 keeps all.
-
-        Returns how many there are, -1 when the job is gone.
-        """
-        return await self.add_log(
-            keys=self._keys(job_id, f"{job_id}:logs"), args=[job_id, line, keep or ""]
         )
 
     async def children(self, job_id: str) -> dict[str, Any]:

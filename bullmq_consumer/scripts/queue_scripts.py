@@ -1,9 +1,11 @@
 """This worker's own scripts on BullMQ's keys, all of them atomic.
 
-Each begins with `hold.lua`: nothing is written for a job that another worker has.
+Each that decides about a job begins with `hold.lua`: nothing is written for one that another worker
+has. A line in a job's log decides nothing.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import IntEnum
 from importlib import resources
@@ -45,6 +47,7 @@ class QueueScripts:
         self._hand_back = own_script(redis, "hold.lua", "hand_back.lua")
         self._snooze = own_script(redis, "hold.lua", "snooze.lua")
         self.progress = own_script(redis, "hold.lua", "progress.lua")
+        self.add_log = own_script(redis, "log.lua")
 
     async def hold(self, job_id: str, token: str) -> Hold:
         """Renew the lock, or take it again if it expired and no other worker has the job."""
@@ -64,6 +67,14 @@ class QueueScripts:
         """
         keys = self._keys(job_id, ("events", "meta"))
         return send(self.progress, keys, [job_id, token, self._lock_ms, progress])
+
+    async def log(self, job_id: str, lines: Sequence[str], keep: int) -> None:
+        """Add lines to the job's own log, of which the last `keep` stay; 0 keeps all.
+
+        Several are one command to Redis. A job that is gone gets none.
+        """
+        keys = [self.key(job_id), self.key(f"{job_id}:logs")]
+        await self.add_log(keys=keys, args=[keep, *lines])
 
     async def hide_failure(self, job_id: str, token: str) -> Hold:
         """Remove the `failedReason` of an earlier attempt."""

@@ -34,8 +34,8 @@ class RecordingHandle:
     def report(self, progress: Mapping[str, Any]) -> None:
         self.progress.append(dict(progress))
 
-    async def log(self, line: str) -> None:
-        self.lines.append(line)
+    async def log(self, *lines: str) -> None:
+        self.lines += lines
 
     async def children(self) -> Mapping[str, Any]:
         return self.children_values

@@ -118,3 +118,18 @@ async def test_an_old_failure_is_forgotten_by_the_one_who_has_the_job(queue: Que
     assert await queue.field("failedReason") == "no luck"
     assert await queue.scripts.hide_failure(JOB, OURS) is Hold.OURS
     assert await queue.field("failedReason") is None
+
+
+async def test_lines_of_a_log_are_kept_in_order_as_many_as_wanted(queue: Queue) -> None:
+    log = queue.key(f"{JOB}:logs")
+    await queue.scripts.log(JOB, ["a", "b"], 0)
+    await queue.scripts.log(JOB, ["c"], 0)
+    assert await queue.redis.lrange(log, 0, -1) == ["a", "b", "c"]
+    await queue.scripts.log(JOB, ["d", "e"], 3)
+    assert await queue.redis.lrange(log, 0, -1) == ["c", "d", "e"]
+
+
+async def test_a_job_that_is_gone_gets_no_log(queue: Queue) -> None:
+    await queue.redis.delete(queue.key(JOB))
+    await queue.scripts.log(JOB, ["a"], 0)
+    assert not await queue.redis.exists(queue.key(f"{JOB}:logs"))

@@ -55,7 +55,6 @@ HEADS = {
             *("msgpacked delayed opts", "timestamp", "prefix key", "producer id"),
         ],
     ),
-    "addLog-2": ("j j:logs", ["id", "log", "keepLogs"]),
 }
 """By each script that we call: the keys that we send, and its arguments as its head has them."""
 
@@ -63,7 +62,6 @@ HEADS = {
 KEY_WORDS = {
     "events": "event",
     "j": "job|producer",
-    "j:logs": "logs",
     "completed": "completed",
     "metrics:completed": "metrics",
 }
@@ -99,7 +97,6 @@ CALLS: dict[str, Callable[[Commands, Job], Coroutine[Any, Any, Any]]] = {
     "extendLocks-1": lambda commands, job: commands.extend([job.key]),
     "moveStalledJobsToWait-9": lambda commands, job: commands.return_stalled(1, 30_000),
     "updateJobScheduler-12": lambda commands, job: commands.add_iteration(job, 5, {}),
-    "addLog-2": lambda commands, job: commands.log("j", "line", 0),
 }
 
 
