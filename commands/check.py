@@ -18,7 +18,7 @@ from config.errors import ConfigError
 from config.logging.redaction import scrubber
 from config.reading import Reading, read_settings
 from config.settings import Settings
-from config.variables import IMAGE_KEYS
+from config.variables import IMAGE_KEYS, TRACING
 from services.vendors import VENDORS
 
 app = new_app()
@@ -111,7 +111,7 @@ def _checks(settings: Settings, live: bool) -> list[_Check]:
         _Check(machine.AREA, machine.check_folder),
         _Check(machine.AREA, partial(machine.check_port, settings), frozenset({"health_port"})),
         _Check(machine.AREA, partial(machine.check_alerts, settings)),
-        _Check(machine.AREA, partial(machine.check_traces, settings)),
+        _Check(machine.AREA, partial(machine.check_traces, settings), TRACING),
     ]
 
 

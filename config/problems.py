@@ -51,6 +51,12 @@ def _shown(value: str, annotation: Any) -> str:
     return "a value that is not shown"
 
 
+def fields_in(error: ValidationError, model: type[BaseModel]) -> set[str]:
+    """The fields that an error is about; empty for one about the whole."""
+    locations = [detail["loc"] for detail in error.errors()]
+    return {field_of(str(location[0]), model) for location in locations if location}
+
+
 def field_of(location: str, model: type[BaseModel]) -> str:
     """The field that a variable sets, of an error's location."""
     for name in model.model_fields:

@@ -7,7 +7,7 @@ from pydantic import SecretStr, ValidationError
 
 from config.environment import Environment, read_environment
 from config.logging.redaction import Redact, scrubber
-from config.problems import field_of, names, problems
+from config.problems import fields_in, names, problems
 from config.settings import Settings
 from config.validators.allowed_hosts import AllowedHosts
 
@@ -78,18 +78,12 @@ def read_settings(env_file: Path | None) -> Reading:
             settings = Settings(**values)  # pyright: ignore[reportArgumentType]
         except ValidationError as error:
             found += problems(error, Settings, seen)
-            fields = _fields(error)
+            # One about the whole is about a choice without its key.
+            fields = fields_in(error, Settings) or set(_CHOICES)
             _leave_out(values, fields)
             wrong |= fields
         else:
             return Reading(settings, seen, found, frozenset(wrong))
-
-
-def _fields(error: ValidationError) -> set[str]:
-    """The fields that an error is about; one about the whole is about a choice without its key."""
-    locations = [detail["loc"] for detail in error.errors()]
-    named = {field_of(str(location[0]), Settings) for location in locations if location}
-    return named or set(_CHOICES)
 
 
 def _leave_out(values: dict[str, str], fields: set[str]) -> None:

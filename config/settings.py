@@ -4,12 +4,14 @@ Values come from `config.environment`; `load_settings` reports all problems at o
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from pydantic import (
+    PrivateAttr,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -19,19 +21,21 @@ from pydantic import (
 
 from config.environment import Environment, read_environment
 from config.errors import ConfigError
-from config.problems import names, problems
+from config.problems import fields_in, names, problems
 from config.validators.addresses import keys_in, login_in
 from config.validators.allowed_hosts import AllowedHosts, parse_allowed_hosts
 from config.validators.certificates import check_certificates
 from config.validators.headers import keys_in_headers
 from config.validators.redis_url import check_redis_url, without_app_options
-from config.variables import IMAGE_KEYS, Variables
+from config.variables import IMAGE_KEYS, TRACING, Variables
 
 _COMMENT = re.compile(r"(?:^|\s)#")
 
 
 class Settings(Variables):
     """The variables, checked one by one and against each other."""
+
+    _untraced: tuple[str, ...] = PrivateAttr(())
 
     @model_validator(mode="before")
     @classmethod
@@ -125,6 +129,16 @@ class Settings(Variables):
         """How long running jobs may go on after a stop signal."""
         return timedelta(seconds=self.shutdown_grace_s)
 
+    @property
+    def untraced(self) -> tuple[str, ...]:
+        """What is wrong with the variables about traces, one line for each: none are sent."""
+        return self._untraced
+
+    def without_traces(self, wrong: Sequence[str]) -> "Settings":
+        """The same; `wrong` says why there are no traces."""
+        self._untraced = tuple(wrong)
+        return self
+
     def secrets(self) -> list[str]:
         """Every secret value in force, and the keys inside of addresses, for redaction."""
         fields = (name for name in type(self).model_fields if name != "redis_url")
@@ -148,9 +162,26 @@ def image_key_variables() -> str:
 
 
 def load_settings(env_file: Path | None = None, environment: Environment | None = None) -> Settings:
-    """Read and check all settings. Raises ConfigError with one line for each wrong variable."""
+    """Read and check all settings. Raises ConfigError with one line for each wrong variable.
+
+    Wrong ones about traces alone stop nobody's work: they are left out, and told in `untraced`.
+    """
     seen = environment or read_environment(env_file)
     try:
-        return Settings(**seen.values)  # pyright: ignore[reportArgumentType]
+        return _settings(seen.values)
     except ValidationError as error:
-        raise ConfigError(problems(error, Settings, seen)) from None
+        found, wrong = problems(error, Settings, seen), fields_in(error, Settings)
+    if not wrong or wrong - TRACING:
+        raise ConfigError(found)
+    left_out = {name for field in wrong for name in names(field, Settings)}
+    values = {name: value for name, value in seen.values.items() if name not in left_out}
+    try:
+        # Off: what is left of them could send traces elsewhere, or without their key.
+        settings = _settings({**values, variable_of("otel_disabled"): "true"})
+    except ValidationError as error:  # of the settings against each other, which comes last
+        raise ConfigError([*found, *problems(error, Settings, seen)]) from None
+    return settings.without_traces(found)
+
+
+def _settings(values: Mapping[str, str]) -> Settings:
+    return Settings(**values)  # pyright: ignore[reportArgumentType]

@@ -192,3 +192,7 @@ class Variables(BaseModel):
     )
     log_format: Literal["pretty", "json"] = _variable("LOG_FORMAT", "pretty or json", "pretty")
     environment: str = _variable("NODE_ENV", "a word such as production", "development")
+
+
+TRACING = frozenset(field for field in Variables.model_fields if field.startswith("otel_"))
+"""The fields about traces, which no worker needs."""

@@ -88,12 +88,17 @@ def _missing(count: int) -> "Record":
 
 
 def _pretty(record: "Record", *, redact: Redact, in_colour: bool) -> str:
-    """`time level message`; a traceback stands below, indented so that it can pass for no line."""
+    """`time level message`, and the trace's id if there is one.
+
+    A traceback stands below, indented so that it can pass for no line.
+    """
     level = f"{record['level'].name: <8}"
     if in_colour:
         level = f"{_BOLD}{_COLOURS.get(record['level'].name, '')}{level}{_PLAIN}"
     time = record["time"].isoformat(timespec="milliseconds")[11:23]
-    lines = [f"{time} {level} {_escaped(_cut(record['message']))}"]
+    trace_id = record["extra"].get("trace_id")
+    end = f" trace_id={trace_id}" if trace_id else ""
+    lines = [f"{time} {level} {_escaped(_cut(record['message']) + end)}"]
     if record["exception"] is not None:
         trace = _trace(record["exception"])
         lines += [f"    {_escaped(line)}" for line in trace.rstrip("\n").split("\n")]

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import context as contexts
 from opentelemetry import propagate, trace
@@ -25,6 +25,9 @@ from config.tracing import traces_headers
 from config.version import VERSION
 from core.alert import shown
 from runtime.tracing.exporter import new_exporter
+
+if TYPE_CHECKING:
+    from loguru import Record
 
 _SERVICE = "vidfab-worker"
 _KINDS = {
@@ -96,6 +99,13 @@ class SdkTracer:
         if _is_traced(contexts.get_current()):
             propagate.inject(carrier)
         return json.dumps(carrier, separators=(",", ":")) if carrier else None
+
+    @staticmethod
+    def mark(record: "Record") -> None:
+        """Loguru's patcher: a line that is written within a recorded span gets its `trace_id`."""
+        within = trace.get_current_span().get_span_context()
+        if within.trace_flags.sampled:
+            record["extra"]["trace_id"] = trace.format_trace_id(within.trace_id)
 
     def close(self) -> None:
         """Send what is left; takes as long as the collector does."""

@@ -25,9 +25,11 @@ _LAST_WORDS_S = 1.0
 async def traced(settings: Settings) -> AsyncGenerator[Tracer]:
     """Meanwhile jobs and what they ask services for are traced, if a collector is set.
 
-    What keeps traces from being sent is logged, and keeps nothing else from its work; but for an
-    address that is none, which is a wrong setting as any other.
+    Lines of the log then name the trace that they belong to. What keeps traces from being sent is
+    logged, and keeps nothing else from its work.
     """
+    for problem in settings.untraced:
+        logger.warning("No traces: {}", problem)
     address = traces_address(settings)
     if address is None:
         yield NO_TRACER
@@ -45,10 +47,12 @@ async def traced(settings: Settings) -> AsyncGenerator[Tracer]:
         return
     logger.info("Traces: {}", address)
     tracing.install(sdk)
+    logger.configure(patcher=sdk.mark)
     try:
         yield sdk
     finally:
         tracing.install(NO_TRACER)
+        logger.configure(patcher=lambda record: None)
         # A thread that holds up nobody: the SDK's own would wait for a collector for ten seconds.
         last_words = Thread(target=sdk.close, name="traces", daemon=True)
         last_words.start()

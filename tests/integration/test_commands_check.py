@@ -59,6 +59,20 @@ async def test_a_whole_set_up_passes_and_shows_no_secret(vidfab: VidFab) -> None
     assert origins["QUEUE_CONCURRENCY"] == "default"
 
 
+async def test_an_address_for_traces_that_is_none_is_an_error(vidfab: VidFab) -> None:
+    """The worker would start all the same, without traces."""
+    wrong = everything(vidfab, OTEL_EXPORTER_OTLP_ENDPOINT="grpc://collector:4317")
+    code, found = await marks(wrong)
+    assert code == 1
+    assert [one["text"] for one in found if one["mark"] == "failed"] == [
+        "OTEL_EXPORTER_OTLP_ENDPOINT: got 'grpc://…', wants an http(s) address "
+        "(not an http(s) address)"
+    ]
+    assert "Not checked" in [one["text"] for one in found if one["area"] == "Machine"]
+    stats = await command(wrong, "stats")
+    assert stats.code == 0
+
+
 async def test_live_tells_a_wrong_key_of_each_vendor(vidfab: VidFab) -> None:
     wrong = everything(vidfab, **dict.fromkeys(VENDOR_KEYS, "wrong-key-wrong-key"))
     found = await failures(wrong, "--live")

@@ -109,6 +109,12 @@ async def test_one_trace_runs_from_nodes_add_to_the_follow_up(
     stored = {part.attributes.get("peer.service") for part in below(spans, next_job)}
     assert stored >= {"Supabase", "Supabase storage"}
 
+    # Lines of the log lead there.
+    log = worker.log.read_text("utf-8").splitlines()
+    [completed] = [line for line in log if "✅ Completed: storyboard_generation" in line]
+    assert completed.endswith(f" trace_id={job.trace}")
+    assert [line for line in log if "Waiting for jobs" in line and "trace_id" in line] == []
+
     # No vendor hears of the trace, and no span holds what opens something.
     assert not any("traceparent" in one.headers for one in await control.requests())
     said = json.dumps([[span.name, span.attributes] for span in spans])
@@ -197,3 +203,13 @@ async def test_a_worker_without_the_extra_says_so_and_works(
     assert log.count("No traces: OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not") == 1
     assert "Traceback" not in log
     assert collector.server.to(PATH) == []
+
+
+async def test_a_worker_with_an_address_that_is_none_says_so_and_works(site: Site) -> None:
+    worker = await site.worker(OTEL_EXPORTER_OTLP_ENDPOINT="grpc://collector:4317")
+    assert (await site.finished(await storyboards(site))).state == "completed"
+    assert await worker.stop() == 0
+    log = worker.log.read_text("utf-8")
+    assert (
+        log.count("No traces: OTEL_EXPORTER_OTLP_ENDPOINT: got 'grpc://…', wants an http(s)") == 1
+    )

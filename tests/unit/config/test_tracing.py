@@ -3,6 +3,7 @@
 import pytest
 
 from config.environment import Environment
+from config.errors import ConfigError
 from config.tracing import traces_address, traces_headers, variables_of_sdk
 from tests.support.logs import settings_of
 
@@ -35,6 +36,46 @@ URL = "https://otlp.example"
 )
 def test_where_spans_go(variables: dict[str, str], address: str | None) -> None:
     assert traces_address(settings_of(**variables)) == address
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "grpc://u:hunter2@h:4317"},
+            "OTEL_EXPORTER_OTLP_ENDPOINT: got 'grpc://…', wants an http(s) address",
+        ),
+        (
+            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "collector:4318"},
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: got a value that is not shown, wants an http(s)",
+        ),
+        (
+            {"OTEL_EXPORTER_OTLP_HEADERS": "api-key=hunter2é"},
+            "OTEL_EXPORTER_OTLP_HEADERS: got a value that is kept secret, wants headers",
+        ),
+        ({"OTEL_SDK_DISABLED": "perhaps"}, "OTEL_SDK_DISABLED: got 'perhaps', wants true or false"),
+    ],
+)
+def test_what_is_wrong_about_traces_costs_the_traces_alone(
+    variables: dict[str, str], said: str
+) -> None:
+    """A right address beside it is not used: spans would arrive without their key."""
+    settings = settings_of(**{"OTEL_EXPORTER_OTLP_ENDPOINT": URL, **variables}, LOG_FORMAT="json")
+    [problem] = settings.untraced
+    assert problem.startswith(said)
+    assert "hunter2" not in problem
+    assert (traces_address(settings), settings.log_format) == (None, "json")
+    assert settings.model_copy().untraced == settings.untraced
+
+
+@pytest.mark.parametrize(
+    "more", [{"LOG_FORMAT": "xml"}, {"IMAGE_PROVIDER": "gemini"}], ids=["one", "of the whole"]
+)
+def test_beside_another_wrong_setting_it_is_told_at_once(more: dict[str, str]) -> None:
+    with pytest.raises(ConfigError) as refused:
+        settings_of(OTEL_EXPORTER_OTLP_ENDPOINT="ftp://x", **more)
+    names = [problem.partition(":")[0] for problem in refused.value.problems]
+    assert sorted(names) == sorted(["OTEL_EXPORTER_OTLP_ENDPOINT", *more])
 
 
 def test_headers_are_read_and_their_values_kept_secret() -> None:

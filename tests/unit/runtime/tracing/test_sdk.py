@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from loguru import logger
 
 from bullmq_consumer.telemetry.tracer import NO_SPAN
+from tests.support.logs import worker_log
 from tests.support.otel import importable
 
 if TYPE_CHECKING:
@@ -127,6 +130,25 @@ def test_an_exception_is_told_by_its_kind_alone(traced: "Traced") -> None:
     for span in traced.spans().values():
         assert span.attributes["error.type"] == "CancelledError"
         assert (span.status[0], span.events) == ("ERROR", [])
+
+
+@pytest.mark.parametrize("form", ["pretty", "json"])
+def test_a_line_of_the_log_leads_to_its_trace(traced: "Traced", form: str) -> None:
+    with worker_log(LOG_FORMAT=form) as stream:
+        logger.configure(patcher=traced.tracer.mark)
+        logger.info("outside")
+        with traced.tracer.span("process q", "consumer", metadata()):
+            logger.info("inside")
+            logging.getLogger("a.library").warning("of a library")
+        with traced.tracer.span("process q", "consumer", metadata("00")):
+            logger.info("of a trace that nobody collects")
+        logger.configure(patcher=lambda record: None)
+    lines = stream.getvalue().splitlines()
+    assert [TRACE in line for line in lines] == [False, True, True, False]
+    if form == "json":
+        assert json.loads(lines[1])["trace_id"] == TRACE
+    else:
+        assert lines[1].endswith(f"inside trace_id={TRACE}")
 
 
 def test_libraries_find_no_tracer_in_the_process(traced: "Traced") -> None:

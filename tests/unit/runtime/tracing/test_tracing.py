@@ -95,6 +95,16 @@ async def test_a_protocol_that_is_not_spoken_is_said(lines: list[str]) -> None:
     ]
 
 
+async def test_an_address_that_is_none_is_said_and_stops_nothing(lines: list[str]) -> None:
+    settings = settings_of(OTEL_EXPORTER_OTLP_ENDPOINT="grpc://collector:4317")
+    async with traced(settings) as tracer:
+        assert tracer is NO_TRACER
+    assert lines == [
+        "WARNING No traces: OTEL_EXPORTER_OTLP_ENDPOINT: got 'grpc://…', wants an http(s) address "
+        "(not an http(s) address)"
+    ]
+
+
 async def test_variables_that_the_sdk_refuses_stop_nothing(
     monkeypatch: pytest.MonkeyPatch, lines: list[str], sdk: None
 ) -> None:
