@@ -25,6 +25,7 @@ from core.jobs import follow_ups
 from core.jobs.data import JobData, JobResult
 from core.jobs.registry import job
 from core.paths import RowId
+from core.story import about
 from services.bundle import Context
 from services.clips.base import ClipOutcome, Failed, Running, Succeeded
 from services.supabase.clips import ClipRow
@@ -114,7 +115,8 @@ class _Sync:
 
     async def _poll(self, clip: ClipRow) -> ClipOutcome:
         try:
-            return await self.ctx.services.clip_providers.status(clip)
+            with about(f"shot {clip.shot_number}"):
+                return await self.ctx.services.clip_providers.status(clip)
         except (ServiceError, ProviderDown) as error:
             self.errors.append(error)
             self.ctx.log.warning("Clip {} stays generating: {}", clip.shot_number, error)

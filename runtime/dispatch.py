@@ -30,6 +30,7 @@ from core.jobs.envelope import success
 from core.jobs.registry import JobSpec
 from core.meter import meter
 from runtime.job_log import JobLogger
+from runtime.job_story import JobStory
 from runtime.work_folders import JobFolder
 from services.bundle import Context, Services
 
@@ -89,16 +90,18 @@ class Dispatcher:
         await self._loaded.wait()
         spec = self._specs.get(delivery.name)
         job_logger = JobLogger(delivery, self._notify)
-        with fenced(handle.fence), JobFolder(self._work_folder) as folder:
+        story = JobStory(delivery, handle, self._scrub)
+        with fenced(handle.fence), story.told(), JobFolder(self._work_folder) as folder:
             ctx = self._context(delivery, handle, stopping, folder, job_logger)
+            outcome: Done | Outcome
             try:
-                return await self._attempt(spec, ctx, delivery, job_logger)
+                outcome = await self._attempt(spec, ctx, delivery, job_logger)
             except Exception as error:
                 folder.remove()  # before the free disk space is checked
                 outcome = await self._after(error, spec, ctx, delivery)
                 job_logger.ended(outcome, error)
-                await ctx.note(job_logger.story(outcome))
-                return outcome
+        await story.end(outcome, is_kept=not self.releases_id(delivery.name))
+        return outcome
 
     async def on_failed(
         self, delivery: Delivery, handle: JobHandle, reason: str
@@ -107,11 +110,12 @@ class Dispatcher:
         await self._loaded.wait()
         spec = self._specs.get(delivery.name)
         job_logger = JobLogger(delivery, self._notify)
-        with fenced(handle.fence), JobFolder(self._work_folder) as folder:
+        story = JobStory(delivery, handle, self._scrub)
+        with fenced(handle.fence), story.told(), JobFolder(self._work_folder) as folder:
             ctx = self._context(delivery, handle, asyncio.Event(), folder, job_logger)
             outcome = await self._failed(spec, ctx, delivery, reason)
         job_logger.ended(outcome, UnrecoverableError(reason))
-        await ctx.note(job_logger.story(outcome))
+        await story.end(outcome)
         return outcome
 
     async def _after(

@@ -8,7 +8,7 @@ from typing import Any, cast
 from loguru import logger
 
 from bullmq_consumer.delivery import Delivery
-from bullmq_consumer.outcome import Fail, FailLater, Outcome, Requeue, Retry, is_expected
+from bullmq_consumer.outcome import FailLater, Outcome, Requeue, Retry, is_expected
 from core.alert import Alert, AlertSink, kind_of, shown
 from core.errors import LockLost
 
@@ -76,20 +76,6 @@ class JobLogger:
             self._log("ERROR", "❌ Failed: {} {}", about, error)
             if not isinstance(error, LockLost):  # then it is another worker's, and may succeed
                 self._notify(job_failed(self._delivery, outcome.reason, error))
-
-    def story(self, outcome: Outcome) -> str:
-        """What became of the attempt, as a line for the job's own log."""
-        attempt = f"Attempt {self._delivery.attempts_made + 1} of {self._delivery.attempts}"
-        after = f"after {self.elapsed_ms() / 1000:.1f} s"
-        match outcome:
-            case Retry():
-                return f"{attempt} failed {after} and is tried again: {outcome.reason}"
-            case Requeue() | FailLater():
-                wait_s = outcome.delay.total_seconds()
-                wait = f"waits {wait_s:.0f} s" if wait_s else "goes back at once"
-                return f"{attempt} ended {after} and {wait}, none burnt: {outcome.reason}"
-            case Fail():
-                return f"{attempt} failed {after}, for good: {outcome.reason}"
 
     def _log(
         self, level: str, line: str, about: dict[str, Any], error: Exception | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from bullmq_consumer.engine.application import JobHandle
 from bullmq_consumer.new_job import NewJob
+from core.story import story
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -57,8 +58,8 @@ class JobContext(Generic[Services]):
         await self.handle.save_checkpoint(self.checkpoint_fields)
 
     async def note(self, line: str) -> None:
-        """Add a line to the job's own log, for who looks at the job in Bull Board or `job ID`."""
-        await self.handle.log(line)
+        """Add a line to the job's own log, for who looks at it in Bull Board. Does not wait."""
+        story().add(line)
 
     async def enqueue(self, *follow_ups: NewJob) -> None:
         """Add follow-up jobs; adding the id of an unfinished job again has no effect."""

@@ -17,6 +17,7 @@ from core.errors import (
     is_transient,
 )
 from core.paths import PlainId
+from core.story import about
 from core.storyboard.characters import characters_of_shot, references
 from core.storyboard.prompts import storyboard_prompt
 from core.storyboard.script import Character, Shot
@@ -151,7 +152,8 @@ class PictureBuyer:
                 row.id, status="generating", error_message=None
             )
         request, used = self._brief.request(shot, provider.max_references)
-        return await provider.generate(request), used
+        with about(f"shot {shot.shot_number}"):
+            return await provider.generate(request), used
 
     def _provider(self) -> ImageProvider:
         provider = self._ctx.services.images

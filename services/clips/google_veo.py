@@ -12,10 +12,10 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from services.clips.base import OPERATION, Answer, ClipOutcome, Failed, Running, Succeeded, Unknown
-from services.clips.polling import ATTEMPTS, TIMEOUT_S, as_path, unreadable
+from services.clips.polling import ATTEMPTS, TIMEOUT_S, as_path, told_clip, unreadable
 from services.google import Google
 from services.net.circuit import Circuit
-from services.net.http import one_line, service_error, transport_error, with_retries
+from services.net.http import one_line, service_error, transport_error
 
 if TYPE_CHECKING:
     from google.genai import Client, types
@@ -34,6 +34,7 @@ class GoogleVeo:
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
         self._circuit = Circuit(_SERVICE)
+        self._told = told_clip(_SERVICE)
         self._google = Google(settings, key, timedelta(seconds=TIMEOUT_S), _SERVICE)
 
     async def status(self, clip_id: str) -> Answer:
@@ -42,7 +43,7 @@ class GoogleVeo:
         if name is None:
             return Failed("The clip's Google operation name is not one")
         client = await self._google.client()
-        return await with_retries(
+        return await self._told.with_retries(
             lambda: self._poll(client, name), attempts=ATTEMPTS, circuit=self._circuit
         )
 

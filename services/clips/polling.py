@@ -14,9 +14,18 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from core.errors import ServiceError
-from services.clips.base import OPERATION, Answer, ClipOutcome, Failed, Unknown
+from services.clips.base import (
+    OPERATION,
+    Answer,
+    ClipOutcome,
+    Failed,
+    Running,
+    Succeeded,
+    Unknown,
+)
 from services.net.circuit import Circuit
-from services.net.http import new_client, service_error, transport_error, with_retries
+from services.net.http import new_client, service_error, transport_error
+from services.net.told import Told
 
 # A response takes a second; three tries bridge a hiccup, the job's own attempts an outage.
 TIMEOUT_S = 30
@@ -35,6 +44,7 @@ class PolledVendor(ABC):
 
     def __init__(self, settings: Settings, base_url: str, key: SecretStr) -> None:
         self._circuit = Circuit(self.service)
+        self._told = told_clip(self.service)
         self._client = new_client(
             settings,
             service=self.service,
@@ -49,7 +59,7 @@ class PolledVendor(ABC):
         if segment is None:
             return Failed(f"The clip's {self.service} {self.id_name} is not one")
         path = self.path.format(segment)
-        return await with_retries(
+        return await self._told.with_retries(
             lambda: self._poll(path, clip_id), attempts=ATTEMPTS, circuit=self._circuit
         )
 
@@ -84,6 +94,23 @@ class PolledVendor(ABC):
         if response.status_code != httpx.codes.OK.value:
             raise service_error(self.service, OPERATION, response)
         return response
+
+
+def told_clip(service: str) -> Told[Answer]:
+    """How polls of a clip are told in the log of the job that polls it."""
+    return Told(service, "clip", _found, is_polled=True)
+
+
+def _found(answer: Answer) -> str:
+    match answer:
+        case Running():
+            return "running"
+        case Succeeded():
+            return "ready"
+        case Failed(message=message):
+            return f'failed, "{message}"'
+        case Unknown(error=error):
+            return f'unknown, "{error}"'
 
 
 def unreadable(service: str) -> ServiceError:

@@ -17,7 +17,8 @@ from core.meter import bill
 from services.films.renders import Rendered, RenderFailed, Rendering, State, UnknownRender
 from services.key_probe import UNKNOWN_ID, Vendor
 from services.net.circuit import Circuit
-from services.net.http import new_client, one_line, service_error, transport_error, with_retries
+from services.net.http import new_client, one_line, service_error, transport_error
+from services.net.told import Told
 
 _SERVICE = "Shotstack"
 _SUBMIT = "render the video"
@@ -69,6 +70,20 @@ SHOTSTACK = Vendor(
 )
 
 
+def _found(state: State) -> str:
+    match state:
+        case Rendering(stage=stage):
+            return one_line(stage)
+        case Rendered():
+            return "done"
+        case RenderFailed(message=message):
+            return f'failed, "{message}"'
+
+
+_ORDER = Told[str](_SERVICE, "order of a render", lambda _: "accepted")
+_RENDER = Told[State](_SERVICE, "render", _found, is_polled=True)
+
+
 class Shotstack:
     """Orders renders and polls them."""
 
@@ -89,13 +104,13 @@ class Shotstack:
         ServiceError: `billed` if the order may stand.
         """
         with bill(_SERVICE, "render"):
-            return await with_retries(
+            return await _ORDER.with_retries(
                 lambda: self._submit_once(edit), attempts=_ATTEMPTS, circuit=self._circuit
             )
 
     async def state(self, render_id: str) -> State:
         """The render's state. Raises UnknownRender or ServiceError."""
-        return await with_retries(
+        return await _RENDER.with_retries(
             lambda: self._state_once(render_id), attempts=_ATTEMPTS, circuit=self._circuit
         )
 

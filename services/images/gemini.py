@@ -15,13 +15,15 @@ from services.images.base import ImageBytes, ImageRequest
 from services.net.circuit import Circuit
 from services.net.content import Kind, sniff
 from services.net.downloads import Downloads
-from services.net.http import one_line, service_error, transport_error, with_retries
+from services.net.http import one_line, service_error, transport_error
+from services.net.told import Told
 
 if TYPE_CHECKING:
     from google.genai import Client, types
 
 _SERVICE = "Gemini"
 _OPERATION = "generate a picture"
+_PICTURE = Told[ImageBytes](_SERVICE, "picture", lambda _: "made")
 _TIMEOUT = timedelta(minutes=3)
 _ATTEMPTS = 3
 # Pictures come inside the response. The bucket takes 10 MiB, which is 14 in base64; drafts from the
@@ -57,7 +59,7 @@ class GeminiImages:
         contents = await self._contents(request)
         config = _config(request.aspect_ratio)
         with bill(_SERVICE, "picture"):
-            return await with_retries(
+            return await _PICTURE.with_retries(
                 lambda: self._generate(client, contents, config),
                 attempts=_ATTEMPTS,
                 circuit=self._circuit,

@@ -17,10 +17,12 @@ from core.storyboard.characters import MAX_REFERENCES
 from services.byteplus import BYTEPLUS
 from services.images.base import ImageRequest, ImageUrl
 from services.net.circuit import Circuit
-from services.net.http import new_client, one_line, service_error, transport_error, with_retries
+from services.net.http import new_client, one_line, service_error, transport_error
+from services.net.told import Told
 
 _SERVICE = "Seedream"
 _OPERATION = "generate a picture"
+_PICTURE = Told[ImageUrl](_SERVICE, "picture", lambda _: "made")
 
 # The 2K presets of Seedream 5; others would have to keep 3.7 to 16.8 million pixels.
 _SIZES = {
@@ -93,7 +95,7 @@ class Seedream:
         """
         body = self._body(request)
         with bill(_SERVICE, "picture"):
-            return await with_retries(
+            return await _PICTURE.with_retries(
                 lambda: self._generate(body), attempts=self._attempts, circuit=self._circuit
             )
 

@@ -89,9 +89,44 @@ async def test_progress_goes_on_from_the_attempt_before(progress: Any, percent: 
 
 async def test_what_became_of_an_attempt_is_in_the_jobs_own_log() -> None:
     _, handle = await run(spec(raising(RetryableError("later"))), {"userId": "u", "size": 1})
-    [line] = handle.lines
-    assert line.startswith("Attempt 1 of 3 failed after 0.")
-    assert line.endswith(" and is tried again: later")
+    began, ended = handle.lines
+    assert began.startswith("Attempt 1 of 3 began at ")
+    assert ended.startswith("Attempt 1 of 3 failed after 0.")
+    assert ended.endswith(" and is tried again: later")
+
+
+async def test_a_job_with_nothing_to_tell_has_no_log() -> None:
+    _, handle = await run(spec(), {"userId": "u", "size": 1})
+    assert handle.lines == []
+
+
+async def test_what_a_handler_notes_is_in_the_jobs_own_log() -> None:
+    async def noting(ctx: JobContext[Any]) -> None:
+        await ctx.note("Twice is enough")
+
+    _, handle = await run(spec(noting), {"userId": "u", "size": 1})
+    assert [line.split(" after ")[0] for line in handle.lines[1:]] == [
+        "Twice is enough",
+        "Attempt 1 of 3 completed",
+    ]
+
+
+async def test_an_attempt_that_is_cut_off_is_in_the_jobs_own_log() -> None:
+    begun = asyncio.Event()
+
+    async def forever(ctx: JobContext[Any]) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    handle = RecordingHandle()
+    dispatcher = Dispatcher({"double": spec(forever)}, services=None)
+    delivery = Delivery("j1", "double", {"userId": "u", "size": 1}, attempts_made=1, attempts=3)
+    attempt = asyncio.create_task(dispatcher.run(delivery, handle, asyncio.Event()))
+    await begun.wait()
+    attempt.cancel()
+    await asyncio.wait([attempt])
+    await asyncio.sleep(0)
+    assert handle.lines[-1].startswith("Attempt 2 of 3 was cut off after ")
 
 
 async def test_an_unknown_name_fails_at_once_and_says_what_is_known() -> None:

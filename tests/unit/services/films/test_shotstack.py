@@ -8,6 +8,7 @@ import respx
 from config.settings import Settings
 from core.errors import ServiceError
 from services.films.shotstack import Rendered, RenderFailed, Rendering, Shotstack, UnknownRender
+from tests.support.story import telling, untimed
 
 URL = "https://api.shotstack.io/edit/v1/render"
 ACCEPTED = {"success": True, "message": "Created", "response": {"message": "Queued", "id": "r-1"}}
@@ -62,6 +63,29 @@ async def test_what_did_not_arrive_is_sent_again(
 ) -> None:
     respx_mock.post(URL).mock(side_effect=[first, httpx.Response(201, json=ACCEPTED)])
     assert await shotstack.submit({}) == "r-1"
+
+
+async def test_its_states_are_told_in_the_log_of_the_job(
+    shotstack: Shotstack, respx_mock: respx.MockRouter
+) -> None:
+    states = ["queued", "rendering", "rendering", "rendering", "done"]
+    renders = [{"response": {"status": one, "url": "https://x/a.mp4"}} for one in states]
+    respx_mock.post(URL).mock(side_effect=[httpx.Response(429), httpx.Response(201, json=ACCEPTED)])
+    respx_mock.get(f"{URL}/r-1").mock(
+        side_effect=[httpx.Response(200, json=one) for one in renders]
+    )
+    async with telling() as lines:
+        render = await shotstack.submit({})
+        for _ in states:
+            await shotstack.state(render)
+    assert untimed(lines) == [
+        'Shotstack, order of a render: status 429, "Shotstack answered 429 to render the video"',
+        "Shotstack, order of a render: accepted",
+        "Shotstack, render: queued",
+        "Shotstack, render: rendering",
+        "Shotstack, render: rendering, 2 times more",
+        "Shotstack, render: done",
+    ]
 
 
 async def test_a_refusal_says_why(shotstack: Shotstack, respx_mock: respx.MockRouter) -> None:
