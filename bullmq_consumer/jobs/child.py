@@ -48,6 +48,7 @@ class _Worker:
         """Wait for an attempt, run it, and send its end."""
         message = self._runs.get()
         registered = _find(*message["run"])
+        send(self._pipe, {"begun": True})
         try:
             end = {"result": self._result(registered, Delivery(**message["delivery"]))}
         except BaseException as error:  # everything that ends the handler ends the attempt

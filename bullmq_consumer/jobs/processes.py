@@ -5,13 +5,15 @@ process that dies, of a signal or for lack of memory, is one attempt's failure, 
 new one.
 
 All messages are JSON. To the process: `run` begins an attempt, `stop` asks it to end, `reply`
-answers a call. From it: `call` is what its job asks of the queue, `end` what became of the attempt.
+answers a call. From it: `begun` says that the handler is about to be called, `call` is what its job
+asks of the queue, `end` what became of the attempt.
 """
 
 import asyncio
 import multiprocessing
 import signal
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -44,11 +46,15 @@ class Processes:
         stop: Stop,
         limit: timedelta | None = None,
     ) -> Any:
-        """The function's result as JSON. Raises what it raises, RetryableError when it died."""
+        """The function's result as JSON. Raises what it raises, RetryableError when it died.
+
+        The limit is the function's: how long its process took to start does not count.
+        """
         process = self._idle.pop() if self._idle else _Process()
         try:
+            await process.begin(registered, delivery)
             async with Within(limit, stop):
-                end = await process.run(registered, delivery, handle, stop)
+                end = await process.end(handle, stop)
         except BaseException:
             process.kill()
             raise
@@ -78,18 +84,20 @@ class _Process:
         self._readable = asyncio.Event()
         self._loop.add_reader(self._pipe.fileno(), self._readable.set)
 
-    async def run(
-        self, registered: Registered, delivery: Delivery, handle: JobHandle, stop: Stop
-    ) -> dict[str, Any]:
-        """Run one attempt; returns its `end`. Raises RetryableError when the process dies."""
+    async def begin(self, registered: Registered, delivery: Delivery) -> None:
+        """Wait until it has imported the handler. Raises RetryableError when it dies."""
+        async with self._alive():
+            await self._send({"run": registered.place, "delivery": asdict(delivery)})
+            await self._receive()
+
+    async def end(self, handle: JobHandle, stop: Stop) -> dict[str, Any]:
+        """The `end` of the attempt that began. Raises RetryableError when the process dies."""
         asking = asyncio.create_task(self._ask_to_stop(stop))
         try:
-            await self._send({"run": registered.place, "delivery": asdict(delivery)})
-            while "end" not in (message := await self._receive()):
-                await self._send({"reply": await answer(message["call"], handle)})
-            return message["end"]
-        except (OSError, EOFError) as error:
-            raise RetryableError(await asyncio.to_thread(self._obituary)) from error
+            async with self._alive():
+                while "end" not in (message := await self._receive()):
+                    await self._send({"reply": await answer(message["call"], handle)})
+                return message["end"]
         finally:
             asking.cancel()
 
@@ -102,6 +110,13 @@ class _Process:
     def join(self) -> None:
         """Wait for its end, in a thread."""
         self._process.join(_JOIN_S)
+
+    @asynccontextmanager
+    async def _alive(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        except (OSError, EOFError) as error:
+            raise RetryableError(await asyncio.to_thread(self._obituary)) from error
 
     async def _ask_to_stop(self, stop: Stop) -> None:
         reason = await stop.wait()
