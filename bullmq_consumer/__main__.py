@@ -17,7 +17,8 @@ from bullmq_consumer.worker import Worker
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _EPILOG = """\
-exit codes: 0 stopped, 1 cannot start, 70 stuck (restart it), 75 Redis was away at the stop
+exit codes: 0 stopped, 1 cannot start, 2 no such worker or option, 70 stuck (restart it),
+75 Redis was away at the stop
 A worker is named as module:variable, such as app:worker; the current folder is searched, too.
 """
 
@@ -69,14 +70,17 @@ def _worker(parser: argparse.ArgumentParser, named: str) -> Worker[Any]:
     if not (module and variable):
         parser.error(f"'{named}' names no worker: write module:variable, such as app:worker")
     try:
-        found = getattr(importlib.import_module(module), variable, None)
+        loaded = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module.partition(".")[0] and error.name != module:
             raise  # of what the module itself imports
         parser.error(f"There is no module '{module}' here or among what is installed")
+    found = getattr(loaded, variable, None)
     if not isinstance(found, Worker):
-        what = "nothing" if found is None else f"a {type(found).__name__}"
-        parser.error(f"'{named}' is {what}, not a Worker")
+        what = f"is a {type(found).__name__}, not a Worker" if found else "is not there"
+        workers = [name for name, one in vars(loaded).items() if isinstance(one, Worker)]
+        known = f"; Workers in {module}: {', '.join(workers)}" if workers else ""
+        parser.error(f"'{named}' {what}{known}")
     return found  # pyright: ignore[reportUnknownVariableType]
 
 

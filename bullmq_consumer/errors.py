@@ -38,6 +38,7 @@ class RetryAfter(RetryableError):
 
     def __init__(self, delay: timedelta, reason: str) -> None:
         super().__init__(reason)
+        check_duration(delay, "delay")
         self.delay = delay
 
 
@@ -65,6 +66,7 @@ class RequeueLater(JobError):
         *,
         whole_queue: bool = False,
     ) -> None:
+        check_duration(delay, "delay")
         if whole_queue and delay <= timedelta(0):
             raise ValueError("A whole queue is held up for a positive delay")
         super().__init__(reason)
@@ -77,6 +79,13 @@ class LockLost(JobError):
 
     def __init__(self) -> None:
         super().__init__("another worker has the job by now")
+
+
+def check_duration(value: object, name: str) -> None:
+    """Raise TypeError for seconds as a number, which Python takes until they are used."""
+    if not isinstance(value, timedelta):
+        kind = type(value).__name__
+        raise TypeError(f"{name} is a timedelta, such as timedelta(seconds=5), not a {kind}")
 
 
 def is_transient(error: BaseException) -> bool:

@@ -32,9 +32,10 @@ _LONGEST_DELAY = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The attempt succeeded; `returnvalue` is kept with the job, as JSON."""
+    """The attempt succeeded; `returnvalue` is kept with the job, `text` is that as JSON."""
 
     returnvalue: Any
+    text: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +95,11 @@ def decide(
     A job that was snoozed too often burns an attempt, unless the worker stops or `is_unfit`: the
     lack of its machine was confirmed.
     """
-    error = _as_unfit(error) or _single(error)
+    error = _as_unfit(error) or single(error)
     may_return = is_unfit or snoozes < max_snoozes
     if isinstance(error, RequeueLater) and (may_return or not error.delay):
-        return Requeue(_delay(error, snoozes), _reason(error), error.whole_queue)
-    reason = _reason(error)
+        return Requeue(_delay(error, snoozes), reason_of(error), error.whole_queue)
+    reason = reason_of(error)
     trace = trace_of(error, reason)
     if is_transient(error) and not is_last_attempt and not isinstance(error, fails_on):
         return Retry(reason, trace, error.delay if isinstance(error, RetryAfter) else None)
@@ -107,6 +108,8 @@ def decide(
 
 def as_written(done: Done, *, is_last_attempt: bool) -> str | Outcome:
     """The return value as JSON, or the failure of an attempt that returned something else."""
+    if done.text is not None:
+        return done.text
     try:
         return as_json(done.returnvalue)
     except (TypeError, ValueError, RecursionError) as error:
@@ -116,12 +119,12 @@ def as_written(done: Done, *, is_last_attempt: bool) -> str | Outcome:
 
 def is_expected(error: BaseException) -> bool:
     """Whether the error's message is sufficient; any other error is logged with its traceback."""
-    return isinstance(_single(error), ExpectedError)
+    return isinstance(single(error), ExpectedError)
 
 
 def _as_unfit(error: BaseException) -> MachineUnfit | None:
     """MachineUnfit for a lack of the machine, which is no failure of the job's."""
-    lack = None if isinstance(_single(error), LockLost) else lack_of(error)
+    lack = None if isinstance(single(error), LockLost) else lack_of(error)
     return MachineUnfit(lack) if lack else None
 
 
@@ -132,15 +135,15 @@ def _delay(error: RequeueLater, snoozes: int) -> timedelta:
     return min(error.delay * 2 ** min(snoozes, 10), _LONGEST_DELAY)
 
 
-def _single(error: BaseException) -> BaseException:
-    """The first error of a task group that failed."""
+def single(error: BaseException) -> BaseException:
+    """The error itself, or the first error of a task group that failed."""
     while isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         error = group.exceptions[0]
     return error
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """One line, never empty, without characters that are unsafe in JSON or on a terminal."""
     try:
         text = str(error)

@@ -83,7 +83,7 @@ async def run_job(
     )
     entry = Entry(handler.registered, tuple(middleware))
     dispatcher = Dispatcher({delivery.name: entry}, deps, on_invalid=on_invalid)
-    handle = _Recorded(children or {}, is_lost=stop is StopReason.LOCK_LOST)
+    handle = _Recorded(job_id, children or {}, is_lost=stop is StopReason.LOCK_LOST)
     handle.ran.steps = dict(steps or {})
     stopping = asyncio.Event()
     if stop is StopReason.SHUTDOWN:
@@ -102,9 +102,9 @@ async def run_job(
 class _Recorded:
     """The handle of an attempt that no queue knows of, and its own fence."""
 
-    def __init__(self, children: Mapping[str, JsonValue], *, is_lost: bool) -> None:
+    def __init__(self, job_id: str, children: Mapping[str, JsonValue], *, is_lost: bool) -> None:
         self.ran = Ran()
-        self.job_id = "test"
+        self.job_id = job_id
         self.is_lost = is_lost
         self.fence = self
         self._children = children

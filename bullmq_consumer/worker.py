@@ -1,7 +1,8 @@
 """A worker of one queue, with the handlers that it serves."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,9 +13,10 @@ from typing_extensions import TypeVar as DefaultTypeVar
 
 from bullmq_consumer.engine.consumer import Consumer
 from bullmq_consumer.engine.life import ExitCode, Life
+from bullmq_consumer.errors import check_duration
 from bullmq_consumer.jobs.dispatcher import Dispatcher, Unknown
 from bullmq_consumer.jobs.job import Job
-from bullmq_consumer.jobs.registry import Jobs
+from bullmq_consumer.jobs.registry import Entry, Jobs
 from bullmq_consumer.options import Options, host_and_pid
 from bullmq_consumer.protocol.commands import Limit
 from bullmq_consumer.protocol.keeping import Keeping
@@ -29,6 +31,9 @@ GRACE = timedelta(seconds=8)
 """For running jobs at a stop: below the 10 s after which Docker and Cloud Run kill."""
 
 _LOOK_EVERY_S = 0.05
+# For how long a Redis may refuse a drain to take a job: it may be about to have room again.
+_REFUSED_S = 30.0
+_SCHEMES = ("redis", "rediss", "unix")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Worker(Jobs[C]):
     is shown by Node's `getWorkers()`. `unknown` is what becomes of jobs whose name no handler has:
     back to the queue, 20 times, or fail.
 
-    Raises ValueError for an address that is none.
+    Raises ValueError for an address that is none, TypeError for seconds as a number.
     """
 
     def __init__(
@@ -80,6 +85,11 @@ class Worker(Jobs[C]):
         unknown: Unknown = "requeue",
     ) -> None:
         super().__init__()
+        _check_address(redis)
+        for value, called in ((grace, "grace"), (lock, "lock")):
+            check_duration(value, called)
+        if concurrency < 1:
+            raise ValueError(f"concurrency is how many jobs run at a time, not {concurrency}")
         self.options = Options(
             queue=QueueName(queue, prefix),
             redis=RedisAddress(redis),
@@ -96,6 +106,7 @@ class Worker(Jobs[C]):
         self._grace = grace
         self._unknown: Unknown = unknown
         self._invalid: Callable[[Job[Any, Any], str], Awaitable[None]] | None = None
+        self._is_open = False
         self._life: Life | None = None
         self._dispatcher: Dispatcher | None = None
         self._stop: asyncio.Event | None = None
@@ -109,6 +120,8 @@ class Worker(Jobs[C]):
         Their data do not validate, their hash cannot be read, or nobody has their name. `job.data`
         is what came.
         """
+        if not inspect.iscoroutinefunction(hook):
+            raise TypeError("on_invalid wants an `async def` that takes a Job and a reason")
         self._invalid = hook
         return hook
 
@@ -133,17 +146,27 @@ class Worker(Jobs[C]):
         async with self._opened() as life:
             return await life.live(stop)
 
-    async def drain(self) -> int:
+    async def drain(self, stop: asyncio.Event | None = None) -> int:
         """Run what waits, until nothing is left that could run now; returns how many attempts ran.
 
-        Jobs that wait for their time stay. Raises RedisUnreachable, and as `running` does.
+        Jobs that wait for their time stay, and so does a queue that a rate limit holds up. It ends
+        early when `stop` is set. Raises RedisUnreachable, RuntimeError when it could not go on, and
+        as `running` does.
         """
+        ending = asyncio.Event()
         async with self._opened() as life:
             await redis_client.check(self.options.redis)
-            loop = await life.consumer.start()
-            while not (loop.done() or life.consumer.is_drained):  # noqa: ASYNC110
-                await asyncio.sleep(_LOOK_EVERY_S)
-            await life.consumer.stop(loop, self._grace)
+            looking = asyncio.create_task(_set_when_drained(life.consumer, ending))
+            following = asyncio.create_task(_follow(stop, ending))
+            try:
+                code = await life.live(ending)
+            finally:
+                looking.cancel()
+                following.cancel()
+            if code is not ExitCode.STOPPED:
+                raise RuntimeError(life.why_not or "Redis was away when the worker stopped")
+            if looking.done() and not looking.cancelled():
+                looking.result()
             return self.ended
 
     async def stop(self) -> None:
@@ -153,7 +176,7 @@ class Worker(Jobs[C]):
         """
         if self._stop is not None and self._living is not None:
             self._stop.set()
-            await self._living
+            await asyncio.shield(self._living)
 
     def cancel(self, job_id: str) -> bool:
         """Have the attempt at a job end, if it runs here: it has failed then."""
@@ -177,11 +200,20 @@ class Worker(Jobs[C]):
     @asynccontextmanager
     async def _opened(self) -> AsyncGenerator[Life]:
         """Inside of the lifespan, with a consumer that is not started."""
-        if self._life is not None:
+        if self._is_open:
             raise RuntimeError(f"The worker of {self.options.queue.name} runs already")
         entries = self.entries()
         if not entries:
             raise TypeError(f"The worker of {self.options.queue.name} has no handler: add a @job")
+        self._is_open = True
+        try:
+            async with self._lived(entries) as life:
+                yield life
+        finally:
+            self._is_open = False
+
+    @asynccontextmanager
+    async def _lived(self, entries: Mapping[str, Entry]) -> AsyncGenerator[Life]:
         async with self._lifespan() as deps:
             dispatcher = Dispatcher(entries, deps, unknown=self._unknown, on_invalid=self._invalid)
             self._dispatcher = dispatcher
@@ -202,6 +234,30 @@ class Worker(Jobs[C]):
     def threads_left(self) -> int:
         """How many threads of `def` handlers go on although their attempts are over."""
         return 0 if self._dispatcher is None else len(self._dispatcher.threads.left)
+
+
+async def _set_when_drained(consumer: Consumer, stop: asyncio.Event) -> None:
+    """Raises RuntimeError when Redis refuses to give a job for too long."""
+    refused_s = 0.0
+    while not consumer.is_drained and refused_s < _REFUSED_S:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        refused_s = refused_s + _LOOK_EVERY_S if consumer.refusal else 0.0
+    stop.set()
+    if refused_s >= _REFUSED_S:
+        raise RuntimeError(f"Redis refuses to give a job: {consumer.refusal}")
+
+
+async def _follow(stop: asyncio.Event | None, ending: asyncio.Event) -> None:
+    if stop is not None:
+        await stop.wait()
+        ending.set()
+
+
+def _check_address(redis: str) -> None:
+    """Without showing it: it may hold a password."""
+    scheme, _, place = redis.partition("://")
+    if scheme not in _SCHEMES or not place:
+        raise ValueError("The address of Redis begins with redis://, rediss:// or unix://")
 
 
 @asynccontextmanager

@@ -127,6 +127,7 @@ class Completer:
             )
         # The script wakes a worker for it.
         await self._end(job, lambda: self._commands.retry(job, fields))
+        self._fetcher.expect_more()
         return None
 
     def _pause_ms(self, job: Job, outcome: Retry) -> int:
@@ -165,6 +166,7 @@ class Completer:
         if held is not Hold.OURS:
             raise Refused(Refusal.OTHERS_LOCK if held is Hold.OTHERS else Refusal.GONE)
         if isinstance(outcome, Requeue) and outcome.delay <= timedelta(0):
+            self._fetcher.expect_more()
             return UNSAID  # it has woken a worker
         if isinstance(outcome, Requeue) and outcome.whole_queue:
             await self._return_limited(job, milliseconds(outcome.delay))

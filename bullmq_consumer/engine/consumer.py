@@ -242,16 +242,18 @@ class Consumer:
 
     @property
     def is_drained(self) -> bool:
-        """Whether no job runs here, and the queue had none when it was last asked."""
+        """Whether no job runs here, and the queue has none that could be taken now."""
         return self._fetcher.is_drained
 
     @property
     def why_not(self) -> str:
         """Why no job can be taken, in one line; empty while some could."""
+        if self._stopping.is_set():
+            return "The worker stops"
         if not self.last_fetch:
             return f"Redis has not answered yet: {self._options.redis}"
         lack = self._application.fitness.lack()
-        return self.refusal or (f"This machine is unfit for jobs: {lack}" if lack else "")
+        return self._fetcher.trouble or (f"This machine is unfit for jobs: {lack}" if lack else "")
 
     @property
     def is_full(self) -> bool:

@@ -45,8 +45,8 @@ class Fetcher:
 
     `run_one` runs a job to its end, and returns the job that this brought. `waiting` is the client
     for the wait of up to `block_s` seconds. `last_fetch` is when Redis last answered, in seconds on
-    the monotonic clock, be it with an error; `refusal` is the error that the last fetch met, empty
-    when it met none.
+    the monotonic clock, be it with an error; `refusal` is the error that Redis answered the last
+    fetch with, `trouble` that or another one that it met, empty when it met none.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Fetcher:
         block_s: float,
     ) -> None:
         self.last_fetch = 0.0
-        self.refusal = ""
+        self.refusal = self.trouble = ""
         self._orphans = orphans
         self._run_one = run_one
         self._commands = commands
@@ -84,7 +84,7 @@ class Fetcher:
         self._wait: asyncio.Task[int] | None = None
         self._runs: set[asyncio.Task[None]] = set()
         self._takes = 0
-        self._is_drained = False
+        self._is_drained = self._has_news = False
         self._due_ms = 0
         self._limit_until = 0.0
         self._held_off = HeldOff(commands)
@@ -126,8 +126,14 @@ class Fetcher:
 
     @property
     def is_drained(self) -> bool:
-        """Whether no job runs here, and the queue had none when it was last asked."""
-        return self._is_drained and not self._runs
+        """Whether no job runs here, and the queue has none that could be taken now."""
+        if self._runs:
+            return False
+        return bool(self._held_off) or (self._is_drained and not self._has_news)
+
+    def expect_more(self) -> None:
+        """A job went back to the queue, and could be taken at once."""
+        self._has_news = True
 
     @property
     def wants_more(self) -> bool:
@@ -146,7 +152,7 @@ class Fetcher:
         """
         self.last_fetch = time.monotonic()
         self._limit_until = self.last_fetch + taken.limit_ms / 1000 if taken.limit_ms else 0.0
-        self._is_drained = taken.fields is None
+        self._is_drained, self._has_news = taken.fields is None, False
         self._due_ms = taken.next_due_ms
         if taken.fields is None:
             return None
@@ -210,7 +216,8 @@ class Fetcher:
         finally:
             self._wait = None
         self.last_fetch = time.monotonic()
-        return self._due_ms <= self._clock.now_ms()
+        self._has_news = self._due_ms <= self._clock.now_ms()
+        return self._has_news
 
     async def _wait_for_marker(self) -> int:
         """When the next job is due, in ms since the epoch; 0 for now, or when none came."""
@@ -241,7 +248,7 @@ class Fetcher:
             except ResponseError as error:
                 self.refusal = one_line(str(error)) or type(error).__name__
                 raise
-        self.refusal = ""
+        self.refusal = self.trouble = ""
         self._errors.recovered()
         return await self.receive(taken, token, sent_at)
 
@@ -249,6 +256,7 @@ class Fetcher:
         # Fetch again soon: the marker that stood for a job may be used up.
         self._is_drained = False
         self._errors.failure(error)
+        self.trouble = one_line(str(error)) or type(error).__name__
         if isinstance(error, ResponseError):
             self.last_fetch = time.monotonic()
             if "is not an integer" in str(error):

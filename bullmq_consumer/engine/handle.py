@@ -86,7 +86,7 @@ class LiveHandle:
         """
         if self._lease.is_lost or not lines:
             return
-        self._lines.put([line[:_LONGEST_LINE] for line in lines])
+        self._lines.put([_sendable(line[:_LONGEST_LINE]) for line in lines])
         await asyncio.sleep(0)  # then it is on its way, before what the job sends next
 
     async def _write_lines(self, lines: Sequence[str]) -> None:
@@ -168,6 +168,11 @@ async def _remove_finished(queue: Queue, job_ids: Sequence[str]) -> None:
     for job_id, when in zip(job_ids, finished, strict=True):
         if when:
             await queue.remove(job_id)
+
+
+def _sendable(line: str) -> str:
+    """Without halves of surrogate pairs, which UTF-8 has no place for."""
+    return line if line.isascii() else line.encode(errors="replace").decode()
 
 
 class _LogLines:

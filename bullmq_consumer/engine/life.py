@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from enum import IntEnum
 from functools import partial
@@ -61,7 +62,8 @@ class Life:
             return ExitCode.STUCK
         finally:
             starved.cancel()
-            running.cancel()
+            stop.set()
+            await _ended(running)  # though this task is cancelled: its jobs must go back
 
     def _code(self, is_clean: bool) -> ExitCode:
         if self.why_not:
@@ -71,3 +73,10 @@ class Life:
     def _give_up(self, why: str) -> None:
         self.why_not = why
         logger.critical("The worker gives up: %s", why)
+
+
+async def _ended(running: asyncio.Task[bool]) -> None:
+    """Wait for its stop, which has an end of its own, whoever wants to be gone."""
+    while not running.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({running})

@@ -3,13 +3,13 @@
 import asyncio
 import ctypes
 import importlib
+import logging
 import os
 import queue
 import signal
 import sys
 import threading
-import traceback
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
@@ -17,19 +17,24 @@ from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.errors import ExpectedError
 from bullmq_consumer.jobs.handler import Registered
 from bullmq_consumer.jobs.job import Job, SyncJob
-from bullmq_consumer.jobs.remote import RemoteHandle, described, raised, receive, send
+from bullmq_consumer.jobs.remote import Call, RemoteHandle, described, raised, receive, send
 from bullmq_consumer.jobs.stop import AttemptStopped, Stop, StopReason
+
+logger = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 
 
-def main(pipe: Connection) -> None:
-    """Run attempts; ends with the worker."""
+def main(pipe: Connection, level: int) -> None:
+    """Run attempts; ends with the worker, whose log takes lines from `level` on."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the worker gets them too, and decides
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
     worker = _Worker(pipe)
+    logging.basicConfig(level=level, handlers=[_ToWorker(worker.log)])
     while True:
         worker.run_one()
 
@@ -39,6 +44,8 @@ class _Worker:
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
+        self._sending = threading.Lock()
+        self._calling = threading.Lock()
         self._runs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._replies: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._stop = _new_stop()
@@ -48,24 +55,37 @@ class _Worker:
         """Wait for an attempt, run it, and send its end."""
         message = self._runs.get()
         registered = _find(*message["run"])
-        send(self._pipe, {"begun": True})
+        self._send({"begun": True})
         try:
             end = {"result": self._result(registered, Delivery(**message["delivery"]))}
         except BaseException as error:  # everything that ends the handler ends the attempt
             if not isinstance(error, ExpectedError | AttemptStopped):
-                traceback.print_exc()
-            fails = isinstance(error, tuple(registered.rules.fails_on))
-            end = {"error": described(error, fails=fails)}
-        send(self._pipe, {"end": end})
+                logger.warning("An isolated handler raised", exc_info=error)
+            end = {"error": described(error, tuple(registered.rules.fails_on))}
+        self._send({"end": end})
+
+    def log(self, name: str, level: int, text: str) -> None:
+        """Send a line of the log, from any thread."""
+        self._send({"log": [name, level, text]})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        with self._sending:
+            send(self._pipe, message)
 
     def _result(self, registered: Registered, delivery: Delivery) -> Any:
-        handle = RemoteHandle(self._call)
-        job = Job(delivery, registered.parse(delivery.data), None, self._stop, handle)
-        return registered.written(registered.function(SyncJob(job, _now)))
+        attempt = _Attempt(self._call)
+        job = Job(
+            delivery, registered.parse(delivery.data), None, self._stop, RemoteHandle(attempt.call)
+        )
+        try:
+            return registered.written(registered.function(SyncJob(job, _now)))
+        finally:
+            attempt.is_over = True
 
     def _call(self, name: str, argument: Any) -> Any:
-        send(self._pipe, {"call": [name, argument]})
-        reply = self._replies.get()
+        with self._calling:
+            self._send({"call": [name, argument]})
+            reply = self._replies.get()
         if "error" in reply:
             raise raised(reply["error"])
         return reply["result"]
@@ -84,6 +104,35 @@ class _Worker:
                     self._replies.put(message["reply"])
         except (EOFError, OSError):
             os._exit(0)
+
+
+class _Attempt:
+    """By which a handler calls its worker; a thread that it left calls nobody."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self.is_over = False
+
+    def call(self, name: str, argument: Any) -> Any:
+        if self.is_over:
+            raise AttemptStopped(StopReason.SHUTDOWN)
+        return self._call(name, argument)
+
+
+class _ToWorker(logging.Handler):
+    """Has the worker write the lines, in its own form and place."""
+
+    def __init__(self, write: Callable[[str, int, str], None]) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(message)s"))
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send it, with its traceback."""
+        try:
+            self._write(record.name, record.levelno, self.format(record))
+        except Exception:  # as every handler of logging does
+            self.handleError(record)
 
 
 def _new_stop() -> Stop:

@@ -10,7 +10,13 @@ from typing import Any, Literal
 
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.engine.application import JobHandle
-from bullmq_consumer.errors import LockLost, RequeueLater, UnrecoverableError, is_transient
+from bullmq_consumer.errors import (
+    LockLost,
+    RequeueLater,
+    RetryableError,
+    UnrecoverableError,
+    is_transient,
+)
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.jobs.handler import InvalidJobData, Registered, Rules
 from bullmq_consumer.jobs.job import Job
@@ -28,6 +34,7 @@ from bullmq_consumer.outcome import (
     Outcome,
     Requeue,
     Retry,
+    as_written,
     decide,
     is_expected,
 )
@@ -97,7 +104,7 @@ class Dispatcher:
     async def run(
         self, delivery: Delivery, handle: JobHandle, stopping: asyncio.Event
     ) -> Done | Outcome:
-        """Run one attempt. Raises nothing but CancelledError."""
+        """Run one attempt. Raises nothing but CancelledError and KeyboardInterrupt."""
         return await self.run_until(Stop(stopping, lambda: handle.fence.is_lost), delivery, handle)
 
     async def run_until(self, stop: Stop, delivery: Delivery, handle: JobHandle) -> Done | Outcome:
@@ -120,18 +127,20 @@ class Dispatcher:
         self, delivery: Delivery, handle: JobHandle, reason: str
     ) -> Fail | FailLater:
         """Call the hook of a job that is to fail, or return when to try again."""
-        stop = Stop(asyncio.Event(), lambda: handle.fence.is_lost)
         with fenced(handle.fence):
-            return await self._failed(delivery, handle, stop, reason)
+            return await self._failed(delivery, handle, reason)
 
     # -- an attempt -------------------------------------------------------------------------
 
     async def _outcome(self, delivery: Delivery, handle: JobHandle, stop: Stop) -> Done | Outcome:
         entry = self._entries.get(delivery.name)
         try:
-            return Done(
-                await self._attempt(self._servable(entry, delivery), delivery, handle, stop)
-            )
+            servable = self._servable(entry, delivery)
+            result = await self._attempt(servable, delivery, handle, stop)
+            written = as_written(Done(result), is_last_attempt=delivery.is_last_attempt)
+            if isinstance(written, str):
+                return Done(result, written)
+            raise RetryableError(written.reason)
         except Exception as error:
             rules = entry.registered.rules if entry is not None else Rules()
             lack = lack_of(error)
@@ -144,9 +153,9 @@ class Dispatcher:
                 fails_on=tuple(rules.fails_on),
             )
             _log(error, outcome, delivery)
-            if not isinstance(outcome, Fail):
+            if not isinstance(outcome, Fail) or handle.fence.is_lost:
                 return outcome
-            ended = await self._failed(delivery, handle, stop, outcome.reason)
+            ended = await self._failed(delivery, handle, outcome.reason)
             return outcome if isinstance(ended, Fail) else ended
 
     def _servable(self, entry: Entry | None, delivery: Delivery) -> Entry:
@@ -180,25 +189,22 @@ class Dispatcher:
         limit = registered.rules.timeout
         if registered.is_async:
             async with Within(limit, stop):
-                result = await registered.function(job)
+                result = await _foreseen(registered.function(job))
         else:
             result = await self.threads.run(registered.function, job, stop, limit)
         return registered.written(result)
 
     # -- its final failure ------------------------------------------------------------------
 
-    async def _failed(
-        self, delivery: Delivery, handle: JobHandle, stop: Stop, reason: str
-    ) -> Fail | FailLater:
+    async def _failed(self, delivery: Delivery, handle: JobHandle, reason: str) -> Fail | FailLater:
         waits = delivery.failure_waits
-        if waits >= len(_HOOK_WAITS) or await self._hook_ran(delivery, handle, stop, reason):
+        if waits >= len(_HOOK_WAITS) or await self._hook_ran(delivery, handle, reason):
             return Fail(reason)
         return FailLater(reason, _HOOK_WAITS[waits])
 
-    async def _hook_ran(
-        self, delivery: Delivery, handle: JobHandle, stop: Stop, reason: str
-    ) -> bool:
+    async def _hook_ran(self, delivery: Delivery, handle: JobHandle, reason: str) -> bool:
         """Run the hook, if there is one; False when it may succeed later."""
+        stop = Stop(asyncio.Event(), lambda: handle.fence.is_lost)  # that of the attempt is over
         try:
             async with asyncio.timeout(_HOOK_S):
                 await self._run_hook(delivery, handle, stop, reason)
@@ -232,9 +238,19 @@ class Dispatcher:
         if hook is None:
             return
         if entry.registered.is_async:
-            await hook(job, reason)
+            await _foreseen(hook(job, reason))
         else:
             await self.threads.run(lambda sync_job: hook(sync_job, reason), job, stop)
+
+
+async def _foreseen(call: Awaitable[Any]) -> Any:
+    """What ends a program ends an attempt only: `sys.exit` in a library, a panic in its C code."""
+    try:
+        return await call
+    except (Exception, asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise RetryableError(f"The handler raised {type(error).__name__}") from error
 
 
 def _log(error: Exception, outcome: Outcome, delivery: Delivery) -> None:

@@ -9,9 +9,10 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
-from bullmq_consumer.errors import UnrecoverableError
+from bullmq_consumer.errors import UnrecoverableError, check_duration
 from bullmq_consumer.jobs.job import Job, SyncJob
 from bullmq_consumer.outcome import MAX_SNOOZES
+from bullmq_consumer.sanitize.strict_json import as_json
 
 D = TypeVar("D")
 X = TypeVar("X")
@@ -33,6 +34,10 @@ class Rules:
     fails_on: Sequence[type[Exception]] = ()
     max_requeues: int = MAX_SNOOZES
 
+    def __post_init__(self) -> None:
+        if self.timeout is not None:
+            check_duration(self.timeout, "timeout")
+
 
 class Registered:
     """A job name's function with its types. Raises TypeError for what no job can be given to."""
@@ -50,6 +55,13 @@ class Registered:
         if rules.isolate:
             _check_isolated(function, hints, is_async=self.is_async)
 
+    def set_hook(self, hook: Callable[..., Any]) -> None:
+        """Register what is called before the job fails. Raises TypeError for the wrong kind."""
+        kind = "async def" if self.is_async else "def"
+        if inspect.iscoroutinefunction(hook) is not self.is_async:
+            raise TypeError(f"{_named(hook)}: the hook of a `{kind}` handler is a `{kind}`, too")
+        self.final_failure = hook
+
     @property
     def place(self) -> tuple[str, str]:
         """Where the handler is found again: its module, and its name in there."""
@@ -60,9 +72,18 @@ class Registered:
         if self._data_type is JsonValue:
             return data  # it was read from JSON
         try:
-            return self._data.validate_python(data)
+            return self._validated(data)
         except ValidationError as error:
             raise InvalidJobData(_sentence(error)) from None
+        except Exception as error:  # of a validator of the application
+            raise InvalidJobData(f"Invalid data: {type(error).__name__}: {error}") from error
+
+    def _validated(self, data: Any) -> Any:
+        try:
+            return self._data.validate_python(data)
+        except ValidationError:
+            # A strict model takes from JSON what it refuses from Python: a date as a text.
+            return self._data.validate_json(as_json(data))
 
     def written(self, result: Any) -> Any:
         """A result as Node reads it. Raises UnrecoverableError for one that is not JSON."""
@@ -95,7 +116,7 @@ class Handler(Generic[D, X, R]):
         It runs before BullMQ hears of the failure, and again until it succeeds. It does not run for
         data that do not validate: see `Worker.on_invalid`.
         """
-        self.registered.final_failure = hook
+        self.registered.set_hook(hook)
         return hook
 
 
@@ -112,8 +133,8 @@ class SyncHandler(Generic[D, X, R]):
     def on_final_failure(
         self, hook: Callable[[SyncJob[D, X], str], None]
     ) -> Callable[[SyncJob[D, X], str], None]:
-        """As `Handler.on_final_failure`; the hook runs in a thread."""
-        self.registered.final_failure = hook
+        """As `Handler.on_final_failure`; the hook is a `def` and runs in a thread."""
+        self.registered.set_hook(hook)
         return hook
 
 

@@ -10,12 +10,14 @@ asks of the queue, `end` what became of the attempt.
 """
 
 import asyncio
+import logging
 import multiprocessing
 import signal
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
 from datetime import timedelta
+from multiprocessing.util import Finalize
 from typing import Any
 
 from bullmq_consumer.delivery import Delivery
@@ -23,13 +25,22 @@ from bullmq_consumer.engine.application import JobHandle
 from bullmq_consumer.errors import RetryableError
 from bullmq_consumer.jobs import child
 from bullmq_consumer.jobs.handler import Registered
-from bullmq_consumer.jobs.limit import Within
+from bullmq_consumer.jobs.limit import Within, stopped
 from bullmq_consumer.jobs.remote import answer, raised, receive, send
-from bullmq_consumer.jobs.stop import Stop
+from bullmq_consumer.jobs.stop import Stop, StopReason
 
+CHILD = "isolated handler of bullmq_consumer"
+"""The name of these processes."""
 _SPAWN = multiprocessing.get_context("spawn")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Of a process that was killed.
 _JOIN_S = 5.0
+# For the imports of the handler's module.
+_START_LIMIT = timedelta(minutes=5)
+
+
+class Died(RetryableError):
+    """A process ended in the middle of an attempt."""
 
 
 class Processes:
@@ -50,18 +61,30 @@ class Processes:
 
         The limit is the function's: how long its process took to start does not count.
         """
-        process = self._idle.pop() if self._idle else _Process()
+        process = self._idle_one() or _Process()
         try:
-            await process.begin(registered, delivery)
+            async with Within(_START_LIMIT, stop):
+                await process.begin(registered, delivery)
             async with Within(limit, stop):
-                end = await process.end(handle, stop)
-        except BaseException:
+                end = await process.end(delivery, handle, stop)
+        except BaseException as error:
             process.kill()
+            if isinstance(error, Died) and stop.reason is StopReason.SHUTDOWN:
+                raise stopped(StopReason.SHUTDOWN, limit) from error
             raise
         self._idle.append(process)
         if "error" in end:
             raise raised(end["error"], limit)
         return end["result"]
+
+    def _idle_one(self) -> "_Process | None":
+        """One that waits and lives: its death in between is no attempt's failure."""
+        while self._idle:
+            process = self._idle.pop()
+            if process.is_alive:
+                return process
+            process.kill()
+        return None
 
     async def aclose(self) -> None:
         """End the processes that wait for a job."""
@@ -71,41 +94,73 @@ class Processes:
             await asyncio.to_thread(process.join)
 
 
+@contextmanager
+def _signals_held() -> Generator[None]:
+    """A signal to the whole group must not end a process before it can ignore that."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _level() -> int:
+    """The least of a line that this process's log takes."""
+    return logging.getLogger().getEffectiveLevel()
+
+
 class _Process:
     """One spawned process, which runs one attempt at a time."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=child.main, args=(theirs,), daemon=True)
-        self._process.start()
+        self._process = _SPAWN.Process(
+            target=child.main, args=(theirs, _level()), daemon=True, name=CHILD
+        )
+        with _signals_held():
+            self._process.start()
         theirs.close()
+        # Python's own end would wait for it, and it ignores being asked.
+        self._at_exit = Finalize(None, self._process.kill, exitpriority=10)
         self._sending = asyncio.Lock()
         self._readable = asyncio.Event()
-        self._loop.add_reader(self._pipe.fileno(), self._readable.set)
 
     async def begin(self, registered: Registered, delivery: Delivery) -> None:
         """Wait until it has imported the handler. Raises RetryableError when it dies."""
         async with self._alive():
             await self._send({"run": registered.place, "delivery": asdict(delivery)})
-            await self._receive()
+            await self._message()
 
-    async def end(self, handle: JobHandle, stop: Stop) -> dict[str, Any]:
+    async def end(self, delivery: Delivery, handle: JobHandle, stop: Stop) -> dict[str, Any]:
         """The `end` of the attempt that began. Raises RetryableError when the process dies."""
         asking = asyncio.create_task(self._ask_to_stop(stop))
         try:
             async with self._alive():
-                while "end" not in (message := await self._receive()):
-                    await self._send({"reply": await answer(message["call"], handle)})
+                while "end" not in (message := await self._message()):
+                    reply = await answer(message["call"], delivery, handle)
+                    await self._send({"reply": reply})
                 return message["end"]
         finally:
             asking.cancel()
 
     def kill(self) -> None:
         """End it, whatever it does."""
+        if self._pipe.closed:
+            return
         self._loop.remove_reader(self._pipe.fileno())
         self._pipe.close()
         self._process.kill()
+        self._at_exit.cancel()
+        self._loop.run_in_executor(None, self.join)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.is_alive()
 
     def join(self) -> None:
         """Wait for its end, in a thread."""
@@ -116,7 +171,7 @@ class _Process:
         try:
             yield
         except (OSError, EOFError) as error:
-            raise RetryableError(await asyncio.to_thread(self._obituary)) from error
+            raise Died(await asyncio.to_thread(self._obituary)) from error
 
     async def _ask_to_stop(self, stop: Stop) -> None:
         reason = await stop.wait()
@@ -128,12 +183,24 @@ class _Process:
         async with self._sending:
             await asyncio.to_thread(send, self._pipe, message)
 
+    async def _message(self) -> dict[str, Any]:
+        """The next one that is not a line of its log, which goes into this process's log."""
+        while "log" in (message := await self._receive()):
+            name, level, text = message["log"]
+            logging.getLogger(name).log(level, "%s", text)
+        return message
+
     async def _receive(self) -> dict[str, Any]:
         while not self._pipe.poll():
             self._readable.clear()
-            if not self._pipe.poll():
-                await self._readable.wait()
+            self._loop.add_reader(self._pipe.fileno(), self._on_readable)
+            await self._readable.wait()
         return await asyncio.to_thread(receive, self._pipe)
+
+    def _on_readable(self) -> None:
+        # Once: the end of a process stays readable, and would keep the loop busy.
+        self._loop.remove_reader(self._pipe.fileno())
+        self._readable.set()
 
     def _obituary(self) -> str:
         """How it died, for who reads the job's `failedReason`."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
 
+from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.engine.application import JobHandle
 from bullmq_consumer.errors import (
     ExpectedError,
@@ -15,10 +16,13 @@ from bullmq_consumer.errors import (
     RetryableError,
     RetryAfter,
     UnrecoverableError,
+    is_transient,
 )
 from bullmq_consumer.jobs.limit import stopped
 from bullmq_consumer.jobs.stop import AttemptStopped, StopReason
+from bullmq_consumer.machine import MachineUnfit, lack_of
 from bullmq_consumer.new_job import NewJob
+from bullmq_consumer.outcome import reason_of, single
 from bullmq_consumer.sanitize.strict_json import as_json
 
 Call = Callable[[str, Any], Any]
@@ -79,52 +83,61 @@ class RemoteFence:
         self._call("check", None)
 
 
-async def answer(call: list[Any], handle: JobHandle) -> dict[str, Any]:
+async def answer(call: list[Any], delivery: Delivery, handle: JobHandle) -> dict[str, Any]:
     """Do what was asked; the `reply`."""
     name, argument = call
     try:
-        match name:
-            case "report":
-                result = handle.report(argument)
-            case "check":
-                result = await handle.fence.check()
-            case "add_jobs":
-                result = await handle.add_jobs([NewJob(**fields) for fields in argument])
-            case "children":
-                result = dict(await handle.children())
-            case "log":
-                result = await handle.log(*argument)
-            case _:
-                result = await handle.save_checkpoint(argument)
+        return {"result": await _answer(name, argument, delivery, handle)}
     except Exception as error:
         return {"error": described(error)}
-    return {"result": result}
+
+
+async def _answer(name: str, argument: Any, delivery: Delivery, handle: JobHandle) -> Any:
+    match name:
+        case "report":
+            return handle.report(argument)
+        case "check":
+            return await handle.fence.check()
+        case "add_jobs":
+            return await handle.add_jobs([NewJob(**fields) for fields in argument])
+        case "children":
+            return dict(await handle.children())
+        case "log":
+            return await handle.log(*argument)
+        case "save_checkpoint":
+            delivery.checkpoint.update(argument)  # for the hook of a final failure, here
+            return await handle.save_checkpoint(argument)
+        case _:
+            raise ValueError(f"No such call: {name}")
 
 
 class RemoteError(ExpectedError):
     """An exception that nobody foresaw, by its name and message; its traceback was logged there."""
 
 
-def described(error: BaseException, *, fails: bool = False) -> dict[str, Any]:
-    """An error as JSON. `fails`: the handler's `fails_on` names it."""
-    text = str(error)
+def described(error: BaseException, fails_on: tuple[type[Exception], ...] = ()) -> dict[str, Any]:
+    """What an error decides, as JSON: as `outcome.decide` would in the worker's process."""
+    lack = None if isinstance(error, AttemptStopped) else lack_of(error)
+    error = single(error)
+    text = reason_of(error)
     match error:
         case AttemptStopped():
             return {"kind": "stopped", "reason": error.reason}
         case LockLost():
             return {"kind": "LockLost"}
-        case RetryAfter():
-            return {"kind": "RetryAfter", "text": text, "delay": error.delay.total_seconds()}
+        case _ if lack is not None:
+            return {"kind": "MachineUnfit", "text": lack}
         case RequeueLater():
             delay_s, whole = error.delay.total_seconds(), error.whole_queue
             return {"kind": "RequeueLater", "text": text, "delay": delay_s, "whole_queue": whole}
-        case UnrecoverableError():
+        case _ if isinstance(error, fails_on) or not is_transient(error):
             return {"kind": "UnrecoverableError", "text": text}
+        case RetryAfter():
+            return {"kind": "RetryAfter", "text": text, "delay": error.delay.total_seconds()}
         case ExpectedError():
             return {"kind": "RetryableError", "text": text}
         case _:
-            named = f"{type(error).__name__}: {text}" if text else type(error).__name__
-            return {"kind": "UnrecoverableError" if fails else "RemoteError", "text": named}
+            return {"kind": "RemoteError", "text": text}
 
 
 def raised(error: dict[str, Any], limit: timedelta | None = None) -> Exception:
@@ -135,6 +148,8 @@ def raised(error: dict[str, Any], limit: timedelta | None = None) -> Exception:
             return stopped(StopReason(error["reason"]), limit)
         case "LockLost":
             return LockLost()
+        case "MachineUnfit":
+            return MachineUnfit(text)
         case "RetryAfter":
             return RetryAfter(timedelta(seconds=error["delay"]), text)
         case "RequeueLater":

@@ -1,12 +1,13 @@
 """The results that a job's handler keeps with the job, each under the name of its step."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from bullmq_consumer.engine.application import JobHandle
 from bullmq_consumer.errors import UnrecoverableError
+from bullmq_consumer.sanitize.strict_json import as_json
 
 T = TypeVar("T")
 
@@ -15,12 +16,10 @@ FIELD = "steps"
 
 
 class Steps:
-    """Of one attempt; `checkpoint` is what earlier ones left with the job."""
+    """Of one attempt. `checkpoint` is what is kept with the job, and is kept up to date."""
 
-    def __init__(self, checkpoint: Mapping[str, Any], handle: JobHandle) -> None:
-        self._checkpoint = dict(checkpoint)
-        steps = self._checkpoint.get(FIELD)
-        self._done = dict(cast("dict[str, Any]", steps)) if isinstance(steps, dict) else {}
+    def __init__(self, checkpoint: dict[str, Any], handle: JobHandle) -> None:
+        self._checkpoint = checkpoint
         self._handle = handle
 
     async def run(
@@ -36,20 +35,28 @@ class Steps:
         return name in self._done
 
     async def keep(self, name: str, result: T, returns: type[T] | TypeAdapter[T]) -> None:
-        """Keep a result. Raises TypeError for what is no JSON, and LockLost."""
+        """Keep a result. Raises LockLost, and TypeError for what cannot be read back from JSON."""
+        adapter = _adapter(returns)
         try:
-            self._done[name] = _adapter(returns).dump_python(result, mode="json", by_alias=True)
-            await self._handle.save_checkpoint({**self._checkpoint, FIELD: self._done})
+            value = adapter.dump_python(result, mode="json", by_alias=True)
+            adapter.validate_json(as_json(value))
         except ValueError as error:
-            raise TypeError(f"The result of step '{name}' is no JSON: {error}") from error
+            raise TypeError(f"The result of step '{name}' cannot be kept: {error}") from error
+        self._checkpoint[FIELD] = {**self._done, name: value}
+        await self._handle.save_checkpoint(self._checkpoint)
 
     def kept(self, name: str, returns: type[T] | TypeAdapter[T]) -> T:
         """The kept result. Raises UnrecoverableError when it does not fit `returns` any more."""
         try:
-            return _adapter(returns).validate_python(self._done[name])
+            return _adapter(returns).validate_json(as_json(self._done[name]))
         except ValidationError as error:
             what = error.errors(include_url=False)[0]["msg"]
             raise UnrecoverableError(f"The kept result of step '{name}': {what}") from error
+
+    @property
+    def _done(self) -> dict[str, Any]:
+        steps = self._checkpoint.get(FIELD)
+        return cast("dict[str, Any]", steps) if isinstance(steps, dict) else {}
 
 
 def _adapter(returns: type[T] | TypeAdapter[T]) -> TypeAdapter[T]:

@@ -23,16 +23,27 @@ async def health_page(healths: Healths, host: str, port: int | None) -> AsyncGen
         yield
         return
     page = _Page(healths)
-    async with await asyncio.start_server(page.answer, host, port, limit=_MAX_HEAD):
+    server = await asyncio.start_server(page.answer, host, port, limit=_MAX_HEAD)
+    try:
         yield
+    finally:
+        server.close()
+        page.hang_up()  # who is silent would hold up the end
 
 
 class _Page:
     def __init__(self, healths: Healths) -> None:
         self._healths = healths
+        self._open: set[asyncio.StreamWriter] = set()
+
+    def hang_up(self) -> None:
+        """Close the connections that are open."""
+        for writer in self._open:
+            writer.transport.abort()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request a connection; one that is not read in time is not answered."""
+        self._open.add(writer)
         try:
             async with asyncio.timeout(_REQUEST_S):
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -41,6 +52,7 @@ class _Page:
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # who asked has gone, or asks for nothing
         finally:
+            self._open.discard(writer)
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
@@ -58,12 +70,13 @@ class _Page:
                 is_well = all(one.ready for _, one in healths)
             case _:
                 return _http(404, {"pages": ["/livez", "/readyz"]})
-        shown = {queue: _shown(one) for queue, one in healths}
-        return _http(200 if is_well else 503, {"queues": shown})
+        shown = [_shown(queue, one) for queue, one in healths]
+        return _http(200 if is_well else 503, {"workers": shown})
 
 
-def _shown(health: Health) -> dict[str, Any]:
+def _shown(queue: str, health: Health) -> dict[str, Any]:
     return {
+        "queue": queue,
         "live": health.live,
         "ready": health.ready,
         "running": health.running,

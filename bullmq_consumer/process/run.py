@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import sys
 from collections.abc import Coroutine, Sequence
@@ -10,10 +11,12 @@ from typing import Any, NoReturn
 
 from bullmq_consumer.engine.life import ExitCode
 from bullmq_consumer.health.loop_watch import LoopWatch
+from bullmq_consumer.jobs.processes import CHILD
 from bullmq_consumer.process.check import warn_of_versions
 from bullmq_consumer.process.health_page import health_page
 from bullmq_consumer.process.pm2 import notify_ready
 from bullmq_consumer.process.signals import stop_on_signal
+from bullmq_consumer.redis.clients import RedisUnreachable
 from bullmq_consumer.worker import Health, Worker
 
 logger = logging.getLogger(__name__)
@@ -48,13 +51,23 @@ def drain(*workers: Worker[Any]) -> ExitCode:
 
 def _process(workers: Sequence[Worker[Any]], work: Coroutine[Any, Any, ExitCode]) -> ExitCode:
     try:
+        check_not_isolated()
         code = asyncio.run(work)
-    except (TypeError, OSError) as error:
-        logger.critical("Cannot start: %s", error)
+    except (TypeError, OSError, RuntimeError, RedisUnreachable) as error:
+        logger.critical("%s", error)
         return ExitCode.REFUSED
-    if code is ExitCode.UNCLEAN or any(worker.threads_left for worker in workers):
+    if code in (ExitCode.UNCLEAN, ExitCode.STUCK) or any(worker.threads_left for worker in workers):
         _end_hard(code)
     return code
+
+
+def check_not_isolated() -> None:
+    """Raise RuntimeError in an isolated handler's process, where a script is imported again."""
+    if multiprocessing.current_process().name == CHILD:
+        raise RuntimeError(
+            "An isolated handler's process imported a script that runs a worker: put that below"
+            ' `if __name__ == "__main__":`'
+        )
 
 
 async def _serve(
@@ -84,8 +97,13 @@ async def _serve(
 
 
 async def _drain(workers: Sequence[Worker[Any]]) -> ExitCode:
+    stop = asyncio.Event()
+    stop_on_signal(stop)
     for worker in workers:
-        ran = await worker.drain()
+        ran = await worker.drain(stop)
+        if stop.is_set():
+            logger.info("Stopped before %s was empty", worker.options.queue.name)
+            return ExitCode.STOPPED
         logger.info("The queue %s is empty: %d attempts ran", worker.options.queue.name, ran)
     return ExitCode.STOPPED
 

@@ -184,7 +184,9 @@ def explain(redis: RedisAddress, error: Exception) -> RedisUnreachable:
     """The error for operators, from an error that a client of this Redis raised."""
     reason = one_line(str(error), 200).rstrip(".") or type(error).__name__
     if isinstance(error, AuthenticationError) or "NOAUTH" in reason:
-        message = f"Redis at {redis} refused the password; check it in {redis.password_set_in}"
+        has_none = "@" not in redis.url
+        did = "wants a password" if has_none else "refused the password"
+        message = f"Redis at {redis} {did}; check it in {redis.password_set_in}"
         return RedisUnreachable(message, reason=reason, is_final=True)
     if isinstance(error, ResponseError):
         message = (

@@ -1,6 +1,7 @@
 """Handlers for processes of their own: their modules are imported there anew."""
 
 import ctypes
+import logging
 import os
 import signal
 import time
@@ -45,6 +46,13 @@ def work(job: SyncJob[dict[str, str]]) -> dict[str, object]:
         case _:
             pass
     return {"pid": os.getpid(), "size": size}
+
+
+@jobs.job("pid", isolate=True)
+def pid(job: SyncJob) -> int:
+    """Say which process it is."""
+    logging.getLogger(__name__).info("Here it runs")
+    return os.getpid()
 
 
 @jobs.job("hold", isolate=True)

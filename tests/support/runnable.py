@@ -18,6 +18,8 @@ worker = Worker(
 )
 worker.include(jobs, isolated)
 empty = Worker("empty", "redis://127.0.0.1:1")
+homeless = Worker("homeless", "redis://127.0.0.1:1", lifespan=lifespan)
+homeless.include(jobs)
 no_worker = 7
 
 

@@ -7,12 +7,13 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from bullmq_consumer import ExitCode, Job, Jobs, Worker
+from bullmq_consumer import ExitCode, Job, Jobs, RequeueLater, RetryableError, Worker
 from sandbox.processes import Process, free_port, logged
 from sandbox.worker_process import ROOT
 from tests.support.emails import Deps, Mailer, jobs, lifespan
@@ -159,7 +160,104 @@ async def busy() -> AsyncGenerator[Deps]:
     yield Deps(Mailer(busy=True))
 
 
+async def test_one_that_is_cancelled_hands_its_jobs_back_before_its_lifespan_ends(
+    site: SmallSite,
+) -> None:
+    worker, ended = worker_of(site, grace=timedelta(0)), list[str]()
+
+    @worker.job("patient")
+    async def patient(job: Job) -> None:
+        await job.progress(1)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("job")
+
+    serving = asyncio.create_task(worker.serve(asyncio.Event()))
+    job_id = await site.add("patient", {}, attempts=1)
+    await site.app.wait_for(job_id, "progress")
+    serving.cancel()
+    await asyncio.wait({serving})
+    job = await site.app.job(job_id)
+    assert job is not None
+    assert (job.state, job.attempts_made, ended) == ("waiting", 0, ["job"])
+
+
+async def test_a_drain_runs_what_goes_back_at_once_too(site: SmallSite) -> None:
+    worker = worker_of(site, concurrency=3)
+
+    @worker.job("again")
+    async def again(job: Job) -> None:
+        if job.attempt < 3:
+            raise RetryableError("not yet")
+
+    for _ in range(5):
+        await site.add("again", {}, attempts=3)
+    assert await worker.drain() == 15
+    assert (await site.app.counts())["completed"] == 5
+
+
+async def test_a_drain_leaves_a_queue_that_is_held_up(site: SmallSite) -> None:
+    worker = worker_of(site)
+
+    @worker.job("limited")
+    async def limited(job: Job) -> None:
+        raise RequeueLater(timedelta(hours=1), "too many", whole_queue=True)
+
+    await site.add("limited", {})
+    assert await worker.drain() == 1
+
+
 # -- as a program -----------------------------------------------------------------------------
+
+
+async def test_a_drain_can_be_stopped(site: SmallSite) -> None:
+    drain = make_program(site, "tests.support.runnable:worker", "--drain")
+    job_id = await site.add("patient", {}, attempts=1)
+    await drain.start()
+    await site.app.wait_for(job_id, "progress")
+    drain.signal(signal.SIGTERM)
+    assert await drain.wait(60) == ExitCode.STOPPED
+    job = await site.app.job(job_id)
+    assert job is not None
+    assert (job.state, job.attempts_made) == ("waiting", 0)
+
+
+async def test_a_drain_without_redis_says_so_in_one_line(site: SmallSite) -> None:
+    code, printed = await asked(site, "tests.support.runnable:homeless", "--drain")
+    assert (code, len(printed.splitlines())) == (1, 1), printed
+    assert "Redis" in printed
+
+
+async def test_a_script_without_a_guard_starts_no_second_worker(site: SmallSite) -> None:
+    """An isolated handler's process imports the script again."""
+    script = site.folder / "unguarded.py"
+    script.write_text(UNGUARDED, "utf-8")
+    env = {**os.environ, "QUEUE": site.queue, "REDIS_URL": site.redis.url, "PYTHONPATH": str(ROOT)}
+    program = Process((sys.executable, str(script)), site.folder / "log", cwd=ROOT, env=env)
+    await start(program, site)
+    try:
+        job_id = await site.add("x", {}, attempts=1)
+        await site.app.wait_for(job_id, "failed")
+    finally:
+        await program.kill()
+    job = await site.app.job(job_id)
+    assert job is not None
+    assert job.failed_reason == "The job's process ended by itself, with exit code 1"
+    assert 'put that below `if __name__ == "__main__":`' in program.log_tail(100)
+
+
+UNGUARDED = """
+import logging, os, sys
+from bullmq_consumer import SyncJob, Worker, run
+worker = Worker(os.environ["QUEUE"], os.environ["REDIS_URL"])
+logging.basicConfig(level="INFO")
+
+@worker.job("x", isolate=True)
+def x(job: SyncJob) -> None: ...
+
+sys.exit(run(worker))
+"""
 
 
 async def test_handlers_that_block_for_longer_than_a_lock_keep_it(
@@ -226,7 +324,8 @@ async def test_its_health_is_a_page(site: SmallSite) -> None:
         await site.app.wait_for(job_id, "completed")
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             ready = await client.get("/readyz")
-            assert (ready.status_code, ready.json()["queues"][site.queue]["ready"]) == (200, True)
+            [shown] = ready.json()["workers"]
+            assert (ready.status_code, shown["queue"], shown["ready"]) == (200, site.queue, True)
             assert (await client.get("/livez")).status_code == 200
             assert (await client.get("/else")).status_code == 404
             assert (await client.post("/livez")).status_code == 405
@@ -244,7 +343,7 @@ async def asked(site: SmallSite, *arguments: str) -> tuple[int, str]:
 async def test_check_takes_no_job(site: SmallSite) -> None:
     job_id = await site.add("echo", {})
     code, printed = await asked(site, "tests.support.runnable:worker", "--check")
-    names = "block, echo, endless, hold, obedient, patient, send, slow, stubborn, thumbnail, work"
+    names = "block, echo, endless, hold, obedient, patient, pid, send, slow, stubborn, thumbnail, work"
     assert (code, f"✓ {site.queue} at {site.redis.url}: {names}" in printed) == (0, True)
     assert site.app.events_of(job_id, "active") == []
 
@@ -261,7 +360,10 @@ async def test_check_names_what_is_wrong(site: SmallSite) -> None:
     [
         ("runnable", "'runnable' names no worker: write module:variable, such as app:worker"),
         ("no.such:worker", "There is no module 'no.such' here"),
-        ("tests.support.runnable:nothing", "is nothing, not a Worker"),
+        (
+            "tests.support.runnable:nothing",
+            "is not there; Workers in tests.support.runnable: ",
+        ),
         ("tests.support.runnable:no_worker", "is a int, not a Worker"),
     ],
 )

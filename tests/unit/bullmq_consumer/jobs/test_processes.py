@@ -1,13 +1,23 @@
 """Isolated handlers, by the worker's own rules: each in a real process."""
 
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from bullmq_consumer import Job, Jobs, StopReason, SyncJob
+from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.jobs.processes import Processes
+from bullmq_consumer.jobs.stop import Stop
 from bullmq_consumer.testing import run_job
-from tests.support.isolated import slow, work
+from tests.support.isolated import pid, slow, work
 
 
 async def test_its_job_asks_what_any_job_may() -> None:
@@ -41,6 +51,42 @@ async def test_what_ends_it_ends_the_attempt(
     ran = await run_job(work, {"end": end}, attempts=2)
     assert (ran.state, ran.reason) == (state, reason)
     assert ran.delay == (None if delay is None else timedelta(seconds=delay))
+
+
+async def test_one_that_died_while_it_waited_costs_no_attempt() -> None:
+    processes = Processes()
+    handle: Any = SimpleNamespace(report=lambda value: None)
+    delivery = Delivery("j1", "pid", {}, attempts_made=0, attempts=1)
+
+    async def run() -> int:
+        stop = Stop(asyncio.Event(), lambda: False)
+        return await processes.run(pid.registered, delivery, handle, stop)
+
+    first = await run()
+    assert await run() == first
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: not psutil.pid_exists(first) or is_zombie(first))
+    assert await run() != first
+    await processes.aclose()
+
+
+def is_zombie(process: int) -> bool:
+    return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_its_log_is_the_workers(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        await run_job(pid, {})
+        await run_job(work, {"end": "broken"})
+    assert ("tests.support.isolated", logging.INFO, "Here it runs") in caplog.record_tuples
+    [broken] = [line for line in caplog.messages if line.startswith("An isolated handler raised")]
+    assert broken.endswith("KeyError: 'a'")
 
 
 async def test_one_that_outruns_its_limit_is_killed() -> None:

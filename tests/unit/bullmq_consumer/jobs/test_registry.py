@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bullmq_consumer import Job, Jobs, SyncJob, Worker
+from bullmq_consumer import Job, Jobs, RequeueLater, RetryAfter, SyncJob, Worker
 
 
 class Opaque:
@@ -110,3 +110,51 @@ async def test_a_worker_without_a_handler_does_not_run() -> None:
 def test_a_worker_that_does_not_run_says_so() -> None:
     health = Worker("q", "redis://127.0.0.1:1").health()
     assert (health.live, health.ready, health.why_not) == (True, False, "It does not run")
+
+
+def test_a_hook_is_of_the_kind_of_its_handler() -> None:
+    """The other one would never be awaited, or run again and again."""
+    jobs: Jobs = Jobs()
+    worker: Any = Worker("q", "redis://127.0.0.1:1")
+
+    @jobs.job("x")
+    def sync(job: SyncJob) -> None: ...
+
+    @jobs.job("y")
+    async def asynchronous(job: Job) -> None: ...
+
+    async def async_hook(job: Any, reason: str) -> None: ...
+
+    def sync_hook(job: Any, reason: str) -> None: ...
+
+    wrong: Any
+    for wrong, hook in ((sync, async_hook), (asynchronous, sync_hook)):
+        with pytest.raises(TypeError, match="too"):
+            wrong.on_final_failure(hook)
+    with pytest.raises(TypeError, match="on_invalid wants an `async def`"):
+        worker.on_invalid(sync_hook)
+
+
+def test_seconds_are_no_durations() -> None:
+    jobs: Any = Jobs()
+    soon: Any = 5
+    for wrong in (
+        lambda: jobs.job("x", timeout=soon),
+        lambda: Worker("q", "redis://127.0.0.1:1", grace=soon),
+        lambda: RetryAfter(soon, "x"),
+        lambda: RequeueLater(soon, "x"),
+    ):
+        with pytest.raises(TypeError, match="is a timedelta, such as"):
+            wrong()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:6379", "", "http://u:secret@host", "redis://"])
+def test_what_is_no_address_of_a_redis_is_refused_without_showing_it(address: str) -> None:
+    with pytest.raises(ValueError, match="The address of Redis begins with") as raised:
+        Worker("q", address)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_worker_runs_one_job_at_least() -> None:
+    with pytest.raises(ValueError, match="not 0"):
+        Worker("q", "redis://127.0.0.1:1", concurrency=0)

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from bullmq_consumer import (
     Job,
@@ -282,3 +283,102 @@ async def test_retryable_and_requeue_keep_their_words() -> None:
     assert (await run_job(either, {"retry": ""}, attempts=2)).reason == "again"
     ran = await run_job(either, {})
     assert (ran.state, ran.reason, ran.delay) == ("requeued", "later", timedelta(0))
+
+
+# -- what looks like success, or ends more than the attempt -----------------------------------
+
+
+async def test_a_result_that_is_no_json_is_a_failure_for_the_hook_too() -> None:
+    jobs: Jobs[list[str]] = Jobs()
+
+    @jobs.job("x")
+    async def nan(job: Job[dict[str, str], list[str]]) -> float:
+        return float("nan")
+
+    @nan.on_final_failure
+    async def mark(job: Job[dict[str, str], list[str]], reason: str) -> None:
+        job.deps.append(reason)
+
+    deps: list[str] = []
+    ran = await run_job(nan, {}, deps=deps)
+    assert (ran.state, deps) == ("failed", [ran.reason])
+
+
+async def test_what_ends_a_program_ends_the_attempt_only() -> None:
+    jobs: Jobs = Jobs()
+
+    @jobs.job("x")
+    async def leaves(job: Job) -> None:
+        raise SystemExit(0)
+
+    ran = await run_job(leaves, {}, attempts=2)
+    assert (ran.state, ran.reason) == ("retrying", "The handler raised SystemExit")
+
+
+async def test_a_hook_sees_what_its_attempt_kept_and_has_time_of_its_own() -> None:
+    jobs: Jobs = Jobs()
+
+    async def one() -> int:
+        return 1
+
+    @jobs.job("x", timeout=timedelta(milliseconds=50))
+    async def charge(job: Job) -> None:
+        await job.step("charge", one, returns=int)
+        await asyncio.Event().wait()
+
+    @charge.on_final_failure
+    async def mark(job: Job, reason: str) -> None:
+        assert job.stop_reason is None
+        await job.step("told", one, returns=int)
+
+    ran = await run_job(charge, {})
+    assert (ran.state, ran.final_failure_pending) == ("failed", False)
+    assert ran.steps == {"charge": 1, "told": 1}
+
+
+async def test_a_kept_result_is_nobodys_to_change() -> None:
+    jobs: Jobs = Jobs()
+
+    async def work() -> list[int]:
+        return [1]
+
+    @jobs.job("x")
+    async def changes(job: Job) -> list[int]:
+        (await job.step("a", work, returns=list[int])).append(2)
+        await job.step("b", work, returns=list[int])
+        return await job.step("a", work, returns=list[int])
+
+    ran = await run_job(changes, {})
+    assert (ran.result, ran.steps) == ([1], {"a": [1], "b": [1]})
+
+
+async def test_a_strict_model_takes_what_json_has() -> None:
+    class Strict(BaseModel):
+        model_config = ConfigDict(strict=True)
+        at: datetime
+
+    jobs: Jobs = Jobs()
+
+    @jobs.job("x")
+    async def when(job: Job[Strict]) -> int:
+        return job.data.at.year
+
+    assert (await run_job(when, {"at": "2026-11-30T12:00:00Z"})).result == 2026
+
+
+async def test_a_validator_that_breaks_is_invalid_data() -> None:
+    class Broken(BaseModel):
+        name: str
+
+        @field_validator("name")
+        @classmethod
+        def look(cls, name: str) -> str:
+            return {"a": "b"}[name]
+
+    jobs: Jobs = Jobs()
+
+    @jobs.job("x")
+    async def x(job: Job[Broken]) -> None: ...
+
+    ran = await run_job(x, {"name": "z"}, attempts=5)
+    assert (ran.state, ran.reason) == ("failed", "Invalid data: KeyError: 'z'")
