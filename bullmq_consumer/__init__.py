@@ -18,6 +18,9 @@ from bullmq_consumer.protocol.commands import Limit
 from bullmq_consumer.protocol.keeping import Keep
 from bullmq_consumer.worker import Health, Worker
 
+__version__ = "0.1.0"
+"""Semantic: a change that breaks a program raises the second number until 1.0, then the first."""
+
 __all__ = [
     "AttemptStopped",
     "ExitCode",

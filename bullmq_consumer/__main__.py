@@ -9,17 +9,31 @@ import os
 import re
 import sys
 from datetime import timedelta
+from importlib import metadata
 from typing import Any
 
-from bullmq_consumer.process.check import check
+from bullmq_consumer import __version__
+from bullmq_consumer.process.check import TESTED, check
 from bullmq_consumer.process.run import drain, run
 from bullmq_consumer.worker import Worker
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _EPILOG = """\
-exit codes: 0 stopped, 1 cannot start, 2 no such worker or option, 70 stuck (restart it),
-75 Redis was away at the stop
-A worker is named as module:variable, such as app:worker; the current folder is searched, too.
+examples:
+  python -m bullmq_consumer app:worker
+  python -m bullmq_consumer mails:worker films:worker --health-port 8080 --log json
+  python -m bullmq_consumer app:worker --check
+
+A worker is named as module:variable; the current folder is searched, too. Several workers share
+one process and one stop. The first SIGTERM or Ctrl-C stops in order: running jobs have the
+worker's grace to end, what runs still goes back to its queue. The second one kills.
+
+exit codes:
+  0   stopped
+  1   cannot start, or --check found a fault
+  2   these arguments cannot be read
+  70  stuck: a new process may do better
+  75  Redis was away at the stop: another worker finds the jobs
 """
 
 
@@ -49,20 +63,60 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("workers", nargs="+", metavar="module:variable", help="a Worker")
-    mode = parser.add_mutually_exclusive_group()
+    parser.add_argument(
+        "workers", nargs="+", metavar="module:variable", help="a Worker, such as app:worker"
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    _add_modes(parser)
+    _add_outputs(parser)
+    return parser
+
+
+def _add_modes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("instead of running until it is stopped")
+    mode = group.add_mutually_exclusive_group()
     mode.add_argument(
         "--check", action="store_true", help="look whether it could run, without taking a job"
     )
-    mode.add_argument("--drain", action="store_true", help="run what waits, then end")
+    mode.add_argument("--drain", action="store_true", help="run what waits in the queues, then end")
     mode.add_argument(
-        "--idle-exit", type=_duration, metavar="5m", help="end when there was no job for so long"
+        "--idle-exit",
+        type=_duration,
+        metavar="5m",
+        help="end when there was no job for so long: 30s, 5m, 1h",
     )
-    parser.add_argument("--health-port", type=_port, metavar="N", help="answer /livez and /readyz")
-    parser.add_argument("--health-host", default="127.0.0.1", metavar="HOST", help="%(default)s")
-    parser.add_argument("--log", choices=("text", "json"), default="text", help="%(default)s")
-    parser.add_argument("--log-level", choices=("debug", "info", "warning"), default="info")
-    return parser
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("health and log")
+    group.add_argument(
+        "--health-port", type=_port, metavar="N", help="answer /livez and /readyz by HTTP there"
+    )
+    group.add_argument(
+        "--health-host",
+        default="127.0.0.1",
+        metavar="HOST",
+        help="where that page listens (%(default)s); 0.0.0.0 in a container",
+    )
+    group.add_argument(
+        "--log", choices=("text", "json"), default="text", help="lines of the log (%(default)s)"
+    )
+    group.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning"),
+        default="info",
+        help="the least that is logged (%(default)s)",
+    )
+
+
+def _version() -> str:
+    """Of the package, and of what its scripts come from."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    lowest, highest = ("{}.{}".format(*one) for one in TESTED)
+    return (
+        f"bullmq-consumer {__version__} (Python {python}, BullMQ's scripts of bullmq"
+        f" {metadata.version('bullmq')}, tested with BullMQ {lowest} to {highest} in Node)"
+    )
 
 
 def _worker(parser: argparse.ArgumentParser, named: str) -> Worker[Any]:
