@@ -188,7 +188,8 @@ class Worker(Jobs[C]):
         if life is None:
             return Health(live=True, ready=False, running=0, why_not="It does not run")
         consumer = life.consumer
-        why_not = life.why_not or consumer.why_not
+        stops = "The worker stops" if life.is_stopping else ""
+        why_not = life.why_not or stops or consumer.why_not
         return Health(
             live=not life.is_stuck,
             ready=not (why_not or life.is_stuck),

@@ -37,14 +37,21 @@ class Life:
         self._redis = redis
         self._grace = grace
         self._signs = LastSigns()
+        self._stop: asyncio.Event | None = None
 
     @property
     def is_stuck(self) -> bool:
         """Whether the process should be restarted."""
         return bool(self.why_not) or self._signs.is_stuck()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to stop: no more jobs are taken."""
+        return self._stop is not None and self._stop.is_set()
+
     async def live(self, stop: asyncio.Event) -> ExitCode:
         """Take jobs until `stop` is set, or until it makes no sense any more."""
+        self._stop = stop
         ping = partial(redis_client.check, self._redis)
         running = asyncio.create_task(self.consumer.run(stop, self._grace), name="worker")
         starved = asyncio.create_task(until_starved(self.consumer, ping, self._signs))

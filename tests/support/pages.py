@@ -110,8 +110,14 @@ class Page:
 def pages() -> list[Page]:
     """All but the changelog, which names what was."""
     beside = sorted(path for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md")
-    apart = [ROOT / "bullmq_consumer/README.md", ROOT / "examples/README.md"]
-    return [Page(path) for path in [*beside, *apart, *sorted((ROOT / "docs").rglob("*.md"))]]
+    own = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")]
+    return [*map(Page, beside), *consumer_pages(), *map(Page, sorted(own))]
+
+
+def consumer_pages() -> list[Page]:
+    """Those of the package bullmq_consumer."""
+    folder = ROOT / "bullmq_consumer"
+    return [Page(path) for path in [folder / "README.md", *sorted((folder / "docs").glob("*.md"))]]
 
 
 def page(name: str) -> Page:

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bullmq_consumer import ExitCode, Job, Jobs, RequeueLater, RetryableError, Worker
+from bullmq_consumer import ExitCode, Health, Job, Jobs, RequeueLater, RetryableError, Worker
 from sandbox.processes import Process, free_port, logged
 from sandbox.worker_process import ROOT
 from tests.support.emails import Deps, Mailer, jobs, lifespan
@@ -75,6 +75,23 @@ async def test_it_runs_inside_of_an_application(site: SmallSite) -> None:
     # `send` releases its id, and has added the job that nobody serves here.
     assert await site.app.job(sent) is None
     assert await site.app.job("track_m1") is not None
+
+
+async def test_while_it_stops_it_is_not_ready(site: SmallSite) -> None:
+    worker = Worker(site.queue, site.redis.url)
+    seen: list[Health] = []
+
+    @worker.job("x")
+    async def last(job: Job) -> None:
+        await job.progress(1)
+        await job.wait_stop()
+        seen.append(worker.health())
+
+    async with worker.running():
+        job_id = await site.add("x", {})
+        await site.app.wait_for(job_id, "progress")
+    [health] = seen
+    assert (health.live, health.ready, health.why_not) == (True, False, "The worker stops")
 
 
 async def test_it_waits_for_redis_beside_the_application() -> None:
@@ -370,6 +387,12 @@ async def test_check_names_what_is_wrong(site: SmallSite) -> None:
 async def test_what_names_no_worker_is_refused(site: SmallSite, named: str, said: str) -> None:
     code, printed = await asked(site, named)
     assert (code, said in printed) == (2, True), printed
+
+
+async def test_nothing_is_drained_without_a_redis(site: SmallSite) -> None:
+    code, printed = await asked(site, "tests.support.runnable:unreachable", "--drain")
+    assert (code, "Cannot start: Redis at redis://127.0.0.1:1 does not" in printed) == (1, True)
+    assert "Traceback" not in printed
 
 
 async def test_a_worker_without_a_handler_does_not_start(site: SmallSite) -> None:

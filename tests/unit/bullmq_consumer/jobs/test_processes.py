@@ -18,6 +18,7 @@ from bullmq_consumer.jobs.processes import Processes
 from bullmq_consumer.jobs.stop import Stop
 from bullmq_consumer.testing import run_job
 from tests.support.isolated import pid, slow, work
+from tests.support.slow_to_import import quick
 
 
 async def test_its_job_asks_what_any_job_may() -> None:
@@ -92,6 +93,11 @@ async def test_its_log_is_the_workers(caplog: pytest.LogCaptureFixture) -> None:
 async def test_one_that_outruns_its_limit_is_killed() -> None:
     ran = await run_job(slow, {}, attempts=2)
     assert (ran.state, ran.reason) == ("retrying", "The job ran longer than 0:00:01")
+
+
+async def test_the_start_of_its_process_is_not_in_its_limit() -> None:
+    ran = await run_job(quick, {})
+    assert (ran.state, ran.result) == ("completed", "done")
 
 
 async def test_one_that_is_asked_to_end_is_requeued() -> None:
