@@ -16,6 +16,7 @@ from bullmq_consumer.jobs.stop import AttemptStopped, StopReason
 from bullmq_consumer.process.run import run
 from bullmq_consumer.protocol.commands import Limit
 from bullmq_consumer.protocol.keeping import Keep
+from bullmq_consumer.redis.clients import RedisUnreachable
 from bullmq_consumer.worker import Health, Worker
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ __all__ = [
     "Limit",
     "LockLost",
     "Middleware",
+    "RedisUnreachable",
     "RequeueLater",
     "RetryAfter",
     "RetryableError",

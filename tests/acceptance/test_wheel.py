@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from redis.asyncio import Redis
 
+from bullmq_consumer import __version__
 from sandbox import node
 from sandbox.processes import Process, logged
 from sandbox.redis import RedisServer
@@ -109,6 +110,7 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None
     files = (file for pattern in shipped for file in PACKAGE.rglob(pattern))
     assert held == {str(file.relative_to(ROOT)) for file in files}
     assert {"bullmq_consumer/py.typed", "bullmq_consumer/scripts/hold.lua"} <= held
+    assert wheel.name.startswith(f"bullmq_consumer-{__version__}-")
 
 
 def test_the_environment_is_complete_and_holds_nothing_of_the_project(python: Path) -> None:

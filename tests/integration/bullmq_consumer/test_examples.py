@@ -5,6 +5,7 @@ import signal
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -12,6 +13,7 @@ from sandbox.processes import Process, answers, free_port
 from sandbox.producer import NodeApp
 from sandbox.redis import RedisServer
 from sandbox.worker_process import ROOT
+from tests.support.pages import Page
 
 EXAMPLES = ROOT / "examples"
 
@@ -74,3 +76,12 @@ async def test_its_tests_pass(tmp_path: Path) -> None:
     await tests.start()
     code = await tests.wait(60)
     assert (code, "4 passed" in tests.log_tail(100)) == (0, True), tests.log_tail(100)
+
+
+async def test_the_test_with_a_redis_passes(server: RedisServer) -> None:
+    """Of the page about tests."""
+    names: dict[str, Any] = {"__name__": "page"}
+    blocks = Page(ROOT / "bullmq_consumer/docs/testing.md").blocks
+    for block in blocks[1:]:
+        exec(block.text.replace("redis://127.0.0.1:6379", server.url), names)
+    await names["test_a_job_of_the_queue"]()

@@ -22,7 +22,7 @@ _MADE_BY_READERS = {
     "tests/unit/handlers/test_count_shots.py",
 }
 _FOLDERS = (
-    *("", "docs", "docs/zh", "services", "deploy"),
+    *("", "docs", "docs/zh", "services", "deploy", "examples"),
     *("tests", "tests/unit", "tests/integration", "tests/integration/bullmq_consumer"),
 )
 
