@@ -47,7 +47,7 @@ class Jobs(Generic[C]):
 
     def __init__(self) -> None:
         self._handlers: dict[str, Registered] = {}
-        self._included: list[Jobs[C]] = []
+        self._included: list[Jobs[C] | Jobs[object]] = []
         self._middleware: list[Middleware] = []
 
     def job(
@@ -91,8 +91,11 @@ class Jobs(Generic[C]):
 
         return register  # pyright: ignore[reportReturnType]
 
-    def include(self, *others: "Jobs[C]") -> None:
-        """Serve the handlers of `others` too, each with its own middleware inside of this one's."""
+    def include(self, *others: "Jobs[C] | Jobs[object]") -> None:
+        """Serve the handlers of `others` too, each with its own middleware inside of this one's.
+
+        They need the same dependencies, or none.
+        """
         self._included.extend(others)
 
     def middleware(self, wrap: Middleware) -> Middleware:
