@@ -44,7 +44,6 @@ _PYRIGHT = {
         ("README", "python", "hello.py"),
         ("README", "js", "producer.mjs"),
         ("docs/threads-and-processes", "python", "texts.py"),
-        ("docs/fastapi", "python", "web.py"),
         ("docs/testing", "python", "test_hello.py"),
     ],
 )
