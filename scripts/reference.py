@@ -55,7 +55,8 @@ def _entry(name: str, home: ModuleType) -> str:
         return f"## {name}\n\n{_function(thing, home)}"
     [node] = [one for one in _tree(home).body if name in _targets(one)]
     text = _string(_tree(home).body[_tree_index(home, node) + 1]) or ""
-    return f"## {name}\n\n{_block(ast.unparse(node))}\n{text}"
+    code = ast.get_source_segment(inspect.getsource(home), node) or ""
+    return f"## {name}\n\n{_block(code)}\n{text}"
 
 
 def _tree_index(home: ModuleType, node: ast.stmt) -> int:
@@ -79,7 +80,9 @@ def _string(node: ast.stmt) -> str | None:
 
 
 def _block(code: str) -> str:
-    return f"```python\n{code}\n```\n"
+    """As `ruff format` leaves it, which looks into pages, too."""
+    quoted = code.replace("'", '"')
+    return f"```python\n{quoted}\n```\n"
 
 
 # -- classes ----------------------------------------------------------------------------------
@@ -92,7 +95,7 @@ def _class(kind: type[Any], home: ModuleType) -> str:
         f"({', '.join(map(ast.unparse, node.bases))})" * bool(node.bases)
     )
     body = [*_fields(node), *_initialiser(kind, home)]
-    code = f"{head}:\n" + ("\n".join(f"    {line}" for line in body) if body else "    ...")
+    code = f"{head}:" + ("".join(f"\n    {line}" for line in body) if body else " ...")
     parts = [_block(code), (inspect.getdoc(kind) or "") + "\n", *_members(node, kind)]
     methods = [
         f"### {node.name}.{name}\n\n{_function(_plain(one), home, is_property=_is_property(one))}"
