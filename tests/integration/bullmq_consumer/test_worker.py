@@ -360,7 +360,9 @@ async def asked(site: SmallSite, *arguments: str) -> tuple[int, str]:
 async def test_check_takes_no_job(site: SmallSite) -> None:
     job_id = await site.add("echo", {})
     code, printed = await asked(site, "tests.support.runnable:worker", "--check")
-    names = "block, echo, endless, hold, obedient, patient, pid, send, slow, stubborn, thumbnail, work"
+    names = (
+        "block, echo, endless, hold, obedient, patient, pid, send, slow, stubborn, thumbnail, work"
+    )
     assert (code, f"✓ {site.queue} at {site.redis.url}: {names}" in printed) == (0, True)
     assert site.app.events_of(job_id, "active") == []
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -48,16 +49,14 @@ class FullQueue:
         raise OutOfMemoryError("OOM")
 
 
-def handle_with(
-    scripts: Scripts, queue: FullQueue | None = None, commands: Any = None
-) -> tuple[LiveHandle, Lease]:
+def handle_with(scripts: Scripts, queue: FullQueue | None = None) -> tuple[LiveHandle, Lease]:
     async def hold() -> Hold:
         return Hold.OURS
 
     lease = Lease("j", hold, lambda: None, 0.0, lambda: 0.0)
     job = read_job({}, "j", "t", 0.0)
     writes = DurableWrites(cast("QueueScripts", scripts), LogThrottle("Redis"))
-    parts: Any = (queue, job, lease, JobDefaults(), scripts, writes, commands)
+    parts: Any = (queue, job, lease, JobDefaults(), scripts, writes, None)
     return LiveHandle(*parts), lease
 
 
@@ -103,73 +102,73 @@ async def test_follow_ups_that_redis_does_not_take_are_given_up_with_the_lock() 
         await adding
 
 
-class Commands:
+class LogScripts(Scripts):
     """Keeps lines, each once `go` is set; refuses all while `error` is set."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked: list[str] = []
         self.lines: list[str] = []
         self.go = asyncio.Event()
         self.error: Exception | None = None
         self.came = asyncio.Event()
 
-    async def log(self, job_id: str, line: str, keep: int) -> int:
-        self.asked.append(line)
+    async def log(self, job_id: str, lines: Sequence[str], keep: int) -> None:
+        self.asked.extend(lines)
         await self.go.wait()
         if self.error is not None:
             raise self.error
-        self.lines.append(line)
-        if line == "last":
+        self.lines.extend(lines)
+        if "last" in lines:
             self.came.set()
-        return len(self.lines)
 
 
 async def test_lines_are_on_their_way_before_what_the_job_sends_next() -> None:
-    commands = Commands()
-    handle, _ = handle_with(Scripts(), commands=commands)
+    scripts = LogScripts()
+    handle, _ = handle_with(scripts)
     for line in ("first", "second"):
         await handle.log(line)
-    assert commands.asked == ["first", "second"]
-    commands.go.set()
+    assert scripts.asked == ["first", "second"]
+    scripts.go.set()
 
 
 async def test_lines_that_wait_for_redis_keep_their_order_and_the_oldest_are_lost(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    commands = Commands()
-    handle, _ = handle_with(Scripts(), commands=commands)
+    scripts = LogScripts()
+    handle, _ = handle_with(scripts)
     for number in range(3000):
         await handle.log(str(number))
     await handle.log("last")
-    commands.go.set()
-    await commands.came.wait()
+    scripts.go.set()
+    await scripts.came.wait()
     await asyncio.sleep(0)
     kept = [*range(100), *range(2001, 3000)]
-    assert commands.lines == [*map(str, kept), "last"]
+    assert scripts.lines == [*map(str, kept), "last"]
     assert caplog.messages == ["Lines lost for the log of job j: 1901 (too many waited for Redis)"]
 
 
 async def test_lines_that_are_refused_are_told_of_once_and_later_ones_are_written(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    commands = Commands()
-    commands.error = OutOfMemoryError("OOM")
-    handle, _ = handle_with(Scripts(), commands=commands)
+    scripts = LogScripts()
+    scripts.error = OutOfMemoryError("OOM")
+    handle, _ = handle_with(scripts)
     for number in range(150):
         await handle.log(str(number))
-    commands.go.set()
+    scripts.go.set()
     await asyncio.wait(handle._lines._sending)
     await asyncio.sleep(0)
     assert caplog.messages == ["Lines lost for the log of job j: 150 (OOM)"]
-    commands.error = None
+    scripts.error = None
     await handle.log("last")
-    await commands.came.wait()
-    assert commands.lines == ["last"]
+    await scripts.came.wait()
+    assert scripts.lines == ["last"]
 
 
 async def test_a_job_that_another_worker_has_gets_no_line_of_ours() -> None:
-    commands = Commands()
-    handle, lease = handle_with(Scripts(), commands=commands)
+    scripts = LogScripts()
+    handle, lease = handle_with(scripts)
     lease.lose()
     await handle.log("Attempt 1 failed")
-    assert not commands.asked
+    assert not scripts.asked
