@@ -10,7 +10,7 @@ from bullmq_consumer.errors import (
     UnrecoverableError,
 )
 from bullmq_consumer.jobs.handler import Handler, SyncHandler
-from bullmq_consumer.jobs.job import Job, JobFields, SyncJob
+from bullmq_consumer.jobs.job import Job, JobFields, Json, SyncJob
 from bullmq_consumer.jobs.registry import Jobs, Middleware
 from bullmq_consumer.jobs.stop import AttemptStopped, StopReason
 from bullmq_consumer.process.run import run
@@ -31,6 +31,7 @@ __all__ = [
     "JobError",
     "JobFields",
     "Jobs",
+    "Json",
     "Keep",
     "Limit",
     "LockLost",

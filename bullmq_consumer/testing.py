@@ -8,15 +8,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
-
-from pydantic import JsonValue
+from typing import Any, Literal, TypeVar
 
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.errors import LockLost
 from bullmq_consumer.jobs.dispatcher import Dispatcher, Hook
-from bullmq_consumer.jobs.handler import AnyHandler
-from bullmq_consumer.jobs.job import object_of
+from bullmq_consumer.jobs.handler import Handler, SyncHandler
+from bullmq_consumer.jobs.job import Json, object_of
 from bullmq_consumer.jobs.registry import Entry, Middleware
 from bullmq_consumer.jobs.steps import FIELD
 from bullmq_consumer.jobs.stop import Stop, StopReason
@@ -25,6 +23,7 @@ from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Ret
 from bullmq_consumer.sanitize import strict_json
 
 State = Literal["completed", "retrying", "failed", "requeued"]
+X = TypeVar("X")
 
 
 @dataclass(slots=True)
@@ -49,18 +48,18 @@ class Ran:
 
 
 async def run_job(
-    handler: AnyHandler,
+    handler: Handler[Any, X, Any] | SyncHandler[Any, X, Any],
     data: object,
     *,
-    deps: object = None,
+    deps: X | None = None,
     job_id: str = "test",
     attempt: int = 1,
     attempts: int = 1,
     requeues: int = 0,
-    steps: Mapping[str, JsonValue] | None = None,
-    children: Mapping[str, JsonValue] | None = None,
+    steps: Mapping[str, Json] | None = None,
+    children: Mapping[str, Json] | None = None,
     stop: StopReason | None = None,
-    middleware: Sequence[Middleware] = (),
+    middleware: Sequence[Middleware[X]] = (),
     on_invalid: Hook | None = None,
 ) -> Ran:
     """Run one attempt of a handler by the worker's own rules.
@@ -102,7 +101,7 @@ async def run_job(
 class _Recorded:
     """The handle of an attempt that no queue knows of, and its own fence."""
 
-    def __init__(self, job_id: str, children: Mapping[str, JsonValue], *, is_lost: bool) -> None:
+    def __init__(self, job_id: str, children: Mapping[str, Json], *, is_lost: bool) -> None:
         self.ran = Ran()
         self.job_id = job_id
         self.is_lost = is_lost

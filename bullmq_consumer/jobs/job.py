@@ -1,21 +1,25 @@
 """One attempt at one job, as handlers get it: `Job` for `async def`, `SyncJob` for `def`."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, TypeAlias, TypeVar, cast, overload
 
 from pydantic import JsonValue, TypeAdapter
 from typing_extensions import TypeVar as DefaultTypeVar
 
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.engine.application import JobHandle
-from bullmq_consumer.jobs.steps import Steps
+from bullmq_consumer.jobs.steps import Steps, adapter_of
 from bullmq_consumer.jobs.stop import AttemptStopped, Stop, StopReason
 from bullmq_consumer.new_job import NewJob
 
 D_co = DefaultTypeVar("D_co", covariant=True, default=JsonValue)
 X_co = DefaultTypeVar("X_co", covariant=True, default=object)
 T = TypeVar("T")
+
+Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | None"
+"""What can be written as JSON, as dicts and lists of any such type: JsonValue, which is what was
+read, refuses a `dict[str, int]`."""
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
@@ -72,7 +76,7 @@ class JobFields(Generic[D_co, X_co]):
 class Job(JobFields[D_co, X_co]):
     """For `async def` handlers. CancelledError is raised at an `await` when it has to end."""
 
-    async def progress(self, value: JsonValue) -> None:
+    async def progress(self, value: Json) -> None:
         """Publish progress: a number or an object, as Node's `updateProgress`.
 
         It is sent beside the work, in order, four a second at most: of more, the newest. Raises
@@ -140,9 +144,11 @@ class Job(JobFields[D_co, X_co]):
     async def children(self) -> Mapping[str, JsonValue]: ...
     @overload
     async def children(self, returns: type[T]) -> Mapping[str, T]: ...
+    @overload
+    async def children(self, returns: TypeAdapter[T]) -> Mapping[str, T]: ...
     async def children(self, returns: Any = JsonValue) -> Mapping[str, Any]:
         """What the children of a flow's parent returned, by their keys in Redis."""
-        adapter: TypeAdapter[Any] = TypeAdapter(returns)
+        adapter: TypeAdapter[Any] = adapter_of(returns)
         found = await self._handle.children()
         return {key: adapter.validate_python(value) for key, value in found.items()}
 
@@ -167,7 +173,7 @@ class SyncJob(JobFields[D_co, X_co]):
         self._job = job
         self._wait_for = wait_for
 
-    def progress(self, value: JsonValue) -> None:
+    def progress(self, value: Json) -> None:
         """As `Job.progress`."""
         self._wait_for(self._job.progress(value))
 
@@ -210,6 +216,8 @@ class SyncJob(JobFields[D_co, X_co]):
     def children(self) -> Mapping[str, JsonValue]: ...
     @overload
     def children(self, returns: type[T]) -> Mapping[str, T]: ...
+    @overload
+    def children(self, returns: TypeAdapter[T]) -> Mapping[str, T]: ...
     def children(self, returns: Any = JsonValue) -> Mapping[str, Any]:
         """As `Job.children`."""
         return self._wait_for(self._job.children(returns))

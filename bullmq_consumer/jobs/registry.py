@@ -15,15 +15,18 @@ from bullmq_consumer.outcome import MAX_SNOOZES
 D = TypeVar("D")
 R = TypeVar("R")
 C = DefaultTypeVar("C", default=object)
+C_contra = DefaultTypeVar("C_contra", contravariant=True, default=object)
 
-Middleware: TypeAlias = Callable[
-    [JobFields[Any, Any], Callable[[], Awaitable[Any]]], Awaitable[Any]
-]
+Middleware: TypeAlias = Callable[[JobFields[Any, C], Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """`async def wrap(job, call)`: awaits `call()` for the result as JSON, and returns what is kept."""
 
 
 class Register(Protocol[C]):
-    """The decorator that `Jobs.job` returns."""
+    """The decorator that `Jobs.job` returns.
+
+    No type checker can refuse `async def` with `SyncJob`, as a coroutine is a result like another
+    one: it is a TypeError when the module is imported.
+    """
 
     @overload
     def __call__(
@@ -39,16 +42,35 @@ class Entry:
     """A handler with the middleware around it, the outermost first."""
 
     registered: Registered
-    middleware: tuple[Middleware, ...] = ()
+    middleware: tuple[Middleware[Any], ...] = ()
 
 
-class Jobs(Generic[C]):
-    """Handlers of one queue. A module makes its own, a worker includes them."""
+class Served(Generic[C_contra]):
+    """Handlers that a worker can serve whose dependencies are at least a `C_contra`."""
 
     def __init__(self) -> None:
         self._handlers: dict[str, Registered] = {}
-        self._included: list[Jobs[C] | Jobs[object]] = []
-        self._middleware: list[Middleware] = []
+        self._included: list[Served[Any]] = []
+        self._middleware: list[Middleware[Any]] = []
+
+    def entries(self) -> Mapping[str, Entry]:
+        """All handlers by name, those of included ones too. Raises TypeError for a name twice."""
+        own = tuple(self._middleware)
+        found = {name: Entry(one, own) for name, one in self._handlers.items()}
+        for jobs in self._included:
+            for name, entry in jobs.entries().items():
+                if name in found:
+                    raise TypeError(f"Two handlers are called '{name}': rename one")
+                found[name] = Entry(entry.registered, (*own, *entry.middleware))
+        return found
+
+
+class Jobs(Served[C]):
+    """Handlers of one queue. A module makes its own, a worker includes them.
+
+    Those of `Jobs()` have no dependencies and are for any worker, those of `Jobs[Deps]()` for one
+    whose lifespan yields such `Deps`.
+    """
 
     def job(
         self,
@@ -91,14 +113,11 @@ class Jobs(Generic[C]):
 
         return register  # pyright: ignore[reportReturnType]
 
-    def include(self, *others: "Jobs[C] | Jobs[object]") -> None:
-        """Serve the handlers of `others` too, each with its own middleware inside of this one's.
-
-        They need the same dependencies, or none.
-        """
+    def include(self, *others: Served[C]) -> None:
+        """Serve the handlers of `others` too, each with its own middleware inside of this one's."""
         self._included.extend(others)
 
-    def middleware(self, wrap: Middleware) -> Middleware:
+    def middleware(self, wrap: Middleware[C]) -> Middleware[C]:
         """Wrap each attempt by `wrap(job, call)`: for tracing, error reports, metrics.
 
         The first registered one is the outermost. Raises TypeError for what is not `async def`.
@@ -107,14 +126,3 @@ class Jobs(Generic[C]):
             raise TypeError("A middleware is an `async def` that takes the job and `call`")
         self._middleware.append(wrap)
         return wrap
-
-    def entries(self) -> Mapping[str, Entry]:
-        """All handlers by name, those of included ones too. Raises TypeError for a name twice."""
-        own = tuple(self._middleware)
-        found = {name: Entry(one, own) for name, one in self._handlers.items()}
-        for jobs in self._included:
-            for name, entry in jobs.entries().items():
-                if name in found:
-                    raise TypeError(f"Two handlers are called '{name}': rename one")
-                found[name] = Entry(entry.registered, (*own, *entry.middleware))
-        return found

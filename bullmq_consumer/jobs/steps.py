@@ -36,7 +36,7 @@ class Steps:
 
     async def keep(self, name: str, result: T, returns: type[T] | TypeAdapter[T]) -> None:
         """Keep a result. Raises LockLost, and TypeError for what cannot be read back from JSON."""
-        adapter = _adapter(returns)
+        adapter = adapter_of(returns)
         try:
             value = adapter.dump_python(result, mode="json", by_alias=True)
             adapter.validate_json(as_json(value))
@@ -48,7 +48,7 @@ class Steps:
     def kept(self, name: str, returns: type[T] | TypeAdapter[T]) -> T:
         """The kept result. Raises UnrecoverableError when it does not fit `returns` any more."""
         try:
-            return _adapter(returns).validate_json(as_json(self._done[name]))
+            return adapter_of(returns).validate_json(as_json(self._done[name]))
         except ValidationError as error:
             what = error.errors(include_url=False)[0]["msg"]
             raise UnrecoverableError(f"The kept result of step '{name}': {what}") from error
@@ -59,5 +59,6 @@ class Steps:
         return cast("dict[str, Any]", steps) if isinstance(steps, dict) else {}
 
 
-def _adapter(returns: type[T] | TypeAdapter[T]) -> TypeAdapter[T]:
+def adapter_of(returns: type[T] | TypeAdapter[T]) -> TypeAdapter[T]:
+    """The adapter of a type, for what it reads and writes as JSON."""
     return returns if isinstance(returns, TypeAdapter) else TypeAdapter(returns)
