@@ -13,6 +13,7 @@ from bullmq_consumer.jobs.handler import Handler, SyncHandler
 from bullmq_consumer.jobs.job import Job, JobFields, Json, SyncJob
 from bullmq_consumer.jobs.registry import Jobs, Middleware
 from bullmq_consumer.jobs.stop import AttemptStopped, StopReason
+from bullmq_consumer.log_filter import JobLogFilter
 from bullmq_consumer.process.run import run
 from bullmq_consumer.protocol.commands import Limit
 from bullmq_consumer.protocol.keeping import Keep
@@ -30,6 +31,7 @@ __all__ = [
     "Job",
     "JobError",
     "JobFields",
+    "JobLogFilter",
     "Jobs",
     "Json",
     "Keep",

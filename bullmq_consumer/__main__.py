@@ -13,6 +13,7 @@ from importlib import metadata
 from typing import Any
 
 from bullmq_consumer import __version__
+from bullmq_consumer.log_filter import JobLogFilter
 from bullmq_consumer.process.check import TESTED, check
 from bullmq_consumer.process.run import drain, run
 from bullmq_consumer.worker import Worker
@@ -154,10 +155,15 @@ def _port(text: str) -> int:
 def _log_as(kind: str, level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_JsonLines() if kind == "json" else logging.Formatter(_TEXT))
+    handler.addFilter(JobLogFilter())
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
 _TEXT = "%(asctime)s %(levelname)s %(message)s"
+
+
+# What `JobLogFilter` adds to a record of a job.
+_OF_JOB = ("queue", "job_id", "job_name", "attempt")
 
 
 class _JsonLines(logging.Formatter):
@@ -165,12 +171,15 @@ class _JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """As JSON."""
-        line = {
+        line: dict[str, object] = {
             "time": self.formatTime(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
+        noted = vars(record)
+        if noted["attempt"]:
+            line.update((name, noted[name]) for name in _OF_JOB)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

@@ -81,7 +81,7 @@ async def run_job(
         snoozes=requeues,
     )
     entry = Entry(handler.registered, tuple(middleware))
-    dispatcher = Dispatcher({delivery.name: entry}, deps, on_invalid=on_invalid)
+    dispatcher = Dispatcher({delivery.name: entry}, deps, queue="test", on_invalid=on_invalid)
     handle = _Recorded(job_id, children or {}, is_lost=stop is StopReason.LOCK_LOST)
     handle.ran.steps = dict(steps or {})
     stopping = asyncio.Event()

@@ -216,7 +216,13 @@ class Worker(Jobs[C]):
     @asynccontextmanager
     async def _lived(self, entries: Mapping[str, Entry]) -> AsyncGenerator[Life]:
         async with self._lifespan() as deps:
-            dispatcher = Dispatcher(entries, deps, unknown=self._unknown, on_invalid=self._invalid)
+            dispatcher = Dispatcher(
+                entries,
+                deps,
+                queue=self.options.queue.name,
+                unknown=self._unknown,
+                on_invalid=self._invalid,
+            )
             self._dispatcher = dispatcher
             self._life = Life(Consumer(self.options, dispatcher), self.options.redis, self._grace)
             try:

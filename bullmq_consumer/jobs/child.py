@@ -19,6 +19,7 @@ from bullmq_consumer.jobs.handler import Registered
 from bullmq_consumer.jobs.job import Job, SyncJob
 from bullmq_consumer.jobs.remote import Call, RemoteHandle, described, raised, receive, send
 from bullmq_consumer.jobs.stop import AttemptStopped, Stop, StopReason
+from bullmq_consumer.log_filter import logged_as
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,9 @@ class _Worker:
         registered = _find(*message["run"])
         self._send({"begun": True})
         try:
-            end = {"result": self._result(registered, Delivery(**message["delivery"]))}
+            delivery = Delivery(**message["delivery"])
+            with logged_as(message["queue"], delivery):
+                end = {"result": self._result(registered, delivery)}
         except BaseException as error:  # everything that ends the handler ends the attempt
             if not isinstance(error, ExpectedError | AttemptStopped):
                 logger.warning("An isolated handler raised", exc_info=error)

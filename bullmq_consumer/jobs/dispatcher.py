@@ -25,6 +25,7 @@ from bullmq_consumer.jobs.processes import Processes
 from bullmq_consumer.jobs.registry import Entry
 from bullmq_consumer.jobs.stop import Stop, StopReason
 from bullmq_consumer.jobs.threads import Threads
+from bullmq_consumer.log_filter import logged_as
 from bullmq_consumer.machine import lack_of
 from bullmq_consumer.outcome import (
     MAX_SNOOZES,
@@ -58,7 +59,7 @@ class Dispatcher:
     """The application of a `Worker`: its handlers by name, with what its lifespan yields.
 
     `unknown` is what becomes of jobs whose name nobody serves here. `on_invalid` is called before
-    a job fails for which no handler can be called.
+    a job fails for which no handler can be called. `queue` is what log records call it.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Dispatcher:
         entries: Mapping[str, Entry],
         deps: Any = None,
         *,
+        queue: str = "-",
         unknown: Unknown = "requeue",
         on_invalid: Hook | None = None,
         fitness: Fitness | None = None,
@@ -76,7 +78,8 @@ class Dispatcher:
         self._on_invalid = on_invalid
         self.fitness = fitness or Fitness()
         self.threads = Threads()
-        self.processes = Processes()
+        self.processes = Processes(queue)
+        self._queue = queue
         self.ended = 0
         self._stops: dict[str, Stop] = {}
 
@@ -112,22 +115,22 @@ class Dispatcher:
         began = time.monotonic()
         self._stops[delivery.job_id] = stop
         try:
-            with fenced(handle.fence):
+            with fenced(handle.fence), logged_as(self._queue, delivery):
                 outcome = await self._outcome(delivery, handle, stop)
+                if isinstance(outcome, Done):
+                    line = "Completed: %s %s in %.2f s"
+                    logger.info(line, delivery.name, delivery.job_id, time.monotonic() - began)
         finally:
             if self._stops.get(delivery.job_id) is stop:
                 del self._stops[delivery.job_id]
         self.ended += 1
-        if isinstance(outcome, Done):
-            line = "Completed: %s %s in %.2f s"
-            logger.info(line, delivery.name, delivery.job_id, time.monotonic() - began)
         return outcome
 
     async def on_failed(
         self, delivery: Delivery, handle: JobHandle, reason: str
     ) -> Fail | FailLater:
         """Call the hook of a job that is to fail, or return when to try again."""
-        with fenced(handle.fence):
+        with fenced(handle.fence), logged_as(self._queue, delivery):
             return await self._failed(delivery, handle, reason)
 
     # -- an attempt -------------------------------------------------------------------------

@@ -11,19 +11,16 @@ asks of the queue, `end` what became of the attempt.
 
 import asyncio
 import logging
-import multiprocessing
 import signal
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
 from datetime import timedelta
-from multiprocessing.util import Finalize
 from typing import Any
 
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.engine.application import JobHandle
 from bullmq_consumer.errors import RetryableError
-from bullmq_consumer.jobs import child
 from bullmq_consumer.jobs.handler import Registered
 from bullmq_consumer.jobs.limit import Within, stopped
 from bullmq_consumer.jobs.remote import answer, raised, receive, send
@@ -31,7 +28,6 @@ from bullmq_consumer.jobs.stop import Stop, StopReason
 
 CHILD = "isolated handler of bullmq_consumer"
 """The name of these processes."""
-_SPAWN = multiprocessing.get_context("spawn")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Of a process that was killed.
 _JOIN_S = 5.0
@@ -44,9 +40,10 @@ class Died(RetryableError):
 
 
 class Processes:
-    """The processes of one worker: as many as such jobs ran at the same time."""
+    """The processes of one worker, for its `queue`: as many as such jobs ran at the same time."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue: str) -> None:
+        self._queue = queue
         self._idle: list[_Process] = []
 
     async def run(
@@ -64,7 +61,7 @@ class Processes:
         process = self._idle_one() or _Process()
         try:
             async with Within(_START_LIMIT, stop):
-                await process.begin(registered, delivery)
+                await process.begin(registered, delivery, self._queue)
             async with Within(limit, stop):
                 end = await process.end(delivery, handle, stop)
         except BaseException as error:
@@ -117,8 +114,15 @@ class _Process:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(
+        # Here, and not at the start of workers that have no isolated handler.
+        import multiprocessing
+        from multiprocessing.util import Finalize
+
+        from bullmq_consumer.jobs import child
+
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(
             target=child.main, args=(theirs, _level()), daemon=True, name=CHILD
         )
         with _signals_held():
@@ -129,10 +133,12 @@ class _Process:
         self._sending = asyncio.Lock()
         self._readable = asyncio.Event()
 
-    async def begin(self, registered: Registered, delivery: Delivery) -> None:
+    async def begin(self, registered: Registered, delivery: Delivery, queue: str) -> None:
         """Wait until it has imported the handler. Raises RetryableError when it dies."""
         async with self._alive():
-            await self._send({"run": registered.place, "delivery": asdict(delivery)})
+            await self._send(
+                {"run": registered.place, "delivery": asdict(delivery), "queue": queue}
+            )
             await self._message()
 
     async def end(self, delivery: Delivery, handle: JobHandle, stop: Stop) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import multiprocessing
 import os
 import sys
 from collections.abc import Coroutine, Sequence
@@ -63,7 +62,8 @@ def _process(workers: Sequence[Worker[Any]], work: Coroutine[Any, Any, ExitCode]
 
 def check_not_isolated() -> None:
     """Raise RuntimeError in an isolated handler's process, where a script is imported again."""
-    if multiprocessing.current_process().name == CHILD:
+    loaded = sys.modules.get("multiprocessing")  # as it is there
+    if loaded is not None and loaded.current_process().name == CHILD:
         raise RuntimeError(
             "An isolated handler's process imported a script that runs a worker: put that below"
             ' `if __name__ == "__main__":`'

@@ -8,6 +8,7 @@ import time
 from datetime import timedelta
 
 from bullmq_consumer import Jobs, RequeueLater, RetryAfter, SyncJob, UnrecoverableError
+from tests.support.log_place import logged_place
 
 jobs: Jobs = Jobs()
 
@@ -53,6 +54,12 @@ def pid(job: SyncJob) -> int:
     """Say which process it is."""
     logging.getLogger(__name__).info("Here it runs")
     return os.getpid()
+
+
+@jobs.job("log place", isolate=True)
+def log_place(job: SyncJob) -> str:
+    """What a log line of its process carries."""
+    return logged_place()
 
 
 @jobs.job("hold", isolate=True)

@@ -1,6 +1,7 @@
 """A program with workers, for `python -m bullmq_consumer tests.support.runnable:worker`."""
 
 import asyncio
+import logging
 import os
 import time
 from datetime import timedelta
@@ -54,6 +55,18 @@ def block(job: SyncJob[dict[str, float]]) -> str:
     """Block a thread for so many seconds."""
     time.sleep(job.data["seconds"])
     return "done"
+
+
+@worker.job("logs")
+async def logs(job: Job) -> None:
+    """Write a line, as an application does."""
+    logging.getLogger("app").info("Working")
+
+
+@worker.job("hold up")
+async def hold_up(job: Job) -> None:
+    """Block the event loop, as no `async def` should."""
+    time.sleep(1)  # noqa: ASYNC251
 
 
 @worker.job("endless", isolate=True)

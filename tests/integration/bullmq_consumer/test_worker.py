@@ -1,6 +1,7 @@
 """A worker by the public face: in an application, as a program, at a stop."""
 
 import asyncio
+import inspect
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from bullmq_consumer import ExitCode, Health, Job, Jobs, RequeueLater, Retryable
 from sandbox.processes import Process, free_port, logged
 from sandbox.worker_process import ROOT
 from tests.support.emails import Deps, Mailer, jobs, lifespan
+from tests.support.runnable import hold_up
 from tests.support.small_site import SmallSite
 
 GOOD = {"toAddress": "a@b.c"}
@@ -361,7 +363,8 @@ async def test_check_takes_no_job(site: SmallSite) -> None:
     job_id = await site.add("echo", {})
     code, printed = await asked(site, "tests.support.runnable:worker", "--check")
     names = (
-        "block, echo, endless, hold, obedient, patient, pid, send, slow, stubborn, thumbnail, work"
+        "block, echo, endless, hold, hold up, log place, logs, obedient, patient, pid, send, slow, "
+        "stubborn, thumbnail, work"
     )
     assert (code, f"✓ {site.queue} at {site.redis.url}: {names}" in printed) == (0, True)
     assert site.app.events_of(job_id, "active") == []
@@ -407,3 +410,24 @@ async def test_its_log_may_be_json(site: SmallSite) -> None:
     lines = [json.loads(line) for line in printed.splitlines()]
     assert code == 0
     assert f"The queue {site.queue} is empty: 0 attempts ran" in [line["message"] for line in lines]
+    assert all("job_id" not in line for line in lines)
+
+
+async def test_whose_lines_carry_their_job(site: SmallSite) -> None:
+    job_id = await site.add("logs", {})
+    code, printed = await asked(site, "tests.support.runnable:worker", "--drain", "--log", "json")
+    lines = [json.loads(line) for line in printed.splitlines()]
+    of_job = {"queue": site.queue, "job_id": job_id, "job_name": "logs", "attempt": 1}
+    texts = [line["message"].partition(":")[0] for line in lines if of_job.items() <= line.items()]
+    assert (code, texts) == (0, ["Working", "Completed"])
+
+
+async def test_an_async_handler_that_blocks_is_named(program: Process, site: SmallSite) -> None:
+    await start(program, site)
+    _, line = inspect.getsourcelines(hold_up.registered.function)
+    named = logged(program.log, f"tests/support/runnable.py:{line + 3} in hold_up")
+    await site.add("hold up", {})
+    async with asyncio.timeout(60):
+        while not await named():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert "WARNING The event loop was blocked for " in program.log_tail(100)

@@ -55,7 +55,7 @@ async def test_what_ends_it_ends_the_attempt(
 
 
 async def test_one_that_died_while_it_waited_costs_no_attempt() -> None:
-    processes = Processes()
+    processes = Processes("q")
     handle: Any = SimpleNamespace(report=lambda value: None)
     delivery = Delivery("j1", "pid", {}, attempts_made=0, attempts=1)
 
