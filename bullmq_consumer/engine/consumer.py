@@ -5,13 +5,13 @@ import logging
 import time
 from datetime import UTC, datetime, timedelta
 
-from bullmq import Queue
 from redis.exceptions import RedisError
 
 from bullmq_consumer.engine.application import Application
 from bullmq_consumer.engine.completer import Completer
 from bullmq_consumer.engine.fetching import Fetcher
 from bullmq_consumer.engine.handle import LiveHandle
+from bullmq_consumer.engine.queues import Queues
 from bullmq_consumer.engine.runner import Runner
 from bullmq_consumer.health.attempts import RunningAttempts
 from bullmq_consumer.health.log_throttle import LogThrottle
@@ -65,9 +65,7 @@ class Consumer:
         self._application = application
         self._stopping = asyncio.Event()
         self._scripts = scripts = QueueScripts(redis, options.queue, options.lock)
-        self._queue = Queue(
-            options.queue.name, {"connection": redis, "prefix": options.queue.prefix}
-        )
+        self._queues = Queues(redis, options.queue)
         errors = LogThrottle("BullMQ reports")
         clock = RedisClock(redis)
         self._writes = DurableWrites(scripts, errors)
@@ -208,7 +206,7 @@ class Consumer:
 
     def _handle_of(self, job: Job, lease: Lease) -> LiveHandle:
         return LiveHandle(
-            self._queue,
+            self._queues,
             job,
             lease,
             self._options.new_jobs,

@@ -5,13 +5,13 @@ import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from bullmq import Queue
 from redis.exceptions import RedisError
 
 from bullmq_consumer.delivery import whole_number
 from bullmq_consumer.engine.progress import ProgressStream
+from bullmq_consumer.engine.queues import Queues
 from bullmq_consumer.errors import LockLost
 from bullmq_consumer.new_job import JobDefaults, NewJob, bulk_entry
 from bullmq_consumer.protocol.commands import Commands
@@ -21,6 +21,9 @@ from bullmq_consumer.safety.leases import Lease
 from bullmq_consumer.sanitize.strict_json import as_json
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 from bullmq_consumer.telemetry.spans import UNTRACED, JobSpans
+
+if TYPE_CHECKING:
+    from bullmq import Queue
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ class LiveHandle:
 
     def __init__(
         self,
-        queue: Queue,
+        queues: Queues,
         job: Job,
         lease: Lease,
         defaults: JobDefaults,
@@ -44,7 +47,7 @@ class LiveHandle:
         commands: Commands,
         spans: JobSpans = UNTRACED,
     ) -> None:
-        self._queue = queue
+        self._queues = queues
         self._job = job
         self._lease = lease
         self._defaults = defaults
@@ -137,18 +140,11 @@ class LiveHandle:
                 await self._add_to(name, [job for job in jobs if job.queue == name], trace)
 
     async def _add_to(self, name: str | None, jobs: Sequence[NewJob], trace: str | None) -> None:
-        queue, job_ids = self._queue_called(name), [job.job_id for job in jobs]
+        queue, job_ids = await self._queues.called(name), [job.job_id for job in jobs]
         new = [bulk_entry(one, self._defaults, trace) for one in jobs]
         await self._write_durably(lambda: _remove_finished(queue, job_ids))
         # Without repeating the removal: jobs of a try whose response was lost may have finished.
         await self._write_durably(lambda: queue.addBulk(new))
-
-    def _queue_called(self, name: str | None) -> Queue:
-        """This queue for None, else another one beside it."""
-        own = self._queue
-        if name is None or name == own.name:
-            return own
-        return Queue(name, {"connection": own.client, "prefix": own.prefix})
 
     async def _write_durably(self, write: Callable[[], Awaitable[object]]) -> None:
         """Write while the lock is held; a write whose response was lost is repeated."""
@@ -160,7 +156,7 @@ class LiveHandle:
         await self._writes.until_acknowledged(while_held)
 
 
-async def _remove_finished(queue: Queue, job_ids: Sequence[str]) -> None:
+async def _remove_finished(queue: "Queue", job_ids: Sequence[str]) -> None:
     async with queue.client.pipeline(transaction=False) as pipe:
         for job_id in job_ids:
             pipe.hget(queue.toKey(job_id), "finishedOn")

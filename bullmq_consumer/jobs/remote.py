@@ -4,8 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.engine.application import JobHandle
@@ -25,16 +24,19 @@ from bullmq_consumer.new_job import NewJob
 from bullmq_consumer.outcome import reason_of, single
 from bullmq_consumer.sanitize.strict_json import as_json
 
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
 Call = Callable[[str, Any], Any]
 """By name and argument; the answer is JSON."""
 
 
-def send(pipe: Connection, message: dict[str, Any]) -> None:
+def send(pipe: "Connection", message: dict[str, Any]) -> None:
     """Raises OSError when nobody listens."""
     pipe.send_bytes(json.dumps(message).encode())
 
 
-def receive(pipe: Connection) -> dict[str, Any]:
+def receive(pipe: "Connection") -> dict[str, Any]:
     """Raises EOFError or OSError when nobody will write any more."""
     return json.loads(pipe.recv_bytes())
 

@@ -1,6 +1,9 @@
 """The texts of BullMQ's scripts, and what some of them do first, in the same atomic step."""
 
+from functools import cache
 from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
@@ -22,8 +25,17 @@ def load(redis: Redis, name: str) -> AsyncScript:
     The number is that of its keys. Raises FileNotFoundError when the installed version of `bullmq`
     has none of that name and number.
     """
-    text = resources.files("bullmq").joinpath("commands", f"{name}.lua").read_text("utf-8")
+    text = (_commands() / f"{name}.lua").read_text("utf-8")
     return redis.register_script("".join(map(_own, _BEGINNINGS.get(name, ()))) + text)
+
+
+@cache
+def _commands() -> Path:
+    """The folder of the scripts, without an import of the package: see engine/queues.py."""
+    spec = find_spec("bullmq")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("No module named 'bullmq'")
+    return Path(spec.origin).parent / "commands"
 
 
 def _own(file: str) -> str:

@@ -5,6 +5,7 @@ from uuid import uuid4
 from bullmq import Queue
 
 from bullmq_consumer.engine.handle import LiveHandle
+from bullmq_consumer.engine.queues import Queues
 from bullmq_consumer.health.log_throttle import LogThrottle
 from bullmq_consumer.new_job import JobDefaults, NewJob
 from bullmq_consumer.protocol.commands import Commands, TakeOptions
@@ -32,7 +33,7 @@ async def test_a_finished_job_is_replaced_and_an_open_one_stays(vidfab: VidFab) 
     lease = Lease("j", held, lambda: None, 0.0, lambda: 0.0)
     writes = DurableWrites(scripts, LogThrottle("Redis"))
     commands = Commands(redis, name, TakeOptions(worker="w", lock_ms=30_000), RedisClock(redis))
-    handle = LiveHandle(queue, job, lease, JobDefaults(), scripts, writes, commands)
+    handle = LiveHandle(Queues(redis, name), job, lease, JobDefaults(), scripts, writes, commands)
     for job_id in ("finished", "open"):
         await queue.add("x", {"from": "before"}, {"jobId": job_id, "priority": 1})
     await redis.hset(name.key("finished"), "finishedOn", 1)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import pytest
 from redis.exceptions import OutOfMemoryError
@@ -43,6 +43,9 @@ class FullQueue:
     def __init__(self) -> None:
         self.client = self
         self.asked = asyncio.Event()
+
+    async def called(self, name: str | None) -> Self:
+        return self
 
     def pipeline(self, **_: object) -> None:
         self.asked.set()
