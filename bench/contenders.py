@@ -1,14 +1,17 @@
 """The two workers that are compared, each as its users start it."""
 
+import os
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sandbox.processes import Process
 from sandbox.producer import CONSUMER_READY, new_consumer
 from sandbox.vidfab import VidFab
-from sandbox.worker_process import READY, new_worker
+from sandbox.worker_process import READY, ROOT, new_worker
 
 QUEUE = "bench"
 CONCURRENCY = 3
@@ -68,3 +71,22 @@ def node_worker(folder: Path, job: Job = SMALLEST, **environment: str) -> Conten
         )
 
     return Contender(new, CONSUMER_READY, job)
+
+
+def bare_worker(folder: Path, *, engine_alone: bool = False) -> Contender:
+    """The consumer without this project, with a handler that does nothing: bare_worker.py.
+
+    It logs warnings, and what is worse.
+    """
+    face = ("bullmq_consumer", "bench.bare_worker:worker", "--log-level", "warning")
+    command = [sys.executable, "-m", *(("bench.bare_worker",) if engine_alone else face)]
+
+    async def new(redis_url: str, concurrency: int) -> Process:
+        own = {"REDIS_URL": redis_url, "QUEUE": QUEUE, "CONCURRENCY": str(concurrency)}
+        # As where workers run: each start reads compiled code.
+        environment = {**os.environ, **own}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        log = folder / f"bare-{uuid4()}.log"
+        return Process(command, log, name="bare consumer", cwd=ROOT, env=environment)
+
+    return Contender(new, "", NOTHING)

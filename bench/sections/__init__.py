@@ -4,8 +4,10 @@ from collections.abc import Awaitable, Callable
 
 from bench.figure import Figure
 from bench.sections import (
+    bare_start,
     commands,
     distance,
+    face,
     growth,
     idle,
     latency,
@@ -19,10 +21,12 @@ from bench.setup import Bench
 
 SECTIONS: dict[str, Callable[[Bench], Awaitable[list[Figure]]]] = {
     "start": start.measure,
+    "bare_start": bare_start.measure,
     "memory": memory.measure,
     "idle": idle.measure,
     "commands": commands.measure,
     "throughput": throughput.measure,
+    "face": face.measure,
     "latency": latency.measure,
     "storyboards": storyboards.measure,
     "distance": distance.measure,
