@@ -158,7 +158,7 @@ def _signature(function: Callable[..., Any], home: ModuleType) -> str:
     kind = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
     kind = "@asynccontextmanager\nasync def" if _manages(node) else kind
     returns = "" if node.returns is None else f" -> {ast.unparse(node.returns)}"
-    line = f"{kind} {node.name}({ast.unparse(node.args)}){returns}: ..."
+    line = f"{kind} {node.name}({', '.join(_arguments(node.args))}){returns}: ..."
     if len(line.splitlines()[-1]) <= _WIDTH:
         return line
     arguments = "".join(f"    {one},\n" for one in _arguments(node.args))
