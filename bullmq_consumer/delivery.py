@@ -66,8 +66,10 @@ def delivery_of(job: Job) -> Delivery:
 
 def read_checkpoint(text: str | None) -> dict[str, Any]:
     """The checkpoint that a handler saved; empty for anything else."""
+    if not text:
+        return {}
     try:
-        value = json.loads(text or "{}")
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
