@@ -26,7 +26,10 @@ def _variable(names: str, wants: str, default: Any = ...) -> Any:
 class Variables(BaseModel):
     """The fields of `Settings`, by subject. Secrets never appear in its repr."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    # Nobody makes one of these: only what inherits from it is built, with its first use.
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True
+    )
 
     # Redis and the queue
     redis_url: SecretStr | None = _variable(
