@@ -21,8 +21,6 @@ worker.include(jobs, isolated)
 empty = Worker("empty", "redis://127.0.0.1:1")
 homeless = Worker("homeless", "redis://127.0.0.1:1", lifespan=lifespan)
 homeless.include(jobs)
-unreachable = Worker("unreachable", "redis://127.0.0.1:1")
-unreachable.include(isolated)
 no_worker = 7
 
 

@@ -394,12 +394,6 @@ async def test_what_names_no_worker_is_refused(site: SmallSite, named: str, said
     assert (code, said in printed) == (2, True), printed
 
 
-async def test_nothing_is_drained_without_a_redis(site: SmallSite) -> None:
-    code, printed = await asked(site, "tests.support.runnable:unreachable", "--drain")
-    assert (code, "Cannot start: Redis at redis://127.0.0.1:1 does not" in printed) == (1, True)
-    assert "Traceback" not in printed
-
-
 async def test_a_worker_without_a_handler_does_not_start(site: SmallSite) -> None:
     code, printed = await asked(site, "tests.support.runnable:empty")
     assert (code, "The worker of empty has no handler: add a @job" in printed) == (1, True)
