@@ -123,14 +123,15 @@ async def test_a_stop_signal_ends_the_wait(tmp_path: Path, number: signal.Signal
 async def test_a_wrong_password_is_not_waited_for(redis: RedisServer, tmp_path: Path) -> None:
     async with Redis.from_url(redis.url) as client:
         await client.config_set("requirepass", "the-right-one")
-    for password in ("", ":the-wrong-one@"):
+    said = {"": "wants a password", ":the-wrong-one@": "refused the password"}
+    for password, what in said.items():
         worker = new_worker(settings(f"redis://{password}{LOOPBACK}:{redis.port}/0"), tmp_path)
         await worker.start()
         code, took_s = await Stopwatch(worker).end_of(worker)
         assert code == 1
         assert took_s < 15
         log = worker.log.read_text("utf-8")
-        assert "refused the password; check it in BULLMQ_REDIS_URL" in log
+        assert f"{what}; check it in BULLMQ_REDIS_URL" in log
 
 
 # -- Redis answers with errors ------------------------------------------------------------------

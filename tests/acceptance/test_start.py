@@ -52,7 +52,7 @@ async def test_nothing_heavy_is_loaded_before_the_worker_waits(site: Site, tmp_p
     log = worker.log.read_text("utf-8")
     assert READY in log
     before, after = (_imported(part) for part in log.split("LOADING\n"))
-    assert {"bullmq", "handlers", "services"} <= before
+    assert {"bullmq_consumer", "handlers", "services"} <= before
     assert not before & _HEAVY
     assert {"httpx", "postgrest"} <= after
 
