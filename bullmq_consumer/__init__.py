@@ -18,13 +18,14 @@ from bullmq_consumer.process.run import run
 from bullmq_consumer.protocol.commands import Limit
 from bullmq_consumer.protocol.keeping import Keep
 from bullmq_consumer.redis.clients import RedisUnreachable
-from bullmq_consumer.worker import Health, Worker
+from bullmq_consumer.worker import CannotRun, Health, Worker
 
 __version__ = "0.1.0"
 """Semantic: a change that breaks a program raises the second number until 1.0, then the first."""
 
 __all__ = [
     "AttemptStopped",
+    "CannotRun",
     "ExitCode",
     "Handler",
     "Health",

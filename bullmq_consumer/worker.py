@@ -50,6 +50,10 @@ class Health:
     why_not: str = ""
 
 
+class CannotRun(RuntimeError):
+    """A worker cannot run as it stands; the message says why."""
+
+
 class Worker(Jobs[C]):
     """Takes, runs and ends the jobs of one queue. Made when a module loads; connects when it runs.
 
@@ -129,8 +133,8 @@ class Worker(Jobs[C]):
     async def running(self) -> AsyncGenerator[None]:
         """Take jobs inside of the block, in an application with an event loop of its own.
 
-        It installs no signal handlers and does not wait for Redis: see `health()`. Raises TypeError
-        when there is no handler, RuntimeError when it runs already, and what the lifespan raises.
+        It installs no signal handlers and does not wait for Redis: see `health()`. Raises CannotRun
+        when there is no handler or it runs already, and what the lifespan raises.
         """
         async with self._opened() as life:
             self._stop = asyncio.Event()
@@ -150,8 +154,8 @@ class Worker(Jobs[C]):
         """Run what waits, until nothing is left that could run now; returns how many attempts ran.
 
         Jobs that wait for their time stay, and so does a queue that a rate limit holds up. It ends
-        early when `stop` is set. Raises RedisUnreachable, RuntimeError when it could not go on, and
-        as `running` does.
+        early when `stop` is set. Raises RedisUnreachable, CannotRun when it could not go on, and as
+        `running` does.
         """
         ending = asyncio.Event()
         async with self._opened() as life:
@@ -164,7 +168,7 @@ class Worker(Jobs[C]):
                 looking.cancel()
                 following.cancel()
             if code is not ExitCode.STOPPED:
-                raise RuntimeError(life.why_not or "Redis was away when the worker stopped")
+                raise CannotRun(life.why_not or "Redis was away when the worker stopped")
             if looking.done() and not looking.cancelled():
                 looking.result()
             return self.ended
@@ -202,10 +206,10 @@ class Worker(Jobs[C]):
     async def _opened(self) -> AsyncGenerator[Life]:
         """Inside of the lifespan, with a consumer that is not started."""
         if self._is_open:
-            raise RuntimeError(f"The worker of {self.options.queue.name} runs already")
+            raise CannotRun(f"The worker of {self.options.queue.name} runs already")
         entries = self.entries()
         if not entries:
-            raise TypeError(f"The worker of {self.options.queue.name} has no handler: add a @job")
+            raise CannotRun(f"The worker of {self.options.queue.name} has no handler: add a @job")
         self._is_open = True
         try:
             async with self._lived(entries) as life:
@@ -244,14 +248,14 @@ class Worker(Jobs[C]):
 
 
 async def _set_when_drained(consumer: Consumer, stop: asyncio.Event) -> None:
-    """Raises RuntimeError when Redis refuses to give a job for too long."""
+    """Raises CannotRun when Redis refuses to give a job for too long."""
     refused_s = 0.0
     while not consumer.is_drained and refused_s < _REFUSED_S:
         await asyncio.sleep(_LOOK_EVERY_S)
         refused_s = refused_s + _LOOK_EVERY_S if consumer.refusal else 0.0
     stop.set()
     if refused_s >= _REFUSED_S:
-        raise RuntimeError(f"Redis refuses to give a job: {consumer.refusal}")
+        raise CannotRun(f"Redis refuses to give a job: {consumer.refusal}")
 
 
 async def _follow(stop: asyncio.Event | None, ending: asyncio.Event) -> None:

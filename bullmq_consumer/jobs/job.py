@@ -97,9 +97,9 @@ class Job(JobFields[D_co, X_co]):
     async def step(
         self, name: str, work: Callable[[], Awaitable[T]], *, returns: type[T] | TypeAdapter[T]
     ) -> T:
-        """Run `work` once and keep its result with the job, through retry, requeue and crash.
+        """Run `work` until it has succeeded once, and keep its result with the job.
 
-        Later attempts get the kept result. A worker that is killed inside of `work` runs it again.
+        Later attempts get the kept result. What a crash or a stop interrupts runs again.
         Raises what `work` raises, and TypeError for a result that is not JSON by `returns`.
         """
         return await self._steps.run(name, work, returns)

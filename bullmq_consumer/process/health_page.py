@@ -18,17 +18,24 @@ Healths = Callable[[], Sequence[tuple[str, Health]]]
 
 @asynccontextmanager
 async def health_page(healths: Healths, host: str, port: int | None) -> AsyncGenerator[None]:
-    """Serve during the block, if there is a port. Raises OSError when it cannot be had."""
+    """Serve during the block, if there is a port. Raises CannotListen when it cannot be had."""
     if port is None:
         yield
         return
     page = _Page(healths)
-    server = await asyncio.start_server(page.answer, host, port, limit=_MAX_HEAD)
+    try:
+        server = await asyncio.start_server(page.answer, host, port, limit=_MAX_HEAD)
+    except OSError as error:
+        raise CannotListen(f"The health page cannot listen on {host}:{port}: {error}") from error
     try:
         yield
     finally:
         server.close()
         page.hang_up()  # who is silent would hold up the end
+
+
+class CannotListen(Exception):
+    """The page has no port; the message says why."""
 
 
 class _Page:

@@ -12,11 +12,11 @@ from bullmq_consumer.engine.life import ExitCode
 from bullmq_consumer.health.loop_watch import LoopWatch
 from bullmq_consumer.jobs.processes import CHILD
 from bullmq_consumer.process.check import warn_of_versions
-from bullmq_consumer.process.health_page import health_page
+from bullmq_consumer.process.health_page import CannotListen, health_page
 from bullmq_consumer.process.pm2 import notify_ready
 from bullmq_consumer.process.signals import stop_on_signal
 from bullmq_consumer.redis.clients import RedisUnreachable
-from bullmq_consumer.worker import Health, Worker
+from bullmq_consumer.worker import CannotRun, Health, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -52,19 +52,21 @@ def _process(workers: Sequence[Worker[Any]], work: Coroutine[Any, Any, ExitCode]
     try:
         check_not_isolated()
         code = asyncio.run(work)
-    except (TypeError, OSError, RuntimeError, RedisUnreachable) as error:
+    except (CannotListen, CannotRun, RedisUnreachable) as error:
         logger.critical("%s", error)
         return ExitCode.REFUSED
+    finally:
+        work.close()  # it may not have begun
     if code in (ExitCode.UNCLEAN, ExitCode.STUCK) or any(worker.threads_left for worker in workers):
         _end_hard(code)
     return code
 
 
 def check_not_isolated() -> None:
-    """Raise RuntimeError in an isolated handler's process, where a script is imported again."""
+    """Raise CannotRun in an isolated handler's process, where a script is imported again."""
     loaded = sys.modules.get("multiprocessing")  # as it is there
     if loaded is not None and loaded.current_process().name == CHILD:
-        raise RuntimeError(
+        raise CannotRun(
             "An isolated handler's process imported a script that runs a worker: put that below"
             ' `if __name__ == "__main__":`'
         )

@@ -5,6 +5,7 @@ import inspect
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -350,6 +351,18 @@ async def test_its_health_is_a_page(site: SmallSite) -> None:
             assert (await client.post("/livez")).status_code == 405
     finally:
         await program.kill()
+
+
+async def test_a_port_that_is_taken_is_one_sentence(site: SmallSite) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, printed = await asked(
+            site, "tests.support.runnable:worker", "--health-port", str(port)
+        )
+    assert (code, len(printed.splitlines())) == (1, 1), printed
+    assert f"The health page cannot listen on 127.0.0.1:{port}" in printed
 
 
 async def asked(site: SmallSite, *arguments: str) -> tuple[int, str]:
