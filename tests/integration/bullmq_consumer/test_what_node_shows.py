@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from sandbox.redis import RedisServer
@@ -46,27 +47,26 @@ async def test_its_log_has_the_lines_in_order_and_as_many_as_it_keeps(
     assert kept == [lines, lines[-2:]]
 
 
-async def test_a_result_that_is_no_json_fails_the_attempt(site: SmallSite) -> None:
-    """Its lock would run out, and the work be done once more."""
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        # Its lock would run out, and the work be done once more.
+        ({"no_json": True}, "The job returned what is no JSON"),
+        # Handed back, it would come again at once, twenty times.
+        ({"cancel": True}, "The attempt was cancelled from within"),
+    ],
+)
+async def test_an_attempt_without_a_result_has_failed(
+    site: SmallSite, data: dict[str, bool], reason: str
+) -> None:
     await site.worker()
-    job_id = await site.add("x", {"no_json": True}, attempts=2)
+    job_id = await site.add("x", data, attempts=2)
     await site.app.wait_for(job_id, "failed")
     job = await site.app.job(job_id)
     assert job is not None
     assert job.attempts_made == 2
     assert job.failed_reason is not None
-    assert job.failed_reason.startswith("The job returned what is no JSON")
-    assert len(site.app.events_of(job_id, "active")) == 2
-
-
-async def test_a_handler_that_is_cancelled_from_within_burns_its_attempts(site: SmallSite) -> None:
-    """Handed back, it would come again at once, twenty times."""
-    await site.worker()
-    job_id = await site.add("x", {"cancel": True}, attempts=2)
-    await site.app.wait_for(job_id, "failed")
-    job = await site.app.job(job_id)
-    assert job is not None
-    assert job.failed_reason == "The attempt was cancelled from within"
+    assert job.failed_reason.startswith(reason)
     assert len(site.app.events_of(job_id, "active")) == 2
 
 
