@@ -9,8 +9,9 @@ from bullmq_consumer.errors import (
     RetryAfter,
     UnrecoverableError,
 )
-from bullmq_consumer.jobs.handler import Handler, SyncHandler
+from bullmq_consumer.jobs.handler import Handler, InvalidJobData, SyncHandler
 from bullmq_consumer.jobs.job import Job, JobFields, Json, SyncJob
+from bullmq_consumer.jobs.observer import Observer
 from bullmq_consumer.jobs.registry import Jobs, Middleware
 from bullmq_consumer.jobs.stop import AttemptStopped, StopReason
 from bullmq_consumer.log_filter import JobLogFilter
@@ -29,6 +30,7 @@ __all__ = [
     "ExitCode",
     "Handler",
     "Health",
+    "InvalidJobData",
     "Job",
     "JobError",
     "JobFields",
@@ -39,6 +41,7 @@ __all__ = [
     "Limit",
     "LockLost",
     "Middleware",
+    "Observer",
     "RedisUnreachable",
     "RequeueLater",
     "RetryAfter",

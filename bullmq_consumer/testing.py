@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeVar
 
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.errors import LockLost
-from bullmq_consumer.jobs.dispatcher import Dispatcher, Hook
+from bullmq_consumer.jobs.dispatcher import Dispatcher
+from bullmq_consumer.jobs.final_failure import OnInvalid
 from bullmq_consumer.jobs.handler import Handler, SyncHandler
 from bullmq_consumer.jobs.job import Json, object_of
 from bullmq_consumer.jobs.registry import Entry, Middleware
@@ -60,7 +61,7 @@ async def run_job(
     children: Mapping[str, Json] | None = None,
     stop: StopReason | None = None,
     middleware: Sequence[Middleware[X]] = (),
-    on_invalid: Hook | None = None,
+    on_invalid: OnInvalid | None = None,
 ) -> Ran:
     """Run one attempt of a handler by the worker's own rules.
 

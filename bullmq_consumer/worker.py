@@ -14,8 +14,11 @@ from typing_extensions import TypeVar as DefaultTypeVar
 from bullmq_consumer.engine.consumer import Consumer
 from bullmq_consumer.engine.life import ExitCode, Life
 from bullmq_consumer.errors import check_duration
+from bullmq_consumer.health.attempts import RunningAttempts
+from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.jobs.dispatcher import Dispatcher, Unknown
 from bullmq_consumer.jobs.job import Job
+from bullmq_consumer.jobs.observer import Observer
 from bullmq_consumer.jobs.registry import Entry, Jobs
 from bullmq_consumer.options import Options, host_and_pid
 from bullmq_consumer.protocol.commands import Limit
@@ -24,6 +27,7 @@ from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis import clients as redis_client
 from bullmq_consumer.redis.address import RedisAddress
 from bullmq_consumer.scripts.queue_scripts import LOCK
+from bullmq_consumer.telemetry.tracer import NO_TRACER, Tracer
 
 C = DefaultTypeVar("C", default=object)
 
@@ -67,6 +71,13 @@ class Worker(Jobs[C]):
     is shown by Node's `getWorkers()`. `unknown` is what becomes of jobs whose name no handler has:
     back to the queue, 20 times, or fail.
 
+    For an application with more around its handlers: `scope` is entered for each attempt, before
+    its data are validated; it has what the lifespan yields as `job.deps`, and handlers and hooks
+    get what it yields itself. `observer` learns what becomes of attempts, in place of the log.
+    `scrub` takes secrets out of reasons and traces before they are kept. `exclude_none` leaves
+    fields that are None out of results. `fitness` says whether this machine can run jobs,
+    `attempts` counts running ones, `tracer` makes spans of them.
+
     Raises ValueError for an address that is none, TypeError for seconds as a number.
     """
 
@@ -75,7 +86,9 @@ class Worker(Jobs[C]):
         queue: str,
         redis: str,
         *,
-        lifespan: Callable[[], AbstractAsyncContextManager[C]] | None = None,
+        lifespan: Callable[[], AbstractAsyncContextManager[C]]
+        | Callable[[], AbstractAsyncContextManager[Any]]
+        | None = None,
         concurrency: int = 1,
         grace: timedelta = GRACE,
         lock: timedelta = LOCK,
@@ -87,8 +100,15 @@ class Worker(Jobs[C]):
         prefix: str = "bull",
         name: str | None = None,
         unknown: Unknown = "requeue",
+        scope: Callable[[Job[JsonValue, Any]], AbstractAsyncContextManager[C]] | None = None,
+        observer: Observer[C] | None = None,
+        scrub: Callable[[str], str] | None = None,
+        exclude_none: bool = False,
+        fitness: Fitness | None = None,
+        attempts: RunningAttempts | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
-        super().__init__()
+        super().__init__(exclude_none=exclude_none)
         _check_address(redis)
         for value, called in ((grace, "grace"), (lock, "lock")):
             check_duration(value, called)
@@ -109,6 +129,12 @@ class Worker(Jobs[C]):
         self._lifespan = lifespan or cast("Callable[[], AbstractAsyncContextManager[C]]", _nothing)
         self._grace = grace
         self._unknown: Unknown = unknown
+        self._scope = scope
+        self._observer = observer
+        self._scrub = scrub
+        self._fitness = fitness
+        self._attempts = attempts
+        self._tracer = tracer
         self._invalid: Callable[[Job[Any, Any], str], Awaitable[None]] | None = None
         self._is_open = False
         self._life: Life | None = None
@@ -224,11 +250,17 @@ class Worker(Jobs[C]):
                 entries,
                 deps,
                 queue=self.options.queue.name,
+                middleware=self.own_middleware,
                 unknown=self._unknown,
                 on_invalid=self._invalid,
+                scope=self._scope,
+                observer=self._observer,
+                scrub=self._scrub,
+                fitness=self._fitness,
             )
             self._dispatcher = dispatcher
-            self._life = Life(Consumer(self.options, dispatcher), self.options.redis, self._grace)
+            consumer = Consumer(self.options, dispatcher, self._attempts, self._tracer)
+            self._life = Life(consumer, self.options.redis, self._grace)
             try:
                 yield self._life
             finally:

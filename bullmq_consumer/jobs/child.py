@@ -78,7 +78,11 @@ class _Worker:
     def _result(self, registered: Registered, delivery: Delivery) -> Any:
         attempt = _Attempt(self._call)
         job = Job(
-            delivery, registered.parse(delivery.data), None, self._stop, RemoteHandle(attempt.call)
+            delivery,
+            registered.takes.parse(delivery.data),
+            None,
+            self._stop,
+            RemoteHandle(attempt.call),
         )
         try:
             return registered.written(registered.function(SyncJob(job, _now)))

@@ -2,27 +2,29 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.engine.application import JobHandle
 from bullmq_consumer.errors import (
-    LockLost,
     RequeueLater,
     RetryableError,
     UnrecoverableError,
     is_transient,
 )
 from bullmq_consumer.health.fitness import Fitness
+from bullmq_consumer.jobs.final_failure import FinalFailures, OnInvalid, later
 from bullmq_consumer.jobs.handler import InvalidJobData, Registered, Rules
 from bullmq_consumer.jobs.job import Job
-from bullmq_consumer.jobs.limit import Within
+from bullmq_consumer.jobs.limit import Within, foreseen, is_cancelled
+from bullmq_consumer.jobs.observer import Observer
 from bullmq_consumer.jobs.processes import Processes
-from bullmq_consumer.jobs.registry import Entry
+from bullmq_consumer.jobs.registry import Entry, Middleware
 from bullmq_consumer.jobs.stop import Stop, StopReason
 from bullmq_consumer.jobs.threads import Threads
 from bullmq_consumer.log_filter import logged_as
@@ -33,11 +35,9 @@ from bullmq_consumer.outcome import (
     Fail,
     FailLater,
     Outcome,
-    Requeue,
     Retry,
     as_written,
     decide,
-    is_expected,
 )
 from bullmq_consumer.safety.fence import fenced
 from bullmq_consumer.sanitize.text import one_line
@@ -45,21 +45,21 @@ from bullmq_consumer.sanitize.text import one_line
 logger = logging.getLogger(__name__)
 
 Unknown = Literal["requeue", "fail"]
-Hook = Callable[[Job[Any, Any], str], Awaitable[None]]
+Scope: TypeAlias = Callable[[Job[Any, Any]], AbstractAsyncContextManager[Any]]
+T = TypeVar("T")
 
 # A worker that serves the name is perhaps about to be deployed.
 _UNKNOWN_DELAY = timedelta(seconds=30)
-# A failure hook writes a few rows.
-_HOOK_S = 30
-# What a hook needs may be unreachable for some three hours; then the job fails without it.
-_HOOK_WAITS = tuple(timedelta(seconds=min(30 * 2**n, 600)) for n in range(20))
 
 
 class Dispatcher:
     """The application of a `Worker`: its handlers by name, with what its lifespan yields.
 
-    `unknown` is what becomes of jobs whose name nobody serves here. `on_invalid` is called before
-    a job fails for which no handler can be called. `queue` is what log records call it.
+    `unknown` is what becomes of jobs whose name nobody serves here, and `middleware` what surrounds
+    those. `on_invalid` is called before a job fails for which no handler can be called. `scope` is
+    entered for each attempt, and what it yields is given to the handler in place of `deps`.
+    `observer` learns what became of attempts. `scrub` takes secrets out of what is kept of errors.
+    `fitness` is told what the machine lacks. `queue` is what log records call it.
     """
 
     def __init__(
@@ -68,33 +68,40 @@ class Dispatcher:
         deps: Any = None,
         *,
         queue: str = "-",
+        middleware: tuple[Middleware[Any], ...] = (),
         unknown: Unknown = "requeue",
-        on_invalid: Hook | None = None,
+        on_invalid: OnInvalid | None = None,
+        scope: Scope | None = None,
+        observer: Observer[Any] | None = None,
+        scrub: Callable[[str], str] | None = None,
         fitness: Fitness | None = None,
     ) -> None:
         self._entries = entries
         self._deps = deps
+        self._middleware = middleware
         self._unknown: Unknown = unknown
-        self._on_invalid = on_invalid
+        self._scope = scope
+        self._observer = observer or Observer()
+        self._scrub = scrub
         self.fitness = fitness or Fitness()
         self.threads = Threads()
         self.processes = Processes(queue)
         self._queue = queue
         self.ended = 0
+        self._failures = FinalFailures(entries, self.threads, self._observer, on_invalid)
         self._stops: dict[str, Stop] = {}
 
     def releases_id(self, name: str) -> bool:
         """Whether a finished job of this name is removed, so that its id can be added again."""
-        entry = self._entries.get(name)
-        return entry is not None and entry.registered.rules.release_id
+        return self._rules(name).release_id
 
     def hides_retries(self, name: str) -> bool:
         """Whether a job of this name shows no `failedReason` while an attempt is left."""
-        entry = self._entries.get(name)
-        return entry is not None and entry.registered.rules.hide_retries
+        return self._rules(name).hide_retries
 
     def schedule_broke(self, schedule: str, reason: str) -> None:
         """The consumer has logged it."""
+        self._observer.schedule_broke(schedule, reason)
 
     def cancel(self, job_id: str) -> bool:
         """Ask the attempt at this job to end; False when none runs here."""
@@ -112,14 +119,10 @@ class Dispatcher:
 
     async def run_until(self, stop: Stop, delivery: Delivery, handle: JobHandle) -> Done | Outcome:
         """As `run`, with the stop of the attempt given."""
-        began = time.monotonic()
         self._stops[delivery.job_id] = stop
         try:
-            with fenced(handle.fence), logged_as(self._queue, delivery):
-                outcome = await self._outcome(delivery, handle, stop)
-                if isinstance(outcome, Done):
-                    line = "Completed: %s %s in %.2f s"
-                    logger.info(line, delivery.name, delivery.job_id, time.monotonic() - began)
+            job = Job(delivery, delivery.data, self._deps, stop, handle)
+            outcome = await self._scoped(job, partial(self._outcome, stop))
         finally:
             if self._stops.get(delivery.job_id) is stop:
                 del self._stops[delivery.job_id]
@@ -130,141 +133,126 @@ class Dispatcher:
         self, delivery: Delivery, handle: JobHandle, reason: str
     ) -> Fail | FailLater:
         """Call the hook of a job that is to fail, or return when to try again."""
-        with fenced(handle.fence), logged_as(self._queue, delivery):
-            return await self._failed(delivery, handle, reason)
+        stop = Stop(asyncio.Event(), lambda: handle.fence.is_lost)
+        job = Job(delivery, delivery.data, self._deps, stop, handle)
+        outcome = await self._scoped(job, partial(self._fail, reason))
+        return Fail(reason) if isinstance(outcome, Fail) else later(job, reason)
+
+    # -- around an attempt ------------------------------------------------------------------
+
+    async def _scoped(
+        self, job: Job[Any, Any], work: Callable[[Job[Any, Any]], Awaitable[T]]
+    ) -> T | Outcome:
+        """What `work` makes of the job, with the fence and the scope around it."""
+        with fenced(job.handle.fence), logged_as(self._queue, job.delivery):
+            if self._scope is None:
+                return await work(job)
+            try:
+                async with self._scope(job) as deps:
+                    return await work(job.holding(job.data, deps))
+            except Exception as error:
+                logger.exception("The scope of %s %s failed", job.name, job.id)
+                outcome = await self._decided(error, job)
+                is_over = isinstance(outcome, Fail) and is_transient(error)
+                # The hook had no scope to run in, or its work was not brought to an end.
+                return later(job, outcome.reason) if is_over else outcome
+
+    async def _outcome(self, stop: Stop, job: Job[Any, Any]) -> Done | Outcome:
+        """Of the attempt; the observer has been told."""
+        try:
+            result = await self._attempt(job, stop)
+            written = as_written(Done(result), is_last_attempt=job.is_last_attempt)
+            if not isinstance(written, str):
+                raise RetryableError(written.reason)
+            done = Done(result, written)
+        except Exception as error:
+            outcome = await self._decided(error, job)
+            if isinstance(outcome, Fail) and not job.handle.fence.is_lost:
+                prepared = await self._failures.prepare(job, outcome.reason)
+                outcome = outcome if isinstance(prepared, Fail) else prepared
+            await self._tell(job, outcome, error)
+            return outcome
+        await self._tell(job, done, None)
+        return done
+
+    async def _fail(self, reason: str, job: Job[Any, Any]) -> Fail | FailLater:
+        outcome = await self._failures.prepare(job, reason)
+        await self._tell(job, outcome, UnrecoverableError(reason))
+        return outcome
+
+    async def _decided(self, error: Exception, job: Job[Any, Any]) -> Outcome:
+        rules = self._rules(job.name)
+        lack = lack_of(error)
+        outcome = decide(
+            error,
+            is_last_attempt=job.is_last_attempt,
+            snoozes=job.delivery.snoozes,
+            is_unfit=lack is not None and await self.fitness.lacked(lack),
+            max_snoozes=rules.max_requeues,
+            fails_on=tuple(rules.fails_on),
+        )
+        return outcome if self._scrub is None else _scrubbed(outcome, self._scrub)
+
+    async def _tell(
+        self, job: Job[Any, Any], outcome: Done | Outcome, error: Exception | None
+    ) -> None:
+        try:
+            await self._observer.ended(job, outcome, error)
+        except Exception:
+            logger.exception("The observer of %s %s failed", job.name, job.id)
 
     # -- an attempt -------------------------------------------------------------------------
 
-    async def _outcome(self, delivery: Delivery, handle: JobHandle, stop: Stop) -> Done | Outcome:
-        entry = self._entries.get(delivery.name)
-        try:
-            servable = self._servable(entry, delivery)
-            result = await self._attempt(servable, delivery, handle, stop)
-            written = as_written(Done(result), is_last_attempt=delivery.is_last_attempt)
-            if isinstance(written, str):
-                return Done(result, written)
-            raise RetryableError(written.reason)
-        except Exception as error:
-            rules = entry.registered.rules if entry is not None else Rules()
-            lack = lack_of(error)
-            outcome = decide(
-                error,
-                is_last_attempt=delivery.is_last_attempt,
-                snoozes=delivery.snoozes,
-                is_unfit=lack is not None and await self.fitness.lacked(lack),
-                max_snoozes=rules.max_requeues,
-                fails_on=tuple(rules.fails_on),
-            )
-            _log(error, outcome, delivery)
-            if not isinstance(outcome, Fail) or handle.fence.is_lost:
-                return outcome
-            ended = await self._failed(delivery, handle, outcome.reason)
-            return outcome if isinstance(ended, Fail) else ended
+    async def _attempt(self, job: Job[Any, Any], stop: Stop) -> Any:
+        """The result as JSON, through the middleware."""
+        entry = self._entries.get(job.name)
+        call: Callable[[], Awaitable[Any]] = partial(self._serve, entry, job, stop)
+        for wrap in reversed(self._middleware if entry is None else entry.middleware):
+            call = partial(wrap, job, call)
+        return await call()
 
-    def _servable(self, entry: Entry | None, delivery: Delivery) -> Entry:
+    async def _serve(self, entry: Entry | None, job: Job[Any, Any], stop: Stop) -> Any:
+        registered = self._servable(entry, job.delivery)
+        own = job.holding(registered.takes.parse(job.data), job.deps)
+        if registered.rules.isolate:
+            limit = registered.rules.timeout
+            return await self.processes.run(registered, job.delivery, job.handle, stop, limit)
+        return registered.written(await self._call(registered, own, stop))
+
+    def _servable(self, entry: Entry | None, delivery: Delivery) -> Registered:
         if delivery.fault is not None:
             raise InvalidJobData(delivery.fault)
         if entry is not None:
-            return entry
+            return entry.registered
         known = ", ".join(sorted(self._entries))
         reason = f"No handler is called '{one_line(delivery.name, 100)}' here, only {known}"
         if self._unknown == "requeue" and delivery.snoozes < MAX_SNOOZES:
             raise RequeueLater(_UNKNOWN_DELAY, reason)
         raise UnrecoverableError(reason)
 
-    async def _attempt(
-        self, entry: Entry, delivery: Delivery, handle: JobHandle, stop: Stop
-    ) -> Any:
-        """The result as JSON, through the middleware."""
-        data = entry.registered.parse(delivery.data)
-        job = Job(delivery, data, self._deps, stop, handle)
-        call: Callable[[], Awaitable[Any]]
-        if entry.registered.rules.isolate:
-            limit = entry.registered.rules.timeout
-            call = partial(self.processes.run, entry.registered, delivery, handle, stop, limit)
-        else:
-            call = partial(self._call, entry.registered, job, stop)
-        for wrap in reversed(entry.middleware):
-            call = partial(wrap, job, call)
-        return await call()
-
     async def _call(self, registered: Registered, job: Job[Any, Any], stop: Stop) -> Any:
         limit = registered.rules.timeout
-        if registered.is_async:
+        if not registered.is_async:
+            return await self.threads.run(registered.function, job, stop, limit)
+        try:
             async with Within(limit, stop):
-                result = await _foreseen(registered.function(job))
-        else:
-            result = await self.threads.run(registered.function, job, stop, limit)
-        return registered.written(result)
+                return await foreseen(registered.function(job))
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            # Not by the worker: the handler awaited a cancelled task of its own.
+            raise RetryableError("A part of the job was cancelled from within") from None
 
-    # -- its final failure ------------------------------------------------------------------
-
-    async def _failed(self, delivery: Delivery, handle: JobHandle, reason: str) -> Fail | FailLater:
-        waits = delivery.failure_waits
-        if waits >= len(_HOOK_WAITS) or await self._hook_ran(delivery, handle, reason):
-            return Fail(reason)
-        return FailLater(reason, _HOOK_WAITS[waits])
-
-    async def _hook_ran(self, delivery: Delivery, handle: JobHandle, reason: str) -> bool:
-        """Run the hook, if there is one; False when it may succeed later."""
-        stop = Stop(asyncio.Event(), lambda: handle.fence.is_lost)  # that of the attempt is over
-        try:
-            async with asyncio.timeout(_HOOK_S):
-                await self._run_hook(delivery, handle, stop, reason)
-        except LockLost:
-            return True  # another worker has the job, and runs it
-        except Exception as error:
-            is_over = not is_transient(error)
-            what = "failed" if is_over else "will be tried again"
-            line = "The failure hook of %s %s %s: %s"
-            logger.warning(
-                line, delivery.name, delivery.job_id, what, error, exc_info=not is_expected(error)
-            )
-            return is_over
-        return True
-
-    async def _run_hook(
-        self, delivery: Delivery, handle: JobHandle, stop: Stop, reason: str
-    ) -> None:
-        entry = self._entries.get(delivery.name)
-        try:
-            if entry is None or delivery.fault is not None:
-                raise InvalidJobData(reason)
-            data = entry.registered.parse(delivery.data)
-        except InvalidJobData:
-            if self._on_invalid is not None:
-                await self._on_invalid(
-                    Job(delivery, delivery.data, self._deps, stop, handle), reason
-                )
-            return
-        hook, job = entry.registered.final_failure, Job(delivery, data, self._deps, stop, handle)
-        if hook is None:
-            return
-        if entry.registered.is_async:
-            await _foreseen(hook(job, reason))
-        else:
-            await self.threads.run(lambda sync_job: hook(sync_job, reason), job, stop)
+    def _rules(self, name: str) -> Rules:
+        entry = self._entries.get(name)
+        return _NO_RULES if entry is None else entry.registered.rules
 
 
-async def _foreseen(call: Awaitable[Any]) -> Any:
-    """What ends a program ends an attempt only: `sys.exit` in a library, a panic in its C code."""
-    try:
-        return await call
-    except (Exception, asyncio.CancelledError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        raise RetryableError(f"The handler raised {type(error).__name__}") from error
+_NO_RULES = Rules()
 
 
-def _log(error: Exception, outcome: Outcome, delivery: Delivery) -> None:
-    """What happens to the job, with the traceback of an error that nobody foresaw."""
-    match outcome:
-        case Retry():
-            level, what = logging.WARNING, f"failed at attempt {delivery.attempts_made + 1}"
-        case Fail():
-            level, what = logging.ERROR, "failed for good"
-        case Requeue() | FailLater():
-            return  # the consumer logs what goes back
-    line = "%s %s %s: %s"
-    trace = None if is_expected(error) else error
-    logger.log(level, line, delivery.name, delivery.job_id, what, outcome.reason, exc_info=trace)
+def _scrubbed(outcome: Outcome, scrub: Callable[[str], str]) -> Outcome:
+    reason = scrub(outcome.reason)
+    if isinstance(outcome, Retry | Fail):
+        return replace(outcome, reason=reason, trace=scrub(outcome.trace))
+    return replace(outcome, reason=reason)

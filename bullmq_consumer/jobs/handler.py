@@ -17,15 +17,26 @@ from bullmq_consumer.sanitize.strict_json import as_json
 D = TypeVar("D")
 X = TypeVar("X")
 R = TypeVar("R")
+S = TypeVar("S")
 
 
 class InvalidJobData(UnrecoverableError):
-    """The job's data do not fit what its handler takes."""
+    """The job's data do not fit what its handler takes; `validation` says where, field by field.
+
+    It is None for a job whose hash could not be read.
+    """
+
+    def __init__(self, reason: str, validation: ValidationError | None = None) -> None:
+        super().__init__(reason)
+        self.validation = validation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How one job name is run. `hide_retries`: no `failedReason` while an attempt is left."""
+    """How one job name is run. `hide_retries`: no `failedReason` while an attempt is left.
+
+    `exclude_none`: fields that are None are left out of its result.
+    """
 
     timeout: timedelta | None = None
     isolate: bool = False
@@ -33,10 +44,52 @@ class Rules:
     hide_retries: bool = False
     fails_on: Sequence[type[Exception]] = ()
     max_requeues: int = MAX_SNOOZES
+    exclude_none: bool = False
 
     def __post_init__(self) -> None:
         if self.timeout is not None:
             check_duration(self.timeout, "timeout")
+
+
+class Taken:
+    """The data that a function takes, by the annotation of its first parameter.
+
+    Raises TypeError for a function with another number of `parameters`, or without a job.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], hints: dict[str, Any], parameters: int
+    ) -> None:
+        wanted = Job if inspect.iscoroutinefunction(function) else SyncJob
+        self.type = _data_type(function, hints, wanted, parameters)
+        self._adapter = _adapter(function, "data", self.type)
+
+    def parse(self, data: Any) -> Any:
+        """The job's data as the function takes it. Raises InvalidJobData, with the field."""
+        if self.type is JsonValue:
+            return data  # it was read from JSON
+        try:
+            return self._validated(data)
+        except ValidationError as error:
+            raise InvalidJobData(_sentence(error), error) from None
+        except Exception as error:  # of a validator of the application
+            raise InvalidJobData(f"Invalid data: {type(error).__name__}: {error}") from error
+
+    def _validated(self, data: Any) -> Any:
+        try:
+            return self._adapter.validate_python(data)
+        except ValidationError:
+            # A strict model takes from JSON what it refuses from Python: a date as a text.
+            return self._adapter.validate_json(as_json(data))
+
+
+class FailureHook:
+    """What is called before a job fails for good, with the data that it takes."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.takes = Taken(function, _hints(function), parameters=2)
 
 
 class Registered:
@@ -48,10 +101,9 @@ class Registered:
         self.rules = rules
         self.is_async = inspect.iscoroutinefunction(function)
         hints = _hints(function)
-        self._data_type = _data_type(function, hints, Job if self.is_async else SyncJob)
-        self._data = _adapter(function, "data", self._data_type)
+        self.takes = Taken(function, hints, parameters=1)
         self._result = _adapter(function, "a result", hints.get("return", Any))
-        self.final_failure: Callable[..., Any] | None = None
+        self.final_failure: FailureHook | None = None
         if rules.isolate:
             _check_isolated(function, hints, is_async=self.is_async)
 
@@ -60,37 +112,25 @@ class Registered:
         kind = "async def" if self.is_async else "def"
         if inspect.iscoroutinefunction(hook) is not self.is_async:
             raise TypeError(f"{_named(hook)}: the hook of a `{kind}` handler is a `{kind}`, too")
-        self.final_failure = hook
+        self.final_failure = FailureHook(hook)
 
     @property
     def place(self) -> tuple[str, str]:
         """Where the handler is found again: its module, and its name in there."""
         return self.function.__module__, self.function.__qualname__
 
-    def parse(self, data: Any) -> Any:
-        """The job's data as the function takes it. Raises InvalidJobData, with the field."""
-        if self._data_type is JsonValue:
-            return data  # it was read from JSON
-        try:
-            return self._validated(data)
-        except ValidationError as error:
-            raise InvalidJobData(_sentence(error)) from None
-        except Exception as error:  # of a validator of the application
-            raise InvalidJobData(f"Invalid data: {type(error).__name__}: {error}") from error
-
-    def _validated(self, data: Any) -> Any:
-        try:
-            return self._data.validate_python(data)
-        except ValidationError:
-            # A strict model takes from JSON what it refuses from Python: a date as a text.
-            return self._data.validate_json(as_json(data))
-
     def written(self, result: Any) -> Any:
         """A result as Node reads it. Raises UnrecoverableError for one that is not JSON."""
         if result is None:
             return None
         try:
-            return self._result.dump_python(result, mode="json", by_alias=True, warnings="error")
+            return self._result.dump_python(
+                result,
+                mode="json",
+                by_alias=True,
+                exclude_none=self.rules.exclude_none,
+                warnings="error",
+            )
         except ValueError as error:
             what = (
                 f"{self.name} returned {type(result).__name__}, which its annotation does not say"
@@ -109,12 +149,14 @@ class Handler(Generic[D, X, R]):
         return await self.registered.function(job)
 
     def on_final_failure(
-        self, hook: Callable[[Job[D, X], str], Awaitable[None]]
-    ) -> Callable[[Job[D, X], str], Awaitable[None]]:
+        self, hook: Callable[[Job[S, X], str], Awaitable[None]]
+    ) -> Callable[[Job[S, X], str], Awaitable[None]]:
         """Register `hook(job, reason)`: no attempt is left, or none can succeed.
 
-        It runs before BullMQ hears of the failure, and again until it succeeds. It does not run for
-        data that do not validate: see `Worker.on_invalid`.
+        It runs before BullMQ hears of the failure, and again until it succeeds. It gets the data
+        that its own annotation says: a model with no more than what it needs has it run for data,
+        too, which the handler's own refuses. For data that do not fit the hook's see
+        `Worker.on_invalid`. Raises TypeError for a function that is no such hook.
         """
         self.registered.set_hook(hook)
         return hook
@@ -131,8 +173,8 @@ class SyncHandler(Generic[D, X, R]):
         return self.registered.function(job)
 
     def on_final_failure(
-        self, hook: Callable[[SyncJob[D, X], str], None]
-    ) -> Callable[[SyncJob[D, X], str], None]:
+        self, hook: Callable[[SyncJob[S, X], str], None]
+    ) -> Callable[[SyncJob[S, X], str], None]:
         """As `Handler.on_final_failure`; the hook is a `def` and runs in a thread."""
         self.registered.set_hook(hook)
         return hook
@@ -152,15 +194,18 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _data_type(
-    function: Callable[..., Any], hints: dict[str, Any], wanted: type[Job[Any, Any] | SyncJob[Any]]
+    function: Callable[..., Any],
+    hints: dict[str, Any],
+    wanted: type[Job[Any, Any] | SyncJob[Any]],
+    number: int,
 ) -> Any:
     parameters = list(inspect.signature(function).parameters)
-    hint = hints.get(parameters[0]) if len(parameters) == 1 else None
+    hint = hints.get(parameters[0]) if len(parameters) == number else None
     if (get_origin(hint) or hint) is not wanted:
-        kind = "async def" if wanted is Job else "def"
+        kind, more = "async def" if wanted is Job else "def", ", reason: str" * (number - 1)
         raise TypeError(
             f"{_named(function)}: {kind} takes {wanted.__name__}, as in"
-            f" `{kind} {function.__name__}(job: {wanted.__name__}[Data])`"
+            f" `{kind} {function.__name__}(job: {wanted.__name__}[Data]{more})`"
         )
     arguments = get_args(hint)
     return arguments[0] if arguments else JsonValue

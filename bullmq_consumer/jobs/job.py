@@ -1,5 +1,6 @@
 """One attempt at one job, as handlers get it: `Job` for `async def`, `SyncJob` for `def`."""
 
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic, TypeAlias, TypeVar, cast, overload
@@ -15,6 +16,8 @@ from bullmq_consumer.new_job import NewJob
 
 D_co = DefaultTypeVar("D_co", covariant=True, default=JsonValue)
 X_co = DefaultTypeVar("X_co", covariant=True, default=object)
+D = TypeVar("D")
+X = TypeVar("X")
 T = TypeVar("T")
 
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | None"
@@ -28,14 +31,21 @@ class JobFields(Generic[D_co, X_co]):
     """What both kinds of job have. `Job[Data]` fits a worker with any dependencies."""
 
     def __init__(
-        self, delivery: Delivery, data: D_co, deps: X_co, stop: Stop, handle: JobHandle
+        self,
+        delivery: Delivery,
+        data: D_co,
+        deps: X_co,
+        stop: Stop,
+        handle: JobHandle,
+        steps: Steps | None = None,
     ) -> None:
         self._delivery = delivery
         self._data = data
         self._deps = deps
         self._stop = stop
         self._handle = handle
-        self._steps = Steps(delivery.checkpoint, handle)
+        self._began = time.monotonic()
+        self._steps = Steps(delivery.checkpoint, handle) if steps is None else steps
 
     @property
     def id(self) -> str:
@@ -63,6 +73,11 @@ class JobFields(Generic[D_co, X_co]):
         return self._delivery.attempts_made + 1
 
     @property
+    def attempts(self) -> int:
+        """How many its producer allows."""
+        return self._delivery.attempts
+
+    @property
     def is_last_attempt(self) -> bool:
         """Whether the job fails for good if this attempt fails."""
         return self._delivery.is_last_attempt
@@ -72,9 +87,34 @@ class JobFields(Generic[D_co, X_co]):
         """Why this attempt should end; None to go on."""
         return self._stop.reason
 
+    @property
+    def elapsed(self) -> timedelta:
+        """Since this attempt began."""
+        return timedelta(seconds=time.monotonic() - self._began)
+
+    @property
+    def delivery(self) -> Delivery:
+        """The engine's record of it, for layers of an application; no handler needs it."""
+        return self._delivery
+
+    @property
+    def handle(self) -> JobHandle:
+        """What the engine does for it in the queue, as `delivery`."""
+        return self._handle
+
 
 class Job(JobFields[D_co, X_co]):
     """For `async def` handlers. CancelledError is raised at an `await` when it has to end."""
+
+    def holding(self, data: D, deps: X) -> "Job[D, X]":
+        """The same attempt with other data and dependencies; kept steps are shared."""
+        job = Job(self._delivery, data, deps, self._stop, self._handle, self._steps)
+        job._began = self._began
+        return job
+
+    def stopped_by(self, stop: Stop) -> "Job[D_co, X_co]":
+        """The same attempt with another reason to end."""
+        return Job(self._delivery, self._data, self._deps, stop, self._handle, self._steps)
 
     async def progress(self, value: Json) -> None:
         """Publish progress: a number or an object, as Node's `updateProgress`.
@@ -169,7 +209,7 @@ class SyncJob(JobFields[D_co, X_co]):
         job: Job[D_co, X_co],
         wait_for: Callable[[Coroutine[Any, Any, Any]], Any],
     ) -> None:
-        super().__init__(job._delivery, job._data, job._deps, job._stop, job._handle)
+        super().__init__(job._delivery, job._data, job._deps, job._stop, job._handle, job._steps)
         self._job = job
         self._wait_for = wait_for
 

@@ -1,8 +1,10 @@
-"""Ends an attempt on the event loop: its time limit, or a request."""
+"""Ends an attempt on the event loop: its time limit, a request, or a part that was cancelled."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
 from types import TracebackType
+from typing import Any
 
 from bullmq_consumer.errors import LockLost, RequeueLater, RetryableError
 from bullmq_consumer.jobs.stop import Stop, StopReason
@@ -53,6 +55,22 @@ def stopped(reason: StopReason, limit: timedelta | None) -> Exception:
             return LockLost()
         case StopReason.REQUESTED:
             return RetryableError("The attempt was cancelled on request")
+
+
+def is_cancelled() -> bool:
+    """Whether the running task itself was cancelled, and not only what it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def foreseen(call: Awaitable[Any]) -> Any:
+    """What ends a program ends an attempt only: `sys.exit` in a library, a panic in its C code."""
+    try:
+        return await call
+    except (Exception, asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise RetryableError(f"The handler raised {type(error).__name__}") from error
 
 
 def _nothing() -> None: ...

@@ -18,7 +18,10 @@ C = DefaultTypeVar("C", default=object)
 C_contra = DefaultTypeVar("C_contra", contravariant=True, default=object)
 
 Middleware: TypeAlias = Callable[[JobFields[Any, C], Callable[[], Awaitable[Any]]], Awaitable[Any]]
-"""`async def wrap(job, call)`: awaits `call()` for the result as JSON, and returns what is kept."""
+"""`async def wrap(job, call)`: awaits `call()` for the result as JSON, and returns what is kept.
+
+`job.data` is what came; `call()` validates it, and raises InvalidJobData.
+"""
 
 
 class Register(Protocol[C]):
@@ -46,21 +49,34 @@ class Entry:
 
 
 class Served(Generic[C_contra]):
-    """Handlers that a worker can serve whose dependencies are at least a `C_contra`."""
+    """Handlers that a worker can serve whose dependencies are at least a `C_contra`.
 
-    def __init__(self) -> None:
+    With `exclude_none` their results have no fields that are None.
+    """
+
+    def __init__(self, *, exclude_none: bool = False) -> None:
+        self._exclude_none = exclude_none
         self._handlers: dict[str, Registered] = {}
         self._included: list[Served[Any]] = []
         self._middleware: list[Middleware[Any]] = []
 
+    @property
+    def own_middleware(self) -> tuple[Middleware[Any], ...]:
+        """What was registered here, the outermost first."""
+        return tuple(self._middleware)
+
     def entries(self) -> Mapping[str, Entry]:
         """All handlers by name, those of included ones too. Raises TypeError for a name twice."""
-        own = tuple(self._middleware)
+        own = self.own_middleware
         found = {name: Entry(one, own) for name, one in self._handlers.items()}
         for jobs in self._included:
             for name, entry in jobs.entries().items():
                 if name in found:
-                    raise TypeError(f"Two handlers are called '{name}': rename one")
+                    first, second = found[name].registered, entry.registered
+                    raise TypeError(
+                        f"Two handlers are called '{name}': rename the one in {second.place[0]}, or"
+                        f" that in {first.place[0]}"
+                    )
                 found[name] = Entry(entry.registered, (*own, *entry.middleware))
         return found
 
@@ -102,6 +118,7 @@ class Jobs(Served[C]):
             hide_retries=hide_retries,
             fails_on=fails_on,
             max_requeues=max_requeues,
+            exclude_none=self._exclude_none,
         )
 
         def register(function: Callable[..., Any]) -> AnyHandler:
@@ -120,7 +137,8 @@ class Jobs(Served[C]):
     def middleware(self, wrap: Middleware[C]) -> Middleware[C]:
         """Wrap each attempt by `wrap(job, call)`: for tracing, error reports, metrics.
 
-        The first registered one is the outermost. Raises TypeError for what is not `async def`.
+        The first registered one is the outermost. A worker's own surrounds attempts, too, for which
+        there is no handler. Raises TypeError for what is not `async def`.
         """
         if not inspect.iscoroutinefunction(wrap):
             raise TypeError("A middleware is an `async def` that takes the job and `call`")

@@ -1,0 +1,96 @@
+"""What is done before a job fails for good: its hook, which runs again until it succeeds."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from bullmq_consumer.errors import LockLost, is_transient
+from bullmq_consumer.jobs.handler import InvalidJobData
+from bullmq_consumer.jobs.job import Job
+from bullmq_consumer.jobs.limit import foreseen, is_cancelled
+from bullmq_consumer.jobs.observer import Observer
+from bullmq_consumer.jobs.registry import Entry
+from bullmq_consumer.jobs.stop import Stop
+from bullmq_consumer.jobs.threads import Threads
+from bullmq_consumer.outcome import Fail, FailLater
+
+OnInvalid = Callable[[Job[Any, Any], str], Awaitable[None]]
+
+# A failure hook writes a few rows.
+_HOOK_S = 30
+# What a hook needs may be unreachable for some three hours; then the job fails without it.
+_WAITS = tuple(timedelta(seconds=min(30 * 2**n, 600)) for n in range(20))
+
+
+class FinalFailures:
+    """Of one worker. `on_invalid` is called for jobs for which neither handler nor hook can be."""
+
+    def __init__(
+        self,
+        entries: Mapping[str, Entry],
+        threads: Threads,
+        observer: Observer[Any],
+        on_invalid: OnInvalid | None,
+    ) -> None:
+        self._entries = entries
+        self._threads = threads
+        self._observer = observer
+        self._on_invalid = on_invalid
+
+    async def prepare(self, job: Job[Any, Any], reason: str) -> Fail | FailLater:
+        """Run the hook of a job that is to fail; while it cannot succeed, the failure waits."""
+        if await self._ran(job, reason):
+            return Fail(reason)
+        return later(job, reason)
+
+    async def _ran(self, job: Job[Any, Any], reason: str) -> bool:
+        """Run the hook, if there is one; False when it may succeed later."""
+        stop = Stop(asyncio.Event(), lambda: job.handle.fence.is_lost)  # the attempt's is over
+        try:
+            async with asyncio.timeout(_HOOK_S):
+                await self._run(job, stop, reason)
+        except LockLost:
+            return True  # another worker has the job, and runs it
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            return False  # the hook cancelled a task of its own
+        except Exception as error:
+            self._observer.hook_failed(job, error)
+            return not is_transient(error)
+        return True
+
+    async def _run(self, job: Job[Any, Any], stop: Stop, reason: str) -> None:
+        entry = self._entries.get(job.name)
+        hook = None if entry is None else entry.registered.final_failure
+        try:
+            data = _taken(entry, job)
+        except InvalidJobData:
+            if self._on_invalid is not None:
+                await foreseen(self._on_invalid(job.stopped_by(stop), reason))
+            return
+        if hook is None:
+            return
+        own = job.stopped_by(stop).holding(data, job.deps)
+        if hook.is_async:
+            await foreseen(hook.function(own, reason))
+        else:
+            await self._threads.run(lambda sync_job: hook.function(sync_job, reason), own, stop)
+
+
+def _taken(entry: Entry | None, job: Job[Any, Any]) -> Any:
+    """The data as the hook takes them, else as the handler does. Raises InvalidJobData."""
+    if entry is None:
+        raise InvalidJobData("nobody has its name")
+    if (hook := entry.registered.final_failure) is not None:
+        return hook.takes.parse(job.data)
+    if job.delivery.fault is not None:
+        raise InvalidJobData(job.delivery.fault)
+    return entry.registered.takes.parse(job.data)
+
+
+def later(job: Job[Any, Any], reason: str) -> Fail | FailLater:
+    """The failure once its hook could not run: it waits, but not for ever."""
+    waits = job.delivery.failure_waits
+    return FailLater(reason, _WAITS[waits]) if waits < len(_WAITS) else Fail(reason)

@@ -1,0 +1,262 @@
+"""What an application puts around its attempts: scope, middleware, observer, failure hooks."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from bullmq_consumer import InvalidJobData, Job, JobFields, Jobs, Observer, UnrecoverableError
+from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.jobs.dispatcher import Dispatcher
+from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Retry
+from tests.support.handle import RecordingHandle
+
+
+class Subject(BaseModel):
+    user: str
+
+
+class Data(Subject):
+    size: int
+
+
+class Result(BaseModel):
+    user: str
+    note: str | None = None
+
+
+GOOD = {"user": "u", "size": 1}
+
+
+def jobs_of(body: Callable[[Job[Data, Any]], Awaitable[None]] | None = None) -> Jobs[Any]:
+    jobs: Jobs[Any] = Jobs()
+
+    @jobs.job("x")
+    async def handler(job: Job[Data, Any]) -> Result:
+        if body is not None:
+            await body(job)
+        return Result(user=job.data.user)
+
+    return jobs
+
+
+def raising(error: BaseException) -> Callable[[Job[Data, Any]], Awaitable[None]]:
+    async def body(job: Job[Data, Any]) -> None:
+        raise error
+
+    return body
+
+
+class Noting(Observer[Any]):
+    def __init__(self) -> None:
+        self.seen: list[tuple[Any, Outcome | Done, Exception | None]] = []
+        self.hooks: list[str] = []
+
+    async def ended(
+        self, job: JobFields[Any, Any], outcome: Done | Outcome, error: Exception | None
+    ) -> None:
+        self.seen.append((job.deps, outcome, error))
+
+    def hook_failed(self, job: JobFields[Any, Any], error: Exception) -> None:
+        self.hooks.append(str(error))
+
+
+async def run(
+    dispatcher: Dispatcher, data: Any = GOOD, name: str = "x", **fields: Any
+) -> Done | Outcome:
+    delivery = Delivery("1", name, data, fields.pop("attempts_made", 0), attempts=2, **fields)
+    return await dispatcher.run(delivery, RecordingHandle(), asyncio.Event())
+
+
+# -- scope and observer -----------------------------------------------------------------------
+
+
+async def test_a_handler_gets_what_its_attempts_scope_yields() -> None:
+    seen: list[Any] = []
+
+    @asynccontextmanager
+    async def scope(job: Job[Any, Any]) -> AsyncGenerator[str]:
+        seen.append(f"in {job.deps}")
+        yield "session"
+        seen.append("out")
+
+    async def body(job: Job[Data, Any]) -> None:
+        seen.append(job.deps)
+
+    observer = Noting()
+    dispatcher = Dispatcher(jobs_of(body).entries(), "pool", scope=scope, observer=observer)
+    outcome = await run(dispatcher)
+    assert seen == ["in pool", "session", "out"]
+    assert observer.seen == [("session", outcome, None)]
+
+
+@pytest.mark.parametrize(
+    ("attempts_made", "failure_waits", "kind"), [(0, 0, Retry), (1, 0, FailLater), (1, 20, Fail)]
+)
+async def test_an_attempt_without_its_scope_is_tried_again_and_its_failure_waits(
+    attempts_made: int, failure_waits: int, kind: type[Outcome]
+) -> None:
+    @asynccontextmanager
+    async def scope(job: Job[Any, Any]) -> AsyncGenerator[str]:
+        raise ConnectionError("the pool is away")
+        yield ""
+
+    dispatcher = Dispatcher(jobs_of().entries(), scope=scope)
+    outcome = await run(dispatcher, attempts_made=attempts_made, failure_waits=failure_waits)
+    assert isinstance(outcome, kind)
+    assert outcome.reason == "ConnectionError: the pool is away"
+    delivery = Delivery("1", "x", GOOD, attempts_made, attempts=2, failure_waits=failure_waits)
+    failed = await dispatcher.on_failed(delivery, RecordingHandle(), "stalled")
+    assert isinstance(failed, Fail if failure_waits else FailLater)
+    assert failed.reason == "stalled"
+
+
+async def test_the_observer_hears_why() -> None:
+    observer, error = Noting(), UnrecoverableError("no")
+    outcome = await run(Dispatcher(jobs_of(raising(error)).entries(), observer=observer))
+    assert observer.seen == [(None, outcome, error)]
+
+
+async def test_an_observer_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Observer[Any]):
+        async def ended(self, *_: Any) -> None:
+            raise ZeroDivisionError
+
+    outcome = await run(Dispatcher(jobs_of().entries(), observer=Broken()))
+    assert isinstance(outcome, Done)
+    assert "The observer of x 1 failed" in caplog.text
+
+
+async def test_what_is_kept_of_an_error_is_scrubbed() -> None:
+    failing = raising(ValueError("the key is s3cret"))
+    dispatcher = Dispatcher(
+        jobs_of(failing).entries(), scrub=lambda text: text.replace("s3cret", "***")
+    )
+    outcome = await run(dispatcher)
+    assert isinstance(outcome, Retry)
+    assert outcome.reason == "ValueError: the key is ***"
+    assert "s3cret" not in outcome.trace
+
+
+# -- middleware -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "raised"),
+    [("x", {"user": "u"}, InvalidJobData), ("y", GOOD, UnrecoverableError), ("x", GOOD, None)],
+)
+async def test_middleware_surrounds_what_no_handler_is_called_for(
+    name: str, data: Any, raised: type[Exception] | None
+) -> None:
+    seen: list[Any] = []
+    jobs = jobs_of()
+
+    @jobs.middleware
+    async def noting(job: JobFields[Any, Any], call: Callable[[], Awaitable[Any]]) -> Any:
+        seen.append(job.data)
+        try:
+            return await call()
+        except Exception as error:
+            seen.append(type(error))
+            raise
+
+    dispatcher = Dispatcher(jobs.entries(), middleware=jobs.own_middleware, unknown="fail")
+    await run(dispatcher, data, name)
+    assert seen == [data, *([raised] if raised else [])]
+
+
+# -- handlers and their hooks -----------------------------------------------------------------
+
+
+async def test_what_is_none_is_left_out_where_that_is_asked_for() -> None:
+    found: list[Any] = []
+    for exclude_none in (False, True):
+        jobs: Jobs[Any] = Jobs(exclude_none=exclude_none)
+
+        @jobs.job("x")
+        async def handler(job: Job[Data]) -> Result:
+            return Result(user=job.data.user)
+
+        found.append(await run(Dispatcher(jobs.entries())))
+    assert found == [Done({"user": "u", "note": None}), Done({"user": "u"})]
+
+
+async def test_something_cancelled_inside_is_a_failed_attempt() -> None:
+    async def body(job: Job[Data, Any]) -> None:
+        inner = asyncio.create_task(asyncio.sleep(60))
+        inner.cancel()
+        await inner
+
+    outcome = await run(Dispatcher(jobs_of(body).entries()))
+    assert outcome == Retry("A part of the job was cancelled from within")
+
+
+async def test_a_hook_takes_no_more_of_the_data_than_it_needs() -> None:
+    hooked: list[str] = []
+    invalid: list[Any] = []
+    jobs: Jobs[Any] = Jobs()
+
+    @jobs.job("x")
+    async def handler(job: Job[Data]) -> None: ...
+
+    @handler.on_final_failure
+    async def gave_up(job: Job[Subject], reason: str) -> None:
+        hooked.append(job.data.user)
+
+    async def on_invalid(job: Job[Any, Any], reason: str) -> None:
+        invalid.append(job.data)
+
+    dispatcher = Dispatcher(jobs.entries(), on_invalid=on_invalid)
+    for data in ({"user": "u"}, {"size": 1}, "nonsense"):
+        assert isinstance(await run(dispatcher, data), Fail)
+    assert hooked == ["u"]
+    assert invalid == [{"size": 1}, "nonsense"]
+
+
+async def test_a_hook_that_cancels_a_part_of_its_own_is_run_again() -> None:
+    jobs: Jobs[Any] = Jobs()
+
+    @jobs.job("x")
+    async def handler(job: Job) -> None:
+        raise UnrecoverableError("no")
+
+    @handler.on_final_failure
+    async def gave_up(job: Job, reason: str) -> None:
+        raise asyncio.CancelledError
+
+    assert isinstance(await run(Dispatcher(jobs.entries())), FailLater)
+
+
+async def test_a_hook_that_may_succeed_later_is_told_and_runs_a_last_time() -> None:
+    jobs: Jobs[Any] = Jobs()
+    observer = Noting()
+
+    @jobs.job("x")
+    async def handler(job: Job) -> None:
+        raise UnrecoverableError("no")
+
+    @handler.on_final_failure
+    async def gave_up(job: Job, reason: str) -> None:
+        raise ConnectionError("away")
+
+    dispatcher = Dispatcher(jobs.entries(), observer=observer)
+    assert isinstance(await run(dispatcher, failure_waits=19), FailLater)
+    assert isinstance(await run(dispatcher, failure_waits=20), Fail)
+    assert observer.hooks == ["away", "away"]
+
+
+def test_a_function_that_is_no_hook_is_refused() -> None:
+    jobs: Jobs[Any] = Jobs()
+
+    @jobs.job("x")
+    async def handler(job: Job) -> None: ...
+
+    wrong: Any = handler.on_final_failure
+
+    async def hook(job: Job) -> None: ...
+
+    with pytest.raises(TypeError, match="reason: str"):
+        wrong(hook)
