@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import Field
 
+from bullmq_consumer import Jobs
 from core.errors import RequeueLater
 from core.jobs.data import JobData, JobResult
-from core.jobs.registry import job
-from services.bundle import Context
+from services.bundle import Context, VidfabJob
 from services.media import temp_files
+
+jobs: Jobs[Context] = Jobs(exclude_none=True)
 
 _MAX_URLS = 1000
 
@@ -38,9 +40,10 @@ class Result(JobResult):
     urls: int
 
 
-@job("cleanup_temp", timeout=timedelta(minutes=5), release_id=True)
-async def cleanup_temp(ctx: Context, data: Data) -> Result:
+@jobs.job("cleanup_temp", timeout=timedelta(minutes=5), release_id=True)
+async def cleanup_temp(job: VidfabJob[Data]) -> Result:
     """Remove the URLs' objects and files, once the job is due."""
+    ctx, data = job.deps, job.data
     wait = data.due_in(datetime.now(UTC))
     if wait > timedelta(0):
         raise RequeueLater(wait)

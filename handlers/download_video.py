@@ -5,6 +5,7 @@ Storage paths in the payload are not trusted: the path follows from the ids.
 
 from datetime import timedelta
 
+from bullmq_consumer import Jobs
 from core.columns import as_integer
 from core.errors import (
     NotFound,
@@ -16,12 +17,13 @@ from core.errors import (
 )
 from core.jobs import follow_ups
 from core.jobs.data import JobData, JobResult
-from core.jobs.registry import job
 from core.paths import Bucket, VideoId, user_video
 from handlers._download_display import displayed, show
-from services.bundle import Context
+from services.bundle import Context, VidfabJob
 from services.storage.transfers import Stored, Transfer
 from services.supabase.videos import VideoRow
+
+jobs: Jobs[Context] = Jobs(exclude_none=True)
 
 
 class Subject(JobData):
@@ -46,9 +48,10 @@ class Downloaded(JobResult):
     thumbnail_job_id: str
 
 
-@job("download_video", timeout=timedelta(minutes=30), release_id=True)
-async def download_video(ctx: Context, data: Data) -> Downloaded:
+@jobs.job("download_video", timeout=timedelta(minutes=30), release_id=True)
+async def download_video(job: VidfabJob[Data]) -> Downloaded:
     """Store the video, complete its row and add the thumbnail's job; idempotent."""
+    ctx, data = job.deps, job.data
     row = await _row(ctx, data)
     await ctx.progress(10, "Preparing download...")
     stored = row if row is not None and _is_stored(row) else None
@@ -69,9 +72,10 @@ async def download_video(ctx: Context, data: Data) -> Downloaded:
     )
 
 
-@download_video.on_failure
-async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
+@download_video.on_final_failure
+async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     """Mark the row as failed, unless the video was stored."""
+    ctx, subject = job.deps, job.data
     row = await _row(ctx, subject)
     if row is None or row.status == "completed":
         return

@@ -9,14 +9,16 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
+from bullmq_consumer import Jobs
 from core.errors import NotFound
 from core.jobs.data import JobData, JobResult
-from core.jobs.registry import job
 from core.paths import Bucket, PlainId, is_video_of, thumbnail
-from services.bundle import Context
+from services.bundle import Context, VidfabJob
 from services.media.ffmpeg import NoFrame, PictureFormat
 from services.storage.transfers import MAX_VIDEO_BYTES
 from services.supabase.videos import VideoRow
+
+jobs: Jobs[Context] = Jobs(exclude_none=True)
 
 _CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 _MAX_AGE_S = 3600
@@ -64,9 +66,10 @@ class Result(JobResult):
     url: str
 
 
-@job("generate_thumbnail", timeout=timedelta(minutes=15), release_id=True)
-async def generate_thumbnail(ctx: Context, data: Data) -> Result:
+@jobs.job("generate_thumbnail", timeout=timedelta(minutes=15), release_id=True)
+async def generate_thumbnail(job: VidfabJob[Data]) -> Result:
     """Fetch the video, extract a frame and store it."""
+    ctx, data = job.deps, job.data
     await ctx.progress(10, "Preparing thumbnail generation...")
     await _video(ctx, data)
     video = ctx.workdir / "video"
@@ -84,9 +87,10 @@ async def generate_thumbnail(ctx: Context, data: Data) -> Result:
     return result
 
 
-@generate_thumbnail.on_failure
-async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
+@generate_thumbnail.on_final_failure
+async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     """Complete the video all the same, with the reason on its row."""
+    ctx, subject = job.deps, job.data
     video = await _video(ctx, subject)
     if video is not None and video.thumbnail_path is not None and video.status == "completed":
         return  # a second delivery failed where the first had succeeded

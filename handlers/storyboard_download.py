@@ -8,16 +8,18 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from bullmq_consumer import Jobs
 from core.concurrent import both
 from core.errors import NotFound, UnsafeUrl
 from core.jobs import follow_ups
 from core.jobs.data import JobData, JobResult
-from core.jobs.registry import job
 from core.jobs.stored_result import AlreadyStored, StoredResult
 from core.paths import RowId
-from services.bundle import Context
+from services.bundle import Context, VidfabJob
 from services.net.content import Kind
 from services.supabase.storyboards import MAX_IMAGE_BYTES, Picture, StoryboardRow
+
+jobs: Jobs[Context] = Jobs(exclude_none=True)
 
 _BATCH_URL = "__BATCH__"
 _BATCH_PRIORITY = 2
@@ -58,9 +60,10 @@ class Batch(JobResult):
     enqueued: int
 
 
-@job("storyboard_download", timeout=timedelta(minutes=5), release_id=True)
-async def storyboard_download(ctx: Context, data: Data) -> JobResult:
+@jobs.job("storyboard_download", timeout=timedelta(minutes=5), release_id=True)
+async def storyboard_download(job: VidfabJob[Data]) -> StoredResult | AlreadyStored | Batch:
     """Store one picture, or add a job for each picture that is not stored."""
+    ctx, data = job.deps, job.data
     owned = ctx.services.projects.owned(data.project_id, data.user_id)
     if data.is_batch:
         await owned
@@ -73,9 +76,10 @@ async def storyboard_download(ctx: Context, data: Data) -> JobResult:
     return await _store(ctx, data, row)
 
 
-@storyboard_download.on_failure
-async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
+@storyboard_download.on_final_failure
+async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     """Mark the picture on its row as not stored."""
+    ctx, subject = job.deps, job.data
     await ctx.services.projects.owned(subject.project_id, subject.user_id)
     if subject.is_batch:
         return

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
 
+from bullmq_consumer import Jobs
 from core.concurrent import both
 from core.errors import UnsafeUrl
 from core.jobs.data import JobData, JobResult
-from core.jobs.registry import job
 from core.paths import RowId
 from core.storyboard.script import Character, Shot
 from handlers._storyboard.batch import StoryboardBatch
@@ -22,8 +22,10 @@ from handlers._storyboard.buying import PictureBrief
 from handlers._storyboard.downloads import PictureDownloads
 from handlers._storyboard.purchases import Purchases
 from handlers._storyboard.rows import JobRows, project_and_rows
-from services.bundle import Context
+from services.bundle import Context, VidfabJob
 from services.supabase.storyboards import StoryboardRow
+
+jobs: Jobs[Context] = Jobs(exclude_none=True)
 
 # The app's projects hold up to 120 s of video; 200 shots are far more than that can have.
 MAX_SHOTS = 200
@@ -106,9 +108,10 @@ class Subject(JobData):
         return {shot.shot_number for shot in self.shots}
 
 
-@job("storyboard_generation", timeout=timedelta(minutes=30))
-async def storyboard_generation(ctx: Context, data: Data) -> Result:
+@jobs.job("storyboard_generation", timeout=timedelta(minutes=30))
+async def storyboard_generation(job: VidfabJob[Data]) -> Result:
     """Generate the missing pictures and finalise the project's step 3."""
+    ctx, data = job.deps, job.data
     numbers = {shot.shot_number for shot in data.shots}
     _, rows = await project_and_rows(ctx, data.project_id, data.user_id, numbers)
     characters = tuple(_with_safe_references(ctx, one) for one in data.characters)
@@ -135,9 +138,10 @@ async def storyboard_generation(ctx: Context, data: Data) -> Result:
     )
 
 
-@storyboard_generation.on_failure
-async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
+@storyboard_generation.on_final_failure
+async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     """Finalise rows that are still `generating`, and have bought pictures stored."""
+    ctx, subject = job.deps, job.data
     await ctx.checkpoint(refused={})  # a manual retry requests refused shots again
     project, rows = await project_and_rows(
         ctx, subject.project_id, subject.user_id, subject.shot_numbers()

@@ -8,11 +8,13 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from bullmq_consumer import Jobs
 from core.jobs.data import JobData, JobResult
-from core.jobs.registry import job
 from core.paths import RowId
-from services.bundle import Context
+from services.bundle import Context, VidfabJob
 from services.supabase.quotas import Usage
+
+jobs: Jobs[Context] = Jobs(exclude_none=True)
 
 _MIB = 1024 * 1024
 _MAX_VIDEOS = 999_999
@@ -67,9 +69,10 @@ class Recalculated(JobResult):
     after: After
 
 
-@job("update_quota", timeout=timedelta(minutes=5), release_id=True)
-async def update_quota(ctx: Context, data: Data) -> JobResult:
+@jobs.job("update_quota", timeout=timedelta(minutes=5), release_id=True)
+async def update_quota(job: VidfabJob[Data]) -> Automatic | Recalculated:
     """Recalculate the quota; nothing to do for the other operations."""
+    ctx, data = job.deps, job.data
     if data.operation != "recalculate":
         return Automatic(user_id=data.user_id, operation=data.operation)
     quotas = ctx.services.quotas

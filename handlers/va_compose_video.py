@@ -9,16 +9,18 @@ from datetime import timedelta
 
 from pydantic import ValidationError
 
+from bullmq_consumer import Jobs
 from core.errors import RequeueLater, UnrecoverableError, UnsafeUrl
 from core.jobs.data import JobData, JobResult
-from core.jobs.registry import job
 from core.paths import RowId, final_video
 from core.timeline import Scene, Timeline, timeline
 from handlers._film.local import local_film
 from handlers._film.render import Render
-from services.bundle import Context
+from services.bundle import Context, VidfabJob
 from services.storage.films import Film, StoredFilm
 from services.supabase.projects import Project
+
+jobs: Jobs[Context] = Jobs(exclude_none=True)
 
 _READY = "completed"
 # The pause while a clip's own download runs, which may take twenty times as long.
@@ -56,9 +58,10 @@ class Result(JobResult):
     video: Video
 
 
-@job("va_compose_video", timeout=timedelta(minutes=30), hides_retries=True)
-async def va_compose_video(ctx: Context, data: Data) -> Result:
+@jobs.job("va_compose_video", timeout=timedelta(minutes=30), hide_retries=True)
+async def va_compose_video(job: VidfabJob[Data]) -> Result:
     """Compose, store and record the final video."""
+    ctx, data = job.deps, job.data
     await ctx.progress(5, "Loading project...")
     project = await ctx.services.projects.owned(data.project_id, data.user_id)
     result = _stored_before(ctx) or await _compose(ctx, project)
@@ -70,9 +73,10 @@ async def va_compose_video(ctx: Context, data: Data) -> Result:
     return result
 
 
-@va_compose_video.on_failure
-async def on_failed(ctx: Context, subject: Subject, reason: str) -> None:
+@va_compose_video.on_final_failure
+async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     """Mark the project's final video as failed, so that the user can try again."""
+    ctx, subject = job.deps, job.data
     project = await ctx.services.projects.owned(subject.project_id, subject.user_id)
     await ctx.services.projects.fail_composition(project.id)
 

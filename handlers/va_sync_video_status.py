@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from bullmq_consumer import Jobs
 from bullmq_consumer.new_job import NewJob
 from core.errors import (
     ProviderDown,
@@ -23,12 +24,13 @@ from core.errors import (
 )
 from core.jobs import follow_ups
 from core.jobs.data import JobData, JobResult
-from core.jobs.registry import job
 from core.paths import RowId
 from core.story import about
-from services.bundle import Context
+from services.bundle import Context, VidfabJob
 from services.clips.base import ClipOutcome, Failed, Running, Succeeded
 from services.supabase.clips import ClipRow
+
+jobs: Jobs[Context] = Jobs(exclude_none=True)
 
 _AT_ONCE = 5
 _FINAL = {"success", "failed"}
@@ -49,9 +51,10 @@ class Result(JobResult):
     updated: int
 
 
-@job("va_sync_video_status", timeout=timedelta(minutes=10), release_id=True)
-async def va_sync_video_status(ctx: Context, data: Data) -> Result:
+@jobs.job("va_sync_video_status", timeout=timedelta(minutes=10), release_id=True)
+async def va_sync_video_status(job: VidfabJob[Data]) -> Result:
     """Finalise the clips that have ended, and step 4 once all have."""
+    ctx, data = job.deps, job.data
     await ctx.services.projects.owned(data.project_id, data.user_id)
     await ctx.progress(5, "Loading clips...")
     rows = await ctx.services.clips.of_project(data.project_id)

@@ -5,16 +5,18 @@ from typing import Any
 
 from pydantic import Field
 
+from bullmq_consumer import Jobs
 from core.errors import UnsafeUrl
 from core.jobs import follow_ups
-from core.jobs.data import JobData, JobResult
-from core.jobs.registry import job
+from core.jobs.data import JobData
 from core.jobs.stored_result import AlreadyStored, StoredResult
 from core.paths import RowId, clip_video
 from handlers._clip_row import Order, row_of
-from services.bundle import Context
+from services.bundle import Context, VidfabJob
 from services.storage.transfers import MP4, Stored, Transfer
 from services.supabase.clips import ClipRow
+
+jobs: Jobs[Context] = Jobs(exclude_none=True)
 
 
 class Subject(JobData):
@@ -36,9 +38,10 @@ class Data(Subject):
     external_url: str
 
 
-@job("video_clip_download", timeout=timedelta(minutes=15), release_id=True)
-async def video_clip_download(ctx: Context, data: Data) -> JobResult:
+@jobs.job("video_clip_download", timeout=timedelta(minutes=15), release_id=True)
+async def video_clip_download(job: VidfabJob[Data]) -> StoredResult | AlreadyStored:
     """Store the clip and complete its row."""
+    ctx, data = job.deps, job.data
     await ctx.services.projects.owned(data.project_id, data.user_id)
     _check_url(ctx, data)
     row = await row_of(ctx, _order(ctx, data, data.external_url))
@@ -60,9 +63,10 @@ async def video_clip_download(ctx: Context, data: Data) -> JobResult:
     )
 
 
-@video_clip_download.on_failure
-async def on_failed(ctx: Context, subject: FailedSubject, reason: str) -> None:
+@video_clip_download.on_final_failure
+async def on_failed(job: VidfabJob[FailedSubject], reason: str) -> None:
     """Mark the clip on its row as not stored."""
+    ctx, subject = job.deps, job.data
     await ctx.services.projects.owned(subject.project_id, subject.user_id)
     row = await row_of(ctx, _order(ctx, subject, str(subject.external_url)))
     if row is not None:

@@ -31,7 +31,7 @@ from core.alert import Alert
 from core.jobs.registry import discover
 from core.meter import meter
 from runtime.alerts.alerts import Alerts, open_alerts
-from runtime.dispatch import Dispatcher
+from runtime.attempts import Attempts
 from runtime.http.listening import CannotListen, served
 from runtime.reconciler.reconciler import Reconciler
 from runtime.tracing.tracing import traced
@@ -119,15 +119,16 @@ class Life:
         fitness = Fitness(work_folder.path, self._report_unfit)
         fitness.hold_reserve()
         self._worker_status.lack = fitness.lack
-        dispatcher = Dispatcher(
-            discover(),
+        jobs = discover()
+        attempts = Attempts(
+            jobs,
             services,
-            work_folder.path,
-            self._alerts.notify,
-            services.scrub,
-            self._loaded,
-            fitness,
+            loaded=self._loaded,
+            work_folder=work_folder.path,
+            notify=self._alerts.notify,
+            scrub=services.scrub,
         )
+        dispatcher = attempts.dispatcher(fitness)
         consumer = Consumer(
             options_of(self._settings), dispatcher, self._worker_status.attempts, self._tracer
         )

@@ -7,8 +7,9 @@ What is imported here is imported before the worker waits for jobs. The modules 
 import asyncio
 import importlib
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from bullmq_consumer import Job
 from config.logging.redaction import Redact, scrubber
 from config.settings import Settings
 from core.alert import AlertSink, no_alerts
@@ -173,4 +174,8 @@ def _load_http(settings: Settings) -> None:
     tls_context(settings.ca_file)
 
 
+Data = TypeVar("Data")
+
 Context: TypeAlias = JobContext[Services]
+VidfabJob: TypeAlias = Job[Data, Context]
+"""What a handler takes: `job.data` is its payload, and `job.deps` its context."""

@@ -78,6 +78,6 @@ async def _after_all_kinds(bench: Bench) -> float:
         await site.watch(WholeProject(bench.vidfab, site.app, project).play())
         await site.drain()
         completed = {one.name for one in jobs_seen(site.app.events) if one.state == "completed"}
-        if missing := set(discover()) - completed:
+        if missing := set(discover().entries()) - completed:
             raise SandboxError(f"The project completed no {', '.join(sorted(missing))}")
         return resident_mib(process)

@@ -18,9 +18,9 @@ from commands.call import Call, Refused, operator
 from commands.options import new_app
 from commands.output import length
 from config.consumer import job_defaults_of
-from core.jobs.data import complaints
+from core.jobs.data import JobData, complaints
 from core.jobs.envelope import iso
-from core.jobs.registry import JobSpec, discover
+from core.jobs.registry import discover
 
 app = new_app()
 
@@ -90,9 +90,10 @@ async def enqueue(
     \b
     --json: {id, name, queue, priority, attempts, delay_ms, data}
     """
-    spec = _spec(name)
+    model = _model(name)
     chosen_id = _checked_id(job_id) if job_id is not None else f"{name}_{time.time_ns() // 10**6}"
-    payload = {"jobId": chosen_id, "createdAt": iso(datetime.now(UTC)), **_payload(data, spec)}
+    given = _payload(data, name, model)
+    payload = {"jobId": chosen_id, "createdAt": iso(datetime.now(UTC)), **given}
     follow_up = NewJob(
         name,
         chosen_id,
@@ -108,10 +109,10 @@ async def enqueue(
     _report(call, follow_up)
 
 
-def _spec(name: str) -> JobSpec:
-    known = discover()
+def _model(name: str) -> type[JobData]:
+    known = discover().entries()
     if name in known:
-        return known[name]
+        return known[name].registered.takes.type
     close = get_close_matches(name, known, n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
     raise Refused(f"There is no job called {name}.{meant} Known are {', '.join(sorted(known))}")
@@ -125,15 +126,15 @@ def _checked_id(job_id: str) -> str:
     return job_id
 
 
-def _payload(given: str, spec: JobSpec) -> Mapping[str, Any]:
+def _payload(given: str, name: str, model: type[JobData]) -> Mapping[str, Any]:
     try:
         data = json.loads(_text(given))
         json.dumps(data, allow_nan=False)  # Python reads NaN and 1e999, other parsers do not
     except (ValueError, RecursionError) as error:
         raise Refused(f"--data is not JSON: {error}") from None
-    wrong = complaints(spec.data, data)
+    wrong = complaints(model, data)
     if wrong:
-        raise Refused(*(f"--data of {spec.name}: {one}" for one in wrong))
+        raise Refused(*(f"--data of {name}: {one}" for one in wrong))
     return cast("Mapping[str, Any]", data)
 
 

@@ -1,12 +1,11 @@
-"""The handler's interface: progress, checkpoint, follow-up jobs, services."""
+"""What VidFab's handlers have beside the payload: progress, checkpoint, new jobs, services."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from bullmq_consumer.engine.application import JobHandle
+from bullmq_consumer import Job
 from bullmq_consumer.new_job import NewJob
 from core.story import story
 
@@ -18,23 +17,38 @@ Services = TypeVar("Services")
 
 @dataclass(frozen=True, slots=True)
 class JobContext(Generic[Services]):
-    """One attempt at one job. `attempt` counts from 1.
+    """One attempt at one job, made of the consumer's `job`.
 
-    `least_percent` is how far an earlier attempt came: progress never falls.
+    `least_percent` is how far an earlier attempt came: progress never falls. `checkpoint_fields`
+    are kept beside each other; the consumer's own `job.step` would not keep them.
     """
 
-    job_id: str
-    name: str
-    attempt: int
-    is_last_attempt: bool
+    job: Job[Any, Any]
     log: "Logger"
     services: Services
     folder: Callable[[], Path]
-    stopping: asyncio.Event
-    handle: JobHandle
     checkpoint_fields: dict[str, Any] = field(default_factory=dict[str, Any])
     least_percent: int = 0
     _reported: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def job_id(self) -> str:
+        """The job's id."""
+        return self.job.id
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether the job fails for good if this attempt fails."""
+        return self.job.is_last_attempt
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether this attempt should end, as the worker stops: begin nothing that is paid for."""
+        return self.job.stop_reason is not None
+
+    async def until_stopping(self) -> None:
+        """Wait until it should end."""
+        await self.job.wait_stop()
 
     @property
     def workdir(self) -> Path:
@@ -50,12 +64,12 @@ class JobContext(Generic[Services]):
         self._reported.clear()
         self._reported.update(progress)
         self.log.info("⏳ Progress: {}% - {}", percent, message)
-        self.handle.report(progress)
+        self.job.handle.report(progress)
 
     async def checkpoint(self, **fields: Any) -> None:
         """Save `fields` with the job; do so *before* waiting for anything that was paid for."""
         self.checkpoint_fields.update(fields)
-        await self.handle.save_checkpoint(self.checkpoint_fields)
+        await self.job.handle.save_checkpoint(self.checkpoint_fields)
 
     async def note(self, line: str) -> None:
         """Add a line to the job's own log, for who looks at it in Bull Board. Does not wait."""
@@ -64,7 +78,7 @@ class JobContext(Generic[Services]):
     async def enqueue(self, *follow_ups: NewJob) -> None:
         """Add follow-up jobs; adding the id of an unfinished job again has no effect."""
         if follow_ups:
-            await self.handle.add_jobs(follow_ups)
+            await self.job.handle.add_jobs(follow_ups)
 
 
 def percent_of(progress: Any) -> int:

@@ -44,9 +44,16 @@ def parse(model: type[Model], data: Any) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first, *others = _complaints(error)
-        more = f" (and {len(others)} more)" if others else ""
-        raise InvalidData(f"Invalid job data: {first}{more}") from None
+        raise invalid(data, error) from None
+
+
+def invalid(data: Any, error: ValidationError) -> InvalidData:
+    """The error of a payload that does not validate, with a sentence on the first wrong field."""
+    if not isinstance(data, dict):
+        return InvalidData(_NO_OBJECT)
+    first, *others = _complaints(error)
+    more = f" (and {len(others)} more)" if others else ""
+    return InvalidData(f"Invalid job data: {first}{more}")
 
 
 def complaints(model: type[BaseModel], data: Any) -> list[str]:

@@ -4,18 +4,16 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from core.jobs.data import JobResult
-
 _as_json = json.JSONEncoder(allow_nan=False).encode
 
 
 def success(
-    result: JobResult, *, duration_ms: int, attempts_made: int, now: datetime | None = None
+    data: Any, *, duration_ms: int, attempts_made: int, now: datetime | None = None
 ) -> dict[str, Any]:
-    """Wrap a handler's result. Raises ValueError when it is not JSON: NaN, infinities."""
+    """Wrap a handler's result, as JSON. Raises ValueError when it is not JSON: NaN, infinities."""
     envelope = {
         "success": True,
-        "data": result.payload(),
+        "data": data,
         "duration": duration_ms,
         "retryCount": attempts_made,
         "finishedAt": iso(now or datetime.now(UTC)),

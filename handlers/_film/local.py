@@ -16,7 +16,7 @@ async def local_film(ctx: Context, project: Project, timeline: Timeline) -> Path
         # From 10 to 40 percent.
         percent = 10 + 30 * place // len(timeline.scenes)
         await ctx.progress(percent, f"Downloading clip {place + 1}/{len(timeline.scenes)}...")
-        if ctx.stopping.is_set():
+        if ctx.is_stopping:
             raise RequeueLater
         pieces.append(Piece(await _fetched(ctx, project, scene), scene.length))
 

@@ -97,7 +97,7 @@ class Render:
 
     async def _order(self, timeline: Timeline) -> _Order:
         """Order the render and save its id, even when the job is cancelled: it is paid for."""
-        if self.ctx.stopping.is_set():
+        if self.ctx.is_stopping:
             raise RequeueLater
         placing = asyncio.create_task(self._place(timeline))
         try:
@@ -148,7 +148,7 @@ class Render:
         """Wait until the next poll. Raises RequeueLater when the worker stops."""
         try:
             async with asyncio.timeout(self.poll.total_seconds()):
-                await self.ctx.stopping.wait()
+                await self.ctx.until_stopping()
         except TimeoutError:
             return
         raise RequeueLater

@@ -124,7 +124,7 @@ class PictureBuyer:
 
     async def _buy(self, slot: _Slot, shot: Shot, row: StoryboardRow) -> _Bought | None:
         """None when the row has a picture by now."""
-        if self._ctx.stopping.is_set():
+        if self._ctx.is_stopping:
             raise RequeueLater  # announce nothing
         await self._announce(shot)
         await self._reread(row)
@@ -132,7 +132,7 @@ class PictureBuyer:
         now = await self._reread(row)  # a new read only if that took long
         if self._storage_trouble is not None:
             raise self._storage_trouble  # a picture bought now could not be stored either
-        if self._ctx.stopping.is_set():
+        if self._ctx.is_stopping:
             raise RequeueLater
         return None if now.status == "success" else await self._purchase(shot, now)
 

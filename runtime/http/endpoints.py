@@ -67,7 +67,7 @@ async def new_app(settings: Settings, worker_status: WorkerStatus) -> AsyncGener
     async with connect_briefly(redis_of(settings), _REDIS_TIMEOUT_S) as redis:
         metrics = Metrics(
             worker_status,
-            names=discover(),
+            names=discover().entries(),
             queue_name=settings.queue_name,
             concurrency=settings.queue_concurrency,
         )

@@ -22,13 +22,16 @@ from config.environment import Environment
 from config.logging.setup import set_up_logs
 from config.settings import load_settings
 from core.jobs.data import JobData, JobResult
-from core.jobs.registry import job
+from bullmq_consumer import Job, Jobs
 from runtime import app
+from services.bundle import Context
 from bullmq_consumer.engine import fetching as consumer
 from bullmq_consumer.health import liveness
 
-@job("wait", timeout=timedelta(minutes=1))
-async def wait(ctx, data: JobData) -> JobResult:
+jobs = Jobs()
+
+@jobs.job("wait", timeout=timedelta(minutes=1))
+async def wait(job: Job[JobData, Context]) -> JobResult:
     stuck.set()
     await asyncio.Event().wait()
 
@@ -43,7 +46,7 @@ async def fetch_nothing(self, *_):
 
 liveness._QUIET_S = 0.2
 app.until_starved = partial(liveness.until_starved, limit=timedelta(seconds=1), check_s=0.1)
-app.discover = lambda: {{"wait": wait}}
+app.discover = lambda: jobs
 consumer.Fetcher._wait_for_marker = fetch_nothing
 settings = load_settings(environment=Environment(dict(os.environ), {{}}))
 set_up_logs(settings)

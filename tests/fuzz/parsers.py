@@ -22,7 +22,6 @@ from config.settings import Settings, load_settings
 from config.validators.allowed_hosts import AllowedHosts
 from core.errors import InvalidData, ServiceError, UnrecoverableError, UnsafeUrl
 from core.jobs.data import parse
-from core.jobs.registry import discover
 from core.paths import stored_object
 from services.clips.seedance import Seedance
 from services.clips.wavespeed import WavespeedVeo
@@ -31,8 +30,9 @@ from services.images import seedream
 from services.media.description import read_description
 from services.net.guard import check_url
 from services.net.http import service_error
+from tests.support.models import models
 
-SPECS = discover()
+MODELS = models()
 SECRETS = ('ark"1\\2/3+4=5', "shot'stack key", "sb_secret_0a1b2c3d4e", "redis+pass/word")
 SCRUB = scrubber(SECRETS)
 SUPABASE = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SERVICE_KEY": "sb_secret_1"}
@@ -52,8 +52,8 @@ def job_data(data: bytes) -> None:
     payload = safe.data
     assert safe.options.get("attempts", 0) in range(1001)
     assert set(corrupt_fields(raw)) <= raw.keys() | {"ats", "stc"}
-    for spec in SPECS.values():
-        for model in (spec.data, spec.subject):
+    for one in MODELS.values():
+        for model in one.all:
             with suppress(InvalidData):
                 assert parse(model, payload).user_id
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from loguru import logger
 
+from bullmq_consumer import Job
+from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.jobs.stop import Stop
 from bullmq_consumer.new_job import NewJob
 from core.jobs.context import JobContext
 
@@ -17,6 +20,7 @@ class OpenFence:
     """The lock of a job that nobody takes away."""
 
     job_id: str = "job-1"
+    is_lost: bool = False
 
     async def check(self) -> None:
         return
@@ -47,16 +51,20 @@ class RecordingHandle:
         self.added.extend(jobs)
 
 
-def context(handle: RecordingHandle, workdir: Path = Path(), **fields: Any) -> JobContext[Any]:
-    defaults: dict[str, Any] = {
-        "job_id": "job-1",
-        "name": "some_job",
-        "attempt": 1,
-        "is_last_attempt": False,
-        "log": logger,
-        "services": None,
-        "folder": lambda: workdir,
-        "stopping": asyncio.Event(),
-        "handle": handle,
-    }
-    return JobContext(**{**defaults, **fields})
+def context(
+    handle: RecordingHandle,
+    workdir: Path = Path(),
+    *,
+    services: Any = None,
+    checkpoint_fields: Mapping[str, Any] | None = None,
+    stopping: asyncio.Event | None = None,
+) -> JobContext[Any]:
+    delivery = Delivery("job-1", "some_job", {}, attempts_made=0, attempts=3)
+    stop = Stop(stopping or asyncio.Event(), lambda: handle.fence.is_lost)
+    return JobContext(
+        job=Job(delivery, {}, None, stop, handle),
+        log=logger,
+        services=services,
+        folder=lambda: workdir,
+        checkpoint_fields=dict(checkpoint_fields or {}),
+    )

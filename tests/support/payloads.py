@@ -98,7 +98,7 @@ GOOD: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         {"userId": _ROW, "operation": st.sampled_from(["add", "remove", "recalculate"])}
     ),
 }
-assert GOOD.keys() == discover().keys()
+assert GOOD.keys() == discover().entries().keys()
 
 
 @st.composite

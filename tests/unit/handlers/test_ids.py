@@ -9,14 +9,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from core import paths
 from core.errors import InvalidData
-from core.jobs.data import JobData, parse
-from core.jobs.registry import discover
+from core.jobs.data import parse
 from core.paths import PlainId, RowId, VideoId
+from tests.support.models import models
 
 USER = "00000000-0000-4000-8000-000000000001"
 ROW = "11111111-1111-4111-8111-111111111111"
 URL = "https://x.example/a"
-SPECS = discover()
+MODELS = models()
 
 PAYLOADS: dict[str, dict[str, Any]] = {
     "cleanup_temp": {"tempUrls": []},
@@ -75,20 +75,17 @@ each_id = pytest.mark.parametrize(
 
 
 def test_all_jobs_are_here() -> None:
-    assert set(PAYLOADS) == set(SPECS)
-    for name, spec in SPECS.items():
-        assert parse(spec.data, {"userId": USER, **PAYLOADS[name]}).user_id == USER
-        assert parse(spec.subject, {"userId": USER, **PAYLOADS[name]}).user_id == USER
+    assert set(PAYLOADS) == set(MODELS)
+    for name, one in MODELS.items():
+        for model in one.all:
+            assert parse(model, {"userId": USER, **PAYLOADS[name]}).user_id == USER
 
 
 @each_id
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_id_is_refused(name: str, field: str, hostile: str) -> None:
     payload = {"userId": USER, **PAYLOADS[name], field: hostile}
-    models: set[type[JobData]] = {SPECS[name].data}
-    if SPECS[name].failure_hook:
-        models.add(SPECS[name].subject)
-    for model in models:
+    for model in MODELS[name].all:
         with pytest.raises(InvalidData, match=f"'{field}': ") as raised:
             parse(model, payload)
         assert str(raised.value).isprintable()

@@ -10,21 +10,21 @@ from hypothesis import strategies as st
 from bullmq_consumer.sanitize.fields import sanitized
 from core.errors import InvalidData
 from core.jobs.data import JobData, complaints, parse
-from core.jobs.registry import discover
+from tests.support.models import models
 from tests.support.payloads import ANY_JSON, GOOD, near_misses
 
-SPECS = discover()
-each_job = pytest.mark.parametrize("name", sorted(SPECS))
+MODELS = models()
+each_job = pytest.mark.parametrize("name", sorted(MODELS))
 
 
 @each_job
 @given(data=st.data())
 def test_good_payloads_round_trip(name: str, data: st.DataObject) -> None:
     payload = data.draw(GOOD[name])
-    model = parse(SPECS[name].data, payload)
+    model = parse(MODELS[name].data, payload)
     text = json.dumps(model.model_dump(mode="json", by_alias=True))
-    assert parse(SPECS[name].data, json.loads(text)) == model
-    assert complaints(SPECS[name].data, payload) == []
+    assert parse(MODELS[name].data, json.loads(text)) == model
+    assert complaints(MODELS[name].data, payload) == []
     for field in ("userId", "projectId", "videoId"):
         if field in payload:
             assert json.loads(text)[field] == payload[field]
@@ -40,7 +40,7 @@ def refusal(model: type[JobData], payload: Any) -> str | None:
 
 def check(name: str, payload: Any) -> None:
     """Both models of a job take it, or refuse it with one sentence."""
-    for model in (SPECS[name].data, SPECS[name].subject):
+    for model in MODELS[name].all:
         said = refusal(model, payload)
         assert said != ""
         assert (said is None) is (complaints(model, payload) == [])

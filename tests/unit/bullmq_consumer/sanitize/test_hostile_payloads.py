@@ -1,17 +1,16 @@
 """Each hostile payload fails in validation with its sentence, and nothing else is raised."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bullmq_consumer.delivery import Delivery, delivery_of
-from bullmq_consumer.outcome import Fail
+from bullmq_consumer.outcome import Done, Fail
 from bullmq_consumer.protocol.job import job_of
 from bullmq_consumer.sanitize.fields import sanitized
 from core.jobs.registry import discover
-from runtime.dispatch import Dispatcher, Done
+from runtime.attempts import Attempts
 from services.bundle import Services
 from tests.support.handle import RecordingHandle
 from tests.support.hostile import Hostile, hostile
@@ -28,9 +27,18 @@ async def reached(*_: Any) -> Any:
     raise Reached
 
 
-SPECS = {
-    name: replace(spec, handler=reached, failure_hook=None) for name, spec in discover().items()
-}
+def attempts() -> Attempts:
+    """Of the worker's own handlers, none of which is called."""
+    loaded = asyncio.Event()
+    loaded.set()
+    return Attempts(discover(), Services(settings_of()), loaded=loaded)
+
+
+@pytest.fixture(autouse=True)
+def unreached(monkeypatch: pytest.MonkeyPatch) -> None:
+    for entry in discover().entries().values():
+        monkeypatch.setattr(entry.registered, "function", reached)
+        monkeypatch.setattr(entry.registered, "final_failure", None)
 
 
 def delivery(case: Hostile) -> Delivery:
@@ -49,13 +57,12 @@ def delivery(case: Hostile) -> Delivery:
 
 def test_there_are_enough_of_them() -> None:
     assert len(CASES) >= 100
-    assert {case.name for case in CASES} >= SPECS.keys()
+    assert {case.name for case in CASES} >= discover().entries().keys()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 async def test_a_hostile_payload_fails_in_validation(case: Hostile) -> None:
-    dispatcher = Dispatcher(SPECS, Services(settings_of()))
-    outcome = await dispatcher.run(delivery(case), RecordingHandle(), asyncio.Event())
+    outcome = await attempts().dispatcher().run(delivery(case), RecordingHandle(), asyncio.Event())
     assert not isinstance(outcome, Done)
     if case.stage == "run" or case.verdict == "completed":
         assert "Reached" in outcome.reason

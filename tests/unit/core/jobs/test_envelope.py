@@ -16,7 +16,7 @@ class Sample(JobResult):
 
 def test_envelope_is_what_the_app_reads() -> None:
     now = datetime(2026, 11, 24, 1, 2, 3, 456789, tzinfo=UTC)
-    envelope = success(Sample(file_size=5), duration_ms=12, attempts_made=1, now=now)
+    envelope = success(Sample(file_size=5).payload(), duration_ms=12, attempts_made=1, now=now)
     assert envelope == {
         "success": True,
         "data": {"fileSize": 5, "ratio": 1.0},
@@ -33,4 +33,4 @@ def test_moments_are_written_in_utc() -> None:
 
 def test_a_result_that_is_not_json_is_refused() -> None:
     with pytest.raises(ValueError, match="JSON"):
-        success(Sample(file_size=1, ratio=float("nan")), duration_ms=1, attempts_made=0)
+        success(Sample(file_size=1, ratio=float("nan")).payload(), duration_ms=1, attempts_made=0)

@@ -63,11 +63,18 @@ class Downloads:
 
 
 def job(
-    handle: RecordingHandle, downloads: Downloads, render: str | None = None
+    handle: RecordingHandle,
+    downloads: Downloads,
+    render: str | None = None,
+    *,
+    is_stopping: bool = False,
 ) -> JobContext[Any]:
     services = SimpleNamespace(downloads=downloads)
     saved = {"render": render} if render else {}
-    return context(handle, services=services, checkpoint_fields=saved)
+    stopping = asyncio.Event()
+    if is_stopping:
+        stopping.set()
+    return context(handle, services=services, checkpoint_fields=saved, stopping=stopping)
 
 
 def attempt(ctx: JobContext[Any], vendor: Any) -> Render:
@@ -181,8 +188,7 @@ async def test_an_order_that_is_under_way_is_kept_though_the_job_is_cancelled() 
 
 async def test_a_stopping_worker_hands_back_and_keeps_the_render() -> None:
     handle, vendor = RecordingHandle(), Vendor()
-    ctx = job(handle, Downloads(), "r-7")
-    ctx.stopping.set()
+    ctx = job(handle, Downloads(), "r-7", is_stopping=True)
     render = Render(ctx, vendor, poll=timedelta(minutes=1))
     with pytest.raises(RequeueLater):
         await render.film(TIMELINE)
@@ -192,8 +198,7 @@ async def test_a_stopping_worker_hands_back_and_keeps_the_render() -> None:
 
 async def test_a_stopping_worker_orders_nothing() -> None:
     vendor = Vendor()
-    ctx = job(RecordingHandle(), Downloads())
-    ctx.stopping.set()
+    ctx = job(RecordingHandle(), Downloads(), is_stopping=True)
     with pytest.raises(RequeueLater):
         await attempt(ctx, vendor).film(TIMELINE)
     assert vendor.calls == []

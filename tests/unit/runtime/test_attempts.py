@@ -2,18 +2,19 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from bullmq_consumer import Handler, Jobs
 from bullmq_consumer.delivery import Delivery
-from bullmq_consumer.outcome import Fail, FailLater, Outcome, Retry
+from bullmq_consumer.jobs.dispatcher import Dispatcher
+from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Retry
 from core.alert import Alert, AlertSink, no_alerts
 from core.errors import LockLost, NotOwner, RetryableError, ServiceError, UnrecoverableError
-from core.jobs.context import JobContext
 from core.jobs.data import JobData, JobResult
-from core.jobs.registry import JobSpec, job
-from runtime.dispatch import Dispatcher, Done
+from runtime.attempts import Attempts
+from services.bundle import Context, VidfabJob
 from tests.support.handle import RecordingHandle
 
 
@@ -25,18 +26,32 @@ class Result(JobResult):
     double_size: int
 
 
-def spec(body: Any = None, timeout: timedelta = timedelta(seconds=5)) -> JobSpec:
-    @job("double", timeout=timeout)
-    async def double(ctx: JobContext[Any], data: Data) -> Result:
-        if body is not None:
-            await body(ctx)
-        return Result(double_size=2 * data.size)
+class Double(NamedTuple):
+    jobs: Jobs[Context]
+    handler: Handler[Data, Context, Result]
 
-    return double
+
+def spec(body: Any = None, timeout: timedelta = timedelta(seconds=5)) -> Double:
+    jobs: Jobs[Context] = Jobs(exclude_none=True)
+
+    @jobs.job("double", timeout=timeout)
+    async def double(job: VidfabJob[Data]) -> Result:
+        if body is not None:
+            await body(job.deps)
+        return Result(double_size=2 * job.data.size)
+
+    return Double(jobs, double)
+
+
+def dispatcher_of(double: Double, notify: AlertSink = no_alerts) -> Dispatcher:
+    loaded = asyncio.Event()
+    loaded.set()
+    services: Any = None
+    return Attempts(double.jobs, services, loaded=loaded, notify=notify).dispatcher()
 
 
 async def run(
-    job_spec: JobSpec,
+    double: Double,
     data: Any,
     *,
     attempts_made: int = 0,
@@ -45,14 +60,13 @@ async def run(
     tell: AlertSink = no_alerts,
 ) -> tuple[Done | Outcome, RecordingHandle]:
     handle = RecordingHandle()
-    specs = {job_spec.name: job_spec}
-    dispatcher = Dispatcher(specs, services=None, notify=tell)
+    dispatcher = dispatcher_of(double, tell)
     delivery = Delivery("j1", name, data, attempts_made, attempts=3, failure_waits=settle_waits)
     return await dispatcher.run(delivery, handle, asyncio.Event()), handle
 
 
 def raising(error: BaseException) -> Any:
-    async def body(ctx: JobContext[Any]) -> None:
+    async def body(ctx: Context) -> None:
         raise error
 
     return body
@@ -79,7 +93,7 @@ async def test_a_result_becomes_the_envelope() -> None:
 )
 async def test_progress_goes_on_from_the_attempt_before(progress: Any, percent: int) -> None:
     handle = RecordingHandle()
-    dispatcher = Dispatcher({"double": spec()}, services=None)
+    dispatcher = dispatcher_of(spec())
     delivery = Delivery(
         "j1", "double", {"userId": "u", "size": 4}, 1, attempts=3, progress=progress
     )
@@ -101,7 +115,7 @@ async def test_a_job_with_nothing_to_tell_has_no_log() -> None:
 
 
 async def test_what_a_handler_notes_is_in_the_jobs_own_log() -> None:
-    async def noting(ctx: JobContext[Any]) -> None:
+    async def noting(ctx: Context) -> None:
         await ctx.note("Twice is enough")
 
     _, handle = await run(spec(noting), {"userId": "u", "size": 1})
@@ -114,12 +128,12 @@ async def test_what_a_handler_notes_is_in_the_jobs_own_log() -> None:
 async def test_an_attempt_that_is_cut_off_is_in_the_jobs_own_log() -> None:
     begun = asyncio.Event()
 
-    async def forever(ctx: JobContext[Any]) -> None:
+    async def forever(ctx: Context) -> None:
         begun.set()
         await asyncio.Event().wait()
 
     handle = RecordingHandle()
-    dispatcher = Dispatcher({"double": spec(forever)}, services=None)
+    dispatcher = dispatcher_of(spec(forever))
     delivery = Delivery("j1", "double", {"userId": "u", "size": 1}, attempts_made=1, attempts=3)
     attempt = asyncio.create_task(dispatcher.run(delivery, handle, asyncio.Event()))
     await begun.wait()
@@ -141,7 +155,7 @@ async def test_a_wrong_payload_fails_at_once() -> None:
 
 
 async def test_a_job_that_runs_too_long_is_tried_again() -> None:
-    async def forever(ctx: JobContext[Any]) -> None:
+    async def forever(ctx: Context) -> None:
         await asyncio.Event().wait()
 
     slow = spec(forever, timeout=timedelta(milliseconds=10))
@@ -168,9 +182,9 @@ async def test_rows_are_settled_after_the_last_failure_only(
     calls: list[tuple[str, str]] = []
     failing = spec(raising(error))
 
-    @failing.on_failure
-    async def settle(ctx: JobContext[Any], subject: JobData, reason: str) -> None:
-        calls.append((subject.user_id, reason))
+    @failing.handler.on_final_failure
+    async def settle(job: VidfabJob[JobData], reason: str) -> None:
+        calls.append((job.data.user_id, reason))
 
     await run(failing, {"userId": "u", "size": 1}, attempts_made=attempts_made)
     assert calls == settled
@@ -182,8 +196,8 @@ async def test_a_job_whose_rows_cannot_be_reached_fails_when_they_can(
 ) -> None:
     failing = spec(raising(UnrecoverableError("never")))
 
-    @failing.on_failure
-    async def settle(ctx: JobContext[Any], subject: JobData, reason: str) -> None:
+    @failing.handler.on_final_failure
+    async def settle(job: VidfabJob[JobData], reason: str) -> None:
         raise ServiceError("Supabase", "update", "away", retryable=True)
 
     outcome, _ = await run(failing, {"userId": "u", "size": 1}, settle_waits=settle_waits)
@@ -195,9 +209,9 @@ async def test_rows_are_settled_for_a_payload_that_still_names_them() -> None:
     calls: list[str] = []
     valid = spec()
 
-    @valid.on_failure
-    async def settle(ctx: JobContext[Any], subject: JobData, reason: str) -> None:
-        calls.append(subject.user_id)
+    @valid.handler.on_final_failure
+    async def settle(job: VidfabJob[JobData], reason: str) -> None:
+        calls.append(job.data.user_id)
 
     await run(valid, {"userId": "u"})
     await run(valid, {"userId": "../u"})
@@ -208,8 +222,8 @@ async def test_rows_are_settled_for_a_payload_that_still_names_them() -> None:
 async def test_a_hook_that_fails_does_not_change_the_outcome() -> None:
     failing = spec(raising(UnrecoverableError("never")))
 
-    @failing.on_failure
-    async def settle(ctx: JobContext[Any], subject: JobData, reason: str) -> None:
+    @failing.handler.on_final_failure
+    async def settle(job: VidfabJob[JobData], reason: str) -> None:
         raise NotOwner("not theirs")
 
     outcome, _ = await run(failing, {"userId": "u", "size": 1})
@@ -219,7 +233,7 @@ async def test_a_hook_that_fails_does_not_change_the_outcome() -> None:
 async def test_the_work_folder_is_there_and_then_gone() -> None:
     seen = []
 
-    async def body(ctx: JobContext[Any]) -> None:
+    async def body(ctx: Context) -> None:
         (ctx.workdir / "file").write_text("x", encoding="utf-8")
         seen.append(ctx.workdir)
 
@@ -228,7 +242,7 @@ async def test_the_work_folder_is_there_and_then_gone() -> None:
 
 
 async def test_something_cancelled_inside_is_an_ordinary_failure() -> None:
-    async def body(ctx: JobContext[Any]) -> None:
+    async def body(ctx: Context) -> None:
         inner = asyncio.create_task(asyncio.sleep(60))
         inner.cancel()
         await inner
@@ -240,7 +254,7 @@ async def test_something_cancelled_inside_is_an_ordinary_failure() -> None:
 async def test_a_cancelled_attempt_stays_cancelled() -> None:
     started = asyncio.Event()
 
-    async def body(ctx: JobContext[Any]) -> None:
+    async def body(ctx: Context) -> None:
         started.set()
         await asyncio.Event().wait()
 
@@ -286,7 +300,7 @@ async def test_an_error_that_nobody_foresaw_is_told_with_its_trace() -> None:
 
 async def test_jobs_that_bullmq_fails_by_itself_are_told() -> None:
     alerts: list[Alert] = []
-    dispatcher = Dispatcher({"double": spec()}, services=None, notify=alerts.append)
+    dispatcher = dispatcher_of(spec(), alerts.append)
     delivery = Delivery("j1", "double", {"userId": "u"}, 1, attempts=3)
     await dispatcher.on_failed(delivery, RecordingHandle(), "job stalled too often")
     assert [alert.text for alert in alerts] == [

@@ -1,0 +1,151 @@
+"""What VidFab has around each attempt at a job: its context, envelope, story, log lines, alerts."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from bullmq_consumer import InvalidJobData, Job, JobFields, Jobs, Observer
+from bullmq_consumer.errors import is_transient
+from bullmq_consumer.health.fitness import Fitness
+from bullmq_consumer.jobs.dispatcher import Dispatcher
+from bullmq_consumer.outcome import Done, Outcome
+from bullmq_consumer.sanitize.text import one_line
+from config.logging.redaction import Redact
+from core.alert import Alert, AlertSink, no_alerts, shown
+from core.errors import InvalidData, UnknownJob
+from core.jobs.context import JobContext, percent_of
+from core.jobs.data import invalid
+from core.jobs.envelope import success
+from core.meter import meter
+from runtime.job_log import JobLogger
+from runtime.job_story import JobStory
+from runtime.work_folders import JobFolder
+from services.bundle import Services
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt(JobContext[Services]):
+    """A handler's context, with what only this module uses of it."""
+
+    logger: JobLogger
+    story: JobStory
+    own_folder: JobFolder
+
+
+class Attempts(Observer[Attempt]):
+    """Makes the contexts of a worker's attempts, and tells what became of them.
+
+    `work_folder` is where the jobs' folders are made, else the system's temporary folder.
+    `notify` is called for jobs that failed for good. No job starts before `loaded` is set: its
+    handler would block the event loop with imports. `scrub` takes secrets out of what is told.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs[Any],
+        services: Services,
+        *,
+        loaded: asyncio.Event,
+        work_folder: Callable[[], Path | None] = lambda: None,
+        notify: AlertSink = no_alerts,
+        scrub: Redact = str,
+    ) -> None:
+        self._jobs = jobs
+        self._known = jobs.entries()
+        self._services = services
+        self._work_folder = work_folder
+        self._notify = notify
+        self._scrub = scrub
+        self._loaded = loaded
+
+    def dispatcher(self, fitness: Fitness | None = None) -> Dispatcher:
+        """Runs the handlers, with all of this around them."""
+        self._jobs.middleware(self.enveloped)
+        return Dispatcher(
+            self._jobs.entries(),
+            middleware=self._jobs.own_middleware,
+            scope=self.scope,
+            observer=self,
+            scrub=self._scrub,
+            fitness=fitness or Fitness(self._work_folder),
+        )
+
+    @asynccontextmanager
+    async def scope(self, job: Job[Any, Any]) -> AsyncGenerator[Attempt]:
+        """The context of one attempt, or of the end of a job that is only to fail."""
+        await self._loaded.wait()
+        delivery, handle = job.delivery, job.handle
+        logger = JobLogger(delivery, self._notify)
+        story = JobStory(delivery, handle, self._scrub)
+        with story.told(), JobFolder(self._work_folder) as folder:
+            yield Attempt(
+                job=job,
+                log=logger.log,
+                services=self._services,
+                folder=folder.path,
+                checkpoint_fields=dict(delivery.checkpoint),
+                least_percent=percent_of(delivery.progress),
+                logger=logger,
+                story=story,
+                own_folder=folder,
+            )
+
+    async def enveloped(
+        self, job: JobFields[Any, Attempt], call: Callable[[], Awaitable[Any]]
+    ) -> dict[str, Any]:
+        """The middleware of all attempts: from the first line of the log to the envelope.
+
+        Raises UnknownJob, InvalidData, and what the handler raises.
+        """
+        attempt = job.deps
+        attempt.logger.started()
+        await attempt.progress(0, "Starting job...")
+        if job.name not in self._known:
+            known = ", ".join(sorted(self._known))
+            raise UnknownJob(f"Unknown job name '{one_line(job.name, 100)}': known are {known}")
+        with attempt.own_folder:  # its space is free before anybody asks how much there is
+            try:
+                data = await call()
+            except InvalidJobData as error:
+                raise _in_our_words(error, job.data) from None
+        duration_ms = attempt.logger.elapsed_ms()
+        return success(data, duration_ms=duration_ms, attempts_made=job.attempt - 1)
+
+    async def ended(
+        self,
+        job: JobFields[JsonValue, Attempt],
+        outcome: Done | Outcome,
+        error: Exception | None,
+    ) -> None:
+        """Log the end of an attempt, alert where a job has failed, and end its story."""
+        logger = job.deps.logger
+        if isinstance(outcome, Done):
+            logger.completed(outcome.returnvalue)
+        elif error is not None:
+            logger.ended(outcome, error)
+        await job.deps.story.end(outcome, is_kept=not self._releases_id(job.name))
+
+    def hook_failed(self, job: JobFields[JsonValue, Attempt], error: Exception) -> None:
+        """Log that the rows of a job are not as they should be, where that may still change."""
+        level = "WARNING" if is_transient(error) else "DEBUG"
+        job.deps.log.log(level, "The rows of the failed job were not finalised: {}", error)
+
+    def schedule_broke(self, schedule: str, reason: str) -> None:
+        """Report a schedule that cannot go on: no further job of it will come."""
+        text = f"The schedule {shown(schedule, 200)} has ended: {self._scrub(reason)}"
+        meter().schedule_broke()
+        self._notify(Alert(f"schedule {schedule}", text, "error"))
+
+    def _releases_id(self, name: str) -> bool:
+        """Whether finished jobs of this name are removed, and their logs with them."""
+        return name in self._known and self._known[name].registered.rules.release_id
+
+
+def _in_our_words(error: InvalidJobData, data: Any) -> Exception:
+    """As the app has always read it."""
+    return InvalidData(str(error)) if error.validation is None else invalid(data, error.validation)
