@@ -1,10 +1,11 @@
 """What VidFab has around each attempt at a job: its context, envelope, story, log lines, alerts."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from pydantic import JsonValue
@@ -75,25 +76,25 @@ class Attempts(Observer[Attempt]):
             fitness=fitness or Fitness(self._work_folder),
         )
 
-    @asynccontextmanager
-    async def scope(self, job: Job[Any, Any]) -> AsyncGenerator[Attempt]:
+    def scope(self, job: Job[Any, Any]) -> "_Scope":
         """The context of one attempt, or of the end of a job that is only to fail."""
-        await self._loaded.wait()
-        delivery, handle = job.delivery, job.handle
+        return _Scope(partial(self._attempt, job), self._loaded)
+
+    def _attempt(self, job: Job[Any, Any]) -> Attempt:
+        delivery = job.delivery
         logger = JobLogger(delivery, self._notify)
-        story = JobStory(delivery, handle, self._scrub)
-        with story.told(), JobFolder(self._work_folder) as folder:
-            yield Attempt(
-                job=job,
-                log=logger.log,
-                services=self._services,
-                folder=folder.path,
-                checkpoint_fields=dict(delivery.checkpoint),
-                least_percent=percent_of(delivery.progress),
-                logger=logger,
-                story=story,
-                own_folder=folder,
-            )
+        folder = JobFolder(self._work_folder)
+        return Attempt(
+            job=job,
+            log=logger.log,
+            services=self._services,
+            folder=folder.path,
+            checkpoint_fields=dict(delivery.checkpoint),
+            least_percent=percent_of(delivery.progress),
+            logger=logger,
+            story=JobStory(delivery, job.handle, self._scrub),
+            own_folder=folder,
+        )
 
     async def enveloped(
         self, job: JobFields[Any, Attempt], call: Callable[[], Awaitable[Any]]
@@ -144,6 +145,30 @@ class Attempts(Observer[Attempt]):
     def _releases_id(self, name: str) -> bool:
         """Whether finished jobs of this name are removed, and their logs with them."""
         return name in self._known and self._known[name].registered.rules.release_id
+
+
+class _Scope:
+    """What is there as long as an attempt; plain, since each job pays for it."""
+
+    def __init__(self, made: Callable[[], Attempt], loaded: asyncio.Event) -> None:
+        self._made = made
+        self._loaded = loaded
+
+    async def __aenter__(self) -> Attempt:
+        await self._loaded.wait()  # the attempt begins afterwards, for its log and its envelope
+        self._attempt = attempt = self._made()
+        self._told = attempt.story.told()
+        self._told.__enter__()
+        return attempt
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._attempt.own_folder.remove()
+        self._told.__exit__(kind, error, trace)
 
 
 def _in_our_words(error: InvalidJobData, data: Any) -> Exception:
