@@ -106,7 +106,7 @@ class Worker(Jobs[C]):
         exclude_none: bool = False,
         fitness: Fitness | None = None,
         attempts: RunningAttempts | None = None,
-        tracer: Tracer = NO_TRACER,
+        tracer: Tracer | None = None,
     ) -> None:
         super().__init__(exclude_none=exclude_none)
         _check_address(redis)
@@ -134,7 +134,7 @@ class Worker(Jobs[C]):
         self._scrub = scrub
         self._fitness = fitness
         self._attempts = attempts
-        self._tracer = tracer
+        self._tracer = tracer or NO_TRACER
         self._invalid: Callable[[Job[Any, Any], str], Awaitable[None]] | None = None
         self._is_open = False
         self._life: Life | None = None

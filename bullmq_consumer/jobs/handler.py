@@ -78,9 +78,19 @@ class Taken:
     def _validated(self, data: Any) -> Any:
         try:
             return self._adapter.validate_python(data)
-        except ValidationError:
-            # A strict model takes from JSON what it refuses from Python: a date as a text.
-            return self._adapter.validate_json(as_json(data))
+        except ValidationError as error:
+            try:
+                # A strict model takes from JSON what it refuses from Python: a date as a text.
+                return self._adapter.validate_json(as_json(data))
+            except ValueError as second:
+                raise (error if _is_no_json(second) else second) from None
+
+
+def _is_no_json(error: ValueError) -> bool:
+    """Whether data could not even be written as JSON, or read from it: no field is named then."""
+    if not isinstance(error, ValidationError):
+        return True
+    return any(found["type"] == "json_invalid" for found in error.errors(include_url=False))
 
 
 class FailureHook:
