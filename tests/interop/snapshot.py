@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import groupby
 from typing import Any
 
 from redis.asyncio import Redis
@@ -102,7 +103,7 @@ def _shown(normal: Normal, name: str, kind: str, value: Any) -> Snapshot:
         case "zset":
             return {name: _sorted_set(normal, name, value)}
         case "stream":
-            return {name: [_event(normal, fields) for _, fields in value]}
+            return {name: _events([_event(normal, fields) for _, fields in value])}
         case "string" if value is not None:  # else it expired meanwhile
             return {name: normal.text(value)}
         case _:
@@ -184,6 +185,23 @@ def _score(normal: Normal, name: str, score: float) -> str:
     if name == "delayed":
         return normal.moment(score // _SCORE_OF_MS)
     return normal.text(f"{score:.0f}")
+
+
+def _events(told: list[dict[str, str]]) -> list[dict[str, str]]:
+    """With those of each removal in one order: in which a parent's children go is chance.
+
+    They stand in an unordered set of Redis, whose order differs from server to server.
+    """
+    shown: list[dict[str, str]] = []
+    for is_removal, group in groupby(told, key=_is_of_removal):
+        events = list(group)
+        shown += sorted(events, key=lambda one: sorted(one.items())) if is_removal else events
+    return shown
+
+
+def _is_of_removal(event: dict[str, str]) -> bool:
+    """Of removed jobs, and of parents that waited for them."""
+    return event.get("event") == "removed" or event.get("prev") == "waiting-children"
 
 
 def _event(normal: Normal, fields: dict[str, str]) -> dict[str, str]:
