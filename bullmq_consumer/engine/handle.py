@@ -144,7 +144,7 @@ class LiveHandle:
         new = [bulk_entry(one, self._defaults, trace) for one in jobs]
         await self._write_durably(lambda: _remove_finished(queue, job_ids))
         # Without repeating the removal: jobs of a try whose response was lost may have finished.
-        await self._write_durably(lambda: queue.addBulk(new))
+        await self._write_durably(lambda: _add(queue, new))
 
     async def _write_durably(self, write: Callable[[], Awaitable[object]]) -> None:
         """Write while the lock is held; a write whose response was lost is repeated."""
@@ -157,13 +157,21 @@ class LiveHandle:
 
 
 async def _remove_finished(queue: "Queue", job_ids: Sequence[str]) -> None:
-    async with queue.client.pipeline(transaction=False) as pipe:
-        for job_id in job_ids:
-            pipe.hget(queue.toKey(job_id), "finishedOn")
-        finished = await pipe.execute()
+    finished = await asyncio.gather(
+        *(queue.client.hget(queue.toKey(job_id), "finishedOn") for job_id in job_ids)
+    )
     for job_id, when in zip(job_ids, finished, strict=True):
         if when:
             await queue.remove(job_id)
+
+
+async def _add(queue: "Queue", new: Sequence[dict[str, Any]]) -> None:
+    """Add jobs, all or none; for one alone the library's transaction would be three commands."""
+    if len(new) > 1:
+        await queue.addBulk(new)
+        return
+    for one in new:
+        await queue.add(one["name"], one["data"], one["opts"])
 
 
 def _sendable(line: str) -> str:

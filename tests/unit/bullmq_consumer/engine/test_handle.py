@@ -47,7 +47,10 @@ class FullQueue:
     async def called(self, name: str | None) -> Self:
         return self
 
-    def pipeline(self, **_: object) -> None:
+    def toKey(self, name: str) -> str:
+        return name
+
+    async def hget(self, *_: str) -> None:
         self.asked.set()
         raise OutOfMemoryError("OOM")
 
