@@ -161,8 +161,14 @@ def _signature(function: Callable[..., Any], home: ModuleType) -> str:
     line = f"{kind} {node.name}({', '.join(_arguments(node.args))}){returns}: ..."
     if len(line.splitlines()[-1]) <= _WIDTH:
         return line
-    arguments = "".join(f"    {one},\n" for one in _arguments(node.args))
+    arguments = "".join(map(_argument_line, _arguments(node.args)))
     return f"{kind} {node.name}(\n{arguments}){returns}: ..."
+
+
+def _argument_line(argument: str) -> str:
+    """One that is too long inside of a class is broken at its unions."""
+    line = f"    {argument},\n"
+    return line if len(line) + len("    ") <= _WIDTH else line.replace(" | ", "\n    | ")
 
 
 def _manages(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
