@@ -20,7 +20,7 @@ from bullmq_consumer.sanitize.text import one_line
 from bullmq_consumer.sanitize.trace import trace_of
 
 # BullMQ keeps the reason in Redis for every failed job: one readable line, not a page.
-_MAX_REASON = 500
+MAX_REASON = 500
 # Hand-backs with a delay that burn no attempt, over a job's whole life: a provider that is down
 # delays it for up to 5 minutes each time. What handlers and unfit machines hand back counts too,
 # and so does a limit that a handler sets: a job that is always refused would hold the queue up.
@@ -52,10 +52,19 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """No attempt is left, or none can succeed; `trace` is where the failure came from."""
+    """No attempt is left, or none can succeed; `trace` is where the failure came from.
+
+    `public` is what `failedReason` says in place of the reason, None for that itself.
+    """
 
     reason: str
     trace: str = field(default="", compare=False)
+    public: str | None = None
+
+    @property
+    def failed_reason(self) -> str:
+        """What the job shows."""
+        return self.reason if self.public is None else self.public
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +160,4 @@ def reason_of(error: BaseException) -> str:
         text = f"{type(error).__name__} without a readable message"
     if not isinstance(error, ExpectedError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return one_line(text, _MAX_REASON) or type(error).__name__
+    return one_line(text, MAX_REASON) or type(error).__name__

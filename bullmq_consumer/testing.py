@@ -153,4 +153,4 @@ def _note(outcome: Done | Outcome, delivery: Delivery, ran: Ran) -> None:
             ran.state, ran.delay, ran.final_failure_pending = "failed", outcome.delay, True
         case Requeue():
             ran.state, ran.delay = "requeued", outcome.delay
-    ran.reason = outcome.reason
+    ran.reason = outcome.failed_reason if isinstance(outcome, Fail) else outcome.reason

@@ -84,7 +84,7 @@ class Completer:
     async def fail(self, job: Job, failure: Fail) -> Job | None:
         """Fail the job for good; returns the job that this brought, if it did."""
         await self._forget_counts(job)
-        fields = failure_fields(job, failure.reason, failure.trace)
+        fields = failure_fields(job, failure.reason, failure.trace, failure.public)
         return await self._end_and_fetch(
             job, lambda more: self._commands.fail(job, fields, fetch_next=more)
         )

@@ -135,7 +135,9 @@ class Runner:
             return None
         if isinstance(outcome, Requeue | FailLater):
             return await self._completer.hand_back(job, outcome)
-        return await self._completer.fail(job, Fail(reason))
+        return await self._completer.fail(
+            job, outcome if isinstance(outcome, Fail) else Fail(reason)
+        )
 
     async def _attempt(
         self,

@@ -30,6 +30,7 @@ from bullmq_consumer.jobs.threads import Threads
 from bullmq_consumer.log_filter import logged_as
 from bullmq_consumer.machine import lack_of
 from bullmq_consumer.outcome import (
+    MAX_REASON,
     MAX_SNOOZES,
     Done,
     Fail,
@@ -47,6 +48,7 @@ logger = logging.getLogger(__name__)
 Unknown = Literal["requeue", "fail"]
 Scope: TypeAlias = Callable[[Job[Any, Any]], AbstractAsyncContextManager[Any]]
 T = TypeVar("T")
+E = TypeVar("E", bound=Outcome)
 
 # A worker that serves the name is perhaps about to be deployed.
 _UNKNOWN_DELAY = timedelta(seconds=30)
@@ -136,7 +138,9 @@ class Dispatcher:
         stop = Stop(asyncio.Event(), lambda: handle.fence.is_lost)
         job = Job(delivery, delivery.data, self._deps, stop, handle)
         outcome = await self._scoped(job, partial(self._fail, reason))
-        return Fail(reason) if isinstance(outcome, Fail) else later(job, reason)
+        if isinstance(outcome, Fail):
+            return Fail(reason, public=outcome.public)
+        return self._shown(job, later(job, reason), UnrecoverableError(reason))
 
     # -- around an attempt ------------------------------------------------------------------
 
@@ -155,7 +159,8 @@ class Dispatcher:
                 outcome = await self._decided(error, job)
                 is_over = isinstance(outcome, Fail) and is_transient(error)
                 # The hook had no scope to run in, or its work was not brought to an end.
-                return later(job, outcome.reason) if is_over else outcome
+                outcome = later(job, outcome.reason) if is_over else outcome
+                return self._shown(job, outcome, error)
 
     async def _outcome(self, stop: Stop, job: Job[Any, Any]) -> Done | Outcome:
         """Of the attempt; the observer has been told."""
@@ -170,15 +175,29 @@ class Dispatcher:
             if isinstance(outcome, Fail) and not job.handle.fence.is_lost:
                 prepared = await self._failures.prepare(job, outcome.reason)
                 outcome = outcome if isinstance(prepared, Fail) else prepared
+            outcome = self._shown(job, outcome, error)
             await self._tell(job, outcome, error)
             return outcome
         await self._tell(job, done, None)
         return done
 
     async def _fail(self, reason: str, job: Job[Any, Any]) -> Fail | FailLater:
-        outcome = await self._failures.prepare(job, reason)
-        await self._tell(job, outcome, UnrecoverableError(reason))
+        error = UnrecoverableError(reason)
+        outcome = self._shown(job, await self._failures.prepare(job, reason), error)
+        await self._tell(job, outcome, error)
         return outcome
+
+    def _shown(self, job: Job[Any, Any], outcome: E, error: Exception) -> E | Fail:
+        """The outcome; of a failure with what the job's rule has `failedReason` say."""
+        rule = self._rules(job.name).public_reason
+        if rule is None or not isinstance(outcome, Fail):
+            return outcome
+        try:
+            text = one_line(rule(job, error), MAX_REASON)
+        except Exception:
+            logger.exception("The public reason of %s %s failed", job.name, job.id)
+            text = ""
+        return replace(outcome, public=text or _NO_REASON)  # the reason is not for people
 
     async def _decided(self, error: Exception, job: Job[Any, Any]) -> Outcome:
         rules = self._rules(job.name)
@@ -249,6 +268,7 @@ class Dispatcher:
 
 
 _NO_RULES = Rules()
+_NO_REASON = "The job failed"
 
 
 def _scrubbed(outcome: Outcome, scrub: Callable[[str], str]) -> Outcome:

@@ -4,13 +4,13 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
 from bullmq_consumer.errors import UnrecoverableError, check_duration
-from bullmq_consumer.jobs.job import Job, SyncJob
+from bullmq_consumer.jobs.job import Job, JobFields, SyncJob
 from bullmq_consumer.outcome import MAX_SNOOZES
 from bullmq_consumer.sanitize.strict_json import as_json
 
@@ -18,6 +18,10 @@ D = TypeVar("D")
 X = TypeVar("X")
 R = TypeVar("R")
 S = TypeVar("S")
+
+
+PublicReason: TypeAlias = Callable[[JobFields[Any, Any], Exception], str]
+"""What people read of a failed job, by its error."""
 
 
 class InvalidJobData(UnrecoverableError):
@@ -35,13 +39,15 @@ class InvalidJobData(UnrecoverableError):
 class Rules:
     """How one job name is run. `hide_retries`: no `failedReason` while an attempt is left.
 
-    `exclude_none`: fields that are None are left out of its result.
+    `public_reason`: what that says at the end, by the job and its error. `exclude_none`: fields
+    that are None are left out of its result.
     """
 
     timeout: timedelta | None = None
     isolate: bool = False
     release_id: bool = False
     hide_retries: bool = False
+    public_reason: PublicReason | None = None
     fails_on: Sequence[type[Exception]] = ()
     max_requeues: int = MAX_SNOOZES
     exclude_none: bool = False

@@ -8,7 +8,14 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload
 
 from typing_extensions import TypeVar as DefaultTypeVar
 
-from bullmq_consumer.jobs.handler import AnyHandler, Handler, Registered, Rules, SyncHandler
+from bullmq_consumer.jobs.handler import (
+    AnyHandler,
+    Handler,
+    PublicReason,
+    Registered,
+    Rules,
+    SyncHandler,
+)
 from bullmq_consumer.jobs.job import Job, JobFields, SyncJob
 from bullmq_consumer.outcome import MAX_SNOOZES
 
@@ -96,6 +103,7 @@ class Jobs(Served[C]):
         isolate: bool = False,
         release_id: bool = False,
         hide_retries: bool = False,
+        public_reason: PublicReason | None = None,
         fails_on: Sequence[type[Exception]] = (),
         max_requeues: int = MAX_SNOOZES,
     ) -> Register[C]:
@@ -106,7 +114,10 @@ class Jobs(Served[C]):
         runs a `def` in a process of its own, which the limit kills: its death is this attempt's
         failure. The function stands at the top of a module, and has no deps. `release_id`
         removes finished jobs, so that their ids can be added again. `hide_retries` leaves
-        `failedReason` empty while an attempt is left. Exceptions of `fails_on` fail the job at
+        `failedReason` empty while an attempt is left. `public_reason(job, error)` makes what it
+        says once the job has failed, for apps that print it: the error's own reason is in the log,
+        the stack trace and what the hook gets. Of a job that is failed without an attempt
+        `str(error)` is the reason that it was stored with. Exceptions of `fails_on` fail the job at
         once. A job that goes back to the queue more than `max_requeues` times burns an attempt.
 
         Raises TypeError for a function that fits no job, or types that JSON cannot carry.
@@ -116,6 +127,7 @@ class Jobs(Served[C]):
             isolate=isolate,
             release_id=release_id,
             hide_retries=hide_retries,
+            public_reason=public_reason,
             fails_on=fails_on,
             max_requeues=max_requeues,
             exclude_none=self._exclude_none,

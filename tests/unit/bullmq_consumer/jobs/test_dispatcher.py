@@ -260,3 +260,66 @@ def test_a_function_that_is_no_hook_is_refused() -> None:
 
     with pytest.raises(TypeError, match="reason: str"):
         wrong(hook)
+
+
+# -- what people read -------------------------------------------------------------------------
+
+
+def public_jobs(error: Exception, hooked: list[str]) -> Jobs[Any]:
+    jobs: Jobs[Any] = Jobs()
+
+    def shown(job: JobFields[Any, Any], error: Exception) -> str:
+        return f"{job.name} of {job.deps}:\n{type(error).__name__}, {error}"
+
+    @jobs.job("x", public_reason=shown)
+    async def handler(job: Job[Data, Any]) -> None:
+        raise error
+
+    @handler.on_final_failure
+    async def hook(job: Job[Data, Any], reason: str) -> None:
+        hooked.append(reason)
+
+    return jobs
+
+
+async def test_a_failed_job_shows_what_its_rule_makes_of_the_error() -> None:
+    """The reason stays what operators read."""
+    hooked: list[str] = []
+    observer = Noting()
+    jobs = public_jobs(ValueError("no luck"), hooked)
+    dispatcher = Dispatcher(jobs.entries(), "pool", observer=observer)
+    assert isinstance(await run(dispatcher), Retry)
+    failed = await run(dispatcher, attempts_made=1)
+    assert isinstance(failed, Fail)
+    assert (failed.reason, failed.failed_reason) == (
+        "ValueError: no luck",
+        "x of pool: ValueError, no luck",
+    )
+    assert failed.trace.endswith("ValueError: no luck")
+    assert hooked == ["ValueError: no luck"]
+    assert observer.seen[-1][1] == failed
+
+
+async def test_so_does_one_that_fails_without_an_attempt() -> None:
+    hooked: list[str] = []
+    dispatcher = Dispatcher(public_jobs(ValueError(), hooked).entries(), "pool")
+    delivery = Delivery("1", "x", GOOD, 0, attempts=2)
+    failed = await dispatcher.on_failed(delivery, RecordingHandle(), "stalled too often")
+    assert failed == Fail(
+        "stalled too often", public="x of pool: UnrecoverableError, stalled too often"
+    )
+    assert hooked == ["stalled too often"]
+
+
+async def test_a_rule_that_raises_shows_no_reason(caplog: pytest.LogCaptureFixture) -> None:
+    jobs: Jobs[Any] = Jobs()
+
+    @jobs.job("x", public_reason=lambda job, error: job.deps["no"])
+    async def handler(job: Job[Data, Any]) -> None:
+        raise UnrecoverableError("the key abc is wrong")
+
+    assert handler.registered.rules.public_reason is not None
+    failed = await run(Dispatcher(jobs.entries(), {}))
+    assert isinstance(failed, Fail)
+    assert failed.failed_reason == "The job failed"
+    assert "The public reason of x 1 failed" in caplog.text

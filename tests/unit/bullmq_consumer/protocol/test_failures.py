@@ -27,3 +27,9 @@ def test_the_newest_traces_are_kept(options: dict[str, Any], kept: list[str]) ->
 def test_a_failure_without_a_trace_leaves_its_reason() -> None:
     fields = failure_fields(read_job({}, "j", "w:1", 0.0), "why", "")
     assert json.loads(fields["stacktrace"]) == ["why"]
+
+
+def test_what_people_read_stands_beside_the_trace() -> None:
+    fields = failure_fields(read_job({}, "j", "w:1", 0.0), "why", "", "Please try again")
+    assert fields["failedReason"] == "Please try again"
+    assert json.loads(fields["stacktrace"]) == ["why"]
