@@ -81,7 +81,9 @@ class Settings(Variables):
             value.lower(), value.upper()
         )
 
-    @field_validator("image_provider", "video_composer", "log_format", mode="before")
+    @field_validator(
+        "image_provider", "video_composer", "log_format", "app_language", mode="before"
+    )
     @classmethod
     def _lower(cls, value: str) -> str:
         return value.lower()

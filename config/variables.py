@@ -13,6 +13,7 @@ Host = Annotated[str, AfterValidator(check_host)]
 Webhook = Annotated[SecretStr, AfterValidator(check_webhook)]
 Dsn = Annotated[SecretStr, AfterValidator(check_dsn)]
 ImageProviderName = Literal["seedream", "gemini"]
+Language = Literal["en", "zh"]
 
 # The field of each one's key, in the order in which `auto` looks for one that is set.
 IMAGE_KEYS: dict[ImageProviderName, str] = {"seedream": "byteplus_key", "gemini": "google_key"}
@@ -161,6 +162,7 @@ class Variables(BaseModel):
     ca_file: Path | None = _variable("SSL_CERT_FILE", "a readable PEM file", None)
 
     # Telling people
+    app_language: Language = _variable("APP_LANGUAGE", "en or zh", "en")
     slack_webhook: Webhook | None = _variable("SLACK_WEBHOOK_URL", "a webhook address", None)
     discord_webhook: Webhook | None = _variable("DISCORD_WEBHOOK_URL", "a webhook address", None)
     sentry_dsn: Dsn | None = _variable("SENTRY_DSN", "a DSN", None)

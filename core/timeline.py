@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Protocol
 
-from core.errors import UnrecoverableError
+from core.errors import PermanentError
+from core.people import Cause
 
 # The default of a shot without a length, as long as the providers' clips by default.
 DEFAULT_SECONDS = 5
@@ -101,7 +102,7 @@ def timeline(
 ) -> Timeline:
     """The clips that succeeded, in shot order, each as long as its own shot.
 
-    Raises UnrecoverableError when one of them has no video, rather than leave it out silently.
+    Raises PermanentError when one of them has no video, rather than leave it out silently.
     """
     ready = (clip for clip in clips if clip.status == "success")
     found = sorted(ready, key=lambda clip: clip.shot_number)
@@ -117,10 +118,13 @@ def timeline(
 
 
 def _check_all_have_videos(clips: Iterable[Clip]) -> None:
-    missing = ", ".join(f"shot {clip.shot_number}" for clip in clips if not _url(clip))
+    missing = [clip.shot_number for clip in clips if not _url(clip)]
     if missing:
-        raise UnrecoverableError(
-            f"Some clips are missing their video. Please generate them again: {missing}."
+        named = ", ".join(f"shot {number}" for number in missing)
+        raise PermanentError(
+            f"Some clips are missing their video. Please generate them again: {named}.",
+            cause=Cause.MISSING_VIDEOS,
+            shots=missing,
         )
 
 

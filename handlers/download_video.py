@@ -18,6 +18,7 @@ from core.errors import (
 from core.jobs import follow_ups
 from core.jobs.data import JobData, JobResult
 from core.paths import Bucket, VideoId, user_video
+from core.people import Thing, thumbnail_failed
 from handlers._download_display import displayed, show
 from services.bundle import Context, VidfabJob
 from services.storage.transfers import Stored, Transfer
@@ -79,9 +80,10 @@ async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     row = await _row(ctx, subject)
     if row is None or row.status == "completed":
         return
-    fields = {"status": "failed", "error_message": reason}
+    message = ctx.for_people(Thing.VIDEO, reason)
+    fields = {"status": "failed", "error_message": message}
     if _is_stored(row):  # only the thumbnail's job could not be added
-        message = f"Thumbnail generation failed: {reason}"
+        message = thumbnail_failed(ctx.why(reason), ctx.language)
         fields = {"status": "completed", "error_message": message}
     await ctx.services.videos.update(subject.video_id, **fields)
 

@@ -13,6 +13,7 @@ from bullmq_consumer import Jobs
 from core.errors import NotFound
 from core.jobs.data import JobData, JobResult
 from core.paths import Bucket, PlainId, is_video_of, thumbnail
+from core.people import thumbnail_failed
 from services.bundle import Context, VidfabJob
 from services.media.ffmpeg import NoFrame, PictureFormat
 from services.storage.transfers import MAX_VIDEO_BYTES
@@ -89,12 +90,13 @@ async def generate_thumbnail(job: VidfabJob[Data]) -> Result:
 
 @generate_thumbnail.on_final_failure
 async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
-    """Complete the video all the same, with the reason on its row."""
+    """Complete the video all the same, with a sentence about its thumbnail on its row."""
     ctx, subject = job.deps, job.data
     video = await _video(ctx, subject)
     if video is not None and video.thumbnail_path is not None and video.status == "completed":
         return  # a second delivery failed where the first had succeeded
-    fields = {"status": "completed", "error_message": f"Thumbnail generation failed: {reason}"}
+    message = thumbnail_failed(ctx.why(reason), ctx.language)
+    fields = {"status": "completed", "error_message": message}
     await ctx.services.videos.update(subject.video_id, **fields)
 
 

@@ -15,6 +15,7 @@ from core.jobs import follow_ups
 from core.jobs.data import JobData, JobResult
 from core.jobs.stored_result import AlreadyStored, StoredResult
 from core.paths import RowId
+from core.people import Thing
 from services.bundle import Context, VidfabJob
 from services.net.content import Kind
 from services.supabase.storyboards import MAX_IMAGE_BYTES, Picture, StoryboardRow
@@ -85,7 +86,8 @@ async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
         return
     row = await _row(ctx, subject)
     if row.status == "success" and row.storage_status != "completed":
-        fields = {"storage_status": "failed", "error_message": reason}
+        message = ctx.for_people(Thing.PICTURE, reason)
+        fields = {"storage_status": "failed", "error_message": message}
         await ctx.services.storyboards.update(row.id, **fields)
 
 

@@ -16,6 +16,7 @@ from core.concurrent import both
 from core.errors import UnsafeUrl
 from core.jobs.data import JobData, JobResult
 from core.paths import RowId
+from core.people import Thing
 from core.storyboard.script import Character, Shot
 from handlers._storyboard.batch import StoryboardBatch
 from handlers._storyboard.buying import PictureBrief
@@ -151,7 +152,8 @@ async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     own, current = await rows.with_current()
     open_ids = [row.id for row in own if row.status == "generating"]
     if open_ids:
-        await ctx.services.storyboards.fail_generating(open_ids, reason)
+        text = ctx.for_people(Thing.PICTURE, reason)
+        await ctx.services.storyboards.fail_generating(open_ids, text)
     if project.step_3_status not in _FINAL and not any(row.is_superseded for row in own):
         status = _status_of(own)
         await ctx.services.projects.update(subject.project_id, step_3_status=status)

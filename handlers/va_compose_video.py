@@ -6,13 +6,15 @@ the row is left to write.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from pydantic import ValidationError
 
-from bullmq_consumer import Jobs
-from core.errors import RequeueLater, UnrecoverableError, UnsafeUrl
+from bullmq_consumer import JobFields, Jobs
+from core.errors import ClipNotStored, PermanentError, UnsafeUrl
 from core.jobs.data import JobData, JobResult
 from core.paths import RowId, final_video
+from core.people import Cause, Thing
 from core.timeline import Scene, Timeline, timeline
 from handlers._film.local import local_film
 from handlers._film.render import Render
@@ -58,7 +60,17 @@ class Result(JobResult):
     video: Video
 
 
-@jobs.job("va_compose_video", timeout=timedelta(minutes=30), hide_retries=True)
+def for_people(job: JobFields[Any, Context], error: Exception) -> str:
+    """What the app prints when there will be no film."""
+    return job.deps.for_people(Thing.FILM, str(error))
+
+
+@jobs.job(
+    "va_compose_video",
+    timeout=timedelta(minutes=30),
+    hide_retries=True,
+    public_reason=for_people,
+)
 async def va_compose_video(job: VidfabJob[Data]) -> Result:
     """Compose, store and record the final video."""
     ctx, data = job.deps, job.data
@@ -92,7 +104,8 @@ def _stored_before(ctx: Context) -> Result | None:
 async def _compose(ctx: Context, project: Project) -> Result:
     """Make the film and store it."""
     if project.step_4_status != _READY:
-        raise UnrecoverableError(f"Videos not ready (step_4_status={project.step_4_status})")
+        found = f"Videos not ready (step_4_status={project.step_4_status})"
+        raise PermanentError(found, cause=Cause.NOT_READY)
     await ctx.services.projects.update(project.id, status="processing", step_6_status="processing")
     await ctx.progress(10, "Loading clips...")
     found = await _timeline(ctx, project)
@@ -109,7 +122,7 @@ async def _timeline(ctx: Context, project: Project) -> Timeline:
     lengths = await ctx.services.shots.seconds(project.id)
     found = timeline(clips, lengths, project.aspect_ratio)
     if not found.scenes:
-        raise UnrecoverableError("The project has no finished clips to compose")
+        raise PermanentError("The project has no finished clips to compose", cause=Cause.NO_CLIPS)
     if ctx.services.shotstack is not None and ctx.checkpoint_fields.get("render") is None:
         for scene in found.scenes:
             _check_reachable(ctx, scene, project)
@@ -117,15 +130,19 @@ async def _timeline(ctx: Context, project: Project) -> Timeline:
 
 
 def _check_reachable(ctx: Context, scene: Scene, project: Project) -> None:
-    """Check that Shotstack may and can fetch the clip. Raises RequeueLater to wait for our copy."""
+    """Check that Shotstack may and can fetch the clip. Raises ClipNotStored, to wait for it."""
     try:
         if ctx.services.clip_files.own_object(scene.url, project.user_id):
             return
         if scene.is_googles:  # Google's files require a key that Shotstack does not have
-            raise RequeueLater(_STORING, f"The clip of shot {scene.shot_number} is not stored yet")
+            raise ClipNotStored(_STORING, f"The clip of shot {scene.shot_number} is not stored yet")
         ctx.services.downloads.check(scene.url)
     except UnsafeUrl as error:
-        raise UnsafeUrl(f"Unsafe clip of shot {scene.shot_number}: {error}") from error
+        raise UnsafeUrl(
+            f"Unsafe clip of shot {scene.shot_number}: {error}",
+            cause=Cause.UNUSABLE_CLIPS,
+            shots=[scene.shot_number],
+        ) from error
 
 
 async def _film(ctx: Context, project: Project, found: Timeline) -> Film:

@@ -25,6 +25,7 @@ from core.errors import (
 from core.jobs import follow_ups
 from core.jobs.data import JobData, JobResult
 from core.paths import RowId
+from core.people import Cause, Thing, Why
 from core.story import about
 from services.bundle import Context, VidfabJob
 from services.clips.base import ClipOutcome, Failed, Running, Succeeded
@@ -34,8 +35,7 @@ jobs: Jobs[Context] = Jobs(exclude_none=True)
 
 _AT_ONCE = 5
 _FINAL = {"success", "failed"}
-# Shown to the user.
-_UNUSABLE = "The video of this clip cannot be used. Please generate the clip again."
+_UNUSABLE = Failed("The address of the clip's video is unsafe", Cause.UNUSABLE)
 
 
 class Data(JobData):
@@ -130,7 +130,7 @@ class _Sync:
         if not isinstance(outcome, Succeeded):
             return outcome
         if not self._is_safe(clip, "video", outcome.video_url):
-            return Failed(_UNUSABLE)
+            return _UNUSABLE
         frame = outcome.last_frame_url
         if frame and not self._is_safe(clip, "last frame", frame):
             return Succeeded(outcome.video_url)
@@ -150,9 +150,11 @@ class _Sync:
         match outcome:
             case Running():
                 return
-            case Failed(message=message):
+            case Failed(message=message, cause=cause):
                 reason = self.ctx.services.scrub(message)
-                await self._finish(clip, status="failed", error_message=reason)
+                self.ctx.log.warning("Clip {} has failed: {}", clip.shot_number, reason)
+                text = self.ctx.for_people(Thing.CLIP, Why(cause))
+                await self._finish(clip, status="failed", error_message=text)
             case Succeeded():
                 await self._finish(clip, **_columns(outcome))
 

@@ -127,6 +127,7 @@ class Life:
             work_folder=work_folder.path,
             notify=self._alerts.notify,
             scrub=services.scrub,
+            language=self._settings.app_language,
         )
         dispatcher = attempts.dispatcher(fitness)
         consumer = Consumer(

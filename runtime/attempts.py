@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,12 @@ from bullmq_consumer import InvalidJobData, Job, JobFields, Jobs, Observer
 from bullmq_consumer.errors import is_transient
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.jobs.dispatcher import Dispatcher
-from bullmq_consumer.outcome import Done, Outcome
+from bullmq_consumer.outcome import Done, FailLater, Outcome
 from bullmq_consumer.sanitize.text import one_line
 from config.logging.redaction import Redact
+from config.variables import Language
 from core.alert import Alert, AlertSink, no_alerts, shown
-from core.errors import InvalidData, UnknownJob
+from core.errors import InvalidData, LockLost, UnknownJob
 from core.jobs.context import JobContext, percent_of
 from core.jobs.data import invalid
 from core.jobs.envelope import success
@@ -44,6 +46,7 @@ class Attempts(Observer[Attempt]):
     `work_folder` is where the jobs' folders are made, else the system's temporary folder.
     `notify` is called for jobs that failed for good. No job starts before `loaded` is set: its
     handler would block the event loop with imports. `scrub` takes secrets out of what is told.
+    `language` is that of sentences for people.
     """
 
     def __init__(
@@ -55,7 +58,9 @@ class Attempts(Observer[Attempt]):
         work_folder: Callable[[], Path | None] = lambda: None,
         notify: AlertSink = no_alerts,
         scrub: Redact = str,
+        language: Language = "en",
     ) -> None:
+        self._language: Language = language
         self._jobs = jobs
         self._known = jobs.entries()
         self._services = services
@@ -91,6 +96,7 @@ class Attempts(Observer[Attempt]):
             folder=folder.path,
             checkpoint_fields=dict(delivery.checkpoint),
             least_percent=percent_of(delivery.progress),
+            language=self._language,
             logger=logger,
             story=JobStory(delivery, job.handle, self._scrub),
             own_folder=folder,
@@ -106,16 +112,25 @@ class Attempts(Observer[Attempt]):
         attempt = job.deps
         attempt.logger.started()
         await attempt.progress(0, "Starting job...")
+        try:
+            data = await self._called(job, call)
+        except Exception as error:
+            attempt.failure.error = error  # its hook makes a sentence of it
+            raise
+        duration_ms = attempt.logger.elapsed_ms()
+        return success(data, duration_ms=duration_ms, attempts_made=job.attempt - 1)
+
+    async def _called(
+        self, job: JobFields[Any, Attempt], call: Callable[[], Awaitable[Any]]
+    ) -> Any:
         if job.name not in self._known:
             known = ", ".join(sorted(self._known))
             raise UnknownJob(f"Unknown job name '{one_line(job.name, 100)}': known are {known}")
-        with attempt.own_folder:  # its space is free before anybody asks how much there is
+        with job.deps.own_folder:  # its space is free before anybody asks how much there is
             try:
-                data = await call()
+                return await call()
             except InvalidJobData as error:
                 raise _in_our_words(error, job.data) from None
-        duration_ms = attempt.logger.elapsed_ms()
-        return success(data, duration_ms=duration_ms, attempts_made=job.attempt - 1)
 
     async def ended(
         self,
@@ -129,6 +144,9 @@ class Attempts(Observer[Attempt]):
             logger.completed(outcome.returnvalue)
         elif error is not None:
             logger.ended(outcome, error)
+        if isinstance(outcome, FailLater):
+            with suppress(LockLost):  # then another worker has the job, and runs it
+                await job.deps.keep_failure(outcome.reason)
         await job.deps.story.end(outcome, is_kept=not self._releases_id(job.name))
 
     def hook_failed(self, job: JobFields[JsonValue, Attempt], error: Exception) -> None:

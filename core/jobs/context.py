@@ -7,12 +7,25 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from bullmq_consumer import Job
 from bullmq_consumer.new_job import NewJob
+from config.variables import Language
+from core.errors import why_of
+from core.people import Thing, Why, sentence
 from core.story import story
 
 if TYPE_CHECKING:
     from loguru import Logger
 
 Services = TypeVar("Services")
+
+
+_FAILURE = "failure"
+
+
+@dataclass(slots=True)
+class Failure:
+    """What an attempt raised; None while it runs, and for a job that fails without an attempt."""
+
+    error: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,8 @@ class JobContext(Generic[Services]):
     folder: Callable[[], Path]
     checkpoint_fields: dict[str, Any] = field(default_factory=dict[str, Any])
     least_percent: int = 0
+    language: Language = "en"
+    failure: Failure = field(default_factory=Failure)
     _reported: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -70,6 +85,31 @@ class JobContext(Generic[Services]):
         """Save `fields` with the job; do so *before* waiting for anything that was paid for."""
         self.checkpoint_fields.update(fields)
         await self.job.handle.save_checkpoint(self.checkpoint_fields)
+
+    def why(self, reason: str) -> Why:
+        """What people read of the job's failure, which operators know as `reason`.
+
+        A job that waited to fail knows what was kept then.
+        """
+        if self.failure.error is not None:
+            return why_of(self.failure.error)
+        kept = self.checkpoint_fields.get(_FAILURE)
+        match kept:
+            case {"reason": str(told), "why": why} if told == reason:
+                return Why.of_kept(why)
+            case _:
+                return Why()
+
+    def for_people(self, thing: Thing, why: Why | str) -> str:
+        """The sentence for a person about their `thing`; `why`, or the reason of the failure."""
+        why = self.why(why) if isinstance(why, str) else why
+        return sentence(why, thing, self.language)
+
+    async def keep_failure(self, reason: str) -> None:
+        """Keep why the job fails for the delivery that finalises its rows; only `reason` comes."""
+        if self.failure.error is not None:
+            kept = why_of(self.failure.error).kept()
+            await self.checkpoint(**{_FAILURE: {"reason": reason, "why": kept}})
 
     async def note(self, line: str) -> None:
         """Add a line to the job's own log, for who looks at it in Bull Board. Does not wait."""

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from core.errors import RequeueLater, UnsafeUrl
+from core.errors import PermanentError, RequeueLater, UnsafeUrl
+from core.people import Cause
 from core.timeline import Scene, Timeline
 from services.bundle import Context
 from services.media.composer import Piece, Style
@@ -35,7 +36,14 @@ async def _fetched(ctx: Context, project: Project, scene: Scene) -> Path:
             scene.url, project.user_id, target, with_google_key=scene.is_googles
         )
     except UnsafeUrl as error:
-        raise UnsafeUrl(f"Unsafe clip of shot {scene.shot_number}: {error}") from error
+        raise UnsafeUrl(
+            f"Unsafe clip of shot {scene.shot_number}: {error}",
+            cause=Cause.UNUSABLE_CLIPS,
+            shots=[scene.shot_number],
+        ) from error
+    except PermanentError as error:
+        error.blame(Cause.UNUSABLE_CLIPS, scene.shot_number)
+        raise
 
 
 def _style(project: Project, timeline: Timeline) -> Style:

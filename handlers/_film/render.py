@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import (
+    PermanentError,
     ProviderDown,
     RequeueLater,
-    RetryableError,
     ServiceError,
+    TransientError,
     UnrecoverableError,
     UnsafeUrl,
     UnusableContent,
     is_transient,
 )
+from core.people import Cause
 from core.timeline import Timeline
 from services.bundle import Context
 from services.films.renders import Rendered, RenderFailed, Rendering, State, UnknownRender
@@ -86,9 +88,8 @@ class Render:
         try:
             return await self._finish(order)
         except UnknownRender as error:
-            raise RetryableError(
-                f"The render was accepted, but is not known yet: {error}"
-            ) from error
+            found = f"The render was accepted, but is not known yet: {error}"
+            raise TransientError(found, cause=Cause.NO_RESULT) from error
 
     async def _finish(self, order: _Order) -> Path:
         rendered = await self._wait(order)
@@ -130,7 +131,8 @@ class Render:
                     return state
                 case RenderFailed(message=message):
                     await self._forget()
-                    raise UnrecoverableError(f"Shotstack could not render the video: {message}")
+                    found = f"Shotstack could not render the video: {message}"
+                    raise PermanentError(found, cause=Cause.NO_RESULT)
                 case Rendering(stage=stage):
                     percent = _PERCENT.get(stage, 60)
                     await self.ctx.progress(percent, f"Rendering video ({stage})...")
@@ -138,7 +140,8 @@ class Render:
                 # The order is kept: a retry of the job finds a film that finished late.
                 if order.age_s > _RESULT_LIFE_S:
                     await self._forget()
-                raise UnrecoverableError(f"Shotstack had not rendered the video after {self.limit}")
+                found = f"Shotstack had not rendered the video after {self.limit}"
+                raise PermanentError(found, cause=Cause.TOO_LONG)
             await self._pause()
 
     def _is_overdue(self, order: _Order) -> bool:
@@ -161,15 +164,18 @@ class Render:
             )
         except UnsafeUrl as error:
             await self._forget()
-            raise UnsafeUrl(f"Unsafe address of the rendered video: {error}") from error
-        except UnusableContent:
+            found = f"Unsafe address of the rendered video: {error}"
+            raise UnsafeUrl(found, cause=Cause.NO_RESULT) from error
+        except UnusableContent as error:
+            error.blame(Cause.NO_RESULT)
             await self._forget()
             raise
         except UnrecoverableError as error:
             # The result is paid for: the next attempt requests its address again.
             if order.age_s > _RESULT_LIFE_S:
                 await self._forget()
-            raise RetryableError(f"The rendered video could not be fetched: {error}") from error
+            found = f"The rendered video could not be fetched: {error}"
+            raise TransientError(found, cause=Cause.NO_RESULT) from error
         return target
 
     async def _forget(self) -> None:

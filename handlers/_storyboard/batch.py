@@ -15,7 +15,9 @@ from core.errors import (
     ServiceError,
     UnrecoverableError,
     is_transient,
+    why_of,
 )
+from core.people import Thing
 from core.storyboard.script import Shot
 from handlers._storyboard.buying import PictureBrief, PictureBuyer
 from handlers._storyboard.downloads import PictureDownloads
@@ -27,11 +29,16 @@ from services.supabase.storyboards import StoryboardRow
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a shot has no picture; `is_transient` when another attempt may help."""
+    """Why a shot has no picture: its error, and the `message` of that for operators."""
 
     shot_number: int
     message: str
-    is_transient: bool
+    error: Exception
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether another attempt may help."""
+        return is_transient(self.error)
 
 
 @dataclass
@@ -93,10 +100,11 @@ class StoryboardBatch:
             return
         await self._fail_rows(one for one in self.failures if not one.is_transient)
         await self.downloads.add_left(await self.rows.current())
+        first = _first(transient)
         raise RetryableError(
             f"{len(transient)} of {self.total} storyboards failed and will be retried: "
-            f"{_first(transient)}"
-        )
+            f"{_told(first)}"
+        ) from first.error
 
     async def finish(self) -> str:
         """Write the final status and return it. Raises the failure when no shot has a picture."""
@@ -109,7 +117,7 @@ class StoryboardBatch:
         await both(self._finish_project(status, current), self.downloads.add_left(current))
         await self._report(100, _final_message(self.succeeded, self.total))
         if not self.succeeded:
-            raise self._all_failed()
+            raise self._all_failed() from _first(self.failures).error
         return status
 
     async def _write_left(self) -> None:
@@ -132,7 +140,7 @@ class StoryboardBatch:
         kind = (
             RetryableError if any(one.is_transient for one in self.failures) else UnrecoverableError
         )
-        return kind(f"No storyboard could be generated: {_first(self.failures)}")
+        return kind(f"No storyboard could be generated: {_told(_first(self.failures))}")
 
     async def _one(self, shot: Shot) -> None:
         try:
@@ -180,18 +188,19 @@ class StoryboardBatch:
 
     async def _note(self, shot: Shot, error: Exception) -> None:
         message = self.ctx.services.scrub(str(error)) or type(error).__name__
-        self.failures.append(Failure(shot.shot_number, message, is_transient(error)))
+        self.failures.append(Failure(shot.shot_number, message, error))
         unforeseen = None if isinstance(error, JobError | ServiceError) else error
         log = self.ctx.log.opt(exception=unforeseen)
         log.warning("Shot {} failed: {}", shot.shot_number, message)
         if not is_transient(error):
-            await self._purchases.refuse(shot.shot_number, message)
+            await self._purchases.refuse(shot.shot_number, message, why_of(error))
 
     async def _fail_rows(self, failures: Iterable[Failure]) -> None:
         for failure in failures:
             row = self.rows.by_shot.get(failure.shot_number)
             if row is not None:
-                await self.ctx.services.storyboards.fail_generating([row.id], failure.message)
+                text = self.ctx.for_people(Thing.PICTURE, why_of(failure.error))
+                await self.ctx.services.storyboards.fail_generating([row.id], text)
 
     def _percent(self) -> int:
         # Half up, as JavaScript rounds.
@@ -205,9 +214,12 @@ class StoryboardBatch:
         await self.ctx.progress(percent, message, processed=self.succeeded, total=self.total)
 
 
-def _first(failures: Sequence[Failure]) -> str:
-    first = min(failures, key=lambda failure: failure.shot_number)
-    return f"shot {first.shot_number}: {first.message}"
+def _first(failures: Sequence[Failure]) -> Failure:
+    return min(failures, key=lambda failure: failure.shot_number)
+
+
+def _told(failure: Failure) -> str:
+    return f"shot {failure.shot_number}: {failure.message}"
 
 
 def _final_status(succeeded: int, total: int) -> str:

@@ -8,15 +8,16 @@ from bullmq_consumer.machine import MachineUnfit
 from config.settings import image_key_variables
 from core.errors import (
     NotFound,
+    PermanentError,
     ProviderDown,
     RequeueLater,
     RetryableError,
     ServiceError,
-    UnrecoverableError,
     UnsafeUrl,
     is_transient,
 )
 from core.paths import PlainId
+from core.people import Cause
 from core.story import about
 from core.storyboard.characters import characters_of_shot, references
 from core.storyboard.prompts import storyboard_prompt
@@ -104,7 +105,7 @@ class PictureBuyer:
         if row.is_superseded:
             raise _superseded(number)
         if (refusal := self._purchases.refusal(number)) is not None:
-            raise UnrecoverableError(refusal)
+            raise refusal
         if not self._purchases.has(number):
             await self._buy_unless_there(shot, row)
         return row
@@ -159,7 +160,8 @@ class PictureBuyer:
         provider = self._ctx.services.images
         if provider is None:
             variables = image_key_variables()
-            raise UnrecoverableError(f"No image provider is configured: set {variables}")
+            found = f"No image provider is configured: set {variables}"
+            raise PermanentError(found, cause=Cause.OUR_SIDE)
         return provider
 
     async def _save(
@@ -209,5 +211,6 @@ class PictureBuyer:
             raise
 
 
-def _superseded(shot_number: int) -> UnrecoverableError:
-    return UnrecoverableError(f"A newer version of shot {shot_number} was requested")
+def _superseded(shot_number: int) -> PermanentError:
+    found = f"A newer version of shot {shot_number} was requested"
+    return PermanentError(found, cause=Cause.SUPERSEDED)

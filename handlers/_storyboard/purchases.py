@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+from core.errors import PermanentError
+from core.people import Why
 from services.bundle import Context
 from services.supabase.storyboards import StoryboardRow
 
@@ -17,15 +19,22 @@ class Purchases:
         self._ctx = ctx
         saved = ctx.checkpoint_fields
         self._bought: dict[str, Any] = saved.setdefault("bought", {})
-        self._refused: dict[str, str] = saved.setdefault("refused", {})
+        # An earlier version kept the reason alone.
+        self._refused: dict[str, Any] = saved.setdefault("refused", {})
 
     def has(self, shot_number: int) -> bool:
         """Whether the picture was bought, and its URL has not expired."""
         return time.time() - self._bought.get(str(shot_number), {}).get("at", 0) < _URL_LIFE_S
 
-    def refusal(self, shot_number: int) -> str | None:
+    def refusal(self, shot_number: int) -> PermanentError | None:
         """Why the provider, or the guard, refused this shot; None if neither did."""
-        return self._refused.get(str(shot_number))
+        match self._refused.get(str(shot_number)):
+            case {"reason": str(reason), "why": why}:
+                return PermanentError(reason, cause=Why.of_kept(why).cause)
+            case str(reason):
+                return PermanentError(reason)
+            case _:
+                return None
 
     async def save(self, shot_number: int, url: str, used_character_ids: list[str]) -> None:
         """Save to the checkpoint, before the row: so a database outage costs no picture."""
@@ -33,9 +42,9 @@ class Purchases:
         self._bought[str(shot_number)] = bought
         await self._ctx.checkpoint(bought=self._bought)
 
-    async def refuse(self, shot_number: int, reason: str) -> None:
+    async def refuse(self, shot_number: int, reason: str, why: Why) -> None:
         """Save a refusal, so that later attempts do not try again."""
-        self._refused[str(shot_number)] = reason
+        self._refused[str(shot_number)] = {"reason": reason, "why": why.kept()}
         await self._ctx.checkpoint(refused=self._refused)
 
     async def write(self, row: StoryboardRow) -> StoryboardRow | None:

@@ -19,6 +19,7 @@ from bullmq_consumer.inspect.states import QueueState
 from core.alert import Alert, AlertSink, kind_of, no_alerts, shown
 from core.errors import ProviderDown, ServiceError
 from core.paths import RowId
+from core.people import Cause, Thing, Why, sentence
 from runtime.reconciler.plan import LeaveAlone, MarkFailed, Repair, plan_repair, storyboards_status
 from services.bundle import Services
 from services.supabase.projects import Step, WaitingProject
@@ -38,7 +39,6 @@ _LOCK_SHARE = 0.9
 _UUID = "-".join("?" * length for length in (8, 4, 4, 4, 12))
 _GLOBS = {Step.FILM: f"va_compose_{_UUID}", Step.STORYBOARDS: f"storyboard_{_UUID}_*"}
 _PROJECT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_LOST = "The job that was to draw this picture was lost; please try again"
 
 
 def _utc_now() -> datetime:
@@ -68,6 +68,7 @@ class Reconciler:
         self._age = age
         self._now = now
         self._notify = notify
+        self._lost = sentence(Why(Cause.UNKNOWN), Thing.PICTURE, services.settings.app_language)
 
     async def run(self) -> NoReturn:
         """Run a round every `interval`, the first one now, until cancelled."""
@@ -146,7 +147,7 @@ class Reconciler:
         """
         if project.id in await self._busy(project.step):
             return
-        lost = await self._storyboards.fail_abandoned(project.id, before, _LOST)
+        lost = await self._storyboards.fail_abandoned(project.id, before, self._lost)
         status = storyboards_status(await self._storyboards.current(project.id))
         if status is not None and await self._projects.finish_step(project, status):
             self._report(

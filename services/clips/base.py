@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Protocol, TypeAlias
 
 from core.errors import ServiceError
+from core.people import Cause
 
 OPERATION = "poll a clip"
 
@@ -24,9 +25,10 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """There will be no video; `message` is shown to the person who waits."""
+    """There will be no video; `message` is for operators, `cause` for the person who waits."""
 
     message: str
+    cause: Cause = Cause.NO_RESULT
 
 
 @dataclass(frozen=True, slots=True)

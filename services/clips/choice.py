@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from core.errors import ServiceError
+from core.people import Cause
 from services.byteplus import BYTEPLUS
 from services.clips.base import OPERATION, ClipOutcome, ClipProvider, Failed, Unknown
 from services.clips.google_veo import GoogleVeo
@@ -72,7 +73,8 @@ def _gone(clip: ClipRow, provider: ClipProvider, error: ServiceError) -> Failed:
     days = provider.retention.days
     ordered = clip.ordered_before
     if ordered and datetime.now(UTC) - ordered > provider.retention:
-        return Failed(f"The video is no longer available: it was ordered more than {days} days ago")
+        message = f"The video is no longer available: it was ordered more than {days} days ago"
+        return Failed(message, Cause.GONE)
     service = error.service
     message = f"{service} does not know the clip, which it should for {days} days: {error}"
     raise ServiceError(service, OPERATION, message, status=error.status, code=error.code) from error

@@ -11,8 +11,10 @@ import httpx
 from pydantic import SecretStr
 
 from config.settings import Settings
+from core.people import Cause
 from services.clips.base import OPERATION, Answer, ClipOutcome, Failed, Running, Succeeded, Unknown
 from services.clips.polling import ATTEMPTS, TIMEOUT_S, as_path, told_clip, unreadable
+from services.clips.refusals import cause_of
 from services.google import Google
 from services.net.circuit import Circuit
 from services.net.http import one_line, service_error, transport_error
@@ -82,7 +84,7 @@ def _operated(operation: "types.GenerateVideosOperation") -> ClipOutcome:
         return Running()
     if operation.error:
         reason = one_line(str(operation.error.get("message") or ""))
-        return Failed(reason or "Google ended the clip without a reason")
+        return Failed(reason or "Google ended the clip without a reason", cause_of(reason))
     answer = operation.response
     videos = answer.generated_videos or [] if answer else []
     url = next((one.video.uri for one in videos if one.video and one.video.uri), None)
@@ -90,4 +92,6 @@ def _operated(operation: "types.GenerateVideosOperation") -> ClipOutcome:
         return Succeeded(url)
     # A refusal comes as a normal response: no video, but reasons.
     reasons = answer.rai_media_filtered_reasons or [] if answer else []
-    return Failed(one_line(" ".join(reasons)) or "Google ended the clip without a video")
+    if not reasons:
+        return Failed("Google ended the clip without a video")
+    return Failed(one_line(" ".join(reasons)) or "Google refused the clip", Cause.REFUSED)

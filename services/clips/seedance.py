@@ -13,6 +13,7 @@ from config.settings import Settings
 from core.errors import ServiceError
 from services.clips.base import ClipOutcome, Failed, Running, Succeeded
 from services.clips.polling import PolledVendor, unreadable
+from services.clips.refusals import cause_of
 from services.net.http import one_line
 
 _ENDED = frozenset({"failed", "cancelled", "expired"})
@@ -58,7 +59,8 @@ class Seedance(PolledVendor):
         if task.status in _ENDED:
             error = task.error or _Error()
             reason = one_line(error.message or error.code or "")
-            return Failed(reason or f"Seedance ended the clip's task as {task.status}")
+            cause = cause_of(error.code, error.message, task.status)
+            return Failed(reason or f"Seedance ended the clip's task as {task.status}", cause)
         if task.status != "succeeded":
             return Running()
         content = task.content or _Content()

@@ -9,6 +9,7 @@ from config.settings import Settings
 from core.errors import ServiceError
 from services.clips.base import ClipOutcome, Failed, Running, Succeeded
 from services.clips.polling import PolledVendor, unreadable
+from services.clips.refusals import cause_of
 from services.key_probe import UNKNOWN_ID, Vendor
 from services.net.http import one_line
 
@@ -54,7 +55,8 @@ class WavespeedVeo(PolledVendor):
             raise unreadable(WavespeedVeo.service) from None
         if prediction.status in _ENDED:
             reason = one_line(prediction.error or "")
-            return Failed(reason or f"Wavespeed ended the clip as {prediction.status}")
+            cause = cause_of(reason, prediction.status)
+            return Failed(reason or f"Wavespeed ended the clip as {prediction.status}", cause)
         if prediction.status != "completed":
             return Running()
         url = next(iter(prediction.outputs or []), None)

@@ -7,8 +7,9 @@ import httpx
 from pydantic import SecretStr
 
 from config.settings import Settings
-from core.errors import ContentRejected, ServiceError
+from core.errors import ContentRejected, PermanentError, ServiceError, TransientError
 from core.meter import bill
+from core.people import Cause
 from core.storyboard.characters import MAX_REFERENCES
 from services.google import Google
 from services.images.base import ImageBytes, ImageRequest
@@ -74,11 +75,18 @@ class GeminiImages:
 
         contents: list[Any] = [request.prompt]
         for url in request.references[: self.max_references]:
-            data, content_type = await self._downloads.fetch_bytes(
-                url, max_bytes=_MAX_REFERENCE_BYTES, accept=Kind.IMAGE
-            )
+            data, content_type = await self._reference(url)
             contents.append(types.Part.from_bytes(data=data, mime_type=content_type))
         return contents
+
+    async def _reference(self, url: str) -> tuple[bytes, str]:
+        try:
+            return await self._downloads.fetch_bytes(
+                url, max_bytes=_MAX_REFERENCE_BYTES, accept=Kind.IMAGE
+            )
+        except (PermanentError, TransientError) as error:
+            error.blame(Cause.REFERENCE)
+            raise
 
     async def _generate(self, client: "Client", contents: list[Any], config: Any) -> ImageBytes:
         from google.genai import errors
@@ -141,5 +149,10 @@ def _no_picture(answer: "types.GenerateContentResponse") -> Exception:
 def _unusable(what: str) -> ServiceError:
     # Charged by the token: an immediate retry would only pay again.
     return ServiceError(
-        _SERVICE, _OPERATION, f"{_SERVICE} gave {what}", retryable=True, billed=True
+        _SERVICE,
+        _OPERATION,
+        f"{_SERVICE} gave {what}",
+        retryable=True,
+        billed=True,
+        cause=Cause.NO_RESULT,
     )

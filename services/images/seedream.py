@@ -11,8 +11,9 @@ import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
-from core.errors import ContentRejected, ServiceError, UnrecoverableError
+from core.errors import ContentRejected, PermanentError, ServiceError
 from core.meter import bill
+from core.people import Cause
 from core.storyboard.characters import MAX_REFERENCES
 from services.byteplus import BYTEPLUS
 from services.images.base import ImageRequest, ImageUrl
@@ -41,7 +42,8 @@ _TAKES = 1_000_000
 _FEWER = re.compile(r"(?:dola-|doubao-)?seedream-5-0-(?:pro|flash)-.+")
 _FEWER_REFERENCES = 10
 # Parts of error codes. The prompt or a reference is refused:
-_REJECTED = ("SensitiveContentDetected", "RiskDetection", "InvalidImageURL")
+_UNREADABLE = "InvalidImageURL"
+_REJECTED = ("SensitiveContentDetected", "RiskDetection", _UNREADABLE)
 # The request is invalid and stays so:
 _INVALID = ("InvalidParameter", "MissingParameter")
 # A refusal that has lost its code:
@@ -91,7 +93,7 @@ class Seedream:
     async def generate(self, request: ImageRequest) -> ImageUrl:
         """Buy one picture; its URL lives 24 h.
 
-        Raises ContentRejected, UnrecoverableError for a wrong request, or ServiceError.
+        Raises ContentRejected, PermanentError for a wrong request, or ServiceError.
         """
         body = self._body(request)
         with bill(_SERVICE, "picture"):
@@ -140,9 +142,8 @@ class Seedream:
 def _size(aspect_ratio: str) -> str:
     size = _SIZES.get(aspect_ratio)
     if size is None:
-        raise UnrecoverableError(
-            f"Seedream has no size for the aspect ratio {one_line(aspect_ratio)}"
-        )
+        found = f"Seedream has no size for the aspect ratio {one_line(aspect_ratio)}"
+        raise PermanentError(found, cause=Cause.OUR_SIDE)
     return size
 
 
@@ -173,9 +174,10 @@ def _classified(error: ServiceError) -> Exception:
         error.retryable = True  # nothing was made, so nothing is billed
         return error
     if any(part in code for part in _REJECTED) or (not code and _SENSITIVE in str(error)):
-        return ContentRejected(str(error))
+        is_of_reference = _UNREADABLE in code
+        return ContentRejected(str(error), cause=Cause.REFERENCE if is_of_reference else None)
     if any(part in code for part in _INVALID):
-        return UnrecoverableError(str(error))
+        return PermanentError(str(error), cause=Cause.OUR_SIDE)
     if _SPENT in code:
         error.retryable = False
     # A gateway's time-out does not stop the work behind it.
@@ -191,5 +193,10 @@ def _is_about_a_late_reference(error: ServiceError, code: str) -> bool:
 def _unusable(what: str) -> ServiceError:
     # Made and charged, but unavailable: an immediate retry would only pay again.
     return ServiceError(
-        _SERVICE, _OPERATION, f"{_SERVICE} gave {what}", retryable=True, billed=True
+        _SERVICE,
+        _OPERATION,
+        f"{_SERVICE} gave {what}",
+        retryable=True,
+        billed=True,
+        cause=Cause.NO_RESULT,
     )

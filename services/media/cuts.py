@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import UnrecoverableError
+from core.errors import PermanentError
+from core.people import Cause
 from services.media.description import Probed
 from services.media.ffmpeg import Ffmpeg, untrusted_input
 from services.media.packets import Packets, read_packets
@@ -55,7 +56,7 @@ class Cut:
 
 
 async def read_cut(ffmpeg: Ffmpeg, piece: Piece) -> Cut:
-    """Analyse a piece. Raises UnrecoverableError when there is nothing to show."""
+    """Analyse a piece. Raises PermanentError when there is nothing to show."""
     probed = await ffmpeg.probe(piece.file)
     packets = await _packets(ffmpeg, piece, _AS_THEY_ARE)
     is_plain = packets.are_plain
@@ -63,7 +64,7 @@ async def read_cut(ffmpeg: Ffmpeg, piece: Piece) -> Cut:
         # Packets around an edit overlap in time: the decoder's output counts.
         packets = await _packets(ffmpeg, piece, _DECODED)
     if packets.pictures is None:
-        raise UnrecoverableError("The video holds no pictures")
+        raise PermanentError("The video holds no pictures", cause=Cause.UNUSABLE)
     return Cut(piece, probed, packets.seconds, is_plain and probed.is_upright)
 
 

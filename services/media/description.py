@@ -21,7 +21,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from core.errors import UnrecoverableError
+from core.errors import PermanentError
+from core.people import Cause
 
 # Levels of logging for the two descriptions that `own_lines` compares.
 PLAIN, LABELLED = "repeat+info", "repeat+level+info"
@@ -99,12 +100,12 @@ def own_lines(plain: str, labelled: str) -> str:
 
 
 def read_description(stderr: str) -> Probed:
-    """Parse the output of `own_lines`. Raises UnrecoverableError when there is no video to show."""
+    """Parse the output of `own_lines`. Raises PermanentError when there is no video to show."""
     duration, *lines = stderr.partition(_BEFORE_DURATION)[2].split("\n")
     streams = list(_streams(lines))
     films = [one for one in streams if one.kind == "Video" and _COVER not in one.line]
     if not films:
-        raise UnrecoverableError("The file holds no video stream")
+        raise PermanentError("The file holds no video stream", cause=Cause.UNUSABLE)
     film = films[0]
     width, height = _displayed_size(film)
     rate = _FPS.search(film.line)
@@ -143,7 +144,8 @@ def _stream(line: str) -> _Stream:
 def _displayed_size(film: _Stream) -> tuple[int, int]:
     size = _SIZE.search(film.line)
     if size is None:
-        raise UnrecoverableError("The video cannot be decoded, or its pictures are too large")
+        found = "The video cannot be decoded, or its pictures are too large"
+        raise PermanentError(found, cause=Cause.UNUSABLE)
     width, height = int(size[1]), int(size[2])
     quarters = round(_rotation(film) / 90)
     return (height, width) if quarters % 2 else (width, height)

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from bullmq_consumer.machine import MachineUnfit, lack_in_output
 from bullmq_consumer.sanitize.text import one_line
-from core.errors import UnrecoverableError
+from core.errors import PermanentError
+from core.people import Cause
 from services.media.description import (
     LABELLED,
     PLAIN,
@@ -44,16 +45,20 @@ _PATH = re.compile(r"(?:file:)?(?<![\w.])/[^\s:,'\"]+")
 _VERSION = re.compile(r"^ffmpeg version (\S+)", re.MULTILINE)
 
 
-class FfmpegFailed(UnrecoverableError):
+class FfmpegFailed(PermanentError):
     """ffmpeg ended with an error, and will again for the same input."""
+
+    cause = Cause.UNUSABLE
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"ffmpeg failed: {reason}")
         self.reason = reason
 
 
-class NoFrame(UnrecoverableError):
+class NoFrame(PermanentError):
     """There is no picture at this time of the video."""
+
+    cause = Cause.UNUSABLE
 
 
 def untrusted_input(file: Path, *options: str) -> list[str]:
@@ -71,19 +76,21 @@ class Ffmpeg:
         self._program: str | None = None
 
     async def version(self) -> str:
-        """The program's own version text. Raises UnrecoverableError when there is no ffmpeg."""
+        """The program's own version text. Raises PermanentError when there is no ffmpeg."""
         ended = await run_untrusted([await self._found()], _PROBE)
         found = _VERSION.search(ended.stderr)
         if found is None:
-            raise UnrecoverableError(f"ffmpeg does not run as it should: {_reason(ended.stderr)}")
+            found = f"ffmpeg does not run as it should: {_reason(ended.stderr)}"
+            raise PermanentError(found, cause=Cause.OUR_SIDE)
         return found[1]
 
     async def probe(self, file: Path) -> Probed:
-        """What the video holds. Raises UnrecoverableError when it cannot be decoded."""
+        """What the video holds. Raises PermanentError when it cannot be decoded."""
         plain = await self._description(file, PLAIN)
         own = own_lines(plain, await self._description(file, LABELLED))
         if not is_description(own):
-            raise UnrecoverableError(f"The video cannot be read: {_reason(plain)}")
+            found = f"The video cannot be read: {_reason(plain)}"
+            raise PermanentError(found, cause=Cause.UNUSABLE)
         return read_description(own)
 
     async def frame(
@@ -151,8 +158,9 @@ def _find() -> str:
         wheel: Any = importlib.import_module("imageio_ffmpeg")
         return wheel.get_ffmpeg_exe()
     except (ImportError, RuntimeError):
-        raise UnrecoverableError(
-            "ffmpeg is not on this machine: install ffmpeg, or put it on the worker's PATH"
+        raise PermanentError(
+            "ffmpeg is not on this machine: install ffmpeg, or put it on the worker's PATH",
+            cause=Cause.OUR_SIDE,
         ) from None
 
 

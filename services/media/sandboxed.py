@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import RetryableError, UnrecoverableError
+from core.errors import PermanentError, TransientError
+from core.people import Cause
 
 _MIB = 1024 * 1024
 
@@ -90,8 +91,8 @@ async def run_untrusted(
 
     `folder` is the only one whose files it may read and write, besides reading the system's.
 
-    Raises UnrecoverableError when it crashes, uses too much CPU time or writes too large a file: it
-    would do so again. Raises RetryableError when it timed out or was killed from outside: the
+    Raises PermanentError when it crashes, uses too much CPU time or writes too large a file: it
+    would do so again. Raises TransientError when it timed out or was killed from outside: the
     machine may have been busy.
     """
     async with _listening() as (pipe, tail):
@@ -101,7 +102,7 @@ async def run_untrusted(
                 code = await process.wait()
         except TimeoutError:
             message = f"{_name(command)} took longer than {limits.timeout_s:g} s"
-            raise RetryableError(message) from None
+            raise TransientError(message, cause=Cause.TOO_LONG) from None
         finally:
             await _end(process)
         with suppress(TimeoutError):
@@ -160,15 +161,17 @@ async def _end(process: Process) -> None:
     await process.wait()
 
 
-def _killed(name: str, number: int, limits: Limits) -> UnrecoverableError | RetryableError:
+def _killed(name: str, number: int, limits: Limits) -> PermanentError | TransientError:
     if number == signal.SIGXFSZ:
         size = f"{limits.file_bytes / _MIB:g} MiB"
-        return UnrecoverableError(f"{name} was stopped: its file would be larger than {size}")
+        found = f"{name} was stopped: its file would be larger than {size}"
+        return PermanentError(found, cause=Cause.UNUSABLE)
     if number == signal.SIGKILL:
-        return RetryableError(f"{name} was killed (signal 9), most likely for want of memory")
+        found = f"{name} was killed (signal 9), most likely for want of memory"
+        return TransientError(found, cause=Cause.OUR_SIDE)
     if number in {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}:
-        return RetryableError(f"{name} was ended from outside (signal {number})")
-    return UnrecoverableError(f"{name} crashed (signal {number})")
+        return TransientError(f"{name} was ended from outside (signal {number})")
+    return PermanentError(f"{name} crashed (signal {number})", cause=Cause.UNUSABLE)
 
 
 def _name(command: Sequence[str]) -> str:

@@ -4,7 +4,8 @@ from enum import Enum
 from io import SEEK_END
 from typing import BinaryIO
 
-from core.errors import RetryableError, UnusableContent
+from core.errors import TransientError, UnusableContent
+from core.people import Cause
 
 # Enough for every signature below.
 HEAD_BYTES = 12
@@ -48,7 +49,7 @@ def content_type_of(head: bytes, accept: Kind) -> str:
 
 
 def check_complete(stream: BinaryIO, content_type: str) -> None:
-    """Refuse a picture that stops before its end. Raises RetryableError.
+    """Refuse a picture that stops before its end. Raises TransientError.
 
     Servers that send no length give no other sign of a broken transfer. Leaves the stream at its
     end.
@@ -58,16 +59,16 @@ def check_complete(stream: BinaryIO, content_type: str) -> None:
     size = stream.seek(0, SEEK_END)
     stream.seek(max(0, size - _TAIL_BYTES))
     if not _is_complete(content_type, head, stream.read(), size):
-        raise RetryableError("The picture was cut off before its end")
+        raise TransientError("The picture was cut off before its end", cause=Cause.NOT_FETCHED)
 
 
 def check_video_complete(stream: BinaryIO, content_type: str) -> None:
     """Refuse an MP4 or MOV that lacks its index or ends within it or within the film.
 
-    Raises RetryableError or UnusableContent. Only the boxes' headers are read.
+    Raises TransientError or UnusableContent. Only the boxes' headers are read.
     """
     if content_type != "video/webm" and not _has_whole_film(stream):
-        raise RetryableError("The video was cut off before its end")
+        raise TransientError("The video was cut off before its end", cause=Cause.NOT_FETCHED)
 
 
 # A film has some ten boxes at the top, a fragmented one two a fragment. A file made only of

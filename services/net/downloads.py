@@ -14,7 +14,8 @@ import httpcore
 import httpx
 
 from config.settings import Settings
-from core.errors import RetryableError, UnrecoverableError, UnsafeUrl, UnusableContent
+from core.errors import PermanentError, TransientError, UnsafeUrl, UnusableContent
+from core.people import Cause
 from services.net.answers import STREAMED
 from services.net.content import Kind, check_complete
 from services.net.google_api import API_HOST, KEY_HEADER
@@ -68,8 +69,8 @@ class Downloads:
     `with_google_key` sends Google's key to Google's host. Only for URLs that Google itself returned
     for one of our clips: the key gives access to anything on that host.
 
-    Raises UnsafeUrl, UnusableContent (wrong kind, too large), UnrecoverableError (4xx) or
-    RetryableError (5xx, 408, 409, 425, 429, connection lost, too slow, cut off).
+    Raises UnsafeUrl, UnusableContent (wrong kind, too large), PermanentError (4xx) or
+    TransientError (5xx, 408, 409, 425, 429, connection lost, too slow, cut off).
     """
 
     def __init__(self, settings: Settings, resolve: Resolver | None = None) -> None:
@@ -149,10 +150,12 @@ class Downloads:
             async with asyncio.timeout(seconds), self._opened(checked, headers) as response:
                 yield await open_body(response, terms.max_bytes, terms.accept)
         except TimeoutError:
-            raise RetryableError(f"Download of {checked} took longer than {seconds:g} s") from None
+            found = f"Download of {checked} took longer than {seconds:g} s"
+            raise TransientError(found, cause=Cause.TOO_LONG) from None
         except httpx.HTTPError as error:
             reason = one_line(str(error)) or type(error).__name__
-            raise RetryableError(f"Download of {checked} failed: {reason}") from error
+            found = f"Download of {checked} failed: {reason}"
+            raise TransientError(found, cause=Cause.NOT_FETCHED) from error
 
     @asynccontextmanager
     async def _opened(
@@ -172,7 +175,8 @@ class Downloads:
                 target = self._redirected(url, location)
             headers = headers if target.host == url.host else _NO_HEADERS
             url = target
-        raise UnrecoverableError(f"Download failed: more than {_MAX_REDIRECTS} redirects")
+        found = f"Download failed: more than {_MAX_REDIRECTS} redirects"
+        raise PermanentError(found, cause=Cause.UNUSABLE)
 
     @asynccontextmanager
     async def _answer(
@@ -223,9 +227,9 @@ def _check_answer(response: httpx.Response) -> None:
     if status != HTTPStatus.OK:
         phrase = httpx.codes.get_reason_phrase(status)
         message = f"Download failed: the server answered {status} {phrase}".rstrip()
-        raise (
-            RetryableError(message) if is_transient_status(status) else UnrecoverableError(message)
-        )
+        if is_transient_status(status):
+            raise TransientError(message, cause=Cause.NOT_FETCHED)
+        raise PermanentError(message, cause=Cause.GONE)
     if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
         raise UnusableContent("Download failed: the server sent the file compressed")
 

@@ -8,7 +8,8 @@ from io import BytesIO
 
 import httpx
 
-from core.errors import RetryableError, UnusableContent
+from core.errors import TransientError, UnusableContent
+from core.people import Cause
 from services.net.content import Kind, content_type_of
 
 _CHUNK_BYTES = 1024 * 1024
@@ -45,7 +46,7 @@ async def open_body(response: httpx.Response, max_bytes: int, accept: Kind) -> S
     chunks = _without_stalls(_rechunked(response.aiter_raw()))
     first = await anext(chunks, b"")
     if not first:
-        raise RetryableError("Download failed: the server sent nothing")
+        raise TransientError("Download failed: the server sent nothing", cause=Cause.NOT_FETCHED)
     content_type = content_type_of(first, accept)
     served_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     return StreamingBody(content_type, served_type, length, _bounded(first, chunks, max_bytes))

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.columns import as_resolution
-from core.errors import RetryableError
+from core.errors import TransientError
 from core.jobs.envelope import iso
 from core.paths import Bucket, final_video
+from core.people import Cause
 from services.storage.spool import Upload, whole
 from services.supabase.projects import Project
 
@@ -72,7 +73,7 @@ class Films:
         return await self._supabase.public_url(Bucket.VIDEOS, path)
 
     async def record(self, project: Project, film: StoredFilm) -> None:
-        """Complete the project and read it back. Raises RetryableError if nothing was written."""
+        """Complete the project and read it back. Raises TransientError if nothing was written."""
         columns = film.columns(project)
         fields = {**columns, "completed_at": iso(datetime.now(UTC))}
         await self._supabase.query(
@@ -80,7 +81,8 @@ class Films:
             lambda db: db.from_(_TABLE).update(fields).eq("id", project.id).execute(),
         )
         if await self._read(project, list(columns)) != [columns]:
-            raise RetryableError("The project's row did not keep what was written to it")
+            found = "The project's row did not keep what was written to it"
+            raise TransientError(found, cause=Cause.NOT_SAVED)
 
     async def _read(self, project: Project, columns: list[str]) -> list[dict[str, Any]]:
         return await self._supabase.query(

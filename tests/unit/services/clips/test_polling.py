@@ -9,6 +9,7 @@ import pytest
 
 from config.settings import Settings
 from core.errors import ServiceError
+from core.people import Cause
 from services.clips.base import ClipOutcome, Failed, Running, Succeeded
 from services.clips.choice import ClipProviders
 from services.supabase.clips import ClipRow
@@ -87,11 +88,14 @@ def task(status: str, **fields: Any) -> dict[str, Any]:
         (task("succeeded", content={"video_url": "https://v"}), Succeeded("https://v")),
         (task("succeeded"), Failed("Seedance ended the clip's task without a video")),
         (task("failed", error={"code": "X", "message": "too dark"}), Failed("too dark")),
-        (task("failed", error={"code": "OutputSensitive"}), Failed("OutputSensitive")),
+        (
+            task("failed", error={"code": "OutputSensitive"}),
+            Failed("OutputSensitive", Cause.REFUSED),
+        ),
         (task("failed", error={"code": "Output", "message": None}), Failed("Output")),
         (task("failed", error={"code": None, "message": "too dark"}), Failed("too dark")),
         (task("cancelled"), Failed("Seedance ended the clip's task as cancelled")),
-        (task("expired"), Failed("Seedance ended the clip's task as expired")),
+        (task("expired"), Failed("Seedance ended the clip's task as expired", Cause.TOO_LONG)),
     ],
 )
 async def test_seedance(asked: Asked, body: Any, outcome: ClipOutcome) -> None:
@@ -134,7 +138,7 @@ def videos(**response: Any) -> dict[str, Any]:
         (videos(), Failed("Google ended the clip without a video")),
         (
             videos(raiMediaFilteredCount=1, raiMediaFilteredReasons=["A celebrity."]),
-            Failed("A celebrity."),
+            Failed("A celebrity.", Cause.REFUSED),
         ),
         ({"name": GOOGLE, "done": True, "error": {"code": 3, "message": "no"}}, Failed("no")),
     ],
@@ -181,7 +185,8 @@ async def test_a_clip_is_gone_by_the_vendors_own_word_once_it_is_old(
     asked.on(path, body, status=f"{status} No")
     row = ordered(clip_id, timedelta(days=days, minutes=1))
     assert await asked.providers.status(row) == Failed(
-        f"The video is no longer available: it was ordered more than {days} days ago"
+        f"The video is no longer available: it was ordered more than {days} days ago",
+        Cause.GONE,
     )
 
 

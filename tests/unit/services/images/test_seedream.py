@@ -9,7 +9,7 @@ import respx
 
 from bullmq_consumer.safety.fence import fenced
 from config.settings import Settings
-from core.errors import ContentRejected, ServiceError, UnrecoverableError
+from core.errors import ContentRejected, PermanentError, ServiceError
 from services.images.base import ImageRequest, ImageUrl
 from services.images.seedream import Seedream
 from tests.support.handle import OpenFence
@@ -108,7 +108,7 @@ async def test_sizes(seedream: Seedream, route: respx.Route, ratio: str, size: s
 
 
 async def test_an_unknown_aspect_ratio_is_permanent(seedream: Seedream) -> None:
-    with pytest.raises(UnrecoverableError, match="5:4"):
+    with pytest.raises(PermanentError, match="5:4"):
         await seedream.generate(ImageRequest("p", "5:4"))
 
 
@@ -127,9 +127,9 @@ async def test_the_same_shot_again_is_another_request(
         (400, "OutputImageSensitiveContentDetected", ContentRejected),
         (400, "InputTextRiskDetection", ContentRejected),
         (400, "InvalidImageURL.EmptyURL", ContentRejected),
-        (400, "InvalidParameter", UnrecoverableError),
-        (400, "InvalidParameter.UnsupportedSize", UnrecoverableError),
-        (400, "MissingParameter", UnrecoverableError),
+        (400, "InvalidParameter", PermanentError),
+        (400, "InvalidParameter.UnsupportedSize", PermanentError),
+        (400, "MissingParameter", PermanentError),
     ],
 )
 async def test_a_refused_request_is_permanent_in_the_words_of_the_provider(
