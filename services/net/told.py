@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from loguru import logger
+
 from bullmq_consumer.sanitize.text import one_line
 from core.errors import ProviderDown, ServiceError, UnrecoverableError
 from core.story import story, subject
@@ -49,13 +51,21 @@ class Told(Generic[Answer]):
         state = "cut off" if self.is_polled else "cut off, perhaps billed"
         try:
             answer = await call()
-            state = self.state(answer)
+            state = self._state(answer)
         except Exception as error:
             state = _failure(error)
             raise
         finally:
             self._tell(f"{state} ({time.monotonic() - began:.1f} s)", state)
         return answer
+
+    def _state(self, answer: Answer) -> str:
+        """One that cannot be described is an answer all the same, and may have been billed."""
+        try:
+            return self.state(answer)
+        except Exception as error:
+            logger.exception("An answer of {} cannot be described", self.service)
+            return f"answered, {type(error).__name__} when it was described"
 
     def _tell(self, outcome: str, state: str = "") -> None:
         """Tell an outcome, of what is polled only with another `state` than before."""

@@ -109,3 +109,11 @@ async def test_a_call_that_is_not_made_is_told() -> None:
 
 async def test_outside_of_a_job_a_call_is_as_ever() -> None:
     assert await PICTURE.with_retries(answers("made"), attempts=1, circuit=Circuit("X")) == "made"
+
+
+async def test_an_answer_that_cannot_be_described_is_an_answer() -> None:
+    """It may have been billed: a second call would buy it again."""
+    calls = Told[str]("Seedream", "picture", lambda answer: answer[99])
+    async with telling() as lines:
+        assert await calls.with_retries(answers("made"), attempts=2, circuit=Circuit("X")) == "made"
+    assert untimed(lines) == ["Seedream, picture: answered, IndexError when it was described"]
