@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+MAX_PRIORITY = 2**21
+"""BullMQ's own; beyond it one job would be put among those of the next priority."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobDefaults:
@@ -24,8 +27,10 @@ class NewJob:
 
     `priority` is 1 (first) to 2 097 152; jobs without one come before all others. `delay_ms` is how
     long it waits before it is ready. `remove_on_complete` and `remove_on_fail` are True or the
-    number of finished jobs to keep. `queue` is another queue of the same Redis and prefix. Raises
-    ValueError for an id that Node's BullMQ refuses: one with a colon, or a number.
+    number of finished jobs to keep. `queue` is another queue of the same Redis and prefix.
+
+    Raises ValueError for what Node's BullMQ refuses, such as an id or a queue with a colon, an id
+    that is a number, or another priority; TypeError for a value of another type.
     """
 
     name: str
@@ -40,8 +45,34 @@ class NewJob:
     queue: str | None = None
 
     def __post_init__(self) -> None:
+        _check_text(self.name, "name")
+        _check_text(self.job_id, "id")
+        if self.queue is not None:
+            _check_text(self.queue, "queue")
+            if ":" in self.queue:
+                raise ValueError(f"The name of a queue holds no colon: {self.queue[:100]!r}")
+        _check_number(self.priority, "priority", 1, MAX_PRIORITY)
+        _check_number(self.attempts, "attempts", 1)
+        _check_number(self.delay_ms, "delay", 0)
         if fault := fault_of_id(self.job_id):
             raise ValueError(f"{fault}, as BullMQ would refuse {self.job_id[:100]!r}")
+
+
+def _check_text(value: object, called: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"A job's {called} is a text, not {type(value).__name__}")
+    if not value:
+        raise ValueError(f"A job's {called} is not empty")
+
+
+def _check_number(value: object, called: str, least: int, most: int | None = None) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"A job's {called} is a whole number, not {type(value).__name__}")
+    if value < least or (most is not None and value > most):
+        bounds = f"at least {least}" if most is None else f"{least} to {most}"
+        raise ValueError(f"A job's {called}: {bounds}, not {value}")
 
 
 def fault_of_id(job_id: str) -> str | None:

@@ -10,6 +10,7 @@ from typing_extensions import TypeVar as DefaultTypeVar
 
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.engine.application import JobHandle
+from bullmq_consumer.errors import check_duration
 from bullmq_consumer.jobs.steps import Steps, adapter_of
 from bullmq_consumer.jobs.stop import AttemptStopped, Stop, StopReason
 from bullmq_consumer.new_job import NewJob
@@ -167,8 +168,10 @@ class Job(JobFields[D_co, X_co]):
         `id` is required, so that a retry does not add it twice: one that is waiting or running
         already stays as it is, a finished one is replaced. `data` is an object: a mapping, a
         dataclass or a model, written by its aliases. `priority` is 1 (first) to 2 097 152; jobs
-        without one come first. Raises ValueError for an id that BullMQ refuses.
+        without one come first. Raises ValueError or TypeError for what BullMQ could not add so,
+        before anything is sent.
         """
+        check_duration(delay, "delay")
         new = NewJob(
             name,
             id,

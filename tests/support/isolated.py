@@ -24,7 +24,8 @@ def work(job: SyncJob[dict[str, str]]) -> dict[str, object]:
     job.log(f"attempt {job.attempt}")
     size = job.step("size", lambda: 7, returns=int)
     job.check_lock()
-    job.add("next", {"size": size}, id=f"next_{job.id}")
+    delay = timedelta(seconds=float(job.data.get("delay", 0)))
+    job.add("next", {"size": size}, id=f"next_{job.id}", delay=delay)
     match job.data.get("end"):
         case "refuse":
             raise UnrecoverableError("no")

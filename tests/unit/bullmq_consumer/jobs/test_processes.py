@@ -54,6 +54,11 @@ async def test_what_ends_it_ends_the_attempt(
     assert ran.delay == (None if delay is None else timedelta(seconds=delay))
 
 
+async def test_what_cannot_be_added_is_refused_there() -> None:
+    ran = await run_job(work, {"delay": "-1"})
+    assert (ran.reason, ran.added) == ("ValueError: A job's delay: at least 0, not -1000", [])
+
+
 async def test_one_that_died_while_it_waited_costs_no_attempt() -> None:
     processes = Processes("q")
     handle: Any = SimpleNamespace(report=lambda value: None)

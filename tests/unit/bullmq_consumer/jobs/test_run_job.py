@@ -382,3 +382,34 @@ async def test_a_validator_that_breaks_is_invalid_data() -> None:
 
     ran = await run_job(x, {"name": "z"}, attempts=5)
     assert (ran.state, ran.reason) == ("failed", "Invalid data: KeyError: 'z'")
+
+
+@pytest.mark.parametrize("kind", ["async def", "def"])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"priority": 0}, "ValueError: A job's priority: 1 to 2097152, not 0"),
+        ({"attempts": 0}, "ValueError: A job's attempts: at least 1, not 0"),
+        ({"delay": timedelta(seconds=-1)}, "ValueError: A job's delay: at least 0, not -1000"),
+        (
+            {"delay": 5},
+            "TypeError: delay is a timedelta, such as timedelta(seconds=5), not a int",
+        ),
+        ({"queue": "a:b"}, "ValueError: The name of a queue holds no colon: 'a:b'"),
+    ],
+)
+async def test_what_cannot_be_added_is_refused_before_anything_is_sent(
+    kind: str, options: dict[str, Any], said: str
+) -> None:
+    jobs: Jobs = Jobs()
+
+    @jobs.job("async def")
+    async def asynchronous(job: Job) -> None:
+        await job.add("x", {}, id="x_1", **options)
+
+    @jobs.job("def")
+    def synchronous(job: SyncJob) -> None:
+        job.add("x", {}, id="x_1", **options)
+
+    ran = await run_job(asynchronous if kind == "async def" else synchronous, {})
+    assert (ran.state, ran.reason, ran.added) == ("failed", said, [])
