@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from redis.exceptions import RedisError
 
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 _STOPPING_PATIENCE_S = 2.0
 
 Answer = TypeVar("Answer")
+Prepare: TypeAlias = Callable[[str], Awaitable[Done | Outcome | None]]
+"""What becomes of an attempt that is to fail for this reason; None when it counts no more."""
 
 
 class Completer:
@@ -69,11 +71,14 @@ class Completer:
         with suppress(LockLost, RedisError, OSError):
             await self._writes.until_acknowledged(handle.flush, self._patience_s)
 
-    async def complete(self, outcome: Done | Outcome, job: Job) -> Job | None:
-        """Write the outcome of the job's attempt; returns the job that this brought, if it did."""
+    async def complete(self, outcome: Done | Outcome, job: Job, prepare: Prepare) -> Job | None:
+        """Write the outcome of the job's attempt; returns the job that this brought, if it did.
+
+        `prepare` is called before a job fails whose attempt had succeeded, for its children.
+        """
         match outcome:
             case Done():
-                return await self._succeed(job, outcome)
+                return await self._succeed(job, outcome, prepare)
             case Fail():
                 return await self.fail(job, outcome)
             case Retry():
@@ -104,16 +109,19 @@ class Completer:
 
     # -- each of the ends -------------------------------------------------------------------
 
-    async def _succeed(self, job: Job, outcome: Done) -> Job | None:
+    async def _succeed(self, job: Job, outcome: Done, prepare: Prepare) -> Job | None:
         value = as_written(outcome, is_last_attempt=job.is_last_attempt)
         if not isinstance(value, str):
-            return await self.complete(value, job)
+            return await self.complete(value, job, prepare)
         try:
             return await self._end_and_fetch(
                 job, lambda more: self._commands.complete(job, value, fetch_next=more)
             )
         except Refused as error:
-            return await self.complete(_held_up_by_children(job, error), job)
+            held_up: Done | Outcome | None = _held_up_by_children(job, error)
+        if isinstance(held_up, Fail):
+            held_up = await prepare(held_up.reason)
+        return None if held_up is None else await self.complete(held_up, job, prepare)
 
     async def _retry(self, job: Job, outcome: Retry) -> Job | None:
         """After the failure's own delay, or else the job's backoff."""

@@ -123,7 +123,13 @@ class Runner:
             handle.events.end()
         finally:
             handle.events.drop()
-        return await self._completer.complete(outcome, job)
+
+        async def prepare(reason: str) -> Done | Outcome | None:
+            failing = self._application.on_failed(delivery, handle, reason)
+            prepared = await self._run(failing, job, delivery)
+            return None if lease.is_lost else prepared
+
+        return await self._completer.complete(outcome, job, prepare)
 
     async def _fail_deferred(self, job: Job, lease: Lease, reason: str) -> Job | None:
         """Have the application prepare the end of a job that is only to fail, then fail it."""
@@ -147,15 +153,21 @@ class Runner:
         work: Coroutine[Any, Any, Done | Outcome],
     ) -> Done | Outcome:
         with self._spans.attempt(job) as span, self._attempts.attempt(delivery, handle) as noted:
-            self._running[job.key] = asyncio.create_task(work, name=f"job {job.id}")
-            try:
-                outcome = await self._outcome(self._running[job.key], delivery)
-            finally:
-                del self._running[job.key]
+            outcome = await self._run(work, job, delivery)
             if not handle.fence.is_lost:
                 noted.end = end_of(outcome)
                 span.ended(outcome)
             return outcome
+
+    async def _run(
+        self, work: Coroutine[Any, Any, Done | Outcome], job: Job, delivery: Delivery
+    ) -> Done | Outcome:
+        """In a task that the end of the grace, and the loss of the lock, may cancel."""
+        running = self._running[job.key] = asyncio.create_task(work, name=f"job {job.id}")
+        try:
+            return await self._outcome(running, delivery)
+        finally:
+            del self._running[job.key]
 
     async def _outcome(
         self, attempt: asyncio.Task[Done | Outcome], delivery: Delivery
