@@ -25,6 +25,7 @@ from tests.support.watch import (
     logged,
     nothing,
     reconciler,
+    services_of,
     work_a_round,
 )
 
@@ -216,8 +217,8 @@ async def test_a_row_that_changes_before_the_write_stays(site: Site) -> None:
 
 async def test_a_row_is_settled_once(site: Site) -> None:
     await lay(site)
-    async with reconciler(site) as dog:
-        projects = dog._projects  # pyright: ignore[reportPrivateUsage]
+    async with services_of(site) as services:
+        projects = services.projects
         [found] = await projects.waiting(Step.FILM, in_an_hour())
         won = await asyncio.gather(*(projects.finish_step(found, "failed") for _ in range(4)))
     assert sorted(won) == [False, False, False, True]

@@ -85,6 +85,17 @@ async def work_a_round(site: Site, **options: Any) -> None:
         assert await dog.round()
 
 
+@asynccontextmanager
+async def services_of(site: Site, **variables: str) -> AsyncIterator[Services]:
+    """A worker's services in the test's own process."""
+    values = site.vidfab.settings(site.queue, **variables)
+    services = Services(load_settings(environment=Environment(values, {})))
+    try:
+        yield services
+    finally:
+        await services.aclose()
+
+
 @dataclass
 class Log:
     lines: list[str] = field(default_factory=list)
