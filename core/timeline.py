@@ -1,7 +1,9 @@
 """A film as a sequence of clips: their order and lengths."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import accumulate
 from typing import Any, Protocol
 
@@ -48,16 +50,25 @@ class Clip(Protocol):
         """Whether the provider is Google, whose files require a key."""
         ...
 
+    @property
+    def provider_id(self) -> str:
+        """The provider's id of this generation; may be empty."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One clip in its place; times in seconds."""
+    """One clip in its place; times in seconds.
+
+    `generation` is the same for the same video, wherever it lies.
+    """
 
     shot_number: int
     url: str
     start: int
     length: int
     is_googles: bool = False
+    generation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,16 @@ class Timeline:
     def size(self) -> tuple[int, int]:
         """Width and height of the film in pixels."""
         return _SIZES[self.aspect_ratio]
+
+    def fingerprint(self, made_by: str) -> str:
+        """Equal for equal films: what is shown, for how long, in which order and format.
+
+        `made_by` is what else the film depends on. Neither addresses nor numbers count: a clip that
+        moves to our own storage, or is renumbered, stays the same video.
+        """
+        shown = [[scene.generation or scene.url, scene.length] for scene in self.scenes]
+        text = json.dumps([made_by, self.aspect_ratio, shown])
+        return sha256(text.encode()).hexdigest()
 
     def shotstack_edit(self) -> dict[str, Any]:
         """The body of Shotstack's `POST /render`."""
@@ -110,7 +131,7 @@ def timeline(
     lengths = [_seconds(seconds_by_shot.get(clip.shot_number)) for clip in found]
     starts = accumulate(lengths, initial=0)
     scenes = (
-        Scene(clip.shot_number, _url(clip), start, length, clip.is_googles)
+        Scene(clip.shot_number, _url(clip), start, length, clip.is_googles, clip.provider_id)
         for clip, start, length in zip(found, starts, lengths, strict=False)
     )
     aspect = aspect_ratio if aspect_ratio in _SIZES else _DEFAULT_ASPECT

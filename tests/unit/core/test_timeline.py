@@ -1,4 +1,5 @@
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -14,6 +15,7 @@ class Clip:
     video_url_external: str | None = None
     video_url: str | None = None
     is_googles: bool = False
+    provider_id: str = ""
 
 
 def test_clips_lie_end_to_end_each_as_long_as_its_own_shot() -> None:
@@ -91,3 +93,43 @@ def test_the_edit_is_what_shotstack_documents() -> None:
             "destinations": [{"provider": "shotstack", "exclude": True}],
         },
     }
+
+
+LENGTHS = {1: 4, 2: 8}
+
+
+def two(first: str = "cgt-1", second: str = "cgt-2", host: str = "a") -> list[Clip]:
+    return [
+        Clip(1, cdn_url=f"https://{host}.example/1.mp4", provider_id=first),
+        Clip(2, cdn_url=f"https://{host}.example/2.mp4", provider_id=second),
+    ]
+
+
+def shown(clips: list[Clip], lengths: Mapping[int, int], aspect: str = "16:9") -> str:
+    return timeline(clips, lengths, aspect).fingerprint("x")
+
+
+def test_the_same_clips_are_the_same_film_wherever_they_lie_and_whatever_their_numbers() -> None:
+    renumbered = [replace(clip, shot_number=clip.shot_number + 1) for clip in two(host="b")]
+    assert shown(two(), LENGTHS) == shown(renumbered, {2: 4, 3: 8})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        shown(two("cgt-2", "cgt-1"), LENGTHS),
+        shown(two("cgt-3"), LENGTHS),
+        shown(two()[:1], LENGTHS),
+        shown(two(), {1: 4, 2: 9}),
+        shown(two(), LENGTHS, "9:16"),
+        timeline(two(), LENGTHS, "16:9").fingerprint("y"),
+    ],
+    ids=["order", "generation", "number", "length", "format", "maker"],
+)
+def test_another_film_has_another_fingerprint(other: str) -> None:
+    assert shown(two(), LENGTHS) != other
+
+
+def test_clips_of_no_known_generation_are_told_apart_by_their_address() -> None:
+    assert shown(two("", ""), LENGTHS) != shown(two("", "", host="b"), LENGTHS)
+    assert shown(two("", ""), LENGTHS) == shown(two("", ""), LENGTHS)
