@@ -19,6 +19,8 @@ _LONGEST_NAME = 200
 class Delivery:
     """One attempt at one job. `attempts` is the job's own limit.
 
+    `added_at` is when its producer added it, in seconds since the epoch by that one's clock.
+
     Over all attempts: `snoozes` is how often it went back with a delay, `failure_waits` how often
     it waited for its rows to be reached. `ready_at` is when a job that no worker had before could
     first be taken, in seconds since the epoch by its producer's clock. `progress` is what was last
@@ -36,6 +38,7 @@ class Delivery:
     snoozes: int = 0
     failure_waits: int = 0
     ready_at: float | None = None
+    added_at: float | None = None
     progress: Any = None
     fault: str | None = None
     is_last_start: bool = False
@@ -58,6 +61,7 @@ def delivery_of(job: Job) -> Delivery:
         snoozes=whole_number(job.fields.get(SNOOZES)),
         failure_waits=whole_number(job.fields.get(FAILURE_WAITS)),
         ready_at=_ready_at(job),
+        added_at=job.timestamp / 1000 if job.timestamp else None,
         progress=job.progress,
         fault=job.fault,
         is_last_start=job.is_last_start,

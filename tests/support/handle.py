@@ -58,8 +58,12 @@ def context(
     services: Any = None,
     checkpoint_fields: Mapping[str, Any] | None = None,
     stopping: asyncio.Event | None = None,
+    added_at: float | None = None,
+    attempt: int = 1,
 ) -> JobContext[Any]:
-    delivery = Delivery("job-1", "some_job", {}, attempts_made=0, attempts=3)
+    delivery = Delivery(
+        "job-1", "some_job", {}, attempts_made=attempt - 1, attempts=3, added_at=added_at
+    )
     stop = Stop(stopping or asyncio.Event(), lambda: handle.fence.is_lost)
     return JobContext(
         job=Job(delivery, {}, None, stop, handle),
