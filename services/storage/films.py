@@ -72,6 +72,11 @@ class Films:
             )
         return await self._supabase.public_url(Bucket.VIDEOS, path)
 
+    async def is_stored(self, project: Project, size_bytes: int) -> bool:
+        """Whether the project's film is in storage, of this size."""
+        path = final_video(project.user_id, project.id)
+        return await self._supabase.size_of(Bucket.VIDEOS, path) == size_bytes
+
     async def record(self, project: Project, film: StoredFilm) -> None:
         """Complete the project and read it back. Raises TransientError if nothing was written."""
         columns = film.columns(project)

@@ -140,6 +140,22 @@ class Supabase:
 
         return await with_retries(once, attempts=ATTEMPTS, circuit=self.file_circuit)
 
+    async def size_of(self, bucket: Bucket, path: str) -> int | None:
+        """The size of an object in bytes, None when there is none. Raises ServiceError."""
+        clients = await self._connected()
+
+        async def once() -> int | None:
+            try:
+                asked = clients.files.from_(bucket).info(path)
+                found = await self._translated(f"look into {bucket}", asked)
+            except ServiceError as error:
+                if error.status == HTTPStatus.NOT_FOUND:
+                    return None
+                raise
+            return _size_in(found)
+
+        return await with_retries(once, attempts=ATTEMPTS, circuit=self.file_circuit)
+
     async def download_to(self, bucket: Bucket, path: str, file: Path, *, max_bytes: int) -> None:
         """Stream the object `bucket/path` into `file`.
 
@@ -233,6 +249,12 @@ def _no_object(bucket: Bucket, path: str, response: httpx.Response) -> Exception
     if str(answer.status_code) == "404":
         return NotFound(f"The bucket {bucket} holds no {path}")
     return refusal(f"read from {bucket}", answer.message, answer.status_code)
+
+
+def _size_in(info: dict[str, Any]) -> int | None:
+    """Hosted projects have it at the top, older servers and Lite in the metadata."""
+    places: tuple[dict[str, Any], ...] = (info, info.get("metadata") or {})
+    return next((size for place in places if isinstance(size := place.get("size"), int)), None)
 
 
 async def _note_status(response: httpx.Response) -> None:

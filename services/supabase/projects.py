@@ -38,6 +38,7 @@ class Project(OwnedRow):
 
     step_3_status: str | None = None
     step_4_status: str | None = None
+    step_6_status: str | None = None
     aspect_ratio: str | None = None
     transition_effect: str | None = None
     transition_duration: float | None = None
@@ -70,6 +71,15 @@ class Projects:
         open_step = "step_6_status.is.null,step_6_status.neq.completed"
         await self._table.change(
             "finalise the project", fields, lambda rows: rows.eq("id", project_id).or_(open_step)
+        )
+
+    async def touch_composition(self, project_id: RowId) -> None:
+        """Renew `updated_at` of a project whose final video is being made."""
+        column, value = Step.FILM, "processing"
+        await self._table.change(
+            "keep the project fresh",
+            {column: value},
+            lambda rows: rows.eq("id", project_id).eq(column, value),
         )
 
     async def update(self, project_id: RowId, **fields: Any) -> None:
