@@ -1,0 +1,89 @@
+"""How long a film may take: a job that gets nowhere ends before its person stops waiting."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from core.errors import LockLost, RequeueLater, UnrecoverableError, is_transient
+from services.bundle import Context
+from services.supabase.projects import Project
+
+# The app's page waits for 15 minutes.
+WAIT = timedelta(minutes=12)
+STILL = timedelta(minutes=3)
+TOO_LATE = "The video could not be created in time. Please try again."
+
+_FAILED = "failed"
+_KEPT_AS = "progressed_at"
+
+
+class Patience:
+    """Around one attempt: ends a job that is older than `WAIT`, and `STILL` without progress.
+
+    1. Progress is what brings the film nearer, and any answer of who renders it.
+    2. The time of the last progress is in the checkpoint: pauses between attempts count.
+    3. It is looked at when something is in the way: a failure that another attempt may repair, or a
+       question that got no answer. What works is never interrupted.
+
+    Being taken by a worker for the first time counts as progress. `now` in seconds since the epoch.
+    """
+
+    def __init__(self, ctx: Context, now: Callable[[], float] = time.time) -> None:
+        self._ctx = ctx
+        self._now = now
+        added_at = ctx.job.delivery.added_at
+        self._added_at = now() if added_at is None else added_at
+        kept = ctx.checkpoint_fields.get(_KEPT_AS)
+        self._is_new = not isinstance(kept, int | float)
+        self._progressed_at = now() if not isinstance(kept, int | float) else kept
+
+    async def __aenter__(self) -> Self:
+        self.check()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not isinstance(error, Exception) or isinstance(error, LockLost):
+            return
+        if _is_in_the_way(error):
+            self.check(error)
+        if is_transient(error):
+            await self._ctx.checkpoint(**{_KEPT_AS: self._progressed_at})
+
+    def progressed(self) -> None:
+        """The film is nearer."""
+        self._progressed_at = self._now()
+
+    def check(self, cause: Exception | None = None) -> None:
+        """Raises UnrecoverableError when it is too late."""
+        still_s = self._now() - self._progressed_at
+        if self._is_old and still_s >= STILL.total_seconds():
+            raise UnrecoverableError(TOO_LATE) from cause
+
+    def check_settled(self, project: Project) -> None:
+        """Raises UnrecoverableError when the row was settled while the job waited for its turn."""
+        is_untouched = self._is_new and self._ctx.job.attempt == 1
+        if is_untouched and self._is_old and project.step_6_status == _FAILED:
+            raise UnrecoverableError(TOO_LATE)
+
+    @property
+    def _is_old(self) -> bool:
+        return self._now() - self._added_at >= WAIT.total_seconds()
+
+
+async def forget_patience(ctx: Context) -> None:
+    """Who retries a failed job by hand begins anew."""
+    if ctx.checkpoint_fields.get(_KEPT_AS) is not None:
+        await ctx.checkpoint(**{_KEPT_AS: None})
+
+
+def _is_in_the_way(error: Exception) -> bool:
+    """Whether the job would wait: not where its worker stops, and another one goes on."""
+    is_stop = isinstance(error, RequeueLater) and not error.delay
+    return is_transient(error) and not is_stop
