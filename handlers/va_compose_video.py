@@ -1,11 +1,14 @@
 """va_compose_video: join a project's clips to its final video and store it.
 
-Shotstack renders it, or ffmpeg on this machine. The id of a render is saved with the job before
-waiting for it, so that a retry, a hand-back or a crash resumes it; once the film is stored, only
-the row is left to write.
+Shotstack renders it, or ffmpeg on this machine. The id of a render is kept by project before it is
+waited for, so that a retry, a hand-back, a crash or a new job for the same film resumes it; once
+the film is stored, only the row is left to write.
 """
 
+import time
+from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,9 +19,13 @@ from core.jobs.data import JobData, JobResult
 from core.paths import RowId, final_video
 from core.people import Cause, Thing
 from core.timeline import Scene, Timeline, timeline
-from handlers._film.local import local_film
-from handlers._film.render import Render
+from handlers._film.heartbeat import beating
+from handlers._film.local import local_film, made_here
+from handlers._film.patience import Patience, forget_patience
+from handlers._film.render import Render, adopted
 from services.bundle import Context, VidfabJob
+from services.films.kept import KeptFilm
+from services.films.renders import Order
 from services.storage.films import Film, StoredFilm
 from services.supabase.projects import Project
 
@@ -75,12 +82,14 @@ async def va_compose_video(job: VidfabJob[Data]) -> Result:
     """Compose, store and record the final video."""
     ctx, data = job.deps, job.data
     await ctx.progress(5, "Loading project...")
-    project = await ctx.services.projects.owned(data.project_id, data.user_id)
-    result = _stored_before(ctx) or await _compose(ctx, project)
-    await ctx.progress(95, "Saving final video metadata...")
-    video = result.video
-    stored = StoredFilm(video.url, video.file_size, video.resolution)
-    await ctx.services.films.record(project, stored)
+    async with Patience(ctx) as patience:
+        project = await ctx.services.projects.owned(data.project_id, data.user_id)
+        patience.check_settled(project)
+        result = await _film_of(ctx, project, patience)
+        await ctx.progress(95, "Saving final video metadata...")
+        video = result.video
+        stored = StoredFilm(video.url, video.file_size, video.resolution)
+        await ctx.services.films.record(project, stored)
     await ctx.progress(100, "Compose completed")
     return result
 
@@ -91,29 +100,37 @@ async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     ctx, subject = job.deps, job.data
     project = await ctx.services.projects.owned(subject.project_id, subject.user_id)
     await ctx.services.projects.fail_composition(project.id)
+    await forget_patience(ctx)
 
 
-def _stored_before(ctx: Context) -> Result | None:
-    """The result of an earlier delivery that stored the film; None if there is none."""
-    try:
-        return Result.model_validate(ctx.checkpoint_fields.get("stored"))
-    except ValidationError:
-        return None
-
-
-async def _compose(ctx: Context, project: Project) -> Result:
-    """Make the film and store it."""
+async def _film_of(ctx: Context, project: Project, patience: Patience) -> Result:
+    """The project's film: stored by an earlier job, or made and stored now."""
     if project.step_4_status != _READY:
         found = f"Videos not ready (step_4_status={project.step_4_status})"
         raise PermanentError(found, cause=Cause.NOT_READY)
-    await ctx.services.projects.update(project.id, status="processing", step_6_status="processing")
     await ctx.progress(10, "Loading clips...")
     found = await _timeline(ctx, project)
-    film = await _film(ctx, project, found)
-    await ctx.progress(90, "Uploading final video to permanent storage...")
-    url = await ctx.services.films.store(project, film)
-    result = Result(estimated_duration=found.seconds, video=_video(project, film, url))
-    await ctx.checkpoint(stored=result.payload())
+    kept = ctx.services.kept_films.of(project.id, found.fingerprint(_made_by(ctx, project)))
+    before = await kept.find()
+    if result := await _stored_before(ctx, project, before.stored):
+        return result
+    order = before.order or await adopted(ctx, kept)
+    async with beating(ctx, project):
+        return await Composition(ctx, project, found, kept, patience).made(order)
+
+
+def _made_by(ctx: Context, project: Project) -> str:
+    return made_here(project) if ctx.services.shotstack is None else "Shotstack"
+
+
+async def _stored_before(ctx: Context, project: Project, kept: str | None) -> Result | None:
+    """The result of an earlier job that stored the film, if that is still there."""
+    try:
+        result = None if kept is None else Result.model_validate_json(kept)
+    except ValidationError:
+        return None
+    if result is None or not await ctx.services.films.is_stored(project, result.video.file_size):
+        return None
     return result
 
 
@@ -123,10 +140,47 @@ async def _timeline(ctx: Context, project: Project) -> Timeline:
     found = timeline(clips, lengths, project.aspect_ratio)
     if not found.scenes:
         raise PermanentError("The project has no finished clips to compose", cause=Cause.NO_CLIPS)
-    if ctx.services.shotstack is not None and ctx.checkpoint_fields.get("render") is None:
-        for scene in found.scenes:
-            _check_reachable(ctx, scene, project)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """One attempt at one film."""
+
+    ctx: Context
+    project: Project
+    timeline: Timeline
+    kept: KeptFilm
+    patience: Patience
+
+    async def made(self, order: Order | None) -> Result:
+        """Make the film, of `order` if it was ordered before, and store it."""
+        ctx, project = self.ctx, self.project
+        await ctx.services.projects.update(
+            project.id, status="processing", step_6_status="processing"
+        )
+        film = await self._film(order)
+        await ctx.progress(90, "Uploading final video to permanent storage...")
+        url = await ctx.services.films.store(project, film)
+        result = Result(estimated_duration=self.timeline.seconds, video=_video(project, film, url))
+        await self.kept.keep_stored(result.model_dump_json(by_alias=True))
+        self.patience.progressed()
+        return result
+
+    async def _film(self, order: Order | None) -> Film:
+        file = await self._file(order)
+        probed = await self.ctx.services.ffmpeg.probe(file)
+        return Film(file, file.stat().st_size, probed.width, probed.height, probed.duration_s)
+
+    async def _file(self, order: Order | None) -> Path:
+        ctx, shotstack = self.ctx, self.ctx.services.shotstack
+        if shotstack is None:
+            await self.kept.begin(time.time())
+            return await local_film(ctx, self.project, self.timeline, self.patience)
+        if order is None:
+            for scene in self.timeline.scenes:
+                _check_reachable(ctx, scene, self.project)
+        return await Render(ctx, shotstack, self.kept, self.patience).film(self.timeline, order)
 
 
 def _check_reachable(ctx: Context, scene: Scene, project: Project) -> None:
@@ -143,16 +197,6 @@ def _check_reachable(ctx: Context, scene: Scene, project: Project) -> None:
             cause=Cause.UNUSABLE_CLIPS,
             shots=[scene.shot_number],
         ) from error
-
-
-async def _film(ctx: Context, project: Project, found: Timeline) -> Film:
-    shotstack = ctx.services.shotstack
-    if shotstack is None:
-        file = await local_film(ctx, project, found)
-    else:
-        file = await Render(ctx, shotstack).film(found)
-    probed = await ctx.services.ffmpeg.probe(file)
-    return Film(file, file.stat().st_size, probed.width, probed.height, probed.duration_s)
 
 
 def _video(project: Project, film: Film, url: str) -> Video:

@@ -133,6 +133,7 @@ class Life:
         consumer = Consumer(
             options_of(self._settings), dispatcher, self._worker_status.attempts, self._tracer
         )
+        services.use_redis(consumer.redis)
         loop = await consumer.start(after_outage=after_outage)
         self._worker_status.refusal = lambda: consumer.refusal
         self._worker_status.phase = Phase.RUNNING

@@ -9,12 +9,16 @@ import importlib
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from redis.asyncio import Redis
+
 from bullmq_consumer import Job
+from config.consumer import queue_of
 from config.logging.redaction import Redact, scrubber
 from config.settings import Settings
 from core.alert import AlertSink, no_alerts
 from core.jobs.context import JobContext
 from services.clips.alerts import ClipAlerts
+from services.films.kept import KeptFilms
 from services.images.base import ImageProvider
 from services.media.clip_files import ClipFiles
 from services.media.composer import Composer
@@ -42,6 +46,11 @@ class Services:
     def __init__(self, settings: Settings, notify: AlertSink = no_alerts) -> None:
         self.settings = settings
         self._notify = notify
+        self._redis: Redis | None = None
+
+    def use_redis(self, redis: Redis) -> None:
+        """Keep in the queue's own Redis what outlives a job; before the first job runs."""
+        self._redis = redis
 
     @cached_property
     def scrub(self) -> Redact:
@@ -132,6 +141,12 @@ class Services:
     def films(self) -> Films:
         """Final videos."""
         return Films(self.uploads, self.supabase)
+
+    @cached_property
+    def kept_films(self) -> KeptFilms:
+        """What was paid for of final videos."""
+        assert self._redis is not None, "use_redis comes first"
+        return KeptFilms(self._redis, queue_of(self.settings))
 
     @cached_property
     def clip_files(self) -> ClipFiles:

@@ -5,12 +5,15 @@ from pathlib import Path
 from core.errors import PermanentError, RequeueLater, UnsafeUrl
 from core.people import Cause
 from core.timeline import Scene, Timeline
+from handlers._film.patience import Patience
 from services.bundle import Context
 from services.media.composer import Piece, Style
 from services.supabase.projects import Project
 
 
-async def local_film(ctx: Context, project: Project, timeline: Timeline) -> Path:
+async def local_film(
+    ctx: Context, project: Project, timeline: Timeline, patience: Patience
+) -> Path:
     """Fetch the clips and join them. Raises RequeueLater when the worker stops."""
     pieces: list[Piece] = []
     for place, scene in enumerate(timeline.scenes):
@@ -20,8 +23,10 @@ async def local_film(ctx: Context, project: Project, timeline: Timeline) -> Path
         if ctx.is_stopping:
             raise RequeueLater
         pieces.append(Piece(await _fetched(ctx, project, scene), scene.length))
+        patience.progressed()
 
     async def report(done: int, total: int) -> None:
+        patience.progressed()
         # The rest up to 90 is for transitions and for joining.
         await ctx.progress(40 + 40 * done // total, f"Composing video ({done}/{total})...")
 
@@ -44,6 +49,11 @@ async def _fetched(ctx: Context, project: Project, scene: Scene) -> Path:
     except PermanentError as error:
         error.blame(Cause.UNUSABLE_CLIPS, scene.shot_number)
         raise
+
+
+def made_here(project: Project) -> str:
+    """What a film depends on beside its timeline, for its fingerprint."""
+    return f"ffmpeg {project.transition_effect} {project.transition_duration}"
 
 
 def _style(project: Project, timeline: Timeline) -> Style:

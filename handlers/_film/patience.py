@@ -6,14 +6,15 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from core.errors import LockLost, RequeueLater, UnrecoverableError, is_transient
+from core.errors import LockLost, PermanentError, RequeueLater, is_transient
+from core.people import Cause
 from services.bundle import Context
 from services.supabase.projects import Project
 
 # The app's page waits for 15 minutes.
 WAIT = timedelta(minutes=12)
 STILL = timedelta(minutes=3)
-TOO_LATE = "The video could not be created in time. Please try again."
+TOO_LATE = "The film made no progress for 3 minutes, and its person has waited for 12"
 
 _FAILED = "failed"
 _KEPT_AS = "progressed_at"
@@ -61,16 +62,16 @@ class Patience:
         self._progressed_at = self._now()
 
     def check(self, cause: Exception | None = None) -> None:
-        """Raises UnrecoverableError when it is too late."""
+        """Raises PermanentError when it is too late."""
         still_s = self._now() - self._progressed_at
         if self._is_old and still_s >= STILL.total_seconds():
-            raise UnrecoverableError(TOO_LATE) from cause
+            raise PermanentError(TOO_LATE, cause=Cause.TOO_LONG) from cause
 
     def check_settled(self, project: Project) -> None:
-        """Raises UnrecoverableError when the row was settled while the job waited for its turn."""
+        """Raises PermanentError when the row was settled while the job waited for its turn."""
         is_untouched = self._is_new and self._ctx.job.attempt == 1
         if is_untouched and self._is_old and project.step_6_status == _FAILED:
-            raise UnrecoverableError(TOO_LATE)
+            raise PermanentError(TOO_LATE, cause=Cause.TOO_LONG)
 
     @property
     def _is_old(self) -> bool:

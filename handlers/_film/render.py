@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.errors import (
     PermanentError,
@@ -21,8 +20,17 @@ from core.errors import (
 )
 from core.people import Cause
 from core.timeline import Timeline
+from handlers._film.patience import Patience
 from services.bundle import Context
-from services.films.renders import Rendered, RenderFailed, Rendering, State, UnknownRender
+from services.films.kept import LIFE, KeptFilm
+from services.films.renders import (
+    Order,
+    Rendered,
+    RenderFailed,
+    Rendering,
+    State,
+    UnknownRender,
+)
 from services.net.content import Kind
 from services.storage.transfers import MAX_VIDEO_BYTES
 
@@ -31,55 +39,45 @@ if TYPE_CHECKING:
 
 # Shotstack takes about 20 s for a minute of video and allows 300 requests a minute per key.
 _POLL = timedelta(seconds=5)
+# From these ages of an order on, in seconds, the pause between polls is so many times as long.
+_SLOWER = ((300.0, 3), (60.0, 2))
 _LIMIT = timedelta(minutes=15)
 _DEADLINE = timedelta(minutes=10)
-
-# How long Shotstack keeps results.
-_RESULT_LIFE_S = 24 * 3600
+# An order takes a second; who waits for another worker's has it soon.
+_CLAIM_POLL = timedelta(seconds=1)
 
 _PERCENT = {"queued": 42, "fetching": 48, "preprocessing": 54, "rendering": 60, "saving": 82}
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """A render that was paid for; `at` in seconds since the epoch."""
-
-    id: str
-    at: float
-
-    @property
-    def age_s(self) -> float:
-        return time.time() - self.at
-
-
 @dataclass
 class Render:
-    """One attempt at the render of one job, whose order is kept in the checkpoint.
+    """One attempt at the render of one film, whose order is `kept` by project.
 
-    `limit` counts from the order, over all attempts.
+    `limit` counts from the order, over all attempts, or from the job if that is younger.
     """
 
     ctx: Context
     shotstack: "Shotstack"
+    kept: KeptFilm
+    patience: Patience
     poll: timedelta = _POLL
     limit: timedelta = _LIMIT
 
-    async def film(self, timeline: Timeline) -> Path:
-        """The rendered file. Raises RequeueLater when the worker stops."""
+    async def film(self, timeline: Timeline, order: Order | None) -> Path:
+        """The rendered file, of `order` if there is one. Raises RequeueLater at a stop."""
         await self.ctx.progress(40, "Submitting Shotstack render...")
-        film = await self._resumed()
+        film = await self._resumed(order)
         return film or await self._ordered(timeline)
 
-    async def _resumed(self) -> Path | None:
-        """The film of the render that an earlier delivery ordered; None if there is none."""
-        order = _order_of(self.ctx.checkpoint_fields)
+    async def _resumed(self, order: Order | None) -> Path | None:
+        """The film of an earlier order; None if there is none, or nobody knows it any more."""
         if order is None:
             return None
         self.ctx.log.info("Resuming the render {}", order.id)
         try:
             return await self._finish(order)
         except UnknownRender:
-            await self._forget()
+            await self.kept.forget(order)
             return None
 
     async def _ordered(self, timeline: Timeline) -> Path:
@@ -91,15 +89,20 @@ class Render:
             found = f"The render was accepted, but is not known yet: {error}"
             raise TransientError(found, cause=Cause.NO_RESULT) from error
 
-    async def _finish(self, order: _Order) -> Path:
+    async def _finish(self, order: Order) -> Path:
         rendered = await self._wait(order)
         await self.ctx.progress(88, "Downloading the rendered video...")
-        return await self._download(order, rendered.url)
+        film = await self._download(order, rendered.url)
+        self.patience.progressed()
+        return film
 
-    async def _order(self, timeline: Timeline) -> _Order:
-        """Order the render and save its id, even when the job is cancelled: it is paid for."""
-        if self.ctx.is_stopping:
-            raise RequeueLater
+    async def _order(self, timeline: Timeline) -> Order:
+        """Order the render and keep its id, even when the job is cancelled: it is paid for.
+
+        While another worker orders one for the project it is waited for.
+        """
+        while not self.ctx.is_stopping and not await self.kept.claim():
+            await self._pause(_CLAIM_POLL)
         placing = asyncio.create_task(self._place(timeline))
         try:
             return await asyncio.shield(placing)
@@ -107,83 +110,104 @@ class Render:
             await asyncio.wait({placing})
             raise
 
-    async def _place(self, timeline: Timeline) -> _Order:
-        order = _Order(await self.shotstack.submit(timeline.shotstack_edit()), time.time())
-        await self.ctx.checkpoint(render=order.id, ordered_at=order.at)
+    async def _place(self, timeline: Timeline) -> Order:
+        """Order it, under the claim, unless another worker has meanwhile."""
+        async with self.kept.claimed():
+            if self.ctx.is_stopping:
+                raise RequeueLater
+            order = (await self.kept.find()).order
+            if order is None:
+                order = Order(await self.shotstack.submit(timeline.shotstack_edit()), time.time())
+                await self.kept.keep(order)
+        self.patience.progressed()
         return order
 
-    async def _state(self, order: _Order) -> State:
+    async def _state(self, order: Order) -> State:
         """The render's state; "unknown" while Shotstack is unreachable but may still render."""
         try:
-            return await self.shotstack.state(order.id)
+            state = await self.shotstack.state(order.id)
         except (ServiceError, ProviderDown) as error:
             # Only a definite answer ends the wait: the film may be ready.
             if not is_transient(error) or self._is_overdue(order):
                 raise
             self.ctx.log.warning("The render {} cannot be polled: {}", order.id, error)
+            self.patience.check(error)
             return Rendering("unknown")
+        self.patience.progressed()
+        return state
 
-    async def _wait(self, order: _Order) -> Rendered:
+    async def _wait(self, order: Order) -> Rendered:
         while True:
             state = await self._state(order)
             match state:
                 case Rendered():
                     return state
                 case RenderFailed(message=message):
-                    await self._forget()
+                    await self.kept.forget(order)
                     found = f"Shotstack could not render the video: {message}"
                     raise PermanentError(found, cause=Cause.NO_RESULT)
                 case Rendering(stage=stage):
                     percent = _PERCENT.get(stage, 60)
                     await self.ctx.progress(percent, f"Rendering video ({stage})...")
             if self._is_overdue(order):
-                # The order is kept: a retry of the job finds a film that finished late.
-                if order.age_s > _RESULT_LIFE_S:
-                    await self._forget()
+                # The order is kept: the next job finds a film that finished late.
+                if _is_gone(order):
+                    await self.kept.forget(order)
                 found = f"Shotstack had not rendered the video after {self.limit}"
                 raise PermanentError(found, cause=Cause.TOO_LONG)
-            await self._pause()
+            await self._pause(self.poll * _slowness(order))
 
-    def _is_overdue(self, order: _Order) -> bool:
-        return order.age_s >= self.limit.total_seconds()
+    def _is_overdue(self, order: Order) -> bool:
+        added_at = self.ctx.job.delivery.added_at or 0.0
+        return time.time() - max(order.at, added_at) >= self.limit.total_seconds()
 
-    async def _pause(self) -> None:
+    async def _pause(self, pause: timedelta) -> None:
         """Wait until the next poll. Raises RequeueLater when the worker stops."""
         try:
-            async with asyncio.timeout(self.poll.total_seconds()):
+            async with asyncio.timeout(pause.total_seconds()):
                 await self.ctx.until_stopping()
         except TimeoutError:
             return
         raise RequeueLater
 
-    async def _download(self, order: _Order, url: str) -> Path:
+    async def _download(self, order: Order, url: str) -> Path:
         target = self.ctx.workdir / "rendered.mp4"
         try:
             await self.ctx.services.downloads.fetch(
                 url, target, max_bytes=MAX_VIDEO_BYTES, accept=Kind.VIDEO, deadline=_DEADLINE
             )
         except UnsafeUrl as error:
-            await self._forget()
+            await self.kept.forget(order)
             found = f"Unsafe address of the rendered video: {error}"
             raise UnsafeUrl(found, cause=Cause.NO_RESULT) from error
         except UnusableContent as error:
             error.blame(Cause.NO_RESULT)
-            await self._forget()
+            await self.kept.forget(order)
             raise
         except UnrecoverableError as error:
             # The result is paid for: the next attempt requests its address again.
-            if order.age_s > _RESULT_LIFE_S:
-                await self._forget()
+            if _is_gone(order):
+                await self.kept.forget(order)
             found = f"The rendered video could not be fetched: {error}"
             raise TransientError(found, cause=Cause.NO_RESULT) from error
         return target
 
-    async def _forget(self) -> None:
-        await self.ctx.checkpoint(render=None, ordered_at=None)
 
-
-def _order_of(checkpoint: Mapping[str, Any]) -> _Order | None:
-    render_id, at = checkpoint.get("render"), checkpoint.get("ordered_at")
-    if not isinstance(render_id, str):
+async def adopted(ctx: Context, kept: KeptFilm) -> Order | None:
+    """The order that an earlier version of this worker kept with the job; from now on `kept`."""
+    render, at = (ctx.checkpoint_fields.get(name) for name in ("render", "ordered_at"))
+    if not isinstance(render, str):
         return None
-    return _Order(render_id, at if isinstance(at, int | float) else time.time())
+    order = Order(render, at if isinstance(at, int | float) else time.time())
+    await kept.keep(order)
+    await ctx.checkpoint(render=None, ordered_at=None)
+    return order
+
+
+def _slowness(order: Order) -> int:
+    return next((times for age_s, times in _SLOWER if order.age_s >= age_s), 1)
+
+
+def _is_gone(order: Order) -> bool:
+    """Whether Shotstack has deleted the film."""
+    return order.age_s > LIFE.total_seconds()

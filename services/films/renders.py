@@ -1,5 +1,6 @@
-"""The state of a render."""
+"""Renders: their orders and their states."""
 
+import time
 from dataclasses import dataclass
 
 from core.errors import NotFound
@@ -7,6 +8,19 @@ from core.errors import NotFound
 
 class UnknownRender(NotFound):
     """Shotstack does not have the render, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A render that was paid for; `at` in seconds since the epoch."""
+
+    id: str
+    at: float
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the order."""
+        return time.time() - self.at
 
 
 @dataclass(frozen=True, slots=True)

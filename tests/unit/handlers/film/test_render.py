@@ -1,6 +1,7 @@
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,12 +20,22 @@ from core.errors import (
 )
 from core.jobs.context import JobContext
 from core.timeline import Scene, Timeline
-from handlers._film.render import Render
-from services.films.shotstack import Rendered, RenderFailed, Rendering, State, UnknownRender
+from handlers._film.patience import TOO_LATE, Patience
+from handlers._film.render import Render, adopted
+from services.films.kept import Kept
+from services.films.renders import (
+    Order,
+    Rendered,
+    RenderFailed,
+    Rendering,
+    State,
+    UnknownRender,
+)
 from tests.support.handle import RecordingHandle, context
 
 TIMELINE = Timeline((Scene(1, "https://x.example/a.mp4", 0, 4),), "16:9")
 DONE = Rendered("https://cdn.example/film.mp4")
+AWAY = ServiceError("Shotstack", "ask", "away", retryable=True)
 
 
 class Vendor:
@@ -62,145 +73,202 @@ class Downloads:
             raise self.error
 
 
+class Here:
+    """What is kept of the film, in memory; `kept` are the ids as they changed."""
+
+    def __init__(self, order: Order | None = None, *, busy: int = 0) -> None:
+        self.order = order
+        self.busy = busy
+        self.meanwhile: Order | None = None
+        self.kept: list[str | None] = []
+        self.refused = asyncio.Event()
+
+    async def find(self) -> Kept:
+        return Kept(self.order)
+
+    async def claim(self) -> bool:
+        self.busy -= 1
+        if self.busy < 0 and self.meanwhile is not None:
+            self.order = self.meanwhile
+        if self.busy >= 0:
+            self.refused.set()
+        return self.busy < 0
+
+    @asynccontextmanager
+    async def claimed(self) -> AsyncGenerator[None]:
+        yield
+
+    async def keep(self, order: Order) -> None:
+        self.order = order
+        self.kept.append(order.id)
+
+    async def forget(self, order: Order) -> None:
+        assert self.order is None or self.order == order
+        self.order = None
+        self.kept.append(None)
+
+
+def ordered(age_s: float = 0) -> Order:
+    return Order("r-7", time.time() - age_s)
+
+
 def job(
-    handle: RecordingHandle,
-    downloads: Downloads,
-    render: str | None = None,
+    handle: RecordingHandle | None = None,
+    downloads: Downloads | None = None,
     *,
     is_stopping: bool = False,
+    added_s_ago: float | None = None,
 ) -> JobContext[Any]:
-    services = SimpleNamespace(downloads=downloads)
-    saved = {"render": render} if render else {}
+    services = SimpleNamespace(downloads=downloads or Downloads())
     stopping = asyncio.Event()
     if is_stopping:
         stopping.set()
-    return context(handle, services=services, checkpoint_fields=saved, stopping=stopping)
+    added_at = None if added_s_ago is None else time.time() - added_s_ago
+    return context(
+        handle or RecordingHandle(), services=services, stopping=stopping, added_at=added_at
+    )
 
 
-def attempt(ctx: JobContext[Any], vendor: Any) -> Render:
-    return Render(ctx, vendor, poll=timedelta(0), limit=timedelta(seconds=5))
-
-
-def kept(checkpoint: Mapping[str, Any]) -> str | None:
-    """The render of a checkpoint, which is kept together with its time or not at all."""
-    assert (checkpoint["render"] is None) == (checkpoint["ordered_at"] is None)
-    return checkpoint["render"]
+async def film(
+    ctx: JobContext[Any], vendor: Any, here: Here, poll: timedelta = timedelta(0)
+) -> Path:
+    """One attempt at the film, which goes on with what is kept of it."""
+    kept: Any = here
+    render = Render(ctx, vendor, kept, Patience(ctx), poll=poll, limit=timedelta(seconds=5))
+    return await render.film(TIMELINE, here.order)
 
 
 async def test_the_id_is_kept_before_the_first_question() -> None:
-    handle, vendor, downloads = RecordingHandle(), Vendor(Rendering("queued"), DONE), Downloads()
-    await attempt(job(handle, downloads), vendor).film(TIMELINE)
-    assert [kept(one) for one in handle.checkpoints] == ["r-1"]
+    handle, downloads, here = RecordingHandle(), Downloads(), Here()
+    vendor = Vendor(Rendering("queued"), DONE)
+    await film(job(handle, downloads), vendor, here)
+    assert here.kept == ["r-1"]
     assert vendor.calls == ["submit", "r-1", "r-1"]
     assert downloads.fetched == [DONE.url]
     assert [one["percent"] for one in handle.progress] == [40, 42, 88]
 
 
 async def test_a_kept_id_is_resumed() -> None:
-    handle, vendor = RecordingHandle(), Vendor(DONE)
-    await attempt(job(handle, Downloads(), "r-7"), vendor).film(TIMELINE)
+    here, vendor = Here(ordered()), Vendor(DONE)
+    await film(job(), vendor, here)
     assert vendor.calls == ["r-7"]
-    assert handle.checkpoints == []
+    assert here.kept == []
 
 
 async def test_an_unknown_id_is_forgotten_and_another_render_ordered() -> None:
-    handle, vendor = RecordingHandle(), Vendor(UnknownRender("gone"), DONE)
-    await attempt(job(handle, Downloads(), "r-7"), vendor).film(TIMELINE)
+    here, vendor = Here(ordered()), Vendor(UnknownRender("gone"), DONE)
+    await film(job(), vendor, here)
     assert vendor.calls == ["r-7", "submit", "r-1"]
-    assert [kept(one) for one in handle.checkpoints] == [None, "r-1"]
+    assert here.kept == [None, "r-1"]
 
 
 async def test_an_order_that_is_unknown_at_once_is_kept_and_not_repeated() -> None:
     """The next attempt asks again, and orders anew if it has to."""
-    handle, vendor = RecordingHandle(), Vendor(UnknownRender("gone"))
+    here, vendor = Here(), Vendor(UnknownRender("gone"))
     with pytest.raises(RetryableError, match="not known yet"):
-        await attempt(job(handle, Downloads()), vendor).film(TIMELINE)
+        await film(job(), vendor, here)
     assert vendor.calls == ["submit", "r-1"]
-    assert [kept(one) for one in handle.checkpoints] == ["r-1"]
+    assert here.kept == ["r-1"]
 
 
 async def test_a_failed_render_is_forgotten_and_final() -> None:
-    handle, vendor = RecordingHandle(), Vendor(RenderFailed("no luck"))
+    here = Here()
     with pytest.raises(UnrecoverableError, match="could not render the video: no luck"):
-        await attempt(job(handle, Downloads()), vendor).film(TIMELINE)
-    assert kept(handle.checkpoints[-1]) is None
+        await film(job(), Vendor(RenderFailed("no luck")), here)
+    assert here.kept == ["r-1", None]
 
 
 @pytest.mark.parametrize("error", [UnusableContent("x"), UnsafeUrl("x")])
 async def test_a_result_that_is_no_film_is_forgotten(error: UnrecoverableError) -> None:
-    handle = RecordingHandle()
+    here = Here()
     with pytest.raises(type(error)):
-        await attempt(job(handle, Downloads(error)), Vendor(DONE)).film(TIMELINE)
-    assert kept(handle.checkpoints[-1]) is None
+        await film(job(downloads=Downloads(error)), Vendor(DONE), here)
+    assert here.kept == ["r-1", None]
 
 
 @pytest.mark.parametrize("error", [RetryableError("lost"), UnrecoverableError("403 Forbidden")])
 async def test_a_result_that_cannot_be_fetched_now_is_kept(error: JobError) -> None:
     """It was paid for; the next attempt asks for its address anew."""
-    handle = RecordingHandle()
+    here = Here()
     with pytest.raises(RetryableError):
-        await attempt(job(handle, Downloads(error)), Vendor(DONE)).film(TIMELINE)
-    assert [kept(one) for one in handle.checkpoints] == ["r-1"]
+        await film(job(downloads=Downloads(error)), Vendor(DONE), here)
+    assert here.kept == ["r-1"]
 
 
 async def test_a_result_of_yesterday_is_rendered_anew() -> None:
-    handle = RecordingHandle()
-    ctx = job(handle, Downloads(UnrecoverableError("404")), "r-7")
-    ctx.checkpoint_fields["ordered_at"] = time.time() - 25 * 3600
+    here = Here(ordered(25 * 3600))
     with pytest.raises(RetryableError):
-        await attempt(ctx, Vendor(DONE)).film(TIMELINE)
-    assert kept(handle.checkpoints[-1]) is None
+        await film(job(downloads=Downloads(UnrecoverableError("404"))), Vendor(DONE), here)
+    assert here.kept == [None]
 
 
-@pytest.mark.parametrize(("age_s", "checkpoints"), [(6, []), (25 * 3600, [None])])
+@pytest.mark.parametrize(("age_s", "kept"), [(6, []), (25 * 3600, [None])])
 async def test_the_limit_counts_from_the_order_over_all_attempts(
-    age_s: float, checkpoints: list[str | None]
+    age_s: float, kept: list[str | None]
 ) -> None:
     """It ends the job, not the order, whose film lives a day."""
-    handle, vendor = RecordingHandle(), Vendor()
-    ctx = job(handle, Downloads(), "r-7")
-    ctx.checkpoint_fields["ordered_at"] = time.time() - age_s
+    here, vendor = Here(ordered(age_s)), Vendor()
     with pytest.raises(UnrecoverableError, match="had not rendered the video after 0:00:05"):
-        await attempt(ctx, vendor).film(TIMELINE)
+        await film(job(), vendor, here)
     assert vendor.calls == ["r-7"]
-    assert [kept(one) for one in handle.checkpoints] == checkpoints
+    assert here.kept == kept
+
+
+async def test_a_younger_job_waits_for_as_long_as_the_first_one_did() -> None:
+    """Its person has just begun to wait."""
+    here, vendor = Here(ordered(60)), Vendor(Rendering("saving"), DONE)
+    await film(job(added_s_ago=0), vendor, here)
+    assert vendor.calls == ["r-7", "r-7"]
 
 
 async def test_a_render_that_ended_while_nobody_looked_is_used() -> None:
-    ctx = job(RecordingHandle(), Downloads(), "r-7")
-    ctx.checkpoint_fields["ordered_at"] = time.time() - 3600
     vendor = Vendor(DONE)
-    await attempt(ctx, vendor).film(TIMELINE)
+    await film(job(), vendor, Here(ordered(3600)))
     assert vendor.calls == ["r-7"]
 
 
 async def test_an_order_that_is_under_way_is_kept_though_the_job_is_cancelled() -> None:
-    handle, vendor = RecordingHandle(), Vendor()
+    here, vendor = Here(), Vendor()
     vendor.answered = asyncio.Event()
-    running = asyncio.create_task(attempt(job(handle, Downloads()), vendor).film(TIMELINE))
+    running = asyncio.create_task(film(job(), vendor, here))
     await vendor.asked.wait()
     running.cancel()
     asyncio.get_running_loop().call_soon(vendor.answered.set)
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert [kept(one) for one in handle.checkpoints] == ["r-1"]
+    assert here.kept == ["r-1"]
+
+
+async def test_an_order_that_another_worker_places_is_waited_for_and_used() -> None:
+    here, vendor = Here(busy=1), Vendor(DONE)
+    here.meanwhile = ordered()
+    await film(job(), vendor, here)
+    assert vendor.calls == ["r-7"]
+    assert here.kept == []
+
+
+async def test_a_job_that_is_cancelled_while_another_worker_orders_orders_nothing() -> None:
+    here, vendor = Here(busy=1000), Vendor()
+    running = asyncio.create_task(film(job(), vendor, here))
+    await here.refused.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert vendor.calls == []
 
 
 async def test_a_stopping_worker_hands_back_and_keeps_the_render() -> None:
-    handle, vendor = RecordingHandle(), Vendor()
-    ctx = job(handle, Downloads(), "r-7", is_stopping=True)
-    render = Render(ctx, vendor, poll=timedelta(minutes=1))
+    here, vendor = Here(ordered()), Vendor()
     with pytest.raises(RequeueLater):
-        await render.film(TIMELINE)
+        await film(job(is_stopping=True), vendor, here, poll=timedelta(minutes=1))
     assert vendor.calls == ["r-7"]
-    assert handle.checkpoints == []
+    assert here.kept == []
 
 
 async def test_a_stopping_worker_orders_nothing() -> None:
     vendor = Vendor()
-    ctx = job(RecordingHandle(), Downloads(), is_stopping=True)
     with pytest.raises(RequeueLater):
-        await attempt(ctx, vendor).film(TIMELINE)
+        await film(job(is_stopping=True), vendor, Here())
     assert vendor.calls == []
 
 
@@ -209,14 +277,33 @@ async def test_a_shotstack_that_cannot_be_asked_never_ends_a_render(
     age_s: float, raised: type[Exception] | None
 ) -> None:
     """Within the limit it is asked again, after it by the next attempt: the film may lie ready."""
-    handle = RecordingHandle()
-    ctx = job(handle, Downloads(), "r-7")
-    ctx.checkpoint_fields["ordered_at"] = time.time() - age_s
-    away = ServiceError("Shotstack", "ask", "away", retryable=True)
-    film = attempt(ctx, Vendor(away, DONE)).film(TIMELINE)
+    here = Here(ordered(age_s))
+    making = film(job(), Vendor(AWAY, DONE), here)
     if raised is None:
-        await film
+        await making
     else:
         with pytest.raises(raised):
-            await film
-    assert handle.checkpoints == [], "it is not forgotten"
+            await making
+    assert here.kept == [], "it is not forgotten"
+
+
+async def test_a_shotstack_that_cannot_be_asked_ends_a_job_whose_person_stops_waiting() -> None:
+    """After 12 minutes in all, and 3 without an answer; the film may still lie ready tomorrow."""
+    ctx, here, vendor = job(added_s_ago=721), Here(ordered(2)), Vendor(AWAY)
+    ctx.checkpoint_fields["progressed_at"] = time.time() - 181
+    with pytest.raises(UnrecoverableError, match=TOO_LATE):
+        await film(ctx, vendor, here)
+    assert vendor.calls == ["r-7"]
+    assert here.kept == []
+
+
+async def test_an_order_of_an_earlier_version_goes_on() -> None:
+    """It was kept with the job."""
+    handle, here = RecordingHandle(), Here()
+    ctx = job(handle)
+    ctx.checkpoint_fields.update(render="r-5", ordered_at=7.5)
+    kept: Any = here
+    assert await adopted(ctx, kept) == Order("r-5", 7.5)
+    assert here.kept == ["r-5"]
+    assert handle.checkpoints == [{"render": None, "ordered_at": None}]
+    assert await adopted(ctx, kept) is None
