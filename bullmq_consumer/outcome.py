@@ -1,6 +1,6 @@
 """Decides the outcome of an attempt from its exception. Pure; the only place that does.
 
-How often a job may be handed back to the front is `MAX_HAND_BACKS` in scripts/queue_scripts.py.
+How often stops may hand a job back is `MAX_HAND_BACKS` in scripts/queue_scripts.py.
 """
 
 from dataclasses import dataclass, field
@@ -21,9 +21,10 @@ from bullmq_consumer.sanitize.trace import trace_of
 
 # BullMQ keeps the reason in Redis for every failed job: one readable line, not a page.
 MAX_REASON = 500
-# Hand-backs with a delay that burn no attempt, over a job's whole life: a provider that is down
+# Hand-backs that burn no attempt, over a job's whole life: a provider that is down
 # delays it for up to 5 minutes each time. What handlers and unfit machines hand back counts too,
-# and so does a limit that a handler sets: a job that is always refused would hold the queue up.
+# with a delay or to the front, and so does a limit that a handler sets: a job that is always
+# refused would hold the queue up. What stops hand back is counted apart.
 MAX_SNOOZES = 20
 # A file that fits on no work disk circulates for 2.3 h by this, making workers unfit ever more
 # rarely.
@@ -79,12 +80,14 @@ class FailLater:
 class Requeue:
     """Back to the queue, no attempt burnt; `delay` zero means to the front.
 
-    With `whole_queue` to the front, too, and it is the queue that waits for `delay`.
+    With `whole_queue` to the front, too, and it is the queue that waits for `delay`. `is_stop`
+    tells what a stop of the worker hands back from what the job itself asked for.
     """
 
     delay: timedelta
     reason: str = "the worker stops"
     whole_queue: bool = False
+    is_stop: bool = False
 
 
 Outcome = Retry | Fail | FailLater | Requeue
@@ -96,18 +99,22 @@ def decide(
     is_last_attempt: bool,
     snoozes: int = 0,
     is_unfit: bool = False,
+    is_stopping: bool = False,
     max_snoozes: int = MAX_SNOOZES,
     fails_on: tuple[type[Exception], ...] = (),
 ) -> Outcome:
     """The outcome of a failed attempt; errors of `fails_on` are final.
 
-    A job that was snoozed too often burns an attempt, unless the worker stops or `is_unfit`: the
-    lack of its machine was confirmed.
+    A job that was snoozed too often burns an attempt, unless the worker `is_stopping` and it goes
+    to the front, or `is_unfit`: the lack of its machine was confirmed.
     """
     error = _as_unfit(error) or single(error)
     may_return = is_unfit or snoozes < max_snoozes
-    if isinstance(error, RequeueLater) and (may_return or not error.delay):
-        return Requeue(_delay(error, snoozes), reason_of(error), error.whole_queue)
+    if isinstance(error, RequeueLater):
+        is_stop = is_stopping and not error.delay
+        if may_return or is_stop:
+            delay = _delay(error, snoozes)
+            return Requeue(delay, reason_of(error), error.whole_queue, is_stop)
     reason = reason_of(error)
     trace = trace_of(error, reason)
     if is_transient(error) and not is_last_attempt and not isinstance(error, fails_on):

@@ -169,8 +169,10 @@ class Completer:
             held = await self._scripts.snooze(job.id, job.token, FAILURE_WAITS, outcome.reason)
         elif outcome.delay > timedelta(0):
             held = await self._scripts.snooze(job.id, job.token, SNOOZES)
-        else:
+        elif outcome.is_stop:
             held = await self._scripts.hand_back(job.id, job.token)
+        else:
+            held = await self._scripts.hand_back(job.id, job.token, SNOOZES)
         if held is not Hold.OURS:
             raise Refused(Refusal.OTHERS_LOCK if held is Hold.OTHERS else Refusal.GONE)
         if isinstance(outcome, Requeue) and outcome.delay <= timedelta(0):

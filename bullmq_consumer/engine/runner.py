@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 # A cancelled handler gets this long to unwind before its job is handed back without it.
 _UNWIND_S = 0.8
+_STOP = Requeue(timedelta(0), is_stop=True)
 
 
 class Runner:
@@ -107,7 +108,7 @@ class Runner:
         if job.deferred_failure is not None:
             return await self._fail_deferred(job, lease, job.deferred_failure)
         if self._stopping.is_set():
-            return await self._completer.hand_back(job, Requeue(timedelta(0)))
+            return await self._completer.hand_back(job, _STOP)
         return await self._process(job, lease)
 
     async def _process(self, job: Job, lease: Lease) -> Job | None:
@@ -182,7 +183,7 @@ class Runner:
             reason = "The attempt was cancelled from within"  # or its lock is lost: nothing counts
             return Fail(reason) if delivery.is_last_attempt else Retry(reason)
         if not attempt.done() or attempt.cancelled():
-            return Requeue(timedelta(0))
+            return _STOP
         return attempt.result()
 
     async def _until_over(self, attempt: asyncio.Task[Done | Outcome]) -> None:

@@ -207,6 +207,7 @@ class Dispatcher:
             is_last_attempt=job.is_last_attempt,
             snoozes=job.delivery.snoozes,
             is_unfit=lack is not None and await self.fitness.lacked(lack),
+            is_stopping=job.stop_reason is StopReason.SHUTDOWN,
             max_snoozes=rules.max_requeues,
             fails_on=tuple(rules.fails_on),
         )

@@ -1,9 +1,9 @@
 -- Hand an active job back to the front of its priority: no attempt is burnt, its stalled counter
 -- stays, and a waiting worker is woken. One that was handed back too often is marked to fail: the
--- next worker finalises its rows.
+-- next worker finalises its rows. With 0 for how often there is no bound.
 --
 -- KEYS  job, active, stalled, wait, paused, prioritized, meta, marker, events
--- ARGV  job id, lock token, ms, how often at most, why it fails then
+-- ARGV  job id, lock token, ms, counter, how often at most, why it fails then
 -- Returns 1 handed back, 0 another worker's, 2 finished or removed
 local jobKey, id = KEYS[1], ARGV[1]
 local held = hold(jobKey, KEYS[2], KEYS[3], id, ARGV[2], ARGV[3])
@@ -11,9 +11,10 @@ if held ~= OURS then return held end
 
 redis.call("DEL", jobKey .. ":lock")
 redis.call("LREM", KEYS[2], -1, id)
-if redis.call("HINCRBY", jobKey, "handBacks", 1) > tonumber(ARGV[4]) then
+local count, most = redis.call("HINCRBY", jobKey, ARGV[4], 1), tonumber(ARGV[5])
+if most > 0 and count > most then
   -- A manual retry starts afresh.
-  redis.call("HSET", jobKey, "defa", ARGV[5], "handBacks", 0)
+  redis.call("HSET", jobKey, "defa", ARGV[6], ARGV[4], 0)
 end
 
 local isPaused = redis.call("HEXISTS", KEYS[7], "paused") == 1

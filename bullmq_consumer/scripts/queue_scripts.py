@@ -20,7 +20,9 @@ from bullmq_consumer.redis.pipelined_client import send
 LOCK = timedelta(seconds=30)
 """How long a job stays a worker's without a renewal, as with Node's worker."""
 MAX_HAND_BACKS = 20
-"""The limit of hand-backs to the front; that of snoozes is in outcome.py."""
+"""How often stops may hand a job back; what else returns it is bounded in outcome.py."""
+STOPS = "handBacks"
+"""What counts that in the job's hash."""
 
 _TOO_OFTEN = f"The job was handed back more than {MAX_HAND_BACKS} times"
 
@@ -80,11 +82,15 @@ class QueueScripts:
         """Remove the `failedReason` of an earlier attempt."""
         return await self._run(self._hide_failure, job_id, token)
 
-    async def hand_back(self, job_id: str, token: str) -> Hold:
-        """Hand back the job to the front of its priority."""
+    async def hand_back(self, job_id: str, token: str, counter: str = STOPS) -> Hold:
+        """Hand back the job to the front of its priority, and count that.
+
+        One that stops handed back too often is only to be failed by its next delivery.
+        """
+        most = MAX_HAND_BACKS if counter == STOPS else 0
         places = ("wait", "paused", "prioritized", "meta", "marker", "events")
         return await self._run(
-            self._hand_back, job_id, token, MAX_HAND_BACKS, _TOO_OFTEN, places=places
+            self._hand_back, job_id, token, counter, most, _TOO_OFTEN, places=places
         )
 
     async def snooze(

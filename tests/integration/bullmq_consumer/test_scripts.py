@@ -103,6 +103,13 @@ async def test_the_last_hand_back_marks_the_job_to_fail(queue: Queue) -> None:
     assert await queue.field("handBacks") == "0", "should somebody retry it by hand"
 
 
+async def test_what_is_no_stop_is_counted_elsewhere_and_bounded_by_others(queue: Queue) -> None:
+    await queue.redis.hset(queue.key(JOB), "putOffs", 1000)
+    assert await queue.scripts.hand_back(JOB, OURS, "putOffs") is Hold.OURS
+    assert await queue.field("putOffs") == "1001"
+    assert (await queue.field("handBacks"), await queue.field("defa")) == (None, None)
+
+
 async def test_a_job_that_is_put_off_is_counted_and_may_be_marked_to_fail(queue: Queue) -> None:
     assert await queue.scripts.snooze(JOB, OURS, "putOffs") is Hold.OURS
     assert await queue.field("defa") is None

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from redis.asyncio import Redis
 
 from bullmq_consumer import ExitCode, Health, Job, Jobs, RequeueLater, RetryableError, Worker
 from sandbox.processes import Process, free_port, logged
@@ -215,6 +216,24 @@ async def test_a_drain_runs_what_goes_back_at_once_too(site: SmallSite) -> None:
         await site.add("again", {}, attempts=3)
     assert await worker.drain() == 15
     assert (await site.app.counts())["completed"] == 5
+
+
+async def test_a_job_that_asks_to_go_back_at_once_is_bounded_and_not_taken_for_stopped(
+    site: SmallSite,
+) -> None:
+    worker = worker_of(site)
+
+    @worker.job("now", max_requeues=3)
+    async def now(job: Job) -> None:
+        raise RequeueLater(reason="not yet")
+
+    job_id = await site.add("now", {}, attempts=2)
+    assert await worker.drain() == 5
+    job = await site.app.job(job_id)
+    assert job is not None
+    assert (job.state, job.attempts_made, job.failed_reason) == ("failed", 2, "not yet")
+    async with Redis.from_url(site.redis.url) as redis:
+        assert not await redis.hexists(f"bull:{site.queue}:{job_id}", "handBacks")
 
 
 async def test_a_drain_leaves_a_queue_that_is_held_up(site: SmallSite) -> None:

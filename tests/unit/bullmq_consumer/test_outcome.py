@@ -69,7 +69,16 @@ def test_a_job_that_was_handed_back_too_often_burns_an_attempt() -> None:
     assert decide(down, is_last_attempt=True, snoozes=19) == Requeue(timedelta(9), "X is down")
     assert decide(down, is_last_attempt=False, snoozes=20) == Retry("X is down")
     assert decide(down, is_last_attempt=True, snoozes=20) == Fail("X is down")
-    assert decide(RequeueLater(), is_last_attempt=True, snoozes=20) == returned(), "a stop"
+
+
+def test_what_a_stop_returns_is_told_from_what_asks_for_it() -> None:
+    """Else a job that asks often would fail at a stop, by no fault of its own."""
+    assert decide(RequeueLater(), is_last_attempt=True, snoozes=19) == returned()
+    assert isinstance(decide(RequeueLater(), is_last_attempt=True, snoozes=20), Fail)
+    stop = decide(RequeueLater(), is_last_attempt=True, snoozes=20, is_stopping=True)
+    assert stop == Requeue(timedelta(0), "handed back to the queue", is_stop=True)
+    delayed = decide(RequeueLater(timedelta(9)), is_last_attempt=True, snoozes=20, is_stopping=True)
+    assert isinstance(delayed, Fail)
 
 
 def test_a_limit_of_the_whole_queue_is_handed_on_and_bounded_too() -> None:
