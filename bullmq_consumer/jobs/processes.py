@@ -58,15 +58,13 @@ class Processes:
 
         The limit is the function's: how long its process took to start does not count.
         """
-        process = self._idle_one() or _Process()
         try:
-            async with Within(_START_LIMIT, stop):
-                await process.begin(registered, delivery, self._queue)
-            async with Within(limit, stop):
-                end = await process.end(delivery, handle, stop)
-        except BaseException as error:
-            process.kill()
-            if isinstance(error, Died) and stop.reason is StopReason.SHUTDOWN:
+            process = await self._begun(registered, delivery, stop)
+            with _killed_on_error(process):
+                async with Within(limit, stop):
+                    end = await process.end(delivery, handle, stop)
+        except Died as error:
+            if stop.reason is StopReason.SHUTDOWN:
                 raise stopped(StopReason.SHUTDOWN, limit) from error
             raise
         self._idle.append(process)
@@ -74,8 +72,23 @@ class Processes:
             raise raised(end["error"], limit)
         return end["result"]
 
+    async def _begun(self, registered: Registered, delivery: Delivery, stop: Stop) -> "_Process":
+        """A process that is about to call the handler; others may have died while they waited."""
+        while (process := self._idle_one()) is not None:
+            with suppress(Died):
+                return await self._begin(process, registered, delivery, stop)
+        return await self._begin(_Process(), registered, delivery, stop)
+
+    async def _begin(
+        self, process: "_Process", registered: Registered, delivery: Delivery, stop: Stop
+    ) -> "_Process":
+        with _killed_on_error(process):
+            async with Within(_START_LIMIT, stop):
+                await process.begin(registered, delivery, self._queue)
+        return process
+
     def _idle_one(self) -> "_Process | None":
-        """One that waits and lives: its death in between is no attempt's failure."""
+        """One that waits, and lives as far as the kernel knows yet."""
         while self._idle:
             process = self._idle.pop()
             if process.is_alive:
@@ -89,6 +102,16 @@ class Processes:
             process = self._idle.pop()
             process.kill()
             await asyncio.to_thread(process.join)
+
+
+@contextmanager
+def _killed_on_error(process: "_Process") -> Generator[None]:
+    """One in an unknown state runs no other attempt."""
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
 
 
 @contextmanager

@@ -59,7 +59,11 @@ async def test_what_cannot_be_added_is_refused_there() -> None:
     assert (ran.reason, ran.added) == ("ValueError: A job's delay: at least 0, not -1000", [])
 
 
-async def test_one_that_died_while_it_waited_costs_no_attempt() -> None:
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_one_that_died_while_it_waited_costs_no_attempt(
+    monkeypatch: pytest.MonkeyPatch, is_known: bool
+) -> None:
+    """The kernel calls it alive until the last of its threads has gone."""
     processes = Processes("q")
     handle: Any = SimpleNamespace(report=lambda value: None)
     delivery = Delivery("j1", "pid", {}, attempts_made=0, attempts=1)
@@ -72,6 +76,8 @@ async def test_one_that_died_while_it_waited_costs_no_attempt() -> None:
     assert await run() == first
     os.kill(first, signal.SIGKILL)
     await until(lambda: not psutil.pid_exists(first) or is_zombie(first))
+    if not is_known:
+        monkeypatch.setattr("bullmq_consumer.jobs.processes._Process.is_alive", True)
     assert await run() != first
     await processes.aclose()
 
