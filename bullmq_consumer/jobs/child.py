@@ -55,7 +55,13 @@ class _Worker:
     def run_one(self) -> None:
         """Wait for an attempt, run it, and send its end."""
         message = self._runs.get()
-        registered = _find(*message["run"])
+        try:
+            registered = _find(*message["run"])
+        except Exception as error:  # of the application's modules
+            logger.exception("The module of an isolated handler cannot be imported")
+            self._send({"begun": True})
+            self._send({"end": {"error": described(error)}})
+            return
         self._send({"begun": True})
         try:
             delivery = Delivery(**message["delivery"])

@@ -1,9 +1,11 @@
 """A registered function: what it takes, what it returns, and how it may fail."""
 
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import ModuleType
 from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -132,8 +134,32 @@ class Registered:
 
     @property
     def place(self) -> tuple[str, str]:
-        """Where the handler is found again: its module, and its name in there."""
-        return self.function.__module__, self.function.__qualname__
+        """Where another process finds the handler: its module, and its name in there.
+
+        Raises TypeError for one that its module does not hold.
+        """
+        module = sys.modules.get(self.function.__module__)
+        name = None if module is None else self._name_in(module)
+        if name is None:
+            raise TypeError(
+                f"{_named(self.function)}: isolate imports the handler from the module of its"
+                " function, which does not hold it: bind what `job(…)` returns there"
+            )
+        return self.function.__module__, name
+
+    def _name_in(self, module: ModuleType) -> str | None:
+        """Its function's own, or else another one by which the module holds it."""
+        if module.__name__ == "__main__" and not hasattr(module, "__file__"):
+            return None  # typed in, or `python -c`: nothing to import
+        own: Any = module
+        for part in self.function.__qualname__.split("."):
+            own = getattr(own, part, None)
+        if self._is_mine(own):
+            return self.function.__qualname__
+        return next((name for name, one in vars(module).items() if self._is_mine(one)), None)
+
+    def _is_mine(self, found: Any) -> bool:
+        return isinstance(found, SyncHandler) and found.registered is self  # pyright: ignore
 
     def written(self, result: Any) -> Any:
         """A result as Node reads it. Raises UnrecoverableError for one that is not JSON."""
@@ -231,6 +257,8 @@ def _check_isolated(function: Callable[..., Any], hints: dict[str, Any], *, is_a
     """Its process imports the module anew, and has nothing of what is opened in this one."""
     if is_async:
         raise TypeError(f"{_named(function)}: isolate is for `def`, not for `async def`")
+    if sys.platform == "win32":
+        raise TypeError(f"{_named(function)}: isolate needs Linux or macOS, and this is Windows")
     if "<locals>" in function.__qualname__:
         raise TypeError(f"{_named(function)}: isolate wants a function at the top of a module")
     [hint] = [hints[name] for name in inspect.signature(function).parameters]

@@ -73,16 +73,23 @@ class Served(Generic[C_contra]):
         return tuple(self._middleware)
 
     def entries(self) -> Mapping[str, Entry]:
-        """All handlers by name, those of included ones too. Raises TypeError for a name twice."""
+        """All handlers by name, those of included ones too.
+
+        Raises TypeError for a name twice, and an isolated one that another process cannot find.
+        """
         own = self.own_middleware
+        for one in self._handlers.values():
+            if one.rules.isolate:
+                _ = one.place
         found = {name: Entry(one, own) for name, one in self._handlers.items()}
         for jobs in self._included:
             for name, entry in jobs.entries().items():
                 if name in found:
-                    first, second = found[name].registered, entry.registered
+                    first = found[name].registered.function.__module__
+                    second = entry.registered.function.__module__
                     raise TypeError(
-                        f"Two handlers are called '{name}': rename the one in {second.place[0]}, or"
-                        f" that in {first.place[0]}"
+                        f"Two handlers are called '{name}': rename the one in {second}, or"
+                        f" that in {first}"
                     )
                 found[name] = Entry(entry.registered, (*own, *entry.middleware))
         return found

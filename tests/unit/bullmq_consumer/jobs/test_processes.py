@@ -4,6 +4,8 @@ import asyncio
 import logging
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -12,11 +14,13 @@ from typing import Any
 import psutil
 import pytest
 
-from bullmq_consumer import Job, Jobs, StopReason, SyncJob
+from bullmq_consumer import Job, Jobs, StopReason, SyncJob, Worker
 from bullmq_consumer.delivery import Delivery
+from bullmq_consumer.jobs.handler import Registered
 from bullmq_consumer.jobs.processes import Processes
 from bullmq_consumer.jobs.stop import Stop
 from bullmq_consumer.testing import run_job
+from tests.support import renamed
 from tests.support.isolated import pid, slow, work
 from tests.support.slow_to_import import quick
 
@@ -134,6 +138,57 @@ def test_what_cannot_be_isolated_is_refused() -> None:
         jobs.job("x", isolate=True)(asynchronous)
     with pytest.raises(TypeError, match="has no deps"):
         jobs.job("x", isolate=True)(with_deps)
+
+
+def test_where_it_cannot_run_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    jobs: Any = Jobs()
+    with pytest.raises(TypeError, match="isolate needs Linux or macOS, and this is Windows"):
+        jobs.job("x", isolate=True)(without_deps)
+    assert jobs.job("x")(without_deps).registered.name == "x"
+
+
+@pytest.mark.parametrize("handler", [renamed.other_name, renamed.in_a_class])
+async def test_it_is_found_by_the_name_that_its_module_has_for_it(handler: Any) -> None:
+    ran = await run_job(handler, {})
+    assert ran.state == "completed"
+    assert ran.result != os.getpid()
+
+
+def test_one_that_its_module_does_not_hold_is_refused_before_a_job_is_taken() -> None:
+    worker = Worker("q", "redis://localhost")
+    worker.include(renamed.jobs)
+    assert worker.entries().keys() == {"renamed", "in a class"}
+    worker.include(renamed.lost)
+    with pytest.raises(TypeError, match=r"tests.support.renamed.hidden: isolate imports .* bind"):
+        worker.entries()
+
+
+async def test_one_of_the_interactive_interpreter_is_refused() -> None:
+    code = (
+        "from bullmq_consumer import SyncJob, Worker\n"
+        "worker = Worker('q', 'redis://localhost')\n"
+        "@worker.job('x', isolate=True)\n"
+        "def x(job: SyncJob) -> None: ...\n"
+        "worker.entries()\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
+    assert "TypeError: __main__.x: isolate imports the handler" in done.stderr
+
+
+async def test_a_module_that_cannot_be_imported_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Registered, "place", ("tests.support.gone", "moved"))
+    ran = await run_job(pid, {}, attempts=2)
+    missing = "ModuleNotFoundError: No module named 'tests.support.gone'"
+    assert (ran.state, ran.reason) == ("retrying", missing)
+    assert "The module of an isolated handler cannot be imported" in caplog.text
+
+
+def without_deps(job: SyncJob) -> None:
+    """At the top of a module."""
 
 
 def with_deps(job: SyncJob[dict[str, str], str]) -> None:
