@@ -23,6 +23,7 @@ def download(**change: Any) -> tuple[str, dict[str, Any]]:
     return "storyboard_download", {**data, "externalUrl": "https://x.example/a.jpg", **change}
 
 
+UNREADABLE = "The request for this picture could not be read. Please reload the page and try again."
 BAD = {
     "unknown name": (
         ("no_such_job", {}),
@@ -92,8 +93,9 @@ async def test_rows_are_settled_when_the_payload_is_wrong(site: Site) -> None:
     job = await site.finished(job_id)
     rows = await storyboards(site.vidfab)
     assert [(row["status"], row["error_message"]) for row in rows.values()] == [
-        ("failed", job.failed_reason)
+        ("failed", UNREADABLE)
     ] * 2
+    assert "'shots.0.description': field required" in (job.failed_reason or "")
     assert await step_3_status(site.vidfab) == "failed"
 
 

@@ -19,6 +19,7 @@ from tests.support.compositions import (
     project_row,
     stored_film,
 )
+from tests.support.people import told_operators
 from tests.support.recordings import PROJECT, USER
 from tests.support.site import Site
 
@@ -139,8 +140,10 @@ async def test_clips_that_cannot_be_had(site: Site, url: str, reason: str) -> No
     await site.app.add("va_compose_video", payload(), options())
     job = await site.finished(JOB)
     assert (job.state, job.attempts_made) == ("failed", 1)
-    assert job.failed_reason is not None
-    assert job.failed_reason.startswith(reason)
+    assert job.failed_reason == (
+        "Some clips cannot be used. Please make the clips of these shots again: 1."
+    )
+    assert told_operators(job).startswith(reason)
     row = await project_row(site.vidfab)
     assert (row["status"], row["step_6_status"]) == ("failed", "failed")
 
@@ -154,5 +157,8 @@ async def test_a_clip_that_only_looks_like_a_video(site: Site) -> None:
     await site.app.add("va_compose_video", payload(), options())
     job = await site.finished(JOB)
     assert (job.state, job.attempts_made) == ("failed", 1)
-    assert "cannot be read" in (job.failed_reason or "")
-    assert str(site.folder) not in (job.failed_reason or "")
+    assert job.failed_reason == (
+        "The final video cannot be made from these clips. Please make the clips again."
+    )
+    assert "cannot be read" in told_operators(job)
+    assert str(site.folder) not in told_operators(job)

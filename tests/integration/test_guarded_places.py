@@ -121,7 +121,8 @@ async def test_the_picture_that_seedream_answers(site: Site, trap: Trap) -> None
     assert (job.state, job.attempts_made) == ("completed", 1)
     rows = await storyboards(site.vidfab)
     assert (rows[1]["status"], rows[2]["status"]) == ("failed", "success")
-    assert rows[1]["error_message"].startswith("Unsafe address of the picture: IP literal")
+    said = "This picture came in a form that cannot be used. Please make it again."
+    assert rows[1]["error_message"] == said
     assert trap.url not in str(rows)
     assert len(await site.vidfab.providers.control.requests("/ark/*")) == 2
 
@@ -144,7 +145,7 @@ async def test_the_clip_that_a_provider_answers(site: Site, trap: Trap, vendor: 
     assert (await site.end_of(SYNC)).args["returnvalue"]["data"]["updated"] == 1
     row = (await clips(site.vidfab))[1]
     assert row["status"] == "failed"
-    expected = "The video of this clip cannot be used. Please generate the clip again."
+    expected = "This clip came in a form that cannot be used. Please make it again."
     assert row["error_message"] == expected
     assert trap.url not in str(row)
 

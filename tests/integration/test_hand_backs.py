@@ -8,6 +8,8 @@ from sandbox.app import Project, Shot, create_project, create_user, enqueue_stor
 from tests.support.site import Site
 from tests.support.stopwatch import Stopwatch
 
+NOT_FINISHED = "This picture could not be finished. Please try again."
+
 
 async def project_of(site: Site) -> Project:
     supabase = site.vidfab.supabase
@@ -62,4 +64,4 @@ async def test_a_job_that_is_handed_back_without_end_fails(site: Site) -> None:
     assert job.state == "failed"
     assert job.failed_reason == "The job was handed back more than 20 times"
     [row] = await supabase.rows("project_storyboards", project_id=f"eq.{project.id}")
-    assert (row["status"], row["error_message"]) == ("failed", job.failed_reason)
+    assert (row["status"], row["error_message"]) == ("failed", NOT_FINISHED)

@@ -8,6 +8,8 @@ from tests.support.recordings import USER
 from tests.support.site import Site
 from tests.support.stopwatch import Stopwatch
 
+NOT_FINISHED = "This picture could not be finished. Please try again."
+
 
 async def test_rows_are_settled_when_bullmq_fails_a_job_by_itself(site: Site) -> None:
     """As it does with a job that stalled too often: no handler runs, `defa` says why."""
@@ -22,7 +24,7 @@ async def test_rows_are_settled_when_bullmq_fails_a_job_by_itself(site: Site) ->
 
     assert (job.state, job.failed_reason) == ("failed", reason)
     [row] = await supabase.rows("project_storyboards", project_id=f"eq.{project.id}")
-    assert (row["status"], row["error_message"]) == ("failed", reason)
+    assert (row["status"], row["error_message"]) == ("failed", NOT_FINISHED)
     [settled] = await supabase.rows("video_agent_projects", id=f"eq.{project.id}")
     assert settled["step_3_status"] == "failed"
     assert (await site.vidfab.providers.control.paid()).images == 0

@@ -115,7 +115,9 @@ async def test_retries_follow_the_jobs_own_options(any_site: Site) -> None:
     assert second.at - first.at >= 300
     [row] = await vidfab.supabase.rows("project_storyboards", project_id=f"eq.{project.id}")
     assert row["status"] == "failed"
-    assert row["error_message"]
+    assert row["error_message"] == (
+        "The service that makes this picture is busy. Please try again in a few minutes."
+    )
 
 
 async def test_a_pause_by_node_is_obeyed_and_loses_nothing(any_site: Site) -> None:

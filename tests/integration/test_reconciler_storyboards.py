@@ -20,7 +20,7 @@ from tests.support.storyboards import (
 from tests.support.watch import logged, work_a_round
 
 JOB = f"storyboard_{PROJECT}_1795474848073"
-LOST = "The job that was to draw this picture was lost; please try again"
+LOST = "This picture could not be finished. Please try again."
 URL = "https://provider.example/1.png"
 
 

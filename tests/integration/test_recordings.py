@@ -208,19 +208,21 @@ async def test_download_that_is_done_already(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("name", "reason", "said"),
     [
         (
             "storyboard_download-media-404",
             "Download failed: the server answered 404 Not Found",
+            "This picture is no longer available. Please make it again.",
         ),
         (
             "storyboard_download-ssrf-ip",
             "Unsafe externalUrl: IP literal is not allowed, only a host name",
+            "This picture came in a form that cannot be used. Please make it again.",
         ),
     ],
 )
-async def test_download_that_cannot_succeed(site: Site, name: str, reason: str) -> None:
+async def test_download_that_cannot_succeed(site: Site, name: str, reason: str, said: str) -> None:
     """The Node worker completes these with `success: false`; here they fail, at once."""
     recorded = recording(site, name)
     url = recorded.enqueued[0]["data"]["externalUrl"]
@@ -231,7 +233,7 @@ async def test_download_that_cannot_succeed(site: Site, name: str, reason: str) 
     job = await site.ended(recorded.job_id)
     assert (job.state, job.failed_reason, job.attempts_made) == ("failed", reason, 1)
     await site.check_progress(recorded.job_id, recorded.progress(recorded.job_id))
-    await check_rows(site, recorded, but={1: {"error_message": reason}})
+    await check_rows(site, recorded, but={1: {"error_message": said}})
 
 
 async def test_batch_download(site: Site) -> None:

@@ -29,6 +29,7 @@ from tests.support.compositions import (
     shotstack,
     stored_film,
 )
+from tests.support.people import told_operators
 from tests.support.progress import check_events, check_log
 from tests.support.recordings import Recording, load
 from tests.support.site import Site
@@ -144,7 +145,9 @@ async def test_a_failed_render_is_final_at_once(site: Site) -> None:
     await replay(site, recorded)
     job = await site.finished(JOB)
     reason = "Shotstack could not render the video: lab render error"
-    assert (job.state, job.failed_reason, job.attempts_made) == ("failed", reason, 1)
+    said = "This final video could not be made. Please try again."
+    assert (job.state, job.failed_reason, job.attempts_made) == ("failed", said, 1)
+    assert told_operators(job) == reason
     await site.check_progress(JOB, recorded.progress(JOB))
     row = await project_row(site.vidfab)
     assert (row["status"], row["step_6_status"]) == ("failed", "failed")
@@ -157,7 +160,9 @@ async def test_the_clips_are_not_ready(site: Site) -> None:
     await replay(site, recorded)
     job = await site.finished(JOB)
     reason = recorded.did["events"][-1]["returnvalue"]["error"]
-    assert (job.state, job.failed_reason, job.attempts_made) == ("failed", reason, 1)
+    said = "Not all clips are finished yet. Please wait for them, then try again."
+    assert (job.state, job.failed_reason, job.attempts_made) == ("failed", said, 1)
+    assert told_operators(job) == reason
     await site.check_progress(JOB, recorded.progress(JOB))
     row = await project_row(site.vidfab)
     assert (row["status"], row["step_6_status"]) == ("failed", "failed")

@@ -70,9 +70,12 @@ async def test_clips_in_every_state(site: Site) -> None:
     }  # fmt: skip
     assert rows[1]["video_url"] == rows[1]["video_url_external"] == f"{media}/clip/1.mp4"
     assert rows[1]["last_frame_url"].startswith(media)
-    assert rows[3]["error_message"] == "lab: sensitive content"
-    assert rows[4]["error_message"] == "Seedance ended the clip's task as cancelled"
-    assert rows[9]["error_message"] == "Seedance ended the clip's task without a video"
+    assert rows[3]["error_message"] == (
+        "This clip was refused because of its content. Please change the description or the"
+        " reference pictures and try again."
+    )
+    no_result = "This clip could not be made. Please try again."
+    assert rows[4]["error_message"] == rows[9]["error_message"] == no_result
     assert await step_4_status(site.vidfab) == "processing"
     asked = sorted(one.path for one in await control.requests("/ark/*"))
     assert asked == sorted(one["path"] for one in recorded.did["provider_requests"])

@@ -93,4 +93,4 @@ async def test_failure(site: Site, tmp_path: Path) -> None:
     assert row["status"] == change["set"]["status"] == "completed"
     opening = "Thumbnail generation failed: "
     assert change["set"]["error_message"].startswith(opening)
-    assert row["error_message"] == f"{opening}The file holds no video stream"
+    assert row["error_message"] == f"{opening}No picture could be taken from this video."

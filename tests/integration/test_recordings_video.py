@@ -163,7 +163,8 @@ async def test_video_that_is_gone(site: Site) -> None:
     begun = {"percent": 10, "message": "Downloading... 0%"}
     await site.check_progress(recorded.job_id, [*recorded.progress(recorded.job_id), begun])
     row = await video_row(site.vidfab)
-    assert (row["status"], row["error_message"]) == ("failed", NOT_FOUND)
+    said = "This video is no longer available. Please make it again."
+    assert (row["status"], row["error_message"]) == ("failed", said)
 
 
 @pytest.mark.parametrize("name", ["video_clip_download-ok", "download_video-ok"])

@@ -10,6 +10,10 @@ from tests.support.site import Site
 
 IMAGES = "/ark/api/v3/images/generations"
 GEMINI = "/google/*"
+REFUSED = (
+    "This picture was refused because of its content. Please change the description or the"
+    " reference pictures and try again."
+)
 REFUSAL = {"error": {"code": "InputTextSensitiveContentDetected", "message": "too dark"}}
 
 
@@ -59,7 +63,7 @@ async def test_a_refused_shot_is_not_asked_for_again(site: Site) -> None:
     assert await asked(site) == 4
     rows = await rows_of(site, project)
     assert [row["status"] for row in rows] == ["failed", "success", "success"]
-    assert rows[0]["error_message"] == "too dark"
+    assert rows[0]["error_message"] == REFUSED
 
 
 async def test_a_shot_whose_reference_came_too_late_is_asked_for_again(site: Site) -> None:
@@ -148,7 +152,8 @@ async def test_a_page_in_place_of_a_picture_fails_at_once(site: Site) -> None:
     assert (job.state, job.attempts_made) == ("failed", 1)
     [row] = await rows_of(site, project)
     assert row["storage_status"] == "failed"
-    assert row["error_message"] == job.failed_reason
+    said = "This picture came in a form that cannot be used. Please make it again."
+    assert row["error_message"] == said
     assert "not an image" in job.failed_reason
 
 

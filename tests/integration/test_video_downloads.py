@@ -139,7 +139,10 @@ async def test_a_source_that_stays_broken_is_settled(site: Site) -> None:
     job = await site.ended(await site.app.add(*video(originalUrl=url), options))
     assert (job.state, job.attempts_made) == ("failed", 2)
     row = await video_row(site.vidfab)
-    assert (row["status"], row["error_message"]) == ("failed", job.failed_reason)
+    assert (row["status"], row["error_message"]) == (
+        "failed",
+        "This video could not be downloaded. Please try again in a few minutes.",
+    )
     assert not await is_stored(site.vidfab, PATH)
 
 
