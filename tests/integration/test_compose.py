@@ -306,8 +306,8 @@ async def test_bad_payloads_fail_at_once_and_change_nothing(site: Site, case: st
     before = await project_row(site.vidfab)
     await site.worker(**shotstack(site.vidfab))
     await add(site, **change)
-    is_unreadable = "'" in sentence
-    assert await end(site) == ("failed", UNREADABLE if is_unreadable else NOT_FOUND, 1)
+    said = NOT_FOUND if sentence.startswith("Project ") else UNREADABLE
+    assert await end(site) == ("failed", said, 1)
     assert sentence in told_operators(await site.finished(JOB))
     assert await project_row(site.vidfab) == before
     assert await ordered(site) == 0
