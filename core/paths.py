@@ -73,10 +73,24 @@ def clip_video(
     Shots are renumbered and get other clips, while browsers cache an address for an hour: the row's
     id and a hash of the provider's id make the path unique to one generation.
     """
+    name = f"shot-{shot_number}{_of_clip(clip_id, generation)}"
+    return f"videos/{user_id}/video-agent/{project_id}/clips/{name}"
+
+
+def is_clip_of(path: str | None, clip_id: RowId, generation: str) -> bool:
+    """Whether `clip_video` gives this path for that generation, whatever the shot's number was."""
+    return (path or "").endswith(_of_clip(clip_id, generation))
+
+
+def is_older_clip(path: str | None, clip_id: RowId, generation: str) -> bool:
+    """Whether `clip_video` gives this path for another generation of that row."""
+    return f"-{clip_id}-" in (path or "") and not is_clip_of(path, clip_id, generation)
+
+
+def _of_clip(clip_id: RowId, generation: str) -> str:
     # 40 bits: among 1,000 generations of one row two are alike once in two million cases.
     digest = sha256(generation.encode()).hexdigest()[:10]
-    name = f"shot-{shot_number}-{clip_id}-{digest}.mp4"
-    return f"videos/{user_id}/video-agent/{project_id}/clips/{name}"
+    return f"-{clip_id}-{digest}.mp4"
 
 
 def final_video(user_id: PlainId, project_id: RowId) -> str:

@@ -28,22 +28,25 @@ class Order:
 async def row_of(ctx: Context, order: Order) -> ClipRow | None:
     """The clip's current row; None when the row has another clip by now.
 
-    The checkpoint keeps the row's id. Raises NotFound when there is no such row.
+    The checkpoint keeps the row's id, and the provider's id that the row had. Raises NotFound when
+    there is no such row.
     """
     rows = await ctx.services.clips.of_project(order.project_id)
     known: str | None = ctx.checkpoint_fields.get("clip")
     if known is not None:
-        return _still(rows, known, order)
+        return _still(rows, known, ctx.checkpoint_fields.get("provider_id", ""), order)
     found = _first_found(rows, order)
     if found is not None:
-        await ctx.checkpoint(clip=found.id)
+        await ctx.checkpoint(clip=found.id, provider_id=found.provider_id)
     return found
 
 
-def _still(rows: Iterable[ClipRow], clip_id: str, order: Order) -> ClipRow | None:
+def _still(rows: Iterable[ClipRow], clip_id: str, provider_id: str, order: Order) -> ClipRow | None:
     row = next((row for row in rows if row.id == clip_id), None)
     if row is None:
         raise NotFound(f"The clip of shot {order.shot_number} was removed")
+    if provider_id:  # the row may have the same clip under a URL that was signed anew
+        return row if row.provider_id == provider_id else None
     return row if _has_id(row, order) or _has_url(row, order) or _is_blank(row) else None
 
 

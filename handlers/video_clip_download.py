@@ -47,8 +47,9 @@ async def video_clip_download(job: VidfabJob[Data]) -> StoredResult | AlreadySto
     row = await row_of(ctx, _order(ctx, data, data.external_url))
     if row is None:
         return _outdated(data)
-    if row.storage_status == "completed" and row.video_url_external == data.external_url:
+    if _is_stored(row, data):
         return AlreadyStored(project_id=data.project_id, shot_number=data.shot_number)
+    await _hide_older(ctx, row)
     await ctx.progress(10, f"Downloading video clip shot {data.shot_number}...")
     stored = await _store(ctx, data, row)
     if not await _complete(ctx, data, row, stored):
@@ -96,6 +97,19 @@ def _outdated(data: Data) -> AlreadyStored:
         project_id=data.project_id,
         shot_number=data.shot_number,
     )
+
+
+def _is_stored(row: ClipRow, data: Data) -> bool:
+    if row.is_stored:
+        return True
+    is_told_so = row.storage_status == "completed" and row.video_url_external == data.external_url
+    return is_told_so and not row.shows_older_clip
+
+
+async def _hide_older(ctx: Context, row: ClipRow) -> None:
+    """Show the provider's copy until ours is there, not the clip that the row had before."""
+    if row.status == "success" and row.shows_older_clip:
+        await ctx.services.clips.update(row, cdn_url=None, storage_status="pending")
 
 
 async def _store(ctx: Context, data: Data, row: ClipRow) -> Stored:

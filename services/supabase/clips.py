@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from core.columns import Moment
-from core.paths import RowId
+from core.paths import RowId, is_clip_of, is_older_clip
 from services.supabase.table import Filters, Table, TableRow
 
 if TYPE_CHECKING:
@@ -36,6 +36,23 @@ class ClipRow(TableRow):
     def provider_id(self) -> str:
         """The provider's id of this generation; empty when nothing was ordered."""
         return self.seedance_task_id or self.video_request_id or ""
+
+    @property
+    def generation(self) -> str:
+        """Tells this clip from the row's earlier and later ones; of a clip without id its URL."""
+        return self.provider_id or self.video_url_external or self.video_url or ""
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the row's object is this generation's."""
+        return self.storage_status == "completed" and is_clip_of(
+            self.storage_path, self.id, self.generation
+        )
+
+    @property
+    def shows_older_clip(self) -> bool:
+        """Whether `cdn_url` leads to the clip that the row had before this one."""
+        return bool(self.cdn_url) and is_older_clip(self.storage_path, self.id, self.generation)
 
     @property
     def ordered_before(self) -> datetime | None:
