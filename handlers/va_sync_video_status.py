@@ -15,6 +15,7 @@ from typing import Any
 from bullmq_consumer import Jobs
 from bullmq_consumer.new_job import NewJob
 from core.errors import (
+    LockLost,
     ProviderDown,
     RetryableError,
     ServiceError,
@@ -81,6 +82,7 @@ class _Sync:
     errors: list[ServiceError | ProviderDown] = field(
         default_factory=list[ServiceError | ProviderDown]
     )
+    _added: set[str] = field(default_factory=set[str])
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def poll_all(self) -> None:
@@ -91,13 +93,14 @@ class _Sync:
                 group.create_task(self._sync(clip))
 
     async def finish(self) -> None:
-        """Add the downloads and finalise the project.
+        """Add the downloads that are missing and finalise the project.
 
         Raises RetryableError or UnrecoverableError when no clip could be polled.
         """
         rows = await self.ctx.services.clips.of_project(self.data.project_id)
         # Also those of an earlier sync that was cut off before it added them.
-        await self.ctx.enqueue(*(self._download(row) for row in rows if row.wants_storing))
+        left = [row for row in rows if row.wants_storing and row.id not in self._added]
+        await self.ctx.enqueue(*map(self._download, left))
         if rows and all(row.status in _FINAL for row in rows):
             await self.ctx.services.projects.update(self.data.project_id, step_4_status="completed")
         if self.clips and len(self.errors) == len(self.clips):
@@ -156,11 +159,25 @@ class _Sync:
                 text = self.ctx.for_people(Thing.CLIP, Why(cause))
                 await self._finish(clip, status="failed", error_message=text)
             case Succeeded():
-                await self._finish(clip, **_columns(outcome))
+                finished = await self._finish(clip, **_columns(outcome))
+                if finished is not None:
+                    await self._add_download(finished)
 
-    async def _finish(self, clip: ClipRow, **fields: Any) -> None:
+    async def _finish(self, clip: ClipRow, **fields: Any) -> ClipRow | None:
         finished = await self.ctx.services.clips.finish(clip, **fields)
-        self.updated += finished  # in two lines: the others count while this one awaits
+        self.updated += finished is not None  # by itself: the others count while this one awaits
+        return finished
+
+    async def _add_download(self, row: ClipRow) -> None:
+        """Add it at once, so that it survives a crash of this worker; else `finish` adds it."""
+        try:
+            await self.ctx.enqueue(self._download(row))
+        except LockLost:
+            raise
+        except Exception as error:  # if raised, it would cancel the others
+            self.ctx.log.warning("The download of clip {} waits: {}", row.shot_number, error)
+        else:
+            self._added.add(row.id)
 
     def _download(self, row: ClipRow) -> NewJob:
         return follow_ups.video_clip_download(

@@ -102,16 +102,18 @@ class Clips:
             "read the clips", lambda rows: rows.eq("project_id", project_id).order("shot_number")
         )
 
-    async def finish(self, row: ClipRow, **fields: Any) -> bool:
+    async def finish(self, row: ClipRow, **fields: Any) -> ClipRow | None:
         """Set columns of a clip that is still the generation that `row` shows.
 
-        False when it was finalised before, ordered again since, or removed.
+        Returns the row as written, with the number that its shot has by then; None when it was
+        finalised before, ordered again since, or removed.
         """
-        return await self._change(
+        changed = await self._table.change(
             "finalise the clip",
             fields,
             lambda request: _of_generation(row, request).eq("status", "generating"),
         )
+        return ClipRow.model_validate(changed[0]) if changed else None
 
     async def update(self, row: ClipRow, **fields: Any) -> bool:
         """Set columns of a row that is still the generation that `row` shows; False if not."""
