@@ -19,6 +19,7 @@ from core.jobs.data import JobData, JobResult
 from core.paths import RowId, final_video
 from core.people import Cause, Thing
 from core.timeline import Scene, Timeline, timeline
+from handlers._film.clips import clips_of
 from handlers._film.heartbeat import beating
 from handlers._film.local import local_film, made_here
 from handlers._film.patience import Patience, forget_patience
@@ -135,9 +136,8 @@ async def _stored_before(ctx: Context, project: Project, kept: str | None) -> Re
 
 
 async def _timeline(ctx: Context, project: Project) -> Timeline:
-    clips = await ctx.services.clips.of_project(project.id)
-    lengths = await ctx.services.shots.seconds(project.id)
-    found = timeline(clips, lengths, project.aspect_ratio)
+    clips = await clips_of(ctx, project.id)
+    found = timeline(clips.rows, clips.lengths(), project.aspect_ratio)
     if not found.scenes:
         raise PermanentError("The project has no finished clips to compose", cause=Cause.NO_CLIPS)
     return found
