@@ -10,12 +10,13 @@ from pydantic import Field, model_validator
 
 from bullmq_consumer import Jobs
 from core.concurrent import both
-from core.errors import NotFound, UnsafeUrl
+from core.errors import UnsafeUrl
 from core.jobs import follow_ups
 from core.jobs.data import JobData, JobResult
 from core.jobs.stored_result import AlreadyStored, StoredResult
 from core.paths import RowId
 from core.people import Thing
+from handlers._storyboard_row import Order, row_of
 from services.bundle import Context, VidfabJob
 from services.net.content import Kind
 from services.supabase.storyboards import MAX_IMAGE_BYTES, Picture, StoryboardRow
@@ -69,7 +70,13 @@ async def storyboard_download(job: VidfabJob[Data]) -> StoredResult | AlreadySto
     if data.is_batch:
         await owned
         return await _enqueue_all(ctx, data)
-    _, row = await both(owned, _row(ctx, data))
+    _, row = await both(owned, row_of(ctx, _order(data)))
+    if row is None:
+        return AlreadyStored(
+            reason="A newer picture was generated",
+            project_id=data.project_id,
+            shot_number=data.shot_number,
+        )
     if row.storage_status == "completed":
         return AlreadyStored(
             project_id=data.project_id, shot_number=data.shot_number, storyboard_id=row.id
@@ -84,22 +91,20 @@ async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     await ctx.services.projects.owned(subject.project_id, subject.user_id)
     if subject.is_batch:
         return
-    row = await _row(ctx, subject)
-    if row.status == "success" and row.storage_status != "completed":
+    row = await row_of(ctx, _order(subject))
+    if row is not None and row.status == "success" and row.storage_status != "completed":
         message = ctx.for_people(Thing.PICTURE, reason)
         fields = {"storage_status": "failed", "error_message": message}
         await ctx.services.storyboards.update(row.id, **fields)
 
 
-async def _row(ctx: Context, subject: Subject) -> StoryboardRow:
-    row = await ctx.services.storyboards.find(
-        subject.project_id, subject.shot_number, subject.storyboard_id
+def _order(subject: Subject) -> Order:
+    return Order(
+        subject.project_id,
+        subject.shot_number,
+        subject.storyboard_id,
+        str(subject.external_url),
     )
-    if row is None:
-        raise NotFound(
-            f"Project {subject.project_id} has no storyboard row for shot {subject.shot_number}"
-        )
-    return row
 
 
 async def _store(ctx: Context, data: Data, row: StoryboardRow) -> StoredResult:

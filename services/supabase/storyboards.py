@@ -95,18 +95,22 @@ class Storyboards:
             lambda rows: rows.eq("project_id", project_id).in_("id", row_ids),
         )
 
-    async def find(
-        self, project_id: RowId, shot_number: int, row_id: RowId | None
-    ) -> StoryboardRow | None:
-        """The row of this id within the project, or without an id the current row of the shot."""
-        if row_id is None:
-            rows = await self.current(project_id)
-            return next((row for row in rows if row.shot_number == shot_number), None)
+    async def find(self, project_id: RowId, row_id: RowId) -> StoryboardRow | None:
+        """The row of this id within the project."""
+        return next(iter(await self.by_ids(project_id, [row_id])), None)
+
+    async def is_anothers(self, path: str, row: StoryboardRow) -> bool:
+        """Whether another row of the project points to the object of this path."""
         found = await self._table.read(
-            "read the storyboard",
-            lambda rows: rows.eq("id", row_id).eq("project_id", project_id),
+            "read the storyboards",
+            lambda rows: (
+                rows.eq("project_id", row.project_id)
+                .eq("image_storage_path", path)
+                .neq("id", row.id)
+                .limit(1)
+            ),
         )
-        return next(iter(found), None)
+        return bool(found)
 
     async def update(self, row_id: RowId, **fields: Any) -> None:
         """Set columns of one row. Raises NotFound."""
@@ -164,9 +168,12 @@ class Storyboards:
     ) -> StoredPicture:
         """Upload a picture and complete its row, with the columns `also` set in the same update.
 
-        `version_id` is None for jobs of the older form, whose paths have no row id.
+        `version_id` is None for jobs of the older form. Their paths have no row id, unless another
+        row points there: one that had the shot's number before.
         """
         path = storyboard_image(user_id, row.project_id, row.shot_number, version_id)
+        if version_id is None and await self.is_anothers(path, row):
+            path = storyboard_image(user_id, row.project_id, row.shot_number, row.id)
         url = await self._supabase.upload(
             Bucket.IMAGES, path, picture.file, content_type=picture.content_type, max_age_s=0
         )
