@@ -23,10 +23,13 @@ from redis.asyncio import Redis
 from bullmq_consumer import __version__
 from sandbox import node
 from sandbox.processes import Process, logged
+from sandbox.producer import NodeApp, Package
 from sandbox.redis import RedisServer
 from sandbox.worker_process import ROOT
+from tests.support.pages import Page
 
 PACKAGE = ROOT / "bullmq_consumer"
+PACKAGES: list[Package] = ["bullmq", "bullmq-5-81", "bullmq-6"]
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +124,23 @@ def test_the_environment_is_complete_and_holds_nothing_of_the_project(python: Pa
     assert names & {"httpx", "loguru", "supabase", "vidfab-worker"} == set()
 
 
+def test_the_blocks_of_its_page_run(python: Path, tmp_path: Path) -> None:
+    """One after the other, as they are read: the worker is made, and connects to nothing."""
+    blocks = [one.text for one in Page(PACKAGE / "README.md").blocks if one.language == "python"]
+    assert len(blocks) > 3
+    page = tmp_path / "page.py"
+    page.write_text("\n\n".join(blocks), "utf-8")
+    command = (python, "-W", "error", "-c", "import page; print(*page.worker.entries())")
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "greet send\n"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 async def test_the_example_consumes_the_jobs_of_its_producer(
-    hello: Process, redis: RedisServer, tmp_path: Path
+    hello: Process, redis: RedisServer, tmp_path: Path, package: Package
 ) -> None:
     await hello.start(logged(hello.log, "Queue hello at"))
-    printed = await _produced(tmp_path, redis)
+    printed = await _produced(tmp_path, redis, package)
     hello.signal(signal.SIGTERM)
     code = await hello.wait(30)
     for number, name in enumerate(("Ada", "Grace", "Barbara"), 1):
@@ -137,6 +152,24 @@ async def test_the_example_consumes_the_jobs_of_its_producer(
     assert (code, log.splitlines()[-1][-11:]) == (0, "Stopped (0)"), log
     assert log.count("The stamps have run out") == 3
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+async def test_the_example_of_work_that_blocks_runs_in_threads_and_processes(
+    python: Path, redis: RedisServer, tmp_path: Path, package: Package
+) -> None:
+    shutil.copy2(ROOT / "examples/texts.py", tmp_path)
+    async with NodeApp(redis.url, "texts", package) as app:
+        pack = await app.add("pack", {"parts": ["a" * 1000, "b" * 1000]})
+        search = await app.add("search", {"pattern": "b+", "text": "abba b"})
+        command = (python, "-W", "error", "-m", "bullmq_consumer", "texts:worker", "--drain")
+        worker = Process(command, tmp_path / "log", cwd=tmp_path, env=_environment(redis))
+        await worker.start()
+        assert await worker.wait(60) == 0, worker.log_tail(100)
+        jobs = [await app.job(one) for one in (pack, search)]
+    assert [job and job.state for job in jobs] == ["completed", "completed"]
+    assert jobs[1] is not None
+    assert jobs[1].returnvalue == ["bb", "b"]
 
 
 async def test_the_example_waits_for_redis_and_ends_without_one(
@@ -155,11 +188,12 @@ async def test_the_example_waits_for_redis_and_ends_without_one(
     assert await hello.wait(60) == 75
 
 
-async def _produced(folder: Path, redis: RedisServer) -> list[str]:
-    """What the producer prints, which has a minute to end by itself."""
+async def _produced(folder: Path, redis: RedisServer, package: Package = "bullmq") -> list[str]:
+    """What the producer prints with this BullMQ, which has a minute to end by itself."""
     runtime = await node.install()
     shutil.copy2(ROOT / "examples/producer.mjs", folder)
-    (folder / "node_modules").symlink_to(runtime.folder / "node_modules")
+    (folder / "node_modules").mkdir(exist_ok=True)
+    (folder / "node_modules/bullmq").symlink_to(runtime.package(package))
     child = await asyncio.create_subprocess_exec(
         *(runtime.executable, "producer.mjs"),
         cwd=folder,
