@@ -5,11 +5,12 @@ import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from redis.exceptions import RedisError
 
 from bullmq_consumer.delivery import whole_number
+from bullmq_consumer.engine.adding import remove_finished
 from bullmq_consumer.engine.progress import ProgressStream
 from bullmq_consumer.engine.queues import Queues
 from bullmq_consumer.errors import LockLost
@@ -21,9 +22,6 @@ from bullmq_consumer.safety.leases import Lease
 from bullmq_consumer.sanitize.strict_json import as_json
 from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
 from bullmq_consumer.telemetry.spans import UNTRACED, JobSpans
-
-if TYPE_CHECKING:
-    from bullmq import Queue
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +140,7 @@ class LiveHandle:
     async def _add_to(self, name: str | None, jobs: Sequence[NewJob], trace: str | None) -> None:
         queue, job_ids = await self._queues.called(name), [job.job_id for job in jobs]
         new = [bulk_entry(one, self._defaults, trace) for one in jobs]
-        await self._write_durably(lambda: _remove_finished(queue, job_ids))
+        await self._write_durably(lambda: remove_finished(queue, job_ids))
         # Without repeating the removal: jobs of a try whose response was lost may have finished.
         await self._write_durably(lambda: _add(queue, new))
 
@@ -154,15 +152,6 @@ class LiveHandle:
             await write()
 
         await self._writes.until_acknowledged(while_held)
-
-
-async def _remove_finished(queue: "Queue", job_ids: Sequence[str]) -> None:
-    finished = await asyncio.gather(
-        *(queue.client.hget(queue.toKey(job_id), "finishedOn") for job_id in job_ids)
-    )
-    for job_id, when in zip(job_ids, finished, strict=True):
-        if when:
-            await queue.remove(job_id)
 
 
 async def _add(queue: "Queue", new: Sequence[dict[str, Any]]) -> None:

@@ -1,0 +1,43 @@
+"""Adds jobs to a queue in place of finished ones of the same id."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from redis.asyncio import Redis
+
+from bullmq_consumer.engine.queues import Queues
+from bullmq_consumer.new_job import JobDefaults, NewJob, bulk_entry
+from bullmq_consumer.queue_name import QueueName
+
+if TYPE_CHECKING:
+    from bullmq import Queue
+
+
+class Adder:
+    """Adds jobs to one queue from outside of any job. `defaults` are the options of all of them."""
+
+    def __init__(self, redis: Redis, queue: QueueName, defaults: JobDefaults) -> None:
+        self._queues = Queues(redis, queue)
+        self._defaults = defaults
+
+    async def add(self, jobs: Sequence[NewJob]) -> None:
+        """Add jobs; a finished job of the same id is replaced, an unfinished one stays.
+
+        Raises RedisError or OSError.
+        """
+        if not jobs:
+            return
+        queue = await self._queues.called(None)
+        await remove_finished(queue, [job.job_id for job in jobs])
+        await queue.addBulk([bulk_entry(job, self._defaults) for job in jobs])
+
+
+async def remove_finished(queue: "Queue", job_ids: Sequence[str]) -> None:
+    """Remove those of the jobs that have ended: BullMQ would silently drop new ones of their id."""
+    async with queue.client.pipeline(transaction=False) as pipe:
+        for job_id in job_ids:
+            pipe.hget(queue.toKey(job_id), "finishedOn")
+        finished = await pipe.execute()
+    for job_id, when in zip(job_ids, finished, strict=True):
+        if when:
+            await queue.remove(job_id)
