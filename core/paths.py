@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, Any, TypeGuard
 from urllib.parse import unquote
 
 from pydantic import AfterValidator
@@ -46,6 +46,11 @@ RowId = Annotated[str, AfterValidator(_uuid)]
 
 VideoId = Annotated[PlainId, AfterValidator(_uuid_or_temporary)]
 """The primary key of a single video, or the id of one without a row."""
+
+
+def is_row_id(value: Any) -> TypeGuard[RowId]:
+    """Whether an untrusted value can be a row's primary key."""
+    return isinstance(value, str) and bool(_UUID.fullmatch(value))
 
 
 class Bucket(StrEnum):
@@ -88,9 +93,13 @@ def is_older_clip(path: str | None, clip_id: RowId, generation: str) -> bool:
 
 
 def _of_clip(clip_id: RowId, generation: str) -> str:
+    return f"-{clip_id}-{clip_generation(generation)}.mp4"
+
+
+def clip_generation(generation: str) -> str:
+    """How a provider's id of a clip stands in object paths: ten hexadecimal digits."""
     # 40 bits: among 1,000 generations of one row two are alike once in two million cases.
-    digest = sha256(generation.encode()).hexdigest()[:10]
-    return f"-{clip_id}-{digest}.mp4"
+    return sha256(generation.encode()).hexdigest()[:10]
 
 
 def final_video(user_id: PlainId, project_id: RowId) -> str:

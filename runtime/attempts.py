@@ -27,6 +27,7 @@ from core.jobs.envelope import success
 from core.meter import meter
 from runtime.job_log import JobLogger
 from runtime.job_story import JobStory
+from runtime.owners import name_owner
 from runtime.work_folders import JobFolder
 from services.bundle import Services
 
@@ -83,7 +84,11 @@ class Attempts(Observer[Attempt]):
 
     def scope(self, job: Job[Any, Any]) -> "_Scope":
         """The context of one attempt, or of the end of a job that is only to fail."""
-        return _Scope(partial(self._attempt, job), self._loaded)
+        return _Scope(partial(self._attempt, job), partial(self._ready, job))
+
+    async def _ready(self, job: Job[Any, Any]) -> None:
+        await self._loaded.wait()  # the attempt begins afterwards, for its log and its envelope
+        await name_owner(self._services, job.data)
 
     def _attempt(self, job: Job[Any, Any]) -> Attempt:
         delivery = job.delivery
@@ -168,12 +173,12 @@ class Attempts(Observer[Attempt]):
 class _Scope:
     """What is there as long as an attempt; plain, since each job pays for it."""
 
-    def __init__(self, made: Callable[[], Attempt], loaded: asyncio.Event) -> None:
+    def __init__(self, made: Callable[[], Attempt], ready: Callable[[], Awaitable[None]]) -> None:
         self._made = made
-        self._loaded = loaded
+        self._ready = ready
 
     async def __aenter__(self) -> Attempt:
-        await self._loaded.wait()  # the attempt begins afterwards, for its log and its envelope
+        await self._ready()
         self._attempt = attempt = self._made()
         self._told = attempt.story.told()
         self._told.__enter__()

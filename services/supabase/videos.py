@@ -34,6 +34,13 @@ class Videos:
             return None
         return await owned_row(self._table, "video", video_id, user_id)
 
+    async def owner(self, video_id: PlainId) -> PlainId | None:
+        """Whose video it is; None when there is no such row."""
+        rows = await self._table.read(
+            "read the video's owner", lambda rows: rows.eq("id", video_id)
+        )
+        return rows[0].user_id if rows else None
+
     async def update_download(self, video_id: PlainId, **fields: Any) -> None:
         """Set columns of a video that is not stored yet, or whose download failed.
 
