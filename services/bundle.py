@@ -25,7 +25,9 @@ from services.media.composer import Composer
 from services.media.ffmpeg import Ffmpeg
 from services.storage.films import Films
 from services.storage.transfers import Transfers
+from services.supabase.clip_upkeep import ClipUpkeep
 from services.supabase.clips import Clips
+from services.supabase.pointers import Pointers
 from services.supabase.projects import Projects
 from services.supabase.quotas import Quotas
 from services.supabase.shots import Shots
@@ -78,6 +80,16 @@ class Services:
     def clips(self) -> Clips:
         """Clip rows."""
         return Clips(self.supabase)
+
+    @cached_property
+    def clip_upkeep(self) -> ClipUpkeep:
+        """Clip rows of all projects."""
+        return ClipUpkeep(self.supabase)
+
+    @cached_property
+    def pointers(self) -> Pointers:
+        """Which stored videos are needed."""
+        return Pointers(self.supabase)
 
     @cached_property
     def clip_providers(self) -> "ClipProviders":

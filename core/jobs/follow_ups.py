@@ -61,6 +61,13 @@ def video_clip_download(
     return NewJob("video_clip_download", job_id, data, priority=3, attempts=6, backoff_ms=10_000)
 
 
+def va_sync_video_status(*, user_id: PlainId, project_id: RowId) -> NewJob:
+    """Ask the providers about the project's clips, as the app does."""
+    name, job_id = "va_sync_video_status", f"va_sync_{project_id}"
+    data = {"type": name, **_common(job_id, user_id, project_id), "projectId": project_id}
+    return NewJob(name, job_id, data, priority=3, attempts=3, backoff_ms=5_000)
+
+
 def generate_thumbnail(*, user_id: PlainId, video_id: PlainId, video_path: str) -> NewJob:
     """Make a picture of a stored video, for lists: 1280x720, from its first second."""
     job_id = f"thumbnail_{video_id}"

@@ -43,6 +43,7 @@ _FILE_TIMEOUT = httpx.Timeout(120, connect=10)
 # Four tries over about 4 s bridge a restart of the gateway; longer outages are the job's retries.
 ATTEMPTS = 4
 STORAGE = "Supabase storage"
+_LISTED = 1000
 _CHUNK_BYTES = 256 * 1024
 # Of the newest response in this task: postgrest's errors lack the HTTP status.
 _http_status: ContextVar[int | None] = ContextVar("http_status", default=None)
@@ -155,6 +156,22 @@ class Supabase:
             return _size_in(found)
 
         return await with_retries(once, attempts=ATTEMPTS, circuit=self.file_circuit)
+
+    async def names_in(self, bucket: Bucket, folder: str) -> list[str]:
+        """The names of all objects that lie in a folder, without a slash. Raises ServiceError."""
+        clients = await self._connected()
+        found: list[str] = []
+        while True:
+            options: Any = {"limit": _LISTED, "offset": len(found)}
+
+            async def once(options: Any = options) -> list[Any]:
+                listing = clients.files.from_(bucket).list(folder, options)
+                return await self._translated(f"list {bucket}", listing)
+
+            page = await with_retries(once, attempts=ATTEMPTS, circuit=self.file_circuit)
+            found += [one["name"] for one in page]
+            if len(page) < _LISTED:
+                return found
 
     async def download_to(self, bucket: Bucket, path: str, file: Path, *, max_bytes: int) -> None:
         """Stream the object `bucket/path` into `file`.

@@ -1,15 +1,16 @@
 """Rows of `project_storyboards` and the pictures stored for them."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.columns import Moment
 from core.errors import NotFound
 from core.jobs.envelope import iso
 from core.paths import Bucket, PlainId, RowId, storyboard_image
-from services.supabase.table import Table, TableRow
+from services.supabase.table import UNSTORED, Table, TableRow
 
 if TYPE_CHECKING:
     from services.supabase.client import Supabase
@@ -40,6 +41,28 @@ class StoryboardRow(TableRow):
         """Generated, and only the provider's short-lived copy exists."""
         unstored = self.storage_status in {None, "pending"}
         return self.status == "success" and unstored and bool(self.image_url_external)
+
+
+class UnstoredPicture(TableRow):
+    """A picture of which only the provider's copy exists. Each version is a row of its own."""
+
+    id: str
+    project_id: str
+    shot_number: int
+    image_url: str | None = None
+    image_url_external: str | None = None
+    created_at: Moment
+    updated_at: Moment
+
+    @property
+    def url(self) -> str:
+        """Where the provider keeps it; empty if that is unknown."""
+        return self.image_url_external or self.image_url or ""
+
+    @property
+    def born(self) -> datetime:
+        """Before or when it was drawn: a failed download moves `updated_at` only."""
+        return min(self.created_at, self.updated_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +101,7 @@ class Storyboards:
     def __init__(self, supabase: "Supabase") -> None:
         self._supabase = supabase
         self._table = Table(supabase, "project_storyboards", StoryboardRow)
+        self._unstored = Table(supabase, "project_storyboards", UnstoredPicture)
 
     async def current(self, project_id: RowId) -> list[StoryboardRow]:
         """The current row of each shot, in shot order."""
@@ -85,6 +109,19 @@ class Storyboards:
             "read the storyboards",
             lambda rows: (
                 rows.eq("project_id", project_id).eq("is_current", True).order("shot_number")
+            ),
+        )
+
+    def unstored(self, drawn_since: datetime) -> AsyncGenerator[list[UnstoredPicture]]:
+        """All pictures, of any project and version, that were drawn since and are not stored."""
+        since = iso(drawn_since)
+        return self._unstored.pages(
+            "read the pictures that are not stored",
+            lambda rows: (
+                rows.eq("status", "success")
+                .or_(UNSTORED)
+                .gt("created_at", since)
+                .gt("updated_at", since)
             ),
         )
 

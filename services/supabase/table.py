@@ -1,7 +1,8 @@
 """One table of the app: rows read as a model, updates checked to be written."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
 Filters = Callable[[Any], Any]
 """Narrows a request of postgrest's client, whose builders are typed only in part."""
+
+
+UNSTORED = "storage_status.is.null,storage_status.in.(pending,failed)"
+"""For `or_`: rows whose file is only where it was generated."""
+# Below the 1000 rows that PostgREST gives at most.
+PAGE = 500
 
 
 class TableRow(BaseModel):
@@ -48,6 +55,27 @@ class Table(Generic[Model]):
             operation, lambda db: chosen(db.from_(self.name).select(columns)).execute()
         )
         return [self._model.model_validate(row) for row in rows]
+
+    async def pages(self, operation: str, chosen: Filters) -> "AsyncGenerator[list[Model]]":
+        """All rows that `chosen` filters, in pages by their id. Raises ServiceError.
+
+        By id and not by offset: rows that change meanwhile do not shift others between pages. Only
+        an empty page is the last one: the project's own row limit may be below the page's size.
+        """
+        last = str(UUID(int=0))
+        columns = ",".join(self.columns)
+        while rows := await self._supabase.query(
+            operation,
+            lambda db, last=last: (
+                chosen(db.from_(self.name).select(columns))
+                .gt("id", last)
+                .order("id")
+                .limit(PAGE)
+                .execute()
+            ),
+        ):
+            yield [self._model.model_validate(row) for row in rows]
+            last = rows[-1]["id"]
 
     async def change(self, operation: str, fields: dict[str, Any], chosen: Filters) -> "list[Row]":
         """Set columns of the rows that `chosen` filters, and return the updated rows.
