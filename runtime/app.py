@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from loguru import logger
 from redis.asyncio import Redis
 
+from bullmq_consumer.engine.adding import Adder
 from bullmq_consumer.engine.consumer import Consumer
 from bullmq_consumer.health.attempts import RunningAttempts
 from bullmq_consumer.health.fitness import Fitness
@@ -24,7 +25,7 @@ from bullmq_consumer.process.signals import stop_on_signal
 from bullmq_consumer.redis import clients as redis_client
 from bullmq_consumer.redis.startup import AT_ONCE_S, until_redis_answers
 from bullmq_consumer.telemetry.tracer import NO_TRACER, Tracer
-from config.consumer import UNCHECKED, options_of, queue_of, redis_of
+from config.consumer import UNCHECKED, job_defaults_of, options_of, queue_of, redis_of
 from config.logging.setup import drain_logs
 from config.settings import Settings, image_key_variables
 from core.alert import Alert
@@ -190,8 +191,9 @@ class Life:
             what = f"What its jobs need cannot be loaded ({type(error).__name__}: {error})"
             return f"{what}: reinstall requirements/worker.txt, and check SSL_CERT_FILE"
         self._loaded.set()
-        queue = QueueState(redis, queue_of(self._settings))
-        return await Reconciler(redis, queue, services, notify=self._alerts.notify).run()
+        name = queue_of(self._settings)
+        queue, adder = QueueState(redis, name), Adder(redis, name, job_defaults_of(self._settings))
+        return await Reconciler(redis, queue, adder, services, notify=self._alerts.notify).run()
 
     def _report_unfit(self, line: str) -> None:
         self._alerts.notify(Alert("machine unfit", line, "error"))

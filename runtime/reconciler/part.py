@@ -7,6 +7,7 @@ from typing import Protocol
 
 from redis.asyncio import Redis
 
+from bullmq_consumer.engine.adding import Adder
 from bullmq_consumer.inspect.states import QueueState
 from core.alert import AlertSink, no_alerts
 from services.bundle import Services
@@ -18,6 +19,7 @@ class Tools:
 
     redis: Redis
     queue: QueueState
+    adder: Adder
     services: Services
     age: timedelta
     notify: AlertSink = no_alerts

@@ -16,11 +16,15 @@ from loguru import logger
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bullmq_consumer.engine.adding import Adder
 from bullmq_consumer.inspect.states import QueueState
 from core.alert import AlertSink, no_alerts
 from core.errors import ProviderDown, ServiceError
 from runtime.reconciler.lost_projects import LostProjects
 from runtime.reconciler.part import Part, Tools
+from runtime.reconciler.quiet_clips import QuietClips
+from runtime.reconciler.superseded import Superseded
+from runtime.reconciler.unstored import Unstored
 from services.bundle import Services
 
 INTERVAL = timedelta(minutes=5)
@@ -29,7 +33,12 @@ INTERVAL = timedelta(minutes=5)
 AGE = timedelta(minutes=20)
 
 # In this order, one after the other.
-_PARTS: Sequence[Callable[[Tools], Part]] = (LostProjects,)
+_PARTS: Sequence[Callable[[Tools], Part]] = (
+    LostProjects,
+    QuietClips,
+    Unstored,
+    Superseded,
+)
 # The lock's name in earlier versions: during a deploy both run.
 _LOCK = "vidfab:watchdog"
 # Shorter than the interval, or the previous round's lock would still be held; not much shorter, or
@@ -49,6 +58,7 @@ class Reconciler:
         self,
         redis: Redis,
         queue: QueueState,
+        adder: Adder,
         services: Services,
         *,
         interval: timedelta = INTERVAL,
@@ -61,7 +71,7 @@ class Reconciler:
         self._interval = interval
         self._turn = interval * _LOCK_SHARE
         self._now = now
-        tools = Tools(redis, queue, services, age, notify)
+        tools = Tools(redis, queue, adder, services, age, notify)
         self._parts = [part(tools) for part in _PARTS]
 
     async def run(self) -> NoReturn:

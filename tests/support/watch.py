@@ -10,10 +10,11 @@ from typing import Any
 from loguru import logger
 from redis.asyncio import Redis
 
+from bullmq_consumer.engine.adding import Adder
 from bullmq_consumer.inspect.states import JobState, QueueState
 from bullmq_consumer.queue_name import QueueName
 from bullmq_consumer.redis import clients as redis_client
-from config.consumer import queue_of, redis_of
+from config.consumer import job_defaults_of, queue_of, redis_of
 from config.environment import Environment
 from config.settings import load_settings
 from runtime.reconciler.reconciler import Reconciler
@@ -71,7 +72,8 @@ async def reconciler(
     services = Services(settings)
     queue = Interrupted(redis, queue_of(settings), before, after)
     try:
-        yield Reconciler(redis, queue, services, **{"now": in_an_hour, **options})
+        adder = Adder(redis, queue_of(settings), job_defaults_of(settings))
+        yield Reconciler(redis, queue, adder, services, **{"now": in_an_hour, **options})
     finally:
         await services.aclose()
         await redis.aclose()

@@ -1,0 +1,79 @@
+"""What the rounds remember of rows in Redis, under keys of our own that expire."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from redis.asyncio import Redis
+
+from bullmq_consumer.inspect.states import QueueState
+
+# The file at the provider is gone by then; a row that is touched later still is no new file.
+_KEPT = timedelta(hours=48)
+
+
+class Remembered(BaseModel):
+    """Of a file that is not stored: since when there is one, and what was done about it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    born: datetime
+    tries: int = 0
+    due: datetime
+    alerted: bool = False
+
+
+class Memory:
+    """Of all rows of one queue's rounds. All methods raise RedisError and OSError."""
+
+    def __init__(self, redis: Redis, queue: QueueState) -> None:
+        # redis-py types its commands only in part.
+        self._redis: Any = redis
+        self._queue = queue
+
+    async def recall(self, names: Sequence[str]) -> list[Remembered | None]:
+        """What is remembered under each of the names."""
+        if not names:
+            return []
+        texts = await self._redis.mget([self._key(name) for name in names])
+        return [_read(text) for text in texts]
+
+    async def keep(self, remembered: Mapping[str, Remembered]) -> None:
+        """Remember these under their names."""
+        if not remembered:
+            return
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name, one in remembered.items():
+                pipe.set(self._key(name), one.model_dump_json(), px=_KEPT)
+            await pipe.execute()
+
+    async def claim(self, names: Mapping[str, timedelta]) -> set[str]:
+        """Those of the names that were not claimed for as long as was said the last time."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name, pause in names.items():
+                pipe.set(self._key(name), "1", nx=True, px=pause)
+            answers = await pipe.execute()
+        return {name for name, answer in zip(names, answers, strict=True) if answer}
+
+    async def mark(self, name: str) -> datetime | None:
+        """How far a row-by-row task has come; None when that is not known."""
+        text = await self._redis.get(self._key(name))
+        try:
+            return datetime.fromisoformat(text) if text else None
+        except ValueError:
+            return None
+
+    async def set_mark(self, name: str, reached: datetime, kept: timedelta) -> None:
+        """Remember for so long how far a task has come."""
+        await self._redis.set(self._key(name), reached.isoformat(), px=kept)
+
+    def _key(self, name: str) -> str:
+        return self._queue.key(f"vidfab:{name}")
+
+
+def _read(text: str | None) -> Remembered | None:
+    try:
+        return Remembered.model_validate_json(text) if text else None
+    except ValidationError:
+        return None
