@@ -23,10 +23,10 @@ class Delivery:
 
     Over all attempts: `snoozes` is how often it went back with a delay, `failure_waits` how often
     it waited for its rows to be reached. `ready_at` is when a job that no worker had before could
-    first be taken, in seconds since the epoch by its producer's clock. `progress` is what was last
-    reported, by an earlier attempt. With a `fault` the job cannot be worked on: it says why, and
-    `data` is what of it could be read all the same. With `is_last_start` the worker will not begin
-    it again.
+    first be taken, `added_at` when any job was added, both in seconds since the epoch by its
+    producer's clock. `progress` is what was last reported, by an earlier attempt. With a `fault`
+    the job cannot be worked on: it says why, and `data` is what of it could be read all the same.
+    With `is_last_start` the worker will not begin it again.
     """
 
     job_id: str

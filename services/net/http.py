@@ -20,6 +20,7 @@ from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 from bullmq_consumer.safety import fence
 from bullmq_consumer.sanitize.text import one_line
 from config.settings import Settings
+from core.deadline import may_wait
 from core.errors import ServiceError
 from services.net.answers import MAX_ANSWER_BYTES, BoundedTransport, UnusableAnswer
 from services.net.circuit import Circuit
@@ -169,7 +170,8 @@ async def with_retries(
     """Call until it succeeds, at most `attempts` times, 0.5 to 8 s apart with jitter.
 
     Only a ServiceError that is retryable and not billed is retried; `retry_after` is obeyed up to
-    30 s. Raises ProviderDown without a call while the service's circuit is open.
+    30 s, and nobody waits beyond the deadline of the job (core/deadline.py). Raises ProviderDown
+    without a call while the service's circuit is open.
     """
     with circuit.call():
         return await _retried(call, attempts)
@@ -195,8 +197,9 @@ def _may_retry(error: Exception) -> bool | float:
     if not isinstance(error, ServiceError) or not error.retryable or error.billed:
         return False
     if error.retry_after is None:
-        return True
-    return min(error.retry_after.total_seconds(), _MAX_WAIT_S)
+        return may_wait(0)  # what stamina waits for is short
+    wait_s = min(error.retry_after.total_seconds(), _MAX_WAIT_S)
+    return wait_s if may_wait(wait_s) else False
 
 
 def _log_retry(details: RetryDetails) -> None:
