@@ -6,7 +6,8 @@
                                                              └────── it fails ──────────┘
 
 While it is open no call is made: jobs are handed back for that long, no attempt burnt, as often as
-bullmq_consumer/outcome.py allows.
+bullmq_consumer/outcome.py allows. A service whose return must be noticed soon is called earlier
+than that, by whichever job comes first.
 """
 
 import random
@@ -31,15 +32,26 @@ _BAD_REQUEST = 400
 
 
 class Circuit:
-    """The state of one provider as this worker sees it. `now` in seconds, for tests."""
+    """The state of one provider as this worker sees it. `now` in seconds, for tests.
 
-    def __init__(self, service: str, now: Callable[[], float] = time.monotonic) -> None:
+    A call may probe the provider after `probe_within_s` at the latest, however long the jobs wait.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        probe_within_s: float = _MAX_PAUSE_S,
+    ) -> None:
         self._service = service
         self._now = now
+        self._probe_within_s = probe_within_s
         self._failures = 0
         self._jobs: set[str | None] = set()
         self._pause_s = 0.0
         self._opens_until = 0.0
+        self._waits_until = 0.0
         self._is_probed = False
 
     @property
@@ -71,10 +83,10 @@ class Circuit:
         """Whether this call is the probe of an open circuit. Raises ProviderDown."""
         if not self.is_open:
             return False
-        left_s = self._opens_until - self._now()
-        if left_s > 0 or self._is_probed:
+        now = self._now()
+        if now < self._opens_until or self._is_probed:
             # A probe may take as long as a provider hangs: minutes.
-            wait_s = self._pause_s if self._is_probed else left_s
+            wait_s = self._pause_s if self._is_probed else self._waits_until - now
             raise ProviderDown(self._service, self._delay(wait_s))
         self._is_probed = True
         return True
@@ -94,7 +106,8 @@ class Circuit:
         if now < self._opens_until:
             return  # a call that began before the circuit opened
         self._pause_s = min(max(_FIRST_PAUSE_S, 2 * self._pause_s), _MAX_PAUSE_S)
-        self._opens_until = now + self._pause_s
+        self._waits_until = now + self._pause_s
+        self._opens_until = now + min(self._pause_s, self._probe_within_s)
         logger.error(
             "{} is down, jobs that need it wait {:g} s: {}", self._service, self._pause_s, error
         )
@@ -111,6 +124,7 @@ def _indicates_outage(error: ServiceError) -> bool:
     """Whether other requests would fail in the same way.
 
     A 400 concerns this request alone, even a transient one: that a reference could not be
-    fetched does not mean an outage, and any user can name an unreachable address.
+    fetched does not mean an outage, and any user can name an unreachable address. What may have
+    been billed is not repeated, but a provider that loses its answers is down for others, too.
     """
-    return error.retryable and error.status != _BAD_REQUEST
+    return (error.retryable or error.billed) and error.status != _BAD_REQUEST

@@ -44,6 +44,8 @@ _FILE_TIMEOUT = httpx.Timeout(120, connect=10)
 ATTEMPTS = 4
 STORAGE = "Supabase storage"
 _LISTED = 1000
+# Jobs that only have rows left to write come every 20 s: the database is found back in a minute.
+_PROBE_WITHIN_S = 15
 _CHUNK_BYTES = 256 * 1024
 # Of the newest response in this task: postgrest's errors lack the HTTP status.
 _http_status: ContextVar[int | None] = ContextVar("http_status", default=None)
@@ -81,7 +83,7 @@ class Supabase:
             settings, service=STORAGE, timeout=_FILE_TIMEOUT, transport=self.transport
         )
         self._clients: _Clients | None = None
-        self._row_circuit = Circuit("Supabase")
+        self._row_circuit = Circuit("Supabase", probe_within_s=_PROBE_WITHIN_S)
         self.file_circuit = Circuit(STORAGE)
         self._connecting = asyncio.Lock()
 

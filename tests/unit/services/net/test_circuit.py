@@ -137,3 +137,17 @@ def test_calls_that_began_before_do_not_lengthen_the_pause(circuit: Circuit, clo
     assert not early.__exit__(ServiceError, DOWN, None)
     clock.now = 15
     assert call(circuit) == "answered"
+
+
+def test_a_service_whose_return_matters_is_probed_sooner_than_jobs_come_back(clock: Clock) -> None:
+    circuit = Circuit("X", clock, probe_within_s=15)
+    open_it(circuit)
+    for _ in range(6):
+        clock.now += 15
+        assert call(circuit, DOWN) == "not asked"
+    with pytest.raises(ProviderDown) as down, circuit.call():
+        pass
+    assert down.value.delay.total_seconds() > 100
+    clock.now += 15
+    assert call(circuit) == "answered"
+    assert not circuit.is_open
