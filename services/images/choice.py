@@ -51,7 +51,10 @@ class Fallback:
         self.max_references = min(first.max_references, second.max_references)
 
     async def generate(self, request: ImageRequest) -> GeneratedImage:
-        """The picture of the first that succeeds; if neither does, raises the first one's error."""
+        """The picture of the first that succeeds.
+
+        If neither does, raises the first one's error, or the second's if that may have charged.
+        """
         try:
             return await self._first.generate(request)
         except (ContentRejected, ProviderDown, ServiceError) as error:
@@ -73,6 +76,8 @@ class Fallback:
             return await self._second.generate(request)
         except (UnrecoverableError, ProviderDown, RetryableError, ServiceError) as second:
             logger.warning("{} failed too: {}", self._second.name, second)
+            if isinstance(second, ServiceError) and second.billed:
+                raise  # what may have been paid for counts
             raise error from second
 
 

@@ -147,12 +147,6 @@ def _no_picture(answer: "types.GenerateContentResponse") -> Exception:
 
 
 def _unusable(what: str) -> ServiceError:
-    # Charged by the token: an immediate retry would only pay again.
-    return ServiceError(
-        _SERVICE,
-        _OPERATION,
-        f"{_SERVICE} gave {what}",
-        retryable=True,
-        billed=True,
-        cause=Cause.NO_RESULT,
-    )
+    # Charged by the token: a retry, now or later, would only pay again.
+    what = f"{_SERVICE} gave {what}"
+    return ServiceError(_SERVICE, _OPERATION, what, billed=True, cause=Cause.NO_RESULT)

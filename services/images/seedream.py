@@ -156,15 +156,19 @@ def _picture(response: httpx.Response) -> ImageUrl:
     item = next(iter(answer.data or []), _Item())
     error = answer.error or item.error
     if error is not None:
-        raise _classified(_error_in_answer(error))
+        raise _error_in_answer(error)
     if not item.url:
         raise _unusable("an answer without a picture")
     return ImageUrl(item.url)
 
 
-def _error_in_answer(error: _Error) -> ServiceError:
+def _error_in_answer(error: _Error) -> Exception:
+    """Of a 200: a refusal, or trouble of which nobody says whether it was billed."""
     message = one_line(error.message or error.code or "") or "the picture failed without a reason"
-    return ServiceError(_SERVICE, _OPERATION, message, code=error.code, retryable=True)
+    found = _classified(ServiceError(_SERVICE, _OPERATION, message, code=error.code))
+    if isinstance(found, ServiceError):
+        found.retryable, found.billed = False, True
+    return found
 
 
 def _classified(error: ServiceError) -> Exception:
@@ -191,12 +195,6 @@ def _is_about_a_late_reference(error: ServiceError, code: str) -> bool:
 
 
 def _unusable(what: str) -> ServiceError:
-    # Made and charged, but unavailable: an immediate retry would only pay again.
-    return ServiceError(
-        _SERVICE,
-        _OPERATION,
-        f"{_SERVICE} gave {what}",
-        retryable=True,
-        billed=True,
-        cause=Cause.NO_RESULT,
-    )
+    # Made and charged, but unavailable: a retry, now or later, would only pay again.
+    what = f"{_SERVICE} gave {what}"
+    return ServiceError(_SERVICE, _OPERATION, what, billed=True, cause=Cause.NO_RESULT)

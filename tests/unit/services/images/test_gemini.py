@@ -180,13 +180,13 @@ async def test_a_block_is_a_refusal_with_its_reason(
         b"<html>",
     ],
 )
-async def test_an_answer_without_a_picture_is_not_bought_again_at_once(
+async def test_an_answer_without_a_picture_is_final(
     gemini: GeminiImages, provider: Any, response: Response, body: Any
 ) -> None:
     says(provider, response, body)
     with pytest.raises(ServiceError, match="Gemini gave an answer") as raised:
         await gemini.generate(REQUEST)
-    assert (raised.value.retryable, raised.value.billed) == (True, True)
+    assert (raised.value.retryable, raised.value.billed) == (False, True)
     assert len(provider.requests) == 1
 
 

@@ -295,24 +295,28 @@ async def test_a_refusal_inside_a_200(
     assert route.call_count == 1
 
 
-async def test_passing_trouble_inside_a_200(seedream: Seedream, route: respx.Route) -> None:
-    trouble = {"code": "InternalServiceError", "message": "Try later"}
-    route.side_effect = [
-        httpx.Response(200, json={"data": [{"error": trouble}]}),
-        httpx.Response(200, json={"data": None, "error": trouble}),
-        httpx.Response(200, json=PICTURE),
-    ]
-    assert await seedream.generate(REQUEST) == ImageUrl("https://tos.example.com/a.jpg")
+@pytest.mark.parametrize("is_whole", [True, False])
+@pytest.mark.parametrize("message", ["Try later", "Timeout while downloading url: https://x"])
+async def test_trouble_inside_a_200_is_final_as_it_may_be_billed(
+    seedream: Seedream, route: respx.Route, message: str, is_whole: bool
+) -> None:
+    trouble = {"code": "InternalServiceError", "message": message}
+    body = {"data": None, "error": trouble} if is_whole else {"data": [{"error": trouble}]}
+    route.respond(json=body)
+    with pytest.raises(ServiceError, match=message) as raised:
+        await seedream.generate(REQUEST)
+    assert (raised.value.retryable, raised.value.billed) == (False, True)
+    assert route.call_count == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"data": []}', b'{"data": [{}]}'])
-async def test_an_answer_without_a_picture_is_not_bought_again_at_once(
+async def test_an_answer_without_a_picture_is_final(
     seedream: Seedream, route: respx.Route, body: bytes
 ) -> None:
     route.respond(content=body)
     with pytest.raises(ServiceError, match="Seedream gave an answer") as raised:
         await seedream.generate(REQUEST)
-    assert (raised.value.retryable, raised.value.billed) == (True, True)
+    assert (raised.value.retryable, raised.value.billed) == (False, True)
     assert route.call_count == 1
 
 
