@@ -19,8 +19,6 @@ _LONGEST_NAME = 200
 class Delivery:
     """One attempt at one job. `attempts` is the job's own limit.
 
-    `added_at` is when its producer added it, in seconds since the epoch by that one's clock.
-
     Over all attempts: `snoozes` is how often it went back with a delay, `failure_waits` how often
     it waited for its rows to be reached. `ready_at` is when a job that no worker had before could
     first be taken, `added_at` when any job was added, both in seconds since the epoch by its

@@ -18,7 +18,7 @@ from bullmq_consumer.errors import (
     is_transient,
 )
 from bullmq_consumer.health.fitness import Fitness
-from bullmq_consumer.jobs.final_failure import FinalFailures, OnInvalid, later
+from bullmq_consumer.jobs.final_failure import FinalFailures, OnInvalid
 from bullmq_consumer.jobs.handler import InvalidJobData, Registered, Rules
 from bullmq_consumer.jobs.job import Job
 from bullmq_consumer.jobs.limit import Within, foreseen, is_cancelled
@@ -140,7 +140,7 @@ class Dispatcher:
         outcome = await self._scoped(job, partial(self._fail, reason))
         if isinstance(outcome, Fail):
             return Fail(reason, public=outcome.public)
-        return self._shown(job, later(job, reason), UnrecoverableError(reason))
+        return self._shown(job, self._failures.later(job, reason), UnrecoverableError(reason))
 
     # -- around an attempt ------------------------------------------------------------------
 
@@ -159,7 +159,8 @@ class Dispatcher:
                 outcome = await self._decided(error, job)
                 is_over = isinstance(outcome, Fail) and is_transient(error)
                 # The hook had no scope to run in, or its work was not brought to an end.
-                outcome = later(job, outcome.reason) if is_over else outcome
+                if is_over:
+                    outcome = self._failures.later(job, outcome.reason)
                 return self._shown(job, outcome, error)
 
     async def _outcome(self, stop: Stop, job: Job[Any, Any]) -> Done | Outcome:

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from bullmq_consumer.errors import LockLost, is_transient
-from bullmq_consumer.jobs.handler import InvalidJobData
+from bullmq_consumer.jobs.handler import FAILURE_PAUSE, InvalidJobData
 from bullmq_consumer.jobs.job import Job
 from bullmq_consumer.jobs.limit import foreseen, is_cancelled
 from bullmq_consumer.jobs.observer import Observer
@@ -19,8 +20,10 @@ OnInvalid = Callable[[Job[Any, Any], str], Awaitable[None]]
 
 # A failure hook writes a few rows.
 _HOOK_S = 30
-# What a hook needs may be unreachable for some three hours; then the job fails without it.
-_WAITS = tuple(timedelta(seconds=min(30 * 2**n, 600)) for n in range(20))
+# Between tries of a hook: doubling from here, to what its job's rules say.
+_FIRST_PAUSE_S = 30
+# What a hook needs may be unreachable for a day; then the job fails without it.
+_LONGEST_OUTAGE_S = 24 * 3600
 
 
 class FinalFailures:
@@ -42,7 +45,14 @@ class FinalFailures:
         """Run the hook of a job that is to fail; while it cannot succeed, the failure waits."""
         if await self._ran(job, reason):
             return Fail(reason)
-        return later(job, reason)
+        return self.later(job, reason)
+
+    def later(self, job: Job[Any, Any], reason: str) -> Fail | FailLater:
+        """The failure once its hook could not run: it waits, but not for ever."""
+        entry = self._entries.get(job.name)
+        pauses = _pauses(FAILURE_PAUSE if entry is None else entry.registered.rules.failure_pause)
+        waits = job.delivery.failure_waits
+        return FailLater(reason, pauses[waits]) if waits < len(pauses) else Fail(reason)
 
     async def _ran(self, job: Job[Any, Any], reason: str) -> bool:
         """Run the hook, if there is one; False when it may succeed later."""
@@ -90,7 +100,12 @@ def _taken(entry: Entry | None, job: Job[Any, Any]) -> Any:
     return entry.registered.takes.parse(job.data)
 
 
-def later(job: Job[Any, Any], reason: str) -> Fail | FailLater:
-    """The failure once its hook could not run: it waits, but not for ever."""
-    waits = job.delivery.failure_waits
-    return FailLater(reason, _WAITS[waits]) if waits < len(_WAITS) else Fail(reason)
+@cache
+def _pauses(longest: timedelta) -> tuple[timedelta, ...]:
+    """All that a job may wait for its hook, one after another."""
+    found: list[timedelta] = []
+    waited, pause = timedelta(0), timedelta(seconds=_FIRST_PAUSE_S)
+    while waited < timedelta(seconds=_LONGEST_OUTAGE_S):
+        found.append(min(pause, longest))
+        waited, pause = waited + found[-1], min(2 * pause, longest)
+    return tuple(found)

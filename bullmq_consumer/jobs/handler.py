@@ -21,6 +21,9 @@ X = TypeVar("X")
 R = TypeVar("R")
 S = TypeVar("S")
 
+FAILURE_PAUSE = timedelta(minutes=10)
+"""The longest pause between two tries of a failure hook, unless a job has its own."""
+
 
 PublicReason: TypeAlias = Callable[[JobFields[Any, Any], Exception], str]
 """What people read of a failed job, by its error."""
@@ -42,7 +45,8 @@ class Rules:
     """How one job name is run. `hide_retries`: no `failedReason` while an attempt is left.
 
     `public_reason`: what that says at the end, by the job and its error. `exclude_none`: fields
-    that are None are left out of its result.
+    that are None are left out of its result. `failure_pause`: the longest pause between two tries
+    of a failure hook.
     """
 
     timeout: timedelta | None = None
@@ -53,8 +57,10 @@ class Rules:
     fails_on: Sequence[type[Exception]] = ()
     max_requeues: int = MAX_SNOOZES
     exclude_none: bool = False
+    failure_pause: timedelta = FAILURE_PAUSE
 
     def __post_init__(self) -> None:
+        check_duration(self.failure_pause, "failure_pause")
         if self.timeout is not None:
             check_duration(self.timeout, "timeout")
 

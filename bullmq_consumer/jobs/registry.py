@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload
 from typing_extensions import TypeVar as DefaultTypeVar
 
 from bullmq_consumer.jobs.handler import (
+    FAILURE_PAUSE,
     AnyHandler,
     Handler,
     PublicReason,
@@ -113,6 +114,7 @@ class Jobs(Served[C]):
         public_reason: PublicReason | None = None,
         fails_on: Sequence[type[Exception]] = (),
         max_requeues: int = MAX_SNOOZES,
+        failure_pause: timedelta = FAILURE_PAUSE,
     ) -> Register[C]:
         """Register the decorated function for jobs called `name`.
 
@@ -126,6 +128,8 @@ class Jobs(Served[C]):
         the stack trace and what the hook gets. Of a job that is failed without an attempt
         `str(error)` is the reason that it was stored with. Exceptions of `fails_on` fail the job at
         once. A job that goes back to the queue more than `max_requeues` times burns an attempt.
+        While its failure hook cannot succeed it is tried again for a day, `failure_pause` apart at
+        most.
 
         Raises TypeError for a function that fits no job, or types that JSON cannot carry.
         """
@@ -137,6 +141,7 @@ class Jobs(Served[C]):
             public_reason=public_reason,
             fails_on=fails_on,
             max_requeues=max_requeues,
+            failure_pause=failure_pause,
             exclude_none=self._exclude_none,
         )
 

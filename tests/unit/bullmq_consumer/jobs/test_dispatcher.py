@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -29,6 +30,8 @@ class Result(BaseModel):
 
 
 GOOD = {"user": "u", "size": 1}
+A_DAY = 148
+"""So many tries of a hook: 15.5 min while they become rarer, then one in 10 min."""
 
 
 def jobs_of(body: Callable[[Job[Data, Any]], Awaitable[None]] | None = None) -> Jobs[Any]:
@@ -94,7 +97,7 @@ async def test_a_handler_gets_what_its_attempts_scope_yields() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempts_made", "failure_waits", "kind"), [(0, 0, Retry), (1, 0, FailLater), (1, 20, Fail)]
+    ("attempts_made", "failure_waits", "kind"), [(0, 0, Retry), (1, 0, FailLater), (1, A_DAY, Fail)]
 )
 async def test_an_attempt_without_its_scope_is_tried_again_and_its_failure_waits(
     attempts_made: int, failure_waits: int, kind: type[Outcome]
@@ -243,9 +246,25 @@ async def test_a_hook_that_may_succeed_later_is_told_and_runs_a_last_time() -> N
         raise ConnectionError("away")
 
     dispatcher = Dispatcher(jobs.entries(), observer=observer)
-    assert isinstance(await run(dispatcher, failure_waits=19), FailLater)
-    assert isinstance(await run(dispatcher, failure_waits=20), Fail)
+    assert isinstance(await run(dispatcher, failure_waits=A_DAY - 1), FailLater)
+    assert isinstance(await run(dispatcher, failure_waits=A_DAY), Fail)
     assert observer.hooks == ["away", "away"]
+
+
+async def test_a_job_says_how_soon_its_hook_is_tried_again() -> None:
+    jobs = Jobs()
+
+    @jobs.job("x", failure_pause=timedelta(seconds=20))
+    async def handler(job: Job) -> None:
+        raise UnrecoverableError("no")
+
+    @handler.on_final_failure
+    async def gave_up(job: Job, reason: str) -> None:
+        raise ConnectionError("away")
+
+    dispatcher = Dispatcher(jobs.entries())
+    outcomes = [await run(dispatcher, failure_waits=waits) for waits in (0, 1, 2000)]
+    assert outcomes == [FailLater("no", timedelta(seconds=20))] * 3
 
 
 def test_a_function_that_is_no_hook_is_refused() -> None:
