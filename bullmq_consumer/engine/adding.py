@@ -1,7 +1,7 @@
 """Adds jobs to a queue in place of finished ones of the same id."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
 
@@ -29,7 +29,7 @@ class Adder:
             return
         queue = await self._queues.called(None)
         await remove_finished(queue, [job.job_id for job in jobs])
-        await queue.addBulk([bulk_entry(job, self._defaults) for job in jobs])
+        await add_all(queue, [bulk_entry(job, self._defaults) for job in jobs])
 
 
 async def remove_finished(queue: "Queue", job_ids: Sequence[str]) -> None:
@@ -41,3 +41,12 @@ async def remove_finished(queue: "Queue", job_ids: Sequence[str]) -> None:
     for job_id, when in zip(job_ids, finished, strict=True):
         if when:
             await queue.remove(job_id)
+
+
+async def add_all(queue: "Queue", new: Sequence[dict[str, Any]]) -> None:
+    """Add jobs, all or none; for one alone the library's transaction would be three commands."""
+    if len(new) > 1:
+        await queue.addBulk(new)
+        return
+    for one in new:
+        await queue.add(one["name"], one["data"], one["opts"])

@@ -10,7 +10,7 @@ from typing import Any, cast
 from redis.exceptions import RedisError
 
 from bullmq_consumer.delivery import whole_number
-from bullmq_consumer.engine.adding import remove_finished
+from bullmq_consumer.engine.adding import add_all, remove_finished
 from bullmq_consumer.engine.progress import ProgressStream
 from bullmq_consumer.engine.queues import Queues
 from bullmq_consumer.errors import LockLost
@@ -142,7 +142,7 @@ class LiveHandle:
         new = [bulk_entry(one, self._defaults, trace) for one in jobs]
         await self._write_durably(lambda: remove_finished(queue, job_ids))
         # Without repeating the removal: jobs of a try whose response was lost may have finished.
-        await self._write_durably(lambda: _add(queue, new))
+        await self._write_durably(lambda: add_all(queue, new))
 
     async def _write_durably(self, write: Callable[[], Awaitable[object]]) -> None:
         """Write while the lock is held; a write whose response was lost is repeated."""
@@ -152,15 +152,6 @@ class LiveHandle:
             await write()
 
         await self._writes.until_acknowledged(while_held)
-
-
-async def _add(queue: "Queue", new: Sequence[dict[str, Any]]) -> None:
-    """Add jobs, all or none; for one alone the library's transaction would be three commands."""
-    if len(new) > 1:
-        await queue.addBulk(new)
-        return
-    for one in new:
-        await queue.add(one["name"], one["data"], one["opts"])
 
 
 def _sendable(line: str) -> str:
