@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload
 
+from pydantic import JsonValue
 from typing_extensions import TypeVar as DefaultTypeVar
 
 from bullmq_consumer.jobs.handler import (
     FAILURE_PAUSE,
     AnyHandler,
     Handler,
-    PublicReason,
     Registered,
     Rules,
     SyncHandler,
@@ -111,7 +111,7 @@ class Jobs(Served[C]):
         isolate: bool = False,
         release_id: bool = False,
         hide_retries: bool = False,
-        public_reason: PublicReason | None = None,
+        public_reason: Callable[[JobFields[JsonValue, C], Exception], str] | None = None,
         fails_on: Sequence[type[Exception]] = (),
         max_requeues: int = MAX_SNOOZES,
         failure_pause: timedelta = FAILURE_PAUSE,

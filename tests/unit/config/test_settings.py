@@ -115,7 +115,9 @@ def test_one_pair_of_quotes_is_stripped(quote: str) -> None:
 
 
 def test_all_problems_are_told_at_once() -> None:
-    found = problems(QUEUE_CONCURRENCY="three", REDIS_PORT="99999", LOG_FORMAT="xml")
+    found = problems(
+        QUEUE_CONCURRENCY="three", REDIS_PORT="99999", LOG_FORMAT="xml", APP_LANGUAGE="fr"
+    )
     assert found == [
         "REDIS_PORT: got '99999', wants a port from 1 to 65535",
         "QUEUE_CONCURRENCY: got 'three', wants a whole number from 1 to 1000",
@@ -123,6 +125,7 @@ def test_all_problems_are_told_at_once() -> None:
         "https://….supabase.co address",
         "SUPABASE_SERVICE_KEY or SUPABASE_SERVICE_ROLE_KEY or SUPABASE_SECRET_KEY: missing, "
         "wants the project's service_role or sb_secret_ key",
+        "APP_LANGUAGE: got 'fr', wants en or zh",
         "LOG_FORMAT: got 'xml', wants pretty or json",
     ]
 

@@ -413,3 +413,13 @@ async def test_what_cannot_be_added_is_refused_before_anything_is_sent(
 
     ran = await run_job(asynchronous if kind == "async def" else synchronous, {})
     assert (ran.state, ran.reason, ran.added) == ("failed", said, [])
+
+
+async def test_what_people_read_is_the_reason_that_the_job_leaves() -> None:
+    jobs: Jobs[str] = Jobs()
+
+    @jobs.job("x", public_reason=lambda job, error: f"Please ask {job.deps}")
+    async def handler(job: Job[Any, str]) -> None:
+        raise UnrecoverableError("status 500")
+
+    assert (await run_job(handler, {}, deps="Ann")).reason == "Please ask Ann"

@@ -1,6 +1,8 @@
 """What a handler's reports become."""
 
+from core.errors import ContentRejected
 from core.jobs.follow_ups import storyboard_download
+from core.people import Cause, Thing, Why
 from tests.support.handle import RecordingHandle, context
 
 USER = "00000000-0000-4000-8000-000000000001"
@@ -28,6 +30,20 @@ async def test_checkpoint_fields_accumulate() -> None:
     ctx = context(handle, checkpoint_fields={"render": "r1"})
     await ctx.checkpoint(bought={"1": "url"})
     assert handle.checkpoints == [{"render": "r1", "bought": {"1": "url"}}]
+
+
+async def test_why_a_job_fails_is_kept_for_the_delivery_that_has_its_reason_alone() -> None:
+    handle = RecordingHandle()
+    first = context(handle)
+    first.failure.error = ContentRejected("lab: too dark")
+    assert first.why("anything") == Why(Cause.REFUSED)
+    await first.keep_failure("lab: too dark")
+
+    later = context(handle, checkpoint_fields=handle.checkpoints[-1])
+    await later.keep_failure("lab: too dark")
+    assert len(handle.checkpoints) == 1, "nothing new is known"
+    assert later.for_people(Thing.PICTURE, "lab: too dark").startswith("This picture was refused")
+    assert later.why("job stalled more than allowable limit") == Why()
 
 
 def test_storyboard_download_is_the_job_the_app_knows() -> None:
