@@ -114,7 +114,7 @@ async def storyboard_generation(job: VidfabJob[Data]) -> Result:
     """Generate the missing pictures and finalise the project's step 3."""
     ctx, data = job.deps, job.data
     numbers = {shot.shot_number for shot in data.shots}
-    _, rows = await project_and_rows(ctx, data.project_id, data.user_id, numbers)
+    _, rows = await project_and_rows(ctx, data.project_id, data.user_id, numbers, data.shots)
     characters = tuple(_with_safe_references(ctx, one) for one in data.characters)
     async with PictureDownloads(ctx, data.user_id) as downloads:
         batch = StoryboardBatch(

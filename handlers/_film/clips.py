@@ -9,22 +9,14 @@ two readings are the same. As many clips as shots are then paired in their order
 renumbering changes.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
 from core.concurrent import both
-from core.errors import RequeueLater
 from core.paths import RowId
+from handlers._settled import settled
 from services.bundle import Context
 from services.supabase.clips import ClipRow
-
-# Longer than one UPDATE of the app takes, so that a deletion does not look finished.
-_PAUSE_S = 2
-# A deletion has ended by then, even of the first of a hundred shots.
-_READINGS = 10
-_LATER = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +48,7 @@ class Clips:
 
 async def clips_of(ctx: Context, project_id: RowId) -> Clips:
     """The clips, as of one moment. Raises RequeueLater while shots are being deleted."""
-    found = await _read(ctx, project_id)
-    for _ in range(_READINGS):
-        if found.is_settled:
-            return found
-        await asyncio.sleep(_PAUSE_S)
-        before, found = found, await _read(ctx, project_id)
-        if found.numbering == before.numbering:
-            return found
-    raise RequeueLater(_LATER, "Shots of the project are being deleted")
+    return await settled(lambda: _read(ctx, project_id))
 
 
 async def _read(ctx: Context, project_id: RowId) -> Clips:

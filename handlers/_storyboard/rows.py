@@ -13,6 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from core.concurrent import both
 from core.paths import PlainId, RowId
+from core.storyboard.script import Shot
+from handlers._storyboard.numbers import numbered_as_asked
 from services.bundle import Context
 from services.supabase.projects import Project
 from services.supabase.storyboards import StoryboardRow
@@ -92,14 +94,21 @@ class JobRows:
 
 
 async def project_and_rows(
-    ctx: Context, project_id: RowId, user_id: PlainId, shot_numbers: Collection[int]
+    ctx: Context,
+    project_id: RowId,
+    user_id: PlainId,
+    shot_numbers: Collection[int],
+    shots: Sequence[Shot] = (),
 ) -> tuple[Project, JobRows]:
     """The job's project, and its rows of these shots; of all shots without numbers.
 
-    Retries get the rows that the first attempt remembered. Raises NotFound or NotOwner.
+    Retries get the rows that the first attempt remembered, which finds them by the texts of
+    `shots` if the rows were renumbered before it. Raises NotFound or NotOwner.
     """
     owned = ctx.services.projects.owned(project_id, user_id)
     project, rows = await both(owned, _read(ctx, project_id))
+    if "rows" not in ctx.checkpoint_fields:
+        rows = await numbered_as_asked(ctx, project_id, rows, shots)
     wanted = [row for row in rows if not shot_numbers or row.shot_number in shot_numbers]
     return project, JobRows(ctx, project_id, wanted, {row.id: row.shot_number for row in rows})
 

@@ -16,7 +16,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "final_video_storage_path", "final_video_file_size", "final_video_resolution",
         "completed_at", "updated_at",
     ),
-    "project_shots": ("project_id", "shot_number", "duration_seconds"),
+    "project_shots": (
+        "id", "project_id", "shot_number", "description", "character_action", "duration_seconds",
+    ),
     "project_storyboards": (
         "id", "project_id", "shot_number", "is_current", "status", "storage_status", "image_url",
         "image_url_external", "image_storage_path", "cdn_url", "file_size", "error_message",

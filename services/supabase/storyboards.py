@@ -30,6 +30,13 @@ class StoryboardRow(TableRow):
     storage_status: str | None = None
     image_url: str | None = None
     image_url_external: str | None = None
+    created_at: Moment | None = None
+    updated_at: Moment | None = None
+
+    @property
+    def was_changed(self) -> bool:
+        """Whether it was updated since it was inserted; renumbering does that, too."""
+        return self.created_at is None or self.created_at != self.updated_at
 
     @property
     def is_superseded(self) -> bool:
