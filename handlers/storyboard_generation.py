@@ -2,10 +2,10 @@
 
 A picture is bought once: rows that are `success`, pictures in the checkpoint and refused shots are
 not requested again by a later attempt. A shot with a transient failure stays `generating` until the
-job's last attempt.
+job's last attempt, or until nobody waits for it any longer (core/deadline.py).
 """
 
-from collections.abc import Sequence
+import time
 from datetime import timedelta
 from typing import Annotated, Any, Literal, cast
 
@@ -13,18 +13,18 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_v
 
 from bullmq_consumer import Jobs
 from core.concurrent import both
+from core.deadline import GIVEN_UP, Deadline, last_progress
 from core.errors import UnsafeUrl
 from core.jobs.data import JobData, JobResult
 from core.paths import RowId
 from core.people import Thing
 from core.storyboard.script import Character, Shot
-from handlers._storyboard.batch import StoryboardBatch
+from handlers._storyboard.batch import StoryboardBatch, status_of
 from handlers._storyboard.buying import PictureBrief
 from handlers._storyboard.downloads import PictureDownloads
 from handlers._storyboard.purchases import Purchases
 from handlers._storyboard.rows import JobRows, project_and_rows
 from services.bundle import Context, VidfabJob
-from services.supabase.storyboards import StoryboardRow
 
 jobs: Jobs[Context] = Jobs(exclude_none=True)
 
@@ -109,7 +109,12 @@ class Subject(JobData):
         return {shot.shot_number for shot in self.shots}
 
 
-@jobs.job("storyboard_generation", timeout=timedelta(minutes=30))
+@jobs.job(
+    "storyboard_generation",
+    timeout=timedelta(minutes=30),
+    # Bought pictures wait for their rows: a database that is back is found within a minute.
+    failure_pause=timedelta(seconds=20),
+)
 async def storyboard_generation(job: VidfabJob[Data]) -> Result:
     """Generate the missing pictures and finalise the project's step 3."""
     ctx, data = job.deps, job.data
@@ -125,6 +130,7 @@ async def storyboard_generation(job: VidfabJob[Data]) -> Result:
             brief=PictureBrief(characters, data.style, data.aspect_ratio),
             rows=rows,
             downloads=downloads,
+            deadline=_deadline(ctx),
         )
         # Concurrently: a crash before the ids are saved costs no more than an earlier one.
         await both(rows.remember(), batch.generate())
@@ -143,7 +149,6 @@ async def storyboard_generation(job: VidfabJob[Data]) -> Result:
 async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     """Finalise rows that are still `generating`, and have bought pictures stored."""
     ctx, subject = job.deps, job.data
-    await ctx.checkpoint(refused={})  # a manual retry requests refused shots again
     project, rows = await project_and_rows(
         ctx, subject.project_id, subject.user_id, subject.shot_numbers()
     )
@@ -155,9 +160,17 @@ async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
         text = ctx.for_people(Thing.PICTURE, reason)
         await ctx.services.storyboards.fail_generating(open_ids, text)
     if project.step_3_status not in _FINAL and not any(row.is_superseded for row in own):
-        status = _status_of(own)
+        status = status_of(own)
         await ctx.services.projects.update(subject.project_id, step_3_status=status)
     await PictureDownloads(ctx, subject.user_id).add_left(current)
+    # Last: what is delivered again because its worker died here asks for nothing again.
+    await Purchases(ctx).forget_refusals()
+
+
+def _deadline(ctx: Context) -> Deadline:
+    added_at = ctx.job.delivery.added_at or time.time()
+    kept = ctx.checkpoint_fields
+    return Deadline(added_at, last_progress(kept), bool(kept.get(GIVEN_UP)))
 
 
 async def _write_bought(ctx: Context, rows: JobRows) -> None:
@@ -166,14 +179,6 @@ async def _write_bought(ctx: Context, rows: JobRows) -> None:
     for row in rows.by_shot.values():
         if row.status != "success" and purchases.has(row.shot_number):
             await purchases.write(row)
-
-
-def _status_of(rows: Sequence[StoryboardRow]) -> str:
-    """The status of step 3 after the job's failure."""
-    there = [row.status == "success" for row in rows]
-    if there and all(there):
-        return "completed"
-    return "partial" if any(there) else "failed"
 
 
 def _with_safe_references(ctx: Context, character: Character) -> Character:

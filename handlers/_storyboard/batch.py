@@ -1,11 +1,14 @@
 """The shots of one storyboard job: which have a picture, which are bought, which failed."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from bullmq_consumer.machine import MachineUnfit, lack_of
 from core.concurrent import both
+from core.deadline import GIVEN_UP, PICTURE_LATE, Deadline
 from core.errors import (
     JobError,
     LockLost,
@@ -25,6 +28,9 @@ from handlers._storyboard.purchases import Purchases
 from handlers._storyboard.rows import JobRows
 from services.bundle import Context
 from services.supabase.storyboards import StoryboardRow
+
+# A job that has pictures to write comes back this soon: its database may be back before.
+_SOON = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class StoryboardBatch:
     2. A bought picture is saved in the checkpoint, then written to its row, and its download added.
        Meanwhile its slot's next shot reads its row; it buys when the last picture is saved.
     3. At the end the project's status is written, and the downloads that are missing are added.
+    4. When the `deadline` passes before that, nothing more is bought, and what is not there fails
+       at once. A picture that was being made then is still taken.
     """
 
     ctx: Context
@@ -58,6 +66,7 @@ class StoryboardBatch:
     brief: PictureBrief
     rows: JobRows
     downloads: PictureDownloads
+    deadline: Deadline
     failures: list[Failure] = field(default_factory=list[Failure])
     succeeded: int = 0
     handed_back: RequeueLater | None = None
@@ -68,7 +77,13 @@ class StoryboardBatch:
         self._unsaved = 0
         self._all_saved = asyncio.Event()
         self._buyer = PictureBuyer(
-            self.ctx, self.user_id, self.brief, self.rows, self._purchases, self._announce
+            self.ctx,
+            self.user_id,
+            self.brief,
+            self.rows,
+            self._purchases,
+            self.deadline,
+            self._announce,
         )
 
     @property
@@ -85,18 +100,18 @@ class StoryboardBatch:
         self._unsaved = len(missing)
         self.succeeded = self.total - len(missing)
         await self._report(0, "开始生成分镜图...")
-        async with asyncio.TaskGroup() as tasks:
+        async with self._watched(), asyncio.TaskGroup() as tasks:
             for shot in missing:
                 tasks.create_task(self._one(shot))
             if missing:
                 tasks.create_task(self._read_ahead())
         if self.handed_back is not None:
-            raise self.handed_back
+            raise self._return_of(self.handed_back)
 
     async def retry_if_transient(self) -> None:
         """Raise RetryableError when another attempt of the job may get more pictures."""
         transient = [failure for failure in self.failures if failure.is_transient]
-        if not transient or self.ctx.is_last_attempt:
+        if not transient or self.ctx.is_last_attempt or self.deadline.is_over:
             return
         await self._fail_rows(one for one in self.failures if not one.is_transient)
         await self.downloads.add_left(await self.rows.current())
@@ -132,14 +147,60 @@ class StoryboardBatch:
         if not self.rows.are_superseded_by(current):
             await self.ctx.services.projects.update(self.project_id, step_3_status=status)
 
+    @asynccontextmanager
+    async def _watched(self) -> AsyncGenerator[None]:
+        """During the block, the rows fail when the deadline passes, whatever is waited for."""
+        watching = asyncio.create_task(self._fail_when_over())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _fail_when_over(self) -> None:
+        while not self.deadline.is_over or not await self._failed_in_time():
+            # While the database is away it is tried again, as everywhere.
+            left_s = self.deadline.left_s
+            await asyncio.sleep(left_s if left_s > 0 else _SOON.total_seconds())
+
+    async def _failed_in_time(self) -> bool:
+        """Fail what is not there; False when the database could not be reached."""
+        waiting = [
+            row.id
+            for row in self.rows.by_shot.values()
+            if row.status == "generating" and not self._purchases.has(row.shot_number)
+        ]
+        self.ctx.log.warning("Nobody waits any longer: what is not there of {} fails", waiting)
+        await self.ctx.checkpoint(**{GIVEN_UP: True})
+        try:
+            if waiting:
+                await self.ctx.services.storyboards.fail_generating(waiting, PICTURE_LATE)
+            own, current = await self.rows.with_current()
+            status = status_of(own)
+            if not self.rows.are_superseded_by(current):
+                await self.ctx.services.projects.update(self.project_id, step_3_status=status)
+        except (ServiceError, ProviderDown) as error:
+            self.ctx.log.warning("The rows of a job that took too long wait: {}", error)
+            return False
+        return True
+
+    def _return_of(self, error: RequeueLater) -> RequeueLater:
+        """When the job comes back: soon, when it has pictures whose rows are not written."""
+        unwritten = (
+            row.status != "success" and self._purchases.has(row.shot_number)
+            for row in self.rows.by_shot.values()
+        )
+        if error.delay <= _SOON or not any(unwritten):
+            return error
+        return RequeueLater(_SOON, str(error))
+
     def _is_there(self, shot: Shot) -> bool:
         row = self.rows.by_shot.get(shot.shot_number)
         return row is not None and row.status == "success"
 
     def _all_failed(self) -> JobError:
-        kind = (
-            RetryableError if any(one.is_transient for one in self.failures) else UnrecoverableError
-        )
+        may_help = not self.deadline.is_over and any(one.is_transient for one in self.failures)
+        kind = RetryableError if may_help else UnrecoverableError
         return kind(f"No storyboard could be generated: {_told(_first(self.failures))}")
 
     async def _one(self, shot: Shot) -> None:
@@ -226,6 +287,14 @@ def _final_status(succeeded: int, total: int) -> str:
     if succeeded == total:
         return "completed"
     return "partial" if succeeded else "failed"
+
+
+def status_of(rows: Sequence[StoryboardRow]) -> str:
+    """The status of step 3 by the job's rows, once nothing more is made."""
+    there = [row.status == "success" for row in rows]
+    if there and all(there):
+        return "completed"
+    return "partial" if any(there) else "failed"
 
 
 def _final_message(succeeded: int, total: int) -> str:

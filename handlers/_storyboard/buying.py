@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bullmq_consumer.machine import MachineUnfit
 from config.settings import image_key_variables
+from core.deadline import Deadline, observed
 from core.errors import (
     NotFound,
     PermanentError,
@@ -70,7 +71,7 @@ class _Slot:
 class PictureBuyer:
     """Buys the pictures of a job's shots, as many at a time as there are slots.
 
-    `announce` is awaited before each purchase.
+    `announce` is awaited before each purchase. None is made once the `deadline` is over.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class PictureBuyer:
         brief: PictureBrief,
         rows: JobRows,
         purchases: Purchases,
+        deadline: Deadline,
         announce: Callable[[Shot], Awaitable[None]],
     ) -> None:
         self._ctx = ctx
@@ -87,6 +89,7 @@ class PictureBuyer:
         self._brief = brief
         self._rows = rows
         self._purchases = purchases
+        self._deadline = deadline
         self._announce = announce
         self._storage_trouble: Exception | None = None
         self._slots: asyncio.Queue[_Slot] = asyncio.Queue()
@@ -96,7 +99,8 @@ class PictureBuyer:
     async def secure(self, shot: Shot) -> StoryboardRow:
         """Buy and save the shot's picture, unless it is; returns the shot's row.
 
-        Raises RequeueLater when the worker stops, and what the provider or the storage raises.
+        Raises RequeueLater when the worker stops, WaitedTooLong once nobody waits for the picture,
+        and what the provider or the storage raises.
         """
         number = shot.shot_number
         row = self._rows.by_shot.get(number)
@@ -127,6 +131,7 @@ class PictureBuyer:
         """None when the row has a picture by now."""
         if self._ctx.is_stopping:
             raise RequeueLater  # announce nothing
+        self._deadline.check()
         await self._announce(shot)
         await self._reread(row)
         await slot.saved()
@@ -135,6 +140,7 @@ class PictureBuyer:
             raise self._storage_trouble  # a picture bought now could not be stored either
         if self._ctx.is_stopping:
             raise RequeueLater
+        self._deadline.check()
         return None if now.status == "success" else await self._purchase(shot, now)
 
     async def _reread(self, row: StoryboardRow) -> StoryboardRow:
@@ -153,8 +159,14 @@ class PictureBuyer:
                 row.id, status="generating", error_message=None
             )
         request, used = self._brief.request(shot, provider.max_references)
-        with about(f"shot {shot.shot_number}"):
-            return await provider.generate(request), used
+        await self._purchases.ask(shot.shot_number)
+        try:
+            with about(f"shot {shot.shot_number}"), observed(self._deadline):
+                return await provider.generate(request), used
+        except Exception as error:
+            if not _is_unanswered(error):
+                await self._purchases.answered(shot.shot_number)
+            raise
 
     def _provider(self) -> ImageProvider:
         provider = self._ctx.services.images
@@ -170,9 +182,12 @@ class PictureBuyer:
         match image:
             case ImageUrl(url=url):
                 self._check_address(url)
+                self._deadline.progressed()
                 await self._purchases.save(shot.shot_number, url, used)
             case ImageBytes():
+                self._deadline.progressed()
                 await self._store_bytes(row, image, used)
+                await self._purchases.stored(shot.shot_number)
 
     def _check_address(self, url: str) -> None:
         """Raises UnsafeUrl, which fails the shot: its paid picture cannot be fetched."""
@@ -209,6 +224,11 @@ class PictureBuyer:
         except _STORING_TROUBLES as error:
             self._storage_trouble = error
             raise
+
+
+def _is_unanswered(error: Exception) -> bool:
+    """Whether the purchase may have been billed although its answer never came."""
+    return isinstance(error, ServiceError) and error.billed and error.retryable
 
 
 def _superseded(shot_number: int) -> PermanentError:

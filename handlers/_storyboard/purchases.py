@@ -1,19 +1,25 @@
-"""The pictures that a storyboard job bought and the shots that were refused, in its checkpoint."""
+"""What a storyboard job bought, what it asked for and what was refused, in its checkpoint."""
 
 import time
 from typing import Any
 
+from core.deadline import PROGRESSED_AT
 from core.errors import PermanentError
-from core.people import Why
+from core.people import Cause, Why
+from core.storyboard.bought import BoughtPicture, bought_picture
 from services.bundle import Context
 from services.supabase.storyboards import StoryboardRow
 
-# The provider's URLs live 24 h.
-_URL_LIFE_S = 23 * 3600
+# A purchase whose answer is lost may have been billed: one more is risked.
+_MOST_UNANSWERED = 2
 
 
 class Purchases:
-    """By shot number. A picture is recorded here before its row, so it is never bought again."""
+    """By shot number. A picture is recorded here before its row, so it is never bought again.
+
+    A purchase is recorded before it is sent, and stays so until it is answered: a crash loses its
+    answer as a broken connection does.
+    """
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
@@ -21,10 +27,11 @@ class Purchases:
         self._bought: dict[str, Any] = saved.setdefault("bought", {})
         # An earlier version kept the reason alone.
         self._refused: dict[str, Any] = saved.setdefault("refused", {})
+        self._asked: dict[str, int] = saved.setdefault("asked", {})
 
     def has(self, shot_number: int) -> bool:
         """Whether the picture was bought, and its URL has not expired."""
-        return time.time() - self._bought.get(str(shot_number), {}).get("at", 0) < _URL_LIFE_S
+        return self._picture(shot_number) is not None
 
     def refusal(self, shot_number: int) -> PermanentError | None:
         """Why the provider, or the guard, refused this shot; None if neither did."""
@@ -36,27 +43,57 @@ class Purchases:
             case _:
                 return None
 
+    async def ask(self, shot_number: int) -> None:
+        """Record that the picture is about to be bought.
+
+        Raises PermanentError when two purchases of it were never answered.
+        """
+        before = self._asked.get(str(shot_number), 0)
+        if before >= _MOST_UNANSWERED:
+            found = f"Shot {shot_number} was bought {before} times without an answer"
+            raise PermanentError(found, cause=Cause.BUSY)
+        self._asked[str(shot_number)] = before + 1
+        await self._ctx.checkpoint(asked=self._asked)
+
+    async def answered(self, shot_number: int) -> None:
+        """Record that the latest purchase was answered, or not made, and has cost nothing."""
+        self._forget_one(shot_number)
+        await self._ctx.checkpoint(asked=self._asked)
+
     async def save(self, shot_number: int, url: str, used_character_ids: list[str]) -> None:
         """Save to the checkpoint, before the row: so a database outage costs no picture."""
         bought = {"url": url, "used": used_character_ids, "at": time.time()}
         self._bought[str(shot_number)] = bought
-        await self._ctx.checkpoint(bought=self._bought)
+        self._forget_one(shot_number)
+        await self._ctx.checkpoint(bought=self._bought, asked=self._asked)
+
+    async def stored(self, shot_number: int) -> None:
+        """Record that a picture which came as bytes is in storage, and its row complete."""
+        self._forget_one(shot_number)
+        await self._ctx.checkpoint(asked=self._asked, **{PROGRESSED_AT: time.time()})
 
     async def refuse(self, shot_number: int, reason: str, why: Why) -> None:
         """Save a refusal, so that later attempts do not try again."""
         self._refused[str(shot_number)] = {"reason": reason, "why": why.kept()}
         await self._ctx.checkpoint(refused=self._refused)
 
+    async def forget_refusals(self) -> None:
+        """Record that a manual retry may ask for everything again that it has not got."""
+        await self._ctx.checkpoint(refused={}, asked={})
+
+    def _forget_one(self, shot_number: int) -> None:
+        left = self._asked.pop(str(shot_number), 0) - 1
+        if left > 0:
+            self._asked[str(shot_number)] = left
+
     async def write(self, row: StoryboardRow) -> StoryboardRow | None:
         """Complete the row with the picture bought for it.
 
         Returns the row as written, None when it has a picture already: it keeps that.
         """
-        bought = self._bought[str(row.shot_number)]
-        return await self._ctx.services.storyboards.succeed(
-            row.id,
-            image_url=bought["url"],
-            image_url_external=bought["url"],
-            used_character_ids=bought["used"],
-            storage_status="pending",
-        )
+        bought = self._picture(row.shot_number)
+        assert bought is not None, "ask `has` before"
+        return await self._ctx.services.storyboards.succeed(row.id, **bought.columns())
+
+    def _picture(self, shot_number: int) -> BoughtPicture | None:
+        return bought_picture({"bought": self._bought}, shot_number, time.time())

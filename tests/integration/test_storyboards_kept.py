@@ -1,5 +1,6 @@
 """What was bought is kept, whatever happens to the job that bought it."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from redis.asyncio import Redis
 
 from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
 from sandbox.gateway import Gateway
+from sandbox.processes import PATIENCE_S
 from sandbox.providers.client import IMAGES
 from tests.support.site import Site
 
@@ -127,3 +129,29 @@ async def test_a_picture_is_its_rows_whatever_number_that_has_by_now(site: Site)
     assert first_now["image_url_external"] == second["image_url_external"]
     assert second_now["image_url_external"] not in {None, second["image_url_external"]}
     assert (await control.paid()).images == 3
+
+
+async def test_a_database_that_refuses_writes_until_after_the_last_attempt_costs_no_picture(
+    site: Site, gateway: Gateway
+) -> None:
+    """It is back while the job's failure waits for it: what was bought is written soon."""
+    gateway.faults.answers[PATCH_ROWS] = [503] * 10_000
+    await site.worker(SUPABASE_URL=gateway.url)
+    project = await project_of(site, 3)
+    job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project, backoff_ms=50)
+    async with asyncio.timeout(PATIENCE_S), Redis.from_url(site.vidfab.redis.url) as redis:
+        job = f"bull:{site.queue}:{job_id}"
+        while not await redis.hexists(job, "defa"):  # noqa: ASYNC110 (another process)
+            await asyncio.sleep(0.1)
+    assert [row["status"] for row in await rows_of(site, project)] == ["generating"] * 3
+    gateway.faults.answers[PATCH_ROWS] = []
+    waiting = await site.app.wait_for(job_id, "delayed", count=3)
+    assert int(waiting.args["delay"]) - waiting.at <= 20_000
+
+    assert (await site.finished(job_id)).state == "failed"
+    rows = await rows_of(site, project)
+    assert [row["status"] for row in rows] == ["success"] * 3
+    assert await step_3_of(site, project) == "completed"
+    for row in rows:
+        await stored(site, project, row)
+    assert (await site.vidfab.providers.control.paid()).images == 3

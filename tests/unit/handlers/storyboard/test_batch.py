@@ -1,11 +1,13 @@
 """In which order a storyboard job buys, keeps, writes and looks."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from core.deadline import Deadline
 from core.storyboard.script import Shot
 from handlers._storyboard.batch import StoryboardBatch
 from handlers._storyboard.buying import PictureBrief
@@ -99,6 +101,7 @@ async def run(outside: Outside, handle: RecordingHandle, at_once: int) -> str:
             brief=PictureBrief((), None, "16:9"),
             rows=JobRows(ctx, "p", rows, {row.id: row.shot_number for row in rows}),
             downloads=downloads,
+            deadline=Deadline(time.time()),
         )
         await batch.generate()
         return await batch.finish()
