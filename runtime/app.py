@@ -34,6 +34,7 @@ from core.meter import meter
 from runtime.alerts.alerts import Alerts, open_alerts
 from runtime.attempts import Attempts
 from runtime.http.listening import CannotListen, served
+from runtime.reconciler.deadlines import Deadlines
 from runtime.reconciler.reconciler import Reconciler
 from runtime.tracing.tracing import traced
 from runtime.work_folders import WorkFolder, remove_abandoned
@@ -181,7 +182,7 @@ class Life:
         return EXIT_STUCK, "The consumer fetched nothing for five minutes although Redis answers"
 
     async def _until_lacking(self, redis: Redis, services: Services) -> str:
-        """Load what nearly every job needs, then run the reconciler.
+        """Load what nearly every job needs, then run the reconciler and the look at deadlines.
 
         Ends only when loading failed, since every job would burn its attempts; returns the advice.
         """
@@ -191,9 +192,12 @@ class Life:
             what = f"What its jobs need cannot be loaded ({type(error).__name__}: {error})"
             return f"{what}: reinstall requirements/worker.txt, and check SSL_CERT_FILE"
         self._loaded.set()
-        name = queue_of(self._settings)
-        queue, adder = QueueState(redis, name), Adder(redis, name, job_defaults_of(self._settings))
-        return await Reconciler(redis, queue, adder, services, notify=self._alerts.notify).run()
+        queue = queue_of(self._settings)
+        state, adder = QueueState(redis, queue), Adder(redis, queue, job_defaults_of(self._settings))
+        reconciler = Reconciler(redis, state, adder, services, notify=self._alerts.notify)
+        async with asyncio.TaskGroup() as tasks:  # each goes on until it is cancelled
+            tasks.create_task(Deadlines(redis, queue, services).run(), name="deadlines")
+            return await reconciler.run()
 
     def _report_unfit(self, line: str) -> None:
         self._alerts.notify(Alert("machine unfit", line, "error"))

@@ -114,6 +114,20 @@ class Projects:
             last = page[-1].id
         return found
 
+    async def waiting_one(self, project_id: RowId, step: Step) -> WaitingProject | None:
+        """The project if its `step` waits for a job, else None."""
+        rows = await self._supabase.query(
+            "read the project",
+            lambda db: (
+                db.from_(_TABLE)
+                .select(f"id,user_id,updated_at,{step}")
+                .eq("id", project_id)
+                .in_(step, _WAITING[step])
+                .execute()
+            ),
+        )
+        return next((_waiting(row, step) for row in rows), None)
+
     async def _waiting_after(
         self, last: RowId, step: Step, unchanged_since: datetime
     ) -> list[WaitingProject]:
@@ -130,10 +144,7 @@ class Projects:
                 .execute()
             ),
         )
-        return [
-            WaitingProject.model_validate({**row, "step": step, "status": row[step]})
-            for row in rows
-        ]
+        return [_waiting(row, step) for row in rows]
 
     async def finish_step(self, project: WaitingProject, outcome: str, /, **fields: Any) -> bool:
         """End the project's step and set `fields`; False when its row was changed since.
@@ -150,3 +161,7 @@ class Projects:
             ),
         )
         return bool(changed)
+
+
+def _waiting(row: Mapping[str, Any], step: Step) -> WaitingProject:
+    return WaitingProject.model_validate({**row, "step": step, "status": row[step]})

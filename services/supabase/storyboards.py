@@ -15,6 +15,9 @@ from services.supabase.table import UNSTORED, Table, TableRow
 if TYPE_CHECKING:
     from services.supabase.client import Supabase
 
+_TABLE = "project_storyboards"
+# Below the 1000 rows that PostgREST gives at most.
+_PAGE = 500
 # The limit of the `user-images` bucket.
 MAX_IMAGE_BYTES = 10 * 1024 * 1024
 
@@ -72,6 +75,16 @@ class UnstoredPicture(TableRow):
         return min(self.created_at, self.updated_at)
 
 
+class GeneratingRow(TableRow):
+    """A row that waits for its picture."""
+
+    id: str
+    project_id: str
+    shot_number: int
+    is_current: bool = True
+    created_at: Moment
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """An image file on this machine that is to be stored."""
@@ -107,8 +120,9 @@ class Storyboards:
 
     def __init__(self, supabase: "Supabase") -> None:
         self._supabase = supabase
-        self._table = Table(supabase, "project_storyboards", StoryboardRow)
-        self._unstored = Table(supabase, "project_storyboards", UnstoredPicture)
+        self._table = Table(supabase, _TABLE, StoryboardRow)
+        self._unstored = Table(supabase, _TABLE, UnstoredPicture)
+        self._generating = Table(supabase, _TABLE, GeneratingRow)
 
     async def current(self, project_id: RowId) -> list[StoryboardRow]:
         """The current row of each shot, in shot order."""
@@ -130,6 +144,20 @@ class Storyboards:
                 .gt("created_at", since)
                 .gt("updated_at", since)
             ),
+        )
+
+    async def generating(self) -> list[GeneratingRow]:
+        """The rows of all projects that wait for a picture, the 500 oldest, those first."""
+        return await self._generating.read(
+            "read the storyboards",
+            lambda rows: rows.eq("status", "generating").order("created_at").limit(_PAGE),
+        )
+
+    async def generating_of(self, project_id: RowId) -> list[GeneratingRow]:
+        """The project's rows of all versions that wait for a picture."""
+        return await self._generating.read(
+            "read the storyboards",
+            lambda rows: rows.eq("project_id", project_id).eq("status", "generating"),
         )
 
     async def by_ids(self, project_id: RowId, row_ids: Sequence[str]) -> list[StoryboardRow]:

@@ -1,0 +1,79 @@
+"""Compositions that wait for a worker longer than the person for the film."""
+
+import math
+from collections.abc import Callable
+
+from loguru import logger
+
+from bullmq_consumer.inspect.waiting import OpenJob, OpenJobDetails, OpenJobs
+from core.deadline import FILM_LATE, PATIENCE, STANDSTILL, last_progress
+from core.errors import ServiceError
+from core.jobs.context import percent_of
+from runtime.reconciler.subject import UUID_GLOB, owned_project
+from services.bundle import Services
+
+_GLOB = f"va_compose_{UUID_GLOB}"
+# Up to here nothing was made of the film, see the percents of va_compose_video.
+_NOT_BEGUN = 40
+
+
+class LateFilms:
+    """Gives up compositions that wait; one that runs sees to its own deadline."""
+
+    def __init__(self, jobs: OpenJobs, services: Services, now: Callable[[], float]) -> None:
+        self._jobs = jobs
+        self._projects = services.projects
+        self._now = now
+        self._settled: set[OpenJob] = set()
+        self._seen: dict[OpenJob, float] = {}
+
+    async def give_up(self, is_any: bool) -> float:
+        """Give up what is overdue; returns when the next is due, in seconds since the epoch."""
+        found = await self._jobs.like(_GLOB) if is_any else []
+        self._settled &= set(found)
+        self._seen = {job: self._seen.get(job, self._now()) for job in found}
+        dues = [await self._one(job) for job in found if job not in self._settled]
+        return min(dues, default=math.inf)
+
+    async def _one(self, job: OpenJob) -> float:
+        """Give up the job if it is overdue; returns when to look at it again."""
+        due_at = job.added_at + PATIENCE.total_seconds()
+        if due_at > self._now() and not job.is_to_fail:
+            return due_at
+        details = await self._jobs.details(job.job_id)
+        if details is None or details.is_active:
+            del self._seen[job]
+            return self._now()
+        if not job.is_to_fail:
+            progressed_at = _progressed_at(details, self._seen[job])
+            due_at = max(due_at, progressed_at + STANDSTILL.total_seconds())
+            if due_at > self._now():
+                return due_at
+            if not await self._jobs.mark_to_fail(job.job_id, details, FILM_LATE, is_shown=True):
+                return self._now()
+        return await self._fail_project(job, details)
+
+    async def _fail_project(self, job: OpenJob, details: OpenJobDetails) -> float:
+        try:
+            project = await owned_project(self._projects, job.job_id, details.data)
+            if project is not None:
+                await self._projects.fail_composition(project.id)
+        except ServiceError as error:
+            logger.warning("The project of {} could not be given up: {}", job.job_id, error)
+            return self._now()
+        waited_s = self._now() - job.added_at
+        logger.warning("Job {} was given up, as it waited for {:.0f} s", job.job_id, waited_s)
+        self._settled.add(OpenJob(job.job_id, job.added_at, True))
+        return math.inf
+
+
+def _progressed_at(job: OpenJobDetails, seen_at: float) -> float:
+    """When something of the film came last; 0.0 when nothing ever has.
+
+    `seen_at` is when the job was first seen to wait.
+    """
+    noted = last_progress(job.checkpoint)
+    if noted or job.started_at is None or percent_of(job.progress) <= _NOT_BEGUN:
+        return noted
+    # A render went on as long as the job ran, until it went back to the queue.
+    return max(seen_at if job.waits_since is None else job.waits_since, job.started_at)

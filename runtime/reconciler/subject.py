@@ -1,0 +1,35 @@
+"""Whose project a waiting job is about, by its payload: untrusted, so the owner is checked."""
+
+import re
+from typing import Any
+
+from core.errors import InvalidData, NotFound, NotOwner
+from core.jobs.data import JobData, parse
+from core.paths import RowId
+from services.supabase.projects import Project, Projects
+
+UUID_GLOB = "-".join("?" * length for length in (8, 4, 4, 4, 12))
+"""A project's id within a job's, as a glob for Redis."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+class _Subject(JobData):
+    project_id: RowId
+
+
+def project_in(job_id: str) -> RowId | None:
+    """The project that a job's id names."""
+    match = _UUID.search(job_id)
+    return match[0].lower() if match else None
+
+
+async def owned_project(projects: Projects, job_id: str, data: Any) -> Project | None:
+    """The project of a job; None where the job is invalid or not its owner's, and will fail."""
+    try:
+        subject = parse(_Subject, data)
+        if subject.project_id.lower() != project_in(job_id):
+            return None
+        return await projects.owned(subject.project_id, subject.user_id)
+    except (InvalidData, NotFound, NotOwner):
+        return None
