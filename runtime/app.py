@@ -193,7 +193,8 @@ class Life:
             return f"{what}: reinstall requirements/worker.txt, and check SSL_CERT_FILE"
         self._loaded.set()
         queue = queue_of(self._settings)
-        state, adder = QueueState(redis, queue), Adder(redis, queue, job_defaults_of(self._settings))
+        state = QueueState(redis, queue)
+        adder = Adder(redis, queue, job_defaults_of(self._settings))
         reconciler = Reconciler(redis, state, adder, services, notify=self._alerts.notify)
         async with asyncio.TaskGroup() as tasks:  # each goes on until it is cancelled
             tasks.create_task(Deadlines(redis, queue, services).run(), name="deadlines")
