@@ -49,6 +49,7 @@ class Deadlines:
         self._redis = redis
         self._key = queue.key(_LOCK)
         self._jobs = OpenJobs(redis, queue)
+        self._rows = services.storyboards
         self._now = now
         self._told_at = float("-inf")
         self._storyboards = LateStoryboards(self._jobs, services, now)
@@ -71,10 +72,12 @@ class Deadlines:
 
         Raises ServiceError, ProviderDown, RedisError or OSError; the next look does the rest.
         """
+        rows = await self._rows.generating()  # before Redis: while it fails, that is not asked
         if not await self._is_mine():
             return SOON
         is_any = await self._jobs.any()
-        due_at = min(await self._films.give_up(is_any), await self._storyboards.give_up(is_any))
+        films_due_at = await self._films.give_up(is_any)
+        due_at = min(films_due_at, await self._storyboards.give_up(rows, is_any))
         left = timedelta(seconds=min(due_at - self._now(), PATIENCE.total_seconds()))
         return max(left, SOON)
 

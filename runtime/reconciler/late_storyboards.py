@@ -60,13 +60,16 @@ class LateStoryboards:
         self._now = now
         self._settled: set[OpenJob] = set()
 
-    async def give_up(self, is_any: bool) -> float:
-        """Give up what is overdue; returns when the next is due, in seconds since the epoch."""
+    async def give_up(self, rows: Sequence[GeneratingRow], is_any: bool) -> float:
+        """Give up what is overdue; returns when the next is due, in seconds since the epoch.
+
+        `rows` are those that wait, of all projects; `is_any` says whether there is a job at all.
+        """
         jobs = await self._jobs.like(_GLOB) if is_any else []
         self._settled &= set(jobs)
         jobs = [job for job in jobs if job not in self._settled]
         dues = [(self._due_at(job), project_in(job.job_id)) for job in jobs]
-        dues += [(_due_of(row), row.project_id) for row in await self._storyboards.generating()]
+        dues += [(_due_of(row), row.project_id) for row in rows]
         overdue = {project for due_at, project in dues if due_at <= self._now()}
         of_project = _by_project(jobs)
         again = [await self._guarded(one, of_project[one]) for one in overdue if one is not None]
