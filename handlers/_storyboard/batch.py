@@ -155,7 +155,9 @@ class StoryboardBatch:
             yield
         finally:
             watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            [error] = await asyncio.gather(watching, return_exceptions=True)
+            if isinstance(error, Exception):
+                self.ctx.log.warning("What took too long was not failed: {}", error)
 
     async def _fail_when_over(self) -> None:
         while not self.deadline.is_over or not await self._failed_in_time():
@@ -190,7 +192,7 @@ class StoryboardBatch:
             row.status != "success" and self._purchases.has(row.shot_number)
             for row in self.rows.by_shot.values()
         )
-        if error.delay <= _SOON or not any(unwritten):
+        if not isinstance(error, ProviderDown) or error.delay <= _SOON or not any(unwritten):
             return error
         return RequeueLater(_SOON, str(error))
 
