@@ -14,6 +14,7 @@ from sandbox.providers.client import IMAGES
 from sandbox.providers.models import Operation
 from tests.support import compositions
 from tests.support.clips import SYNC, TASK, clip, clips, download_id, lay_clips, sync
+from tests.support.people import told_operators
 from tests.support.recordings import PROJECT, USER, row_id
 from tests.support.site import Ended, Site
 from tests.support.storyboards import generated, generating, lay_project, storyboards
@@ -51,6 +52,16 @@ async def ended(site: Site, name: str, **data: Any) -> Ended:
 def check_unsafe(job: Ended, what: str) -> None:
     expected = f"Unsafe {what}: IP literal is not allowed, only a host name"
     assert (job.state, job.attempts_made, job.failed_reason) == ("failed", 1, expected)
+
+
+async def check_film(site: Site, said: str, what: str) -> None:
+    """A film's `failedReason` is for people."""
+    data = {"userId": USER, "projectId": PROJECT}
+    job_id = await site.app.add("va_compose_video", data, {"priority": 2, "attempts": 3})
+    job = await site.finished(job_id)
+    assert (job.state, job.attempts_made, job.failed_reason) == ("failed", 1, said)
+    expected = f"Unsafe {what}: IP literal is not allowed, only a host name"
+    assert told_operators(job) == expected
 
 
 async def test_the_trap_notes_who_comes() -> None:
@@ -171,8 +182,8 @@ async def test_a_clip_of_a_film(site: Site, trap: Trap, composer: str) -> None:
     """Not fetched, and not passed on to be fetched."""
     await compositions.lay_project(site.vidfab, [4], [compositions.clip(1, trap.url)])
     await site.worker(**compositions.shotstack(site.vidfab), VIDEO_COMPOSER=composer)
-    job = await ended(site, "va_compose_video", projectId=PROJECT)
-    check_unsafe(job, "clip of shot 1")
+    said = "Some clips cannot be used. Please make the clips of these shots again: 1."
+    await check_film(site, said, "clip of shot 1")
     assert await site.vidfab.providers.control.requests("/shotstack/*") == []
 
 
@@ -183,5 +194,5 @@ async def test_the_film_that_shotstack_answers(site: Site, trap: Trap) -> None:
     body = {"success": True, "message": "OK", "response": render}
     await site.vidfab.providers.control.fail("/shotstack/render/*", 200, body=body)
     await site.worker(**compositions.shotstack(site.vidfab))
-    job = await ended(site, "va_compose_video", projectId=PROJECT)
-    check_unsafe(job, "address of the rendered video")
+    said = "This final video could not be made. Please try again."
+    await check_film(site, said, "address of the rendered video")
