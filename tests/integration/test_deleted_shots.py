@@ -11,7 +11,6 @@ import pytest
 from sandbox.app import create_user, enqueue_storyboards
 from sandbox.app_shots import (
     CLIPS,
-    SHOTS,
     STORYBOARDS,
     Way,
     delete_shot,
@@ -274,25 +273,6 @@ async def test_a_composition_between_two_steps(site: Site, way: Way) -> None:
         rest = await half_deleted(shots, way, steps)
         assert await composed(site, shots) == film(site, *((2, 3) if steps > 1 else (1, 2, 3)))
         await finish(rest)
-
-
-async def test_a_composition_while_the_rows_are_renumbered(site: Site) -> None:
-    """The shots last: until then there is one more of them than clips."""
-    await site.vidfab.providers.control.fail(RENDERS, status=400)
-    await site.worker(**shotstack(site.vidfab))
-    shots = await three_shots(site)
-    await shots.lay_generated_clips()
-    tables = (CLIPS, STORYBOARDS)
-    steps = deletion(shots.supabase, shots.project.id, 1, "table by table", tables)
-    async for table in steps:
-        if table == CLIPS:
-            break
-    job_id = await enqueue_compose(site.app, shots.project)
-    await site.progressed(job_id, "Loading clips...")
-    await finish(steps)
-    await finish(deletion(shots.supabase, shots.project.id, 1, "table by table", (SHOTS,)))
-    await site.end_of(job_id)
-    assert await ordered(site) == film(site, 2, 3)
 
 
 async def test_while_a_film_is_rendered(site: Site) -> None:
