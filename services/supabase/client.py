@@ -173,7 +173,9 @@ class Supabase:
             page = await with_retries(once, attempts=ATTEMPTS, circuit=self.file_circuit)
             found += [one["name"] for one in page]
             if len(page) < _LISTED:
-                return found
+                # Supabase names them within the folder, Supabase Lite by their whole paths.
+                names = [name.removeprefix(f"{folder}/") for name in found]
+                return [name for name in names if "/" not in name]
 
     async def download_to(self, bucket: Bucket, path: str, file: Path, *, max_bytes: int) -> None:
         """Stream the object `bucket/path` into `file`.
