@@ -39,6 +39,8 @@ def start(
     # Nearly all objects loaded at start stay alive: collecting garbage meanwhile takes a tenth of
     # the start, and later blocks the event loop for some 50 ms each time.
     gc.disable()
+    # For those pydantic reads the metadata of all installed packages, a fortieth of the start.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from config.environment import read_environment
     from config.logging.setup import set_up_logs
     from config.logging.sources import report_uncaught

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from config.errors import ConfigError
 
 DEFAULT_FILES = (Path(".env.local"), Path(".env"))
@@ -63,6 +61,8 @@ def _files(env_file: Path | None) -> Sequence[Path]:
 
 
 def _read(path: Path) -> Mapping[str, str | None]:
+    from dotenv import dotenv_values  # containers have no file, and start without it
+
     try:
         return dotenv_values(path, interpolate=False)
     except UnicodeDecodeError:
