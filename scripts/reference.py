@@ -38,7 +38,7 @@ def page() -> str:
 
 def _homes(package: ModuleType) -> dict[str, ModuleType]:
     """The module in which each public name of the package is defined."""
-    imports = [one for one in _tree(package).body if isinstance(one, ast.ImportFrom)]
+    imports = [one for one in ast.walk(_tree(package)) if isinstance(one, ast.ImportFrom)]
     found = {alias.name: one.module or "" for one in imports for alias in one.names}
     return {name: importlib.import_module(found[name]) for name in package.__all__}
 

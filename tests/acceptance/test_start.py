@@ -1,6 +1,8 @@
 """What a worker loads before it waits for jobs, and what if it cannot load the rest."""
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +21,14 @@ _HEAVY = frozenset(
         *("google", "sentry_sdk", "requests", "urllib3"),
         *("typer", "click", "rich", "pygments", "pydantic_settings"),
         *("starlette", "uvicorn", "prometheus_client"),
+    }
+)
+# What a worker of the consumer alone starts without, even where VidFab needs it.
+_OF_OTHERS = frozenset(
+    {
+        *("bullmq", "croniter", "dateutil", "semver"),  # with the first job that is added
+        "multiprocessing",  # with the first isolated handler
+        *("loguru", "dotenv", "config", "core", "runtime", "services", "handlers"),
     }
 )
 
@@ -55,6 +65,28 @@ async def test_nothing_heavy_is_loaded_before_the_worker_waits(site: Site, tmp_p
     assert {"bullmq_consumer", "handlers", "services"} <= before
     assert not before & _HEAVY
     assert {"httpx", "postgrest"} <= after
+
+
+async def test_the_consumer_alone_loads_as_little(site: Site, tmp_path: Path) -> None:
+    command = (sys.executable, "-X", "importtime", "-m", "bullmq_consumer")
+    env = {**os.environ, "REDIS_URL": site.vidfab.redis.url, "QUEUE": site.queue}
+    worker = Process((*command, "bench.bare_worker:worker"), tmp_path / "log", cwd=ROOT, env=env)
+    await worker.start(logged(worker.log, f"Queue {site.queue} at "))
+    assert await worker.stop() == 0
+    loaded = _imported(worker.log.read_text("utf-8"))
+    assert {"bullmq_consumer", "redis"} <= loaded
+    assert not loaded & (_HEAVY | _OF_OTHERS)
+
+
+def test_the_package_by_itself_loads_none_of_its_parts() -> None:
+    """So that its command line begins before they do, and a program loads those that it uses."""
+    asked = (
+        "import bullmq_consumer, sys; print([n for n in sys.modules if 'bullmq_consumer.' in n])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", asked], stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert said.stdout == "[]\n"
 
 
 def _env_file(site: Site, folder: Path, **more: str) -> Path:

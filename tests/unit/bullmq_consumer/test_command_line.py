@@ -6,7 +6,7 @@ from importlib import metadata
 import pytest
 
 from bullmq_consumer import ExitCode, __version__
-from bullmq_consumer.__main__ import main
+from bullmq_consumer.process.command_line import main
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

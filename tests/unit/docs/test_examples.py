@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from bullmq_consumer import ExitCode
-from bullmq_consumer.__main__ import main
 from bullmq_consumer.jobs.handler import Rules
 from bullmq_consumer.process.check import TESTED
+from bullmq_consumer.process.command_line import main
 from bullmq_consumer.worker import Worker
 from scripts.reference import PAGE, page
 from tests.support.pages import ROOT, Page, consumer_pages
