@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
-from core.errors import UnrecoverableError
+from core.errors import PermanentError
+from core.people import Cause
 
 PATIENCE = timedelta(minutes=12)
 """Three minutes before the app stops asking: an answer is seen, and a late look costs nothing."""
@@ -24,15 +25,14 @@ PROGRESSED_AT = "progressed_at"
 GIVEN_UP = "given_up"
 """The checkpoint's field that says that the job was given up."""
 
-PICTURE_LATE = "This picture took too long. Please try again."
-FILM_LATE = "The video took too long. Please try again."
 
-
-class WaitedTooLong(UnrecoverableError):
+class WaitedTooLong(PermanentError):
     """The job is given up: who waited for it has been told that it failed."""
 
-    def __init__(self, for_people: str = PICTURE_LATE) -> None:
-        super().__init__(for_people)
+    cause = Cause.TOO_LONG
+
+    def __init__(self) -> None:
+        super().__init__("It is 12 minutes old and nothing came for 3: nobody waits any longer")
 
 
 @dataclass(slots=True)

@@ -291,6 +291,11 @@ def sentence(why: Why, thing: Thing, language: Language) -> str:
     return text.format(thing=thing.value.in_language(language), shots=_listed(why.shots, language))
 
 
+def late(thing: Thing, language: Language) -> str:
+    """The sentence for what was given up, since nobody waits so long."""
+    return sentence(Why(Cause.TOO_LONG), thing, language)
+
+
 def thumbnail_failed(why: Why, language: Language) -> str:
     """What stands on the row of a video that has no thumbnail. The app knows its opening."""
     return f"Thumbnail generation failed: {sentence(why, Thing.THUMBNAIL, language)}"

@@ -9,7 +9,7 @@ from bullmq_consumer import Job
 from bullmq_consumer.new_job import NewJob
 from config.variables import Language
 from core.errors import why_of
-from core.people import Thing, Why, sentence
+from core.people import Cause, Thing, Why, late, sentence
 from core.story import story
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ class JobContext(Generic[Services]):
         """
         if self.failure.error is not None:
             return why_of(self.failure.error)
+        if any(reason == late(thing, self.language) for thing in Thing):
+            return Why(Cause.TOO_LONG)  # it was given up while it waited in the queue
         kept = self.checkpoint_fields.get(_FAILURE)
         match kept:
             case {"reason": str(told), "why": why} if told == reason:

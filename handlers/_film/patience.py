@@ -2,26 +2,19 @@
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from core.errors import LockLost, PermanentError, RequeueLater, is_transient
-from core.people import Cause
+from core.deadline import PATIENCE, PROGRESSED_AT, STANDSTILL, WaitedTooLong
+from core.errors import LockLost, RequeueLater, is_transient
 from services.bundle import Context
 from services.supabase.projects import Project
 
-# The app's page waits for 15 minutes.
-WAIT = timedelta(minutes=12)
-STILL = timedelta(minutes=3)
-TOO_LATE = "The film made no progress for 3 minutes, and its person has waited for 12"
-
 _FAILED = "failed"
-_KEPT_AS = "progressed_at"
 
 
 class Patience:
-    """Around one attempt: ends a job that is older than `WAIT`, and `STILL` without progress.
+    """Ends an attempt at a job older than `PATIENCE`, when nothing came for `STANDSTILL`.
 
     1. Progress is what brings the film nearer, and any answer of who renders it.
     2. The time of the last progress is in the checkpoint: pauses between attempts count.
@@ -36,7 +29,7 @@ class Patience:
         self._now = now
         added_at = ctx.job.delivery.added_at
         self._added_at = now() if added_at is None else added_at
-        kept = ctx.checkpoint_fields.get(_KEPT_AS)
+        kept = ctx.checkpoint_fields.get(PROGRESSED_AT)
         self._is_new = not isinstance(kept, int | float)
         self._progressed_at = now() if not isinstance(kept, int | float) else kept
 
@@ -55,33 +48,33 @@ class Patience:
         if _is_in_the_way(error):
             self.check(error)
         if is_transient(error):
-            await self._ctx.checkpoint(**{_KEPT_AS: self._progressed_at})
+            await self._ctx.checkpoint(**{PROGRESSED_AT: self._progressed_at})
 
     def progressed(self) -> None:
         """The film is nearer."""
         self._progressed_at = self._now()
 
     def check(self, cause: Exception | None = None) -> None:
-        """Raises PermanentError when it is too late."""
+        """Raises WaitedTooLong when it is too late."""
         still_s = self._now() - self._progressed_at
-        if self._is_old and still_s >= STILL.total_seconds():
-            raise PermanentError(TOO_LATE, cause=Cause.TOO_LONG) from cause
+        if self._is_old and still_s >= STANDSTILL.total_seconds():
+            raise WaitedTooLong from cause
 
     def check_settled(self, project: Project) -> None:
-        """Raises PermanentError when the row was settled while the job waited for its turn."""
+        """Raises WaitedTooLong when the row was settled while the job waited for its turn."""
         is_untouched = self._is_new and self._ctx.job.attempt == 1
         if is_untouched and self._is_old and project.step_6_status == _FAILED:
-            raise PermanentError(TOO_LATE, cause=Cause.TOO_LONG)
+            raise WaitedTooLong
 
     @property
     def _is_old(self) -> bool:
-        return self._now() - self._added_at >= WAIT.total_seconds()
+        return self._now() - self._added_at >= PATIENCE.total_seconds()
 
 
 async def forget_patience(ctx: Context) -> None:
     """Who retries a failed job by hand begins anew."""
-    if ctx.checkpoint_fields.get(_KEPT_AS) is not None:
-        await ctx.checkpoint(**{_KEPT_AS: None})
+    if ctx.checkpoint_fields.get(PROGRESSED_AT) is not None:
+        await ctx.checkpoint(**{PROGRESSED_AT: None})
 
 
 def _is_in_the_way(error: Exception) -> bool:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from bullmq_consumer.machine import MachineUnfit, lack_of
 from core.concurrent import both
-from core.deadline import GIVEN_UP, PICTURE_LATE, Deadline
+from core.deadline import GIVEN_UP, Deadline
 from core.errors import (
     JobError,
     LockLost,
@@ -20,7 +20,7 @@ from core.errors import (
     is_transient,
     why_of,
 )
-from core.people import Thing
+from core.people import Thing, late
 from core.storyboard.script import Shot
 from handlers._storyboard.buying import PictureBrief, PictureBuyer
 from handlers._storyboard.downloads import PictureDownloads
@@ -176,7 +176,8 @@ class StoryboardBatch:
         await self.ctx.checkpoint(**{GIVEN_UP: True})
         try:
             if waiting:
-                await self.ctx.services.storyboards.fail_generating(waiting, PICTURE_LATE)
+                text = late(Thing.PICTURE, self.ctx.language)
+                await self.ctx.services.storyboards.fail_generating(waiting, text)
             own, current = await self.rows.with_current()
             status = status_of(own)
             if not self.rows.are_superseded_by(current):

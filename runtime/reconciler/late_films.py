@@ -6,9 +6,10 @@ from collections.abc import Callable
 from loguru import logger
 
 from bullmq_consumer.inspect.waiting import OpenJob, OpenJobDetails, OpenJobs
-from core.deadline import FILM_LATE, PATIENCE, STANDSTILL, last_progress
+from core.deadline import PATIENCE, STANDSTILL, last_progress
 from core.errors import ServiceError
 from core.jobs.context import percent_of
+from core.people import Thing, late
 from runtime.reconciler.subject import UUID_GLOB, owned_project
 from services.bundle import Services
 
@@ -24,6 +25,7 @@ class LateFilms:
         self._jobs = jobs
         self._projects = services.projects
         self._now = now
+        self._late = late(Thing.FILM, services.settings.app_language)
         self._settled: set[OpenJob] = set()
         self._seen: dict[OpenJob, float] = {}
 
@@ -49,7 +51,7 @@ class LateFilms:
             due_at = max(due_at, progressed_at + STANDSTILL.total_seconds())
             if due_at > self._now():
                 return due_at
-            if not await self._jobs.mark_to_fail(job.job_id, details, FILM_LATE, is_shown=True):
+            if not await self._jobs.mark_to_fail(job.job_id, details, self._late, is_shown=True):
                 return self._now()
         return await self._fail_project(job, details)
 

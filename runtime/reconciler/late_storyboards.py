@@ -10,9 +10,10 @@ from typing import Any, cast
 from loguru import logger
 
 from bullmq_consumer.inspect.waiting import OpenJob, OpenJobDetails, OpenJobs
-from core.deadline import GIVEN_UP, PATIENCE, PICTURE_LATE, Deadline, last_progress
+from core.deadline import GIVEN_UP, PATIENCE, Deadline, last_progress
 from core.errors import ServiceError
 from core.paths import RowId
+from core.people import Thing, late
 from core.storyboard.bought import bought_picture
 from runtime.reconciler.plan import storyboards_status
 from runtime.reconciler.subject import UUID_GLOB, owned_project, project_in
@@ -58,6 +59,7 @@ class LateStoryboards:
         self._projects = services.projects
         self._storyboards = services.storyboards
         self._now = now
+        self._late = late(Thing.PICTURE, services.settings.app_language)
         self._settled: set[OpenJob] = set()
 
     async def give_up(self, rows: Sequence[GeneratingRow], is_any: bool) -> float:
@@ -117,7 +119,7 @@ class LateStoryboards:
         if not job.is_to_fail:
             kept = {**details.checkpoint, "rows": _numbers(rows), GIVEN_UP: True}
             marked = await self._jobs.mark_to_fail(
-                job.job_id, details, PICTURE_LATE, checkpoint=json.dumps(kept)
+                job.job_id, details, self._late, checkpoint=json.dumps(kept)
             )
             if not marked:
                 return False  # a worker has it by now
@@ -150,7 +152,7 @@ class LateStoryboards:
             if bought is not None and row.status != "success":
                 await self._storyboards.succeed(row.id, **bought.columns())
         if rows:
-            await self._storyboards.fail_generating([row.id for row in rows], PICTURE_LATE)
+            await self._storyboards.fail_generating([row.id for row in rows], self._late)
 
     # -- rows and projects ------------------------------------------------------------------
 
@@ -159,7 +161,7 @@ class LateStoryboards:
         rows = await self._storyboards.generating_of(project_id)
         left = [row.id for row in rows if _due_of(row) <= self._now() and not _is_of(row, live)]
         if left:
-            await self._storyboards.fail_generating(left, PICTURE_LATE)
+            await self._storyboards.fail_generating(left, self._late)
             logger.warning("{} rows of project {} had no job: failed", len(left), project_id)
         return len(left)
 

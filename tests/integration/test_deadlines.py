@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from core.deadline import FILM_LATE, PATIENCE, PICTURE_LATE
+from core.deadline import PATIENCE
+from core.people import Thing, late
 from sandbox.app import Project, Shot, create_project, create_user
 from sandbox.app_storyboards import StillGenerating
 from sandbox.app_videos import enqueue_compose
@@ -23,6 +24,8 @@ STORYBOARDS = "project_storyboards"
 OLD = timedelta(minutes=12, seconds=1)
 MINUTE_S = 60.0
 PATIENCE_S = PATIENCE.total_seconds()
+PICTURE_LATE = late(Thing.PICTURE, "en")
+FILM_LATE = late(Thing.FILM, "en")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from core.deadline import PATIENCE, STANDSTILL, WaitedTooLong
 from core.errors import (
     JobError,
     LockLost,
@@ -15,14 +16,14 @@ from core.errors import (
     UnrecoverableError,
 )
 from core.jobs.context import JobContext
-from handlers._film.patience import STILL, TOO_LATE, WAIT, Patience, forget_patience
+from handlers._film.patience import Patience, forget_patience
 from services.supabase.projects import Project
 from tests.support.handle import RecordingHandle, context
 
 ADDED = 1_800_000_000.0
-OLD, STILL_S = WAIT.total_seconds(), STILL.total_seconds()
+OLD, STANDSTILL_S = PATIENCE.total_seconds(), STANDSTILL.total_seconds()
 FAILED = Project(id="p", user_id="u", step_6_status="failed")
-DOWN = ProviderDown("Shotstack", STILL)
+DOWN = ProviderDown("Shotstack", STANDSTILL)
 
 
 @dataclass
@@ -67,13 +68,13 @@ async def test_a_young_job_waits_as_ever(after_s: float) -> None:
 
 @pytest.mark.parametrize("error", [DOWN, RetryableError("away"), OSError("away")])
 async def test_an_old_one_that_gets_nowhere_ends(error: Exception) -> None:
-    with pytest.raises(UnrecoverableError, match=TOO_LATE):
+    with pytest.raises(WaitedTooLong):
         await meets(job(), Clock(), error, OLD)
 
 
 async def test_an_old_one_that_has_just_got_on_waits() -> None:
     with pytest.raises(ProviderDown):
-        await meets(job(), Clock(), DOWN, OLD, progress_s=OLD - STILL_S + 1)
+        await meets(job(), Clock(), DOWN, OLD, progress_s=OLD - STANDSTILL_S + 1)
 
 
 async def test_pauses_between_attempts_count_and_attempts_alone_are_no_progress() -> None:
@@ -83,7 +84,7 @@ async def test_pauses_between_attempts_count_and_attempts_alone_are_no_progress(
         with pytest.raises(ProviderDown):
             await meets(ctx, clock, DOWN, after_s)
     clock.seconds = ADDED + OLD
-    with pytest.raises(UnrecoverableError, match=TOO_LATE):
+    with pytest.raises(WaitedTooLong):
         async with Patience(ctx, clock):
             pytest.fail("it must buy nothing more")
 
@@ -106,7 +107,7 @@ async def test_a_cancelled_attempt_keeps_nothing() -> None:
 
 async def test_a_row_that_was_settled_while_the_job_waited_for_its_turn_ends_it() -> None:
     old = Clock(ADDED + OLD)
-    with pytest.raises(UnrecoverableError, match=TOO_LATE):
+    with pytest.raises(WaitedTooLong):
         Patience(job(), old).check_settled(FAILED)
     Patience(job(), Clock()).check_settled(FAILED)
     Patience(job(), old).check_settled(FAILED.model_copy(update={"step_6_status": "processing"}))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from core.deadline import WaitedTooLong
 from core.errors import (
     JobError,
     RequeueLater,
@@ -20,7 +21,7 @@ from core.errors import (
 )
 from core.jobs.context import JobContext
 from core.timeline import Scene, Timeline
-from handlers._film.patience import TOO_LATE, Patience
+from handlers._film.patience import Patience
 from handlers._film.render import Render, adopted
 from services.films.kept import Kept
 from services.films.renders import (
@@ -291,7 +292,7 @@ async def test_a_shotstack_that_cannot_be_asked_ends_a_job_whose_person_stops_wa
     """After 12 minutes in all, and 3 without an answer; the film may still lie ready tomorrow."""
     ctx, here, vendor = job(added_s_ago=721), Here(ordered(2)), Vendor(AWAY)
     ctx.checkpoint_fields["progressed_at"] = time.time() - 181
-    with pytest.raises(UnrecoverableError, match=TOO_LATE):
+    with pytest.raises(WaitedTooLong):
         await film(ctx, vendor, here)
     assert vendor.calls == ["r-7"]
     assert here.kept == []
