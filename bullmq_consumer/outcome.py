@@ -11,6 +11,7 @@ from bullmq_consumer.errors import (
     ExpectedError,
     LockLost,
     RequeueLater,
+    RetryableError,
     RetryAfter,
     is_transient,
 )
@@ -122,15 +123,23 @@ def decide(
     return Fail(reason, trace)
 
 
+def done_with(returnvalue: Any) -> Done:
+    """A success, with its text. Raises RetryableError for what is no JSON."""
+    try:
+        return Done(returnvalue, as_json(returnvalue))
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = f"The job returned what is no JSON: {one_line(str(error))}"
+        raise RetryableError(reason) from None
+
+
 def as_written(done: Done, *, is_last_attempt: bool) -> str | Outcome:
     """The return value as JSON, or the failure of an attempt that returned something else."""
     if done.text is not None:
         return done.text
     try:
-        return as_json(done.returnvalue)
-    except (TypeError, ValueError, RecursionError) as error:
-        reason = f"The job returned what is no JSON: {one_line(str(error))}"
-        return Fail(reason) if is_last_attempt else Retry(reason)
+        return done_with(done.returnvalue).text or ""
+    except RetryableError as error:
+        return Fail(str(error)) if is_last_attempt else Retry(str(error))
 
 
 def is_expected(error: BaseException) -> bool:

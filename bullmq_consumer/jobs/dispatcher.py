@@ -21,7 +21,7 @@ from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.jobs.final_failure import FinalFailures, OnInvalid
 from bullmq_consumer.jobs.handler import InvalidJobData, Registered, Rules
 from bullmq_consumer.jobs.job import Job
-from bullmq_consumer.jobs.limit import Within, foreseen, is_cancelled
+from bullmq_consumer.jobs.limit import Within, is_cancelled, unforeseen
 from bullmq_consumer.jobs.observer import Observer
 from bullmq_consumer.jobs.processes import Processes
 from bullmq_consumer.jobs.registry import Entry, Middleware
@@ -37,8 +37,8 @@ from bullmq_consumer.outcome import (
     FailLater,
     Outcome,
     Retry,
-    as_written,
     decide,
+    done_with,
 )
 from bullmq_consumer.safety.fence import fenced
 from bullmq_consumer.sanitize.text import one_line
@@ -124,7 +124,11 @@ class Dispatcher:
         self._stops[delivery.job_id] = stop
         try:
             job = Job(delivery, delivery.data, self._deps, stop, handle)
-            outcome = await self._scoped(job, partial(self._outcome, stop))
+            with fenced(handle.fence), logged_as(self._queue, delivery):
+                if self._scope is None:
+                    outcome = await self._outcome(stop, job)
+                else:
+                    outcome = await self._scoped(self._scope, job, partial(self._outcome, stop))
         finally:
             if self._stops.get(delivery.job_id) is stop:
                 del self._stops[delivery.job_id]
@@ -137,7 +141,10 @@ class Dispatcher:
         """Call the hook of a job that is to fail, or return when to try again."""
         stop = Stop(asyncio.Event(), lambda: handle.fence.is_lost)
         job = Job(delivery, delivery.data, self._deps, stop, handle)
-        outcome = await self._scoped(job, partial(self._fail, reason))
+        with fenced(handle.fence), logged_as(self._queue, delivery):
+            if self._scope is None:
+                return await self._fail(reason, job)
+            outcome = await self._scoped(self._scope, job, partial(self._fail, reason))
         if isinstance(outcome, Fail):
             return Fail(reason, public=outcome.public)
         return self._shown(job, self._failures.later(job, reason), UnrecoverableError(reason))
@@ -145,32 +152,24 @@ class Dispatcher:
     # -- around an attempt ------------------------------------------------------------------
 
     async def _scoped(
-        self, job: Job[Any, Any], work: Callable[[Job[Any, Any]], Awaitable[T]]
+        self, scope: Scope, job: Job[Any, Any], work: Callable[[Job[Any, Any]], Awaitable[T]]
     ) -> T | Outcome:
-        """What `work` makes of the job, with the fence and the scope around it."""
-        with fenced(job.handle.fence), logged_as(self._queue, job.delivery):
-            if self._scope is None:
-                return await work(job)
-            try:
-                async with self._scope(job) as deps:
-                    return await work(job.holding(job.data, deps))
-            except Exception as error:
-                logger.exception("The scope of %s %s failed", job.name, job.id)
-                outcome = await self._decided(error, job)
-                is_over = isinstance(outcome, Fail) and is_transient(error)
-                # The hook had no scope to run in, or its work was not brought to an end.
-                if is_over:
-                    outcome = self._failures.later(job, outcome.reason)
-                return self._shown(job, outcome, error)
+        """What `work` makes of the job, with the scope around it."""
+        try:
+            async with scope(job) as deps:
+                return await work(job.holding(job.data, deps))
+        except Exception as error:
+            logger.exception("The scope of %s %s failed", job.name, job.id)
+            outcome = await self._decided(error, job)
+            # The hook had no scope to run in, or its work was not brought to an end.
+            if isinstance(outcome, Fail) and is_transient(error):
+                outcome = self._failures.later(job, outcome.reason)
+            return self._shown(job, outcome, error)
 
     async def _outcome(self, stop: Stop, job: Job[Any, Any]) -> Done | Outcome:
         """Of the attempt; the observer has been told."""
         try:
-            result = await self._attempt(job, stop)
-            written = as_written(Done(result), is_last_attempt=job.is_last_attempt)
-            if not isinstance(written, str):
-                raise RetryableError(written.reason)
-            done = Done(result, written)
+            done = done_with(await self._attempt(job, stop))
         except Exception as error:
             outcome = await self._decided(error, job)
             if isinstance(outcome, Fail) and not job.handle.fence.is_lost:
@@ -224,17 +223,18 @@ class Dispatcher:
 
     # -- an attempt -------------------------------------------------------------------------
 
-    async def _attempt(self, job: Job[Any, Any], stop: Stop) -> Any:
+    def _attempt(self, job: Job[Any, Any], stop: Stop) -> Awaitable[Any]:
         """The result as JSON, through the middleware."""
         entry = self._entries.get(job.name)
         call: Callable[[], Awaitable[Any]] = partial(self._serve, entry, job, stop)
         for wrap in reversed(self._middleware if entry is None else entry.middleware):
             call = partial(wrap, job, call)
-        return await call()
+        return call()
 
     async def _serve(self, entry: Entry | None, job: Job[Any, Any], stop: Stop) -> Any:
         registered = self._servable(entry, job.delivery)
-        own = job.holding(registered.takes.parse(job.data), job.deps)
+        data = registered.takes.parse(job.data)
+        own = job if data is job.data else job.holding(data, job.deps)
         if registered.rules.isolate:
             limit = registered.rules.timeout
             return await self.processes.run(registered, job.delivery, job.handle, stop, limit)
@@ -256,13 +256,17 @@ class Dispatcher:
         if not registered.is_async:
             return await self.threads.run(registered.function, job, stop, limit)
         try:
-            async with Within(limit, stop):
-                return await foreseen(registered.function(job))
+            with Within(limit, stop):
+                return await registered.function(job)
         except asyncio.CancelledError:
             if is_cancelled():
                 raise
             # Not by the worker: the handler awaited a cancelled task of its own.
             raise RetryableError("A part of the job was cancelled from within") from None
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise unforeseen(error) from error
 
     def _rules(self, name: str) -> Rules:
         entry = self._entries.get(name)

@@ -38,15 +38,14 @@ class JobFields(Generic[D_co, X_co]):
         deps: X_co,
         stop: Stop,
         handle: JobHandle,
-        steps: Steps | None = None,
+        began: float | None = None,
     ) -> None:
         self._delivery = delivery
         self._data = data
         self._deps = deps
         self._stop = stop
         self._handle = handle
-        self._began = time.monotonic()
-        self._steps = Steps(delivery.checkpoint, handle) if steps is None else steps
+        self._began = time.monotonic() if began is None else began
 
     @property
     def id(self) -> str:
@@ -103,19 +102,22 @@ class JobFields(Generic[D_co, X_co]):
         """What the engine does for it in the queue, as `delivery`."""
         return self._handle
 
+    @property
+    def _steps(self) -> Steps:
+        """Of the attempt: all its jobs share the checkpoint."""
+        return Steps(self._delivery.checkpoint, self._handle)
+
 
 class Job(JobFields[D_co, X_co]):
     """For `async def` handlers. CancelledError is raised at an `await` when it has to end."""
 
     def holding(self, data: D, deps: X) -> "Job[D, X]":
         """The same attempt with other data and dependencies; kept steps are shared."""
-        job = Job(self._delivery, data, deps, self._stop, self._handle, self._steps)
-        job._began = self._began
-        return job
+        return Job(self._delivery, data, deps, self._stop, self._handle, self._began)
 
     def stopped_by(self, stop: Stop) -> "Job[D_co, X_co]":
         """The same attempt with another reason to end."""
-        return Job(self._delivery, self._data, self._deps, stop, self._handle, self._steps)
+        return Job(self._delivery, self._data, self._deps, stop, self._handle, self._began)
 
     async def progress(self, value: Json) -> None:
         """Publish progress: a number or an object, as Node's `updateProgress`.
@@ -212,7 +214,7 @@ class SyncJob(JobFields[D_co, X_co]):
         job: Job[D_co, X_co],
         wait_for: Callable[[Coroutine[Any, Any, Any]], Any],
     ) -> None:
-        super().__init__(job._delivery, job._data, job._deps, job._stop, job._handle, job._steps)
+        super().__init__(job._delivery, job._data, job._deps, job._stop, job._handle, job._began)
         self._job = job
         self._wait_for = wait_for
 

@@ -11,37 +11,58 @@ from bullmq_consumer.jobs.stop import Stop, StopReason
 
 
 class Within:
-    """`async with Within(limit, stop):` cancels its block when the limit passes, or on request.
+    """`with Within(limit, stop):` in a task cancels its block when the limit passes, or on request.
 
-    Raises what the reason of the stop makes of the attempt.
+    Raises what the reason of the stop makes of the attempt. It is what `asyncio.timeout` is, but
+    without four coroutines and a rescheduling, which each attempt would pay for.
     """
 
     def __init__(self, limit: timedelta | None, stop: Stop) -> None:
         self._limit = limit
         self._stop = stop
-        self._scope = asyncio.timeout(None if limit is None else limit.total_seconds())
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelling = 0
+        self._timer: asyncio.Handle | None = None
+        self._is_over = False
 
-    async def __aenter__(self) -> None:
+    def __enter__(self) -> None:
         if self._stop.is_asked and self._stop.reason is not None:
             raise stopped(self._stop.reason, self._limit)
-        await self._scope.__aenter__()
+        self._task = task = asyncio.current_task()
+        assert task is not None
+        self._cancelling = task.cancelling()
+        if self._limit is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._limit.total_seconds(), self._cancel)
         self._stop.interrupt = self._interrupt
 
-    async def __aexit__(
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         self._stop.interrupt = _nothing
-        try:
-            await self._scope.__aexit__(kind, error, trace)
-        except TimeoutError as over:
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._is_over or self._task is None:
+            return
+        # Cancelled by somebody else, too, it stays cancelled.
+        if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             self._stop.ask(StopReason.TIMEOUT)
-            raise stopped(self._stop.reason or StopReason.TIMEOUT, self._limit) from over
+            raise stopped(self._stop.reason or StopReason.TIMEOUT, self._limit) from error
 
     def _interrupt(self) -> None:
-        self._scope.reschedule(asyncio.get_running_loop().time())
+        """Not at once: a block that asks for it itself may end before it waits again."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._is_over:
+            self._timer = asyncio.get_running_loop().call_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._is_over = True
+            self._task.cancel()
 
 
 def stopped(reason: StopReason, limit: timedelta | None) -> Exception:
@@ -70,7 +91,12 @@ async def foreseen(call: Awaitable[Any]) -> Any:
     except (Exception, asyncio.CancelledError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise RetryableError(f"The handler raised {type(error).__name__}") from error
+        raise unforeseen(error) from error
+
+
+def unforeseen(error: BaseException) -> RetryableError:
+    """What an attempt fails with that raised what ends a program."""
+    return RetryableError(f"The handler raised {type(error).__name__}")
 
 
 def _nothing() -> None: ...

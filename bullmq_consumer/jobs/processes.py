@@ -60,9 +60,8 @@ class Processes:
         """
         try:
             process = await self._begun(registered, delivery, stop)
-            with _killed_on_error(process):
-                async with Within(limit, stop):
-                    end = await process.end(delivery, handle, stop)
+            with _killed_on_error(process), Within(limit, stop):
+                end = await process.end(delivery, handle, stop)
         except Died as error:
             if stop.reason is StopReason.SHUTDOWN:
                 raise stopped(StopReason.SHUTDOWN, limit) from error
@@ -82,9 +81,8 @@ class Processes:
     async def _begin(
         self, process: "_Process", registered: Registered, delivery: Delivery, stop: Stop
     ) -> "_Process":
-        with _killed_on_error(process):
-            async with Within(_START_LIMIT, stop):
-                await process.begin(registered, delivery, self._queue)
+        with _killed_on_error(process), Within(_START_LIMIT, stop):
+            await process.begin(registered, delivery, self._queue)
         return process
 
     def _idle_one(self) -> "_Process | None":
