@@ -5,7 +5,7 @@ The port lies here so that services can tell what they did without knowing for w
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Protocol
 
 
@@ -40,14 +40,19 @@ _current: ContextVar[Story | None] = ContextVar("story", default=None)
 _subject: ContextVar[str] = ContextVar("subject", default="")
 
 
-@contextmanager
-def told_in(story: Story) -> Generator[None]:
+class told_in:
     """Tell in `story` what is done inside the block, and in tasks that are started there."""
-    token = _current.set(story)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+        self._before: Token[Story | None] | None = None
+
+    def __enter__(self) -> None:
+        self._before = _current.set(self._story)
+
+    def __exit__(self, *_: object) -> None:
+        assert self._before is not None
+        _current.reset(self._before)
 
 
 @contextmanager

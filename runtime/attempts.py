@@ -32,7 +32,7 @@ from runtime.work_folders import JobFolder
 from services.bundle import Services
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Attempt(JobContext[Services]):
     """A handler's context, with what only this module uses of it."""
 

@@ -103,8 +103,8 @@ def _named(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         return {}
     fields = cast("dict[str, Any]", data)
-    found = ((key, fields.get(key)) for key in _DATA_KEYS)
-    return {key: value for key, value in found if isinstance(value, int | str) and _short(value)}
+    found = {key: fields[key] for key in _DATA_KEYS if key in fields}
+    return {key: value for key, value in found.items() if _is_short(value)}
 
 
 def _about(delivery: Delivery, named: dict[str, Any]) -> dict[str, int | str]:
@@ -113,5 +113,5 @@ def _about(delivery: Delivery, named: dict[str, Any]) -> dict[str, int | str]:
     return {"job_id": delivery.job_id, "job_name": delivery.name, "attempt": attempt, **things}
 
 
-def _short(value: int | str) -> bool:
-    return len(str(value)) <= 128
+def _is_short(value: Any) -> bool:
+    return isinstance(value, int | str) and len(str(value)) <= 128

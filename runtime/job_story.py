@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -53,16 +51,14 @@ class JobStory:
         self._sending: set[asyncio.Task[None]] = set()
         self._has_begun = self._is_over = False
 
-    @contextmanager
-    def told(self) -> Generator[None]:
+    def told(self) -> "_Told":
         """Tell here what is done inside the block; also that it was cancelled, if it is."""
-        with told_in(self):
-            try:
-                yield
-            except asyncio.CancelledError:
-                self._close(f"was cut off {self._after()}")
-                self._drop()
-                raise
+        return _Told(self)
+
+    def cut_off(self) -> None:
+        """Tell that the attempt was cancelled, and no more."""
+        self._close(f"was cut off {self._after()}")
+        self._drop()
 
     def begin(self) -> None:
         """As `Story.begin`."""
@@ -144,6 +140,19 @@ class JobStory:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class _Told(told_in):
+    """What is done inside is told; plain, since each job pays for it."""
+
+    def __init__(self, story: JobStory) -> None:
+        super().__init__(story)
+        self._own = story
+
+    def __exit__(self, *raised: object) -> None:
+        if isinstance(raised[1], asyncio.CancelledError):
+            self._own.cut_off()
+        super().__exit__(*raised)
 
 
 def _told(outcome: Done | Outcome, after: str) -> str:

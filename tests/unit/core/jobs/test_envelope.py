@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
-import pytest
-
 from core.jobs.data import JobResult
 from core.jobs.envelope import iso, success
 
@@ -29,8 +27,3 @@ def test_envelope_is_what_the_app_reads() -> None:
 def test_moments_are_written_in_utc() -> None:
     moment = datetime(2026, 1, 1, 8, tzinfo=timezone(timedelta(hours=8)))
     assert iso(moment) == "2026-01-01T00:00:00.000Z"
-
-
-def test_a_result_that_is_not_json_is_refused() -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        success(Sample(file_size=1, ratio=float("nan")).payload(), duration_ms=1, attempts_made=0)
