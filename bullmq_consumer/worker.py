@@ -14,8 +14,6 @@ from typing_extensions import TypeVar as DefaultTypeVar
 from bullmq_consumer.engine.consumer import Consumer
 from bullmq_consumer.engine.life import ExitCode, Life
 from bullmq_consumer.errors import check_duration
-from bullmq_consumer.health.attempts import RunningAttempts
-from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.jobs.dispatcher import Dispatcher, Unknown
 from bullmq_consumer.jobs.job import Job
 from bullmq_consumer.jobs.observer import Observer
@@ -75,8 +73,7 @@ class Worker(Jobs[C]):
     its data are validated; it has what the lifespan yields as `job.deps`, and handlers and hooks
     get what it yields itself. `observer` learns what becomes of attempts, in place of the log.
     `scrub` takes secrets out of reasons and traces before they are kept. `exclude_none` leaves
-    fields that are None out of results. `fitness` says whether this machine can run jobs,
-    `attempts` counts running ones, `tracer` makes spans of them.
+    fields that are None out of results. `tracer` makes spans of attempts.
 
     Raises ValueError for an address that is none, TypeError for seconds as a number.
     """
@@ -86,9 +83,7 @@ class Worker(Jobs[C]):
         queue: str,
         redis: str,
         *,
-        lifespan: Callable[[], AbstractAsyncContextManager[C]]
-        | Callable[[], AbstractAsyncContextManager[Any]]
-        | None = None,
+        lifespan: Callable[[], AbstractAsyncContextManager[C]] | None = None,
         concurrency: int = 1,
         grace: timedelta = GRACE,
         lock: timedelta = LOCK,
@@ -104,8 +99,6 @@ class Worker(Jobs[C]):
         observer: Observer[C] | None = None,
         scrub: Callable[[str], str] | None = None,
         exclude_none: bool = False,
-        fitness: Fitness | None = None,
-        attempts: RunningAttempts | None = None,
         tracer: Tracer | None = None,
     ) -> None:
         super().__init__(exclude_none=exclude_none)
@@ -132,8 +125,6 @@ class Worker(Jobs[C]):
         self._scope = scope
         self._observer = observer
         self._scrub = scrub
-        self._fitness = fitness
-        self._attempts = attempts
         self._tracer = tracer or NO_TRACER
         self._invalid: Callable[[Job[Any, Any], str], Awaitable[None]] | None = None
         self._is_open = False
@@ -256,10 +247,9 @@ class Worker(Jobs[C]):
                 scope=self._scope,
                 observer=self._observer,
                 scrub=self._scrub,
-                fitness=self._fitness,
             )
             self._dispatcher = dispatcher
-            consumer = Consumer(self.options, dispatcher, self._attempts, self._tracer)
+            consumer = Consumer(self.options, dispatcher, tracer=self._tracer)
             self._life = Life(consumer, self.options.redis, self._grace)
             try:
                 yield self._life

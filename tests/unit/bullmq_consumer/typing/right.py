@@ -240,6 +240,18 @@ async def gave_up_without_deps(job: Job[Letter], reason: str) -> None:
     logging.error("%s: %s", job.id, reason)
 
 
+@dataclass
+class LetterId:
+    """All that this hook needs: it runs for data, too, that the handler's refuses."""
+
+    id: str
+
+
+@model.on_final_failure
+async def gave_up_on_less(job: Job[LetterId, Deps], reason: str) -> None:
+    await job.deps.mailer.send(job.data.id)
+
+
 @thread.on_final_failure
 def thread_gave_up(job: SyncJob[Letter, Deps], reason: str) -> None: ...
 

@@ -130,10 +130,6 @@ def sync_uses(job: SyncJob[Letter]) -> None:
 # -- hooks and middleware ----------------------------------------------------------------
 
 
-@handler.on_final_failure  # error: data of another job
-async def other_data(job: Job[Picture, Deps], reason: str) -> None: ...
-
-
 @handler.on_final_failure  # error: deps of another worker
 async def hook_with_other_deps(job: Job[Letter, OtherDeps], reason: str) -> None: ...
 
