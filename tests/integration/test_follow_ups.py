@@ -80,6 +80,7 @@ async def test_a_job_that_comes_alone_is_added_by_one_command_after_a_look(vidfa
     async with watching, counting(watching) as count, running(vidfab) as it:
         await it.handle.add_jobs([NewJob("x", "first", {}, priority=2)])  # and loads the script
         await seen(it.redis, count)
+        assert count["HELLO"] == 1  # no connection of its own
         count.clear()
         await it.handle.add_jobs([NewJob("x", "second", {}, priority=2)])
         await seen(it.redis, count)
