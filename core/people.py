@@ -254,6 +254,17 @@ class Cause(Enum):
         ),
         _JOBS,
     )
+    NOT_BEGUN = Case(
+        Text(
+            "The app ended between the request and the order at the provider",
+            "应用在接到请求之后、向供应商下单之前中断",
+        ),
+        Text(
+            "This {thing} was not begun. Please generate it again.",
+            "该{thing}没有开始生成，请重新生成。",
+        ),
+        (Thing.CLIP,),
+    )
     UNKNOWN = Case(
         Text(
             "Anything else: workers that were lost, a job that the queue lost, a defect",

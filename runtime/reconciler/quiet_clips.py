@@ -7,15 +7,10 @@ from datetime import datetime, timedelta
 from core.alert import Alert
 from core.jobs import follow_ups
 from core.paths import RowId
+from core.people import Cause, Thing, Why, sentence
 from runtime.reconciler.memory import Memory
 from runtime.reconciler.part import Tools
 from services.supabase.clip_upkeep import KeptClip
-
-NEVER_ORDERED = {
-    "en": "The video of this shot could not be started. Please generate it again.",
-    "zh": "这个镜头的视频没有开始生成，请重新生成。",
-}
-"""Shown to the person under the clip."""
 
 # An open page asks every few seconds, and writes what it learns: this one is closed.
 _QUIET = timedelta(minutes=10)
@@ -48,6 +43,8 @@ class QuietClips:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._memory = Memory(tools.redis, tools.queue)
+        language = tools.services.settings.app_language
+        self._not_begun = sentence(Why(Cause.NOT_BEGUN), Thing.CLIP, language)
 
     async def work(self, now: datetime) -> Sequence[str]:
         """Look at all clips that say `generating` for 10 minutes, and ask about the newest."""
@@ -76,7 +73,7 @@ class QuietClips:
                 unordered.append(clip.id)
         for start in range(0, len(unordered), _IDS_AT_ONCE):
             found.failed += await self._tools.services.clip_upkeep.fail_unordered(
-                unordered[start : start + _IDS_AT_ONCE], before, NEVER_ORDERED["en"]
+                unordered[start : start + _IDS_AT_ONCE], before, self._not_begun
             )
 
     async def _sync(self, found: _Found, now: datetime) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from core.alert import Alert
 from core.paths import clip_video
-from runtime.reconciler.quiet_clips import NEVER_ORDERED
+from core.people import Cause, Thing, Why, sentence
 from sandbox.providers.models import Operation
 from sandbox.vidfab import VidFab
 from tests.support.clips import SYNC, clip, clips, download_id, lay_clips, step_4_status, waited
@@ -87,7 +87,9 @@ async def test_a_clip_that_was_never_ordered_fails(site: Site) -> None:
     assert [rows[n]["status"] for n in range(1, 6)] == [
         "failed", "generating", "generating", "failed", "success",
     ]  # fmt: skip
-    assert {rows[n]["error_message"] for n in (1, 4)} == {NEVER_ORDERED["en"]}
+    assert {rows[n]["error_message"] for n in (1, 4)} == {
+        sentence(Why(Cause.NOT_BEGUN), Thing.CLIP, "en")
+    }
     assert alert.level == "warning"
     assert alert.text.startswith("🩹 Reconciler: 2 clips were 'generating'")
 
