@@ -65,6 +65,16 @@ class JobView:
     checkpoint: Mapping[str, Any] = field(default_factory=dict[str, Any])
     waits: Mapping[str, int] = field(default_factory=dict[str, int])
 
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, for operators, where `failed_reason` is written for people.
+
+        Ours is the last line of the trace of the last attempt; Node's traces begin with it.
+        """
+        last = self.stacktrace[-1] if self.stacktrace else ""
+        is_ours = self.failed_reason is not None and last.startswith("Traceback ")
+        return last.splitlines()[-1] if is_ours else self.failed_reason
+
 
 # BullMQ's keys by the state names of its Node API and of the command line.
 _SAME_WORD = ("prioritized", "active", "delayed", "waiting-children", "paused")

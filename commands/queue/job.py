@@ -42,9 +42,9 @@ async def job(call: Call, job_id: JobId, full: Full = False) -> None:
       python worker.py job download_… --json | jq -r .failed_reason
 
     \b
-    --json: {id, name, state, priority, attempts_made, attempts, failed_reason, created_at,
-    started_at, finished_at, delay_ms, worker, stalled, waits, progress, data, checkpoint,
-    returnvalue, timeline: [{at, event, details}]}; with --full also stacktrace
+    --json: {id, name, state, priority, attempts_made, attempts, failed_reason, reason,
+    created_at, started_at, finished_at, delay_ms, worker, stalled, waits, progress, data,
+    checkpoint, returnvalue, timeline: [{at, event, details}]}; with --full also stacktrace
     """
     views = JobViews(call.redis, call.queue)
     found = await views.get(job_id)
@@ -73,6 +73,7 @@ def _document(job: JobView, *, full: bool) -> dict[str, Any]:
         "attempts_made": job.attempts_made,
         "attempts": job.attempts,
         "failed_reason": job.failed_reason,
+        "reason": job.reason,
         "created_at": job.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,
@@ -104,7 +105,8 @@ def _show(out: Output, job: JobView, shown: dict[str, Any], *, full: bool) -> No
         ("attempts", f"{job.attempts_made} of {job.attempts} made"),
         ("waits", _waits(job)),
         ("progress", _progress(shown["progress"])),
-        ("failed", shown["failed_reason"] or ""),
+        ("failed", shown["reason"] or ""),
+        ("shown", shown["failed_reason"] if shown["failed_reason"] != shown["reason"] else ""),
         ("created", _moment(job.created_at)),
         ("started", _started(job)),
         ("finished", _finished(job)),

@@ -35,7 +35,7 @@ async def jobs(call: Call, state: State = "failed", name: Name = None, limit: Li
 
     \b
     --json: {queue, state, jobs: [{id, name, created_at, finished_at, attempts_made, attempts,
-    priority, failed_reason, progress}]}
+    priority, failed_reason, reason, progress}]}
     """
     views = JobViews(call.redis, call.queue)
     show = redacted_view(call.settings, full=False)
@@ -63,6 +63,7 @@ def _document(job: JobView) -> dict[str, Any]:
         "attempts": job.attempts,
         "priority": job.priority,
         "failed_reason": job.failed_reason,
+        "reason": job.reason,
         "progress": job.progress,
     }
 
@@ -74,7 +75,7 @@ def _cells(job: JobView) -> Sequence[str]:
 
 def _last(job: JobView) -> str:
     match job:
-        case JobView(state="failed", failed_reason=str(reason)):
+        case JobView(state="failed", reason=str(reason)):
             return " ".join(reason.split())
         case JobView(state="active", progress={"percent": percent, "message": message}):
             return f"{percent}% {message}"

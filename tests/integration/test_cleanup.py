@@ -125,8 +125,8 @@ async def test_a_clean_up_frees_its_id(site: Site) -> None:
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
-    "no urls": ({"urls": None}, "'tempUrls': input should be a valid list"),
-    "a text": ({"urls": "https://x.example/a.jpg"}, "'tempUrls': input should be a valid list"),
+    "no urls": ({"urls": None}, "'tempUrls': input should be a valid array"),
+    "a text": ({"urls": "https://x.example/a.jpg"}, "'tempUrls': input should be a valid array"),
     "numbers": ({"urls": [1, 2]}, "'tempUrls.0': input should be a valid string (and 1 more)"),
     "too many": ({"urls": ["x"] * 1001}, "'tempUrls': list should have at most 1000 items"),
     "no time": ({"urls": [], "cleanupAfter": "soon"}, "'cleanupAfter': input should be a valid"),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from core.people import Cause, Thing, Why, sentence
 from sandbox.vidfab import VidFab
 from tests.support.clips import clip
 from tests.support.compositions import project_row, shotstack
@@ -128,13 +129,15 @@ async def ended(site: Site, name: str, data: dict[str, Any]) -> Ended:
     return await site.ended(job)
 
 
-async def check_refused(site: Site, name: str, data: dict[str, Any], sentence: str) -> None:
+async def check_refused(site: Site, name: str, data: dict[str, Any], said: str) -> None:
     before = await everything(site.vidfab)
     await site.worker(**shotstack(site.vidfab))
     job = await ended(site, name, data)
     assert (job.state, job.attempts_made) == ("failed", 1)
     assert job.failed_reason is not None
-    assert sentence in job.failed_reason
+    # Of a film people read it: for them the project is not there.
+    shown = sentence(Why(Cause.NOT_FOUND), Thing.FILM, "en") if name == "va_compose_video" else said
+    assert shown in job.failed_reason
     assert await everything(site.vidfab) == before
     assert sum(event.name == "added" for event in site.app.events) == 1
 
@@ -162,8 +165,9 @@ async def test_no_film_is_made_of_somebody_elses_clips(site: Site, composer: str
     await site.vidfab.supabase.insert("project_video_clips", [row])
     await site.worker(**shotstack(site.vidfab), VIDEO_COMPOSER=composer)
     job = await ended(site, "va_compose_video", {"projectId": OTHERS_PROJECT})
-    sentence = "Unsafe clip of shot 1: the stored clip does not belong to the project's user"
-    assert (job.state, job.attempts_made, job.failed_reason) == ("failed", 1, sentence)
+    unusable = Why(Cause.UNUSABLE_CLIPS, (1,))
+    said = sentence(unusable, Thing.FILM, "en")
+    assert (job.state, job.attempts_made, job.failed_reason) == ("failed", 1, said)
     assert await site.vidfab.providers.control.requests() == []
     assert (await project_row(site.vidfab))["status"] == "processing"
 

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from bullmq_consumer.inspect.job import JobViews
 from bullmq_consumer.inspect.queue import Counts, QueueView
 from bullmq_consumer.queue_name import QueueName
+from core.people import Cause, Thing, Why, sentence
 from tests.support.cli import command
 from tests.support.site import Site
 
@@ -62,8 +63,9 @@ async def test_a_failed_job_tells_its_story(site: Site) -> None:
         job = await jobs.get("bad")
         assert job is not None
         assert (job.state, job.attempts_made, job.attempts, job.data) == ("failed", 1, 3, BAD)
-        assert job.failed_reason is not None
-        assert "projectId" in job.failed_reason
+        assert job.reason is not None
+        assert "projectId" in job.reason  # `failed_reason` is for people
+        assert job.failed_reason == sentence(Why(Cause.INVALID), Thing.FILM, "en")
         assert job.started_at is not None
         assert job.finished_at is not None
         assert job.waits == {"stops": 0, "providers": 0, "rows": 0}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from core.people import Cause, Thing, Why, sentence
 from tests.support.progress import check_events, check_log
 from tests.support.recordings import PROJECT, Recording, load, row_id
 from tests.support.site import Site
@@ -154,7 +155,8 @@ async def test_generation_with_one_shot_refused(site: Site) -> None:
     await check_log(site.folder, expected)
     await check_downloads(site, recorded)
     await check_follow_ups(site, recorded)
-    await check_rows(site, recorded)
+    said = sentence(Why(Cause.REFUSED), Thing.PICTURE, "en")
+    await check_rows(site, recorded, but={2: {"error_message": said}})
     await check_objects(site, recorded)
     await check_provider(site, recorded)
 
@@ -176,7 +178,8 @@ async def test_generation_with_one_shot_failing_always(site: Site) -> None:
     assert job.attempts_made == 3
     assert site.progress(GENERATION)[-1] == recorded.progress(GENERATION)[-1]
     await check_downloads(site, recorded)
-    await check_rows(site, recorded)
+    said = sentence(Why(Cause.BUSY), Thing.PICTURE, "en")
+    await check_rows(site, recorded, but={1: {"error_message": said}})
     asked = await site.vidfab.providers.control.requests(IMAGES)
     assert len(asked) == 4  # shot 1 in each of three attempts, shot 2 once
 

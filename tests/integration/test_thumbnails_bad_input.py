@@ -24,7 +24,6 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 BAD = {
-    "no userId": (thumbnail_job(userId=None), "'userId': field required"),
     "no videoId": (thumbnail_job(videoId=None), "'videoId': field required"),
     "no videoPath": (thumbnail_job(videoPath=None), "'videoPath': field required"),
     "a number as videoPath": (

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from core.people import Thing, late
 from sandbox.app_films import FilmPage, Shown
 from sandbox.chaos.troubled_supabase import Trouble, TroubledSupabase
 from sandbox.providers.models import Timing
@@ -339,7 +340,7 @@ async def test_a_job_that_was_settled_while_it_waited_buys_nothing(stage: Stage)
     shown = (await page.watch(OFTEN))[-1]
     assert (shown.state, shown.message) == (
         "failed",
-        "The video could not be created in time. Please try again.",
+        late(Thing.FILM, "en"),
     )
     assert await stage.orders() == 0
     await stage.page().try_again()

@@ -142,10 +142,10 @@ async def test_no_address_is_let_through_however_it_is_spelled(
 async def test_a_public_name_is_asked_until_it_leads_inside(
     world: World, fetch: Callable[..., Any], name: str, before: list[Address], after: list[Address]
 ) -> None:
-    assert await fetch(f"https://{name}/", [before]) == "RetryableError"
+    assert await fetch(f"https://{name}/", [before]) == "TransientError"
     assert world.tried == [str(address) for address in before]
     is_safe = not any(map(is_inside, after))
     assert await fetch(f"https://{name}/", [after]) == (
-        "RetryableError" if is_safe else "UnsafeUrl"
+        "TransientError" if is_safe else "UnsafeUrl"
     )
     assert world.tried == [str(address) for address in after[:4] if is_safe]
