@@ -21,7 +21,7 @@ from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.jobs.final_failure import FinalFailures, OnInvalid
 from bullmq_consumer.jobs.handler import InvalidJobData, Registered, Rules
 from bullmq_consumer.jobs.job import Job
-from bullmq_consumer.jobs.limit import Within, is_cancelled, unforeseen
+from bullmq_consumer.jobs.limit import Within, contained, is_cancelled, unforeseen
 from bullmq_consumer.jobs.observer import Observer
 from bullmq_consumer.jobs.processes import Processes
 from bullmq_consumer.jobs.registry import Entry, Middleware
@@ -158,7 +158,8 @@ class Dispatcher:
         try:
             async with scope(job) as deps:
                 return await work(job.holding(job.data, deps))
-        except Exception as error:
+        except BaseException as raised:
+            error = contained(raised)
             logger.exception("The scope of %s %s failed", job.name, job.id)
             outcome = await self._decided(error, job)
             # The hook had no scope to run in, or its work was not brought to an end.
@@ -170,7 +171,8 @@ class Dispatcher:
         """Of the attempt; the observer has been told."""
         try:
             done = done_with(await self._attempt(job, stop))
-        except Exception as error:
+        except BaseException as raised:
+            error = contained(raised)
             outcome = await self._decided(error, job)
             if isinstance(outcome, Fail) and not job.handle.fence.is_lost:
                 prepared = await self._failures.prepare(job, outcome.reason)
@@ -194,7 +196,8 @@ class Dispatcher:
             return outcome
         try:
             text = one_line(rule(job, error), MAX_REASON)
-        except Exception:
+        except BaseException as raised:
+            contained(raised)
             logger.exception("The public reason of %s %s failed", job.name, job.id)
             text = ""
         return replace(outcome, public=text or _NO_REASON)  # the reason is not for people
@@ -218,7 +221,8 @@ class Dispatcher:
     ) -> None:
         try:
             await self._observer.ended(job, outcome, error)
-        except Exception:
+        except BaseException as raised:
+            contained(raised)
             logger.exception("The observer of %s %s failed", job.name, job.id)
 
     # -- an attempt -------------------------------------------------------------------------

@@ -84,6 +84,27 @@ def is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+def contained(error: BaseException) -> Exception:
+    """What an attempt fails with by this; for use in `except BaseException`.
+
+    Raises what ends more than the attempt: KeyboardInterrupt, and the cancelling of its own task.
+    """
+    match error:
+        case Exception():
+            return error
+        case asyncio.CancelledError():
+            if is_cancelled():
+                raise error
+            # Not by the worker: a cancelled task was awaited.
+            return RetryableError("A part of the job was cancelled from within")
+        case KeyboardInterrupt() | GeneratorExit():
+            raise error
+        case _:
+            found = unforeseen(error)
+            found.__cause__ = error
+            return found
+
+
 async def foreseen(call: Awaitable[Any]) -> Any:
     """What ends a program ends an attempt only: `sys.exit` in a library, a panic in its C code."""
     try:

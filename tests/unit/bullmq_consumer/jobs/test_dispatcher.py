@@ -171,6 +171,45 @@ async def test_middleware_surrounds_what_no_handler_is_called_for(
     assert seen == [data, *([raised] if raised else [])]
 
 
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        (asyncio.CancelledError(), "A part of the job was cancelled from within"),
+        (SystemExit(3), "The handler raised SystemExit"),
+    ],
+)
+async def test_what_ends_tasks_and_programs_ends_the_attempt_alone(
+    raised: BaseException, reason: str
+) -> None:
+    """In the middleware and in the scope, as in the handler."""
+    jobs = jobs_of()
+
+    @asynccontextmanager
+    async def scope(job: Job[Any, Any]) -> AsyncGenerator[str]:
+        raise raised
+        yield ""
+
+    @jobs.middleware
+    async def broken(job: JobFields[Any, Any], call: Callable[[], Awaitable[Any]]) -> Any:
+        await call()
+        raise raised
+
+    for dispatcher in (Dispatcher(jobs.entries()), Dispatcher(jobs_of().entries(), scope=scope)):
+        assert await run(dispatcher) == Retry(reason)
+        failed = await run(dispatcher, attempts_made=1)
+        assert isinstance(failed, Fail | FailLater)
+        assert failed.reason == reason
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError(), SystemExit(3)])
+async def test_an_observer_undoes_no_success(raised: BaseException) -> None:
+    class Broken(Observer[Any]):
+        async def ended(self, *_: Any) -> None:
+            raise raised
+
+    assert isinstance(await run(Dispatcher(jobs_of().entries(), observer=Broken())), Done)
+
+
 # -- handlers and their hooks -----------------------------------------------------------------
 
 
