@@ -103,7 +103,10 @@ class Dispatcher:
 
     def schedule_broke(self, schedule: str, reason: str) -> None:
         """The consumer has logged it."""
-        self._observer.schedule_broke(schedule, reason)
+        try:
+            self._observer.schedule_broke(schedule, reason)
+        except Exception:
+            logger.exception("The observer of schedule %s failed", one_line(schedule))
 
     def cancel(self, job_id: str) -> bool:
         """Ask the attempt at this job to end; False when none runs here."""

@@ -1,6 +1,7 @@
 """What is done before a job fails for good: its hook, which runs again until it succeeds."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import cache
@@ -15,6 +16,8 @@ from bullmq_consumer.jobs.registry import Entry
 from bullmq_consumer.jobs.stop import Stop
 from bullmq_consumer.jobs.threads import Threads
 from bullmq_consumer.outcome import Fail, FailLater
+
+logger = logging.getLogger(__name__)
 
 OnInvalid = Callable[[Job[Any, Any], str], Awaitable[None]]
 
@@ -59,7 +62,7 @@ class FinalFailures:
         stop = Stop(asyncio.Event(), lambda: job.handle.fence.is_lost)  # the attempt's is over
         try:
             async with asyncio.timeout(_HOOK_S):
-                await self._run(job, stop, reason)
+                await foreseen(self._run(job, stop, reason))
         except LockLost:
             return True  # another worker has the job, and runs it
         except asyncio.CancelledError:
@@ -67,9 +70,15 @@ class FinalFailures:
                 raise
             return False  # the hook cancelled a task of its own
         except Exception as error:
-            self._observer.hook_failed(job, error)
+            self._tell(job, error)
             return not is_transient(error)
         return True
+
+    def _tell(self, job: Job[Any, Any], error: Exception) -> None:
+        try:
+            self._observer.hook_failed(job, error)
+        except Exception:
+            logger.exception("The observer of %s %s failed", job.name, job.id)
 
     async def _run(self, job: Job[Any, Any], stop: Stop, reason: str) -> None:
         entry = self._entries.get(job.name)
@@ -78,13 +87,13 @@ class FinalFailures:
             data = _taken(entry, job)
         except InvalidJobData:
             if self._on_invalid is not None:
-                await foreseen(self._on_invalid(job.stopped_by(stop), reason))
+                await self._on_invalid(job.stopped_by(stop), reason)
             return
         if hook is None:
             return
         own = job.stopped_by(stop).holding(data, job.deps)
         if hook.is_async:
-            await foreseen(hook.function(own, reason))
+            await hook.function(own, reason)
         else:
             await self._threads.run(lambda sync_job: hook.function(sync_job, reason), own, stop)
 

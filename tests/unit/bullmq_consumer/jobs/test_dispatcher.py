@@ -144,6 +144,33 @@ async def test_what_is_kept_of_an_error_is_scrubbed() -> None:
     assert "s3cret" not in outcome.trace
 
 
+async def test_nor_does_one_that_fails_over_a_hook_or_a_schedule(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(Observer[Any]):
+        def hook_failed(self, *_: Any) -> None:
+            raise ZeroDivisionError
+
+        def schedule_broke(self, *_: Any) -> None:
+            raise ZeroDivisionError
+
+    jobs: Jobs[Any] = Jobs()
+
+    @jobs.job("x")
+    async def handler(job: Job) -> None:
+        raise UnrecoverableError("no")
+
+    @handler.on_final_failure
+    async def gave_up(job: Job, reason: str) -> None:
+        raise ConnectionError("away")
+
+    dispatcher = Dispatcher(jobs.entries(), observer=Broken())
+    assert isinstance(await run(dispatcher), FailLater)
+    dispatcher.schedule_broke("nightly", "no time zone")
+    assert "The observer of x 1 failed" in caplog.text
+    assert "The observer of schedule nightly failed" in caplog.text
+
+
 # -- middleware -------------------------------------------------------------------------------
 
 
