@@ -2,11 +2,11 @@
 
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import ModuleType
-from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Generic, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
@@ -24,6 +24,8 @@ S = TypeVar("S")
 FAILURE_PAUSE = timedelta(minutes=10)
 """The longest pause between two tries of a failure hook, unless a job has its own."""
 
+# All tries of a day are listed, and each is a command to Redis.
+_SHORTEST_PAUSE = timedelta(seconds=1)
 
 PublicReason: TypeAlias = Callable[[JobFields[Any, Any], Exception], str]
 """What people read of a failed job, by its error."""
@@ -60,9 +62,19 @@ class Rules:
     failure_pause: timedelta = FAILURE_PAUSE
 
     def __post_init__(self) -> None:
+        """Raise TypeError for the wrong kind of a rule, ValueError for a number out of range."""
         check_duration(self.failure_pause, "failure_pause")
+        if self.failure_pause < _SHORTEST_PAUSE:
+            raise ValueError(f"failure_pause is at least 1 second, not {self.failure_pause}")
         if self.timeout is not None:
             check_duration(self.timeout, "timeout")
+            if self.timeout <= timedelta(0):
+                raise ValueError(f"timeout is longer than nothing, not {self.timeout}")
+        if self.max_requeues < 0:
+            raise ValueError(f"max_requeues is 0 or more, not {self.max_requeues}")
+        _check_errors(self.fails_on)
+        if inspect.iscoroutinefunction(self.public_reason):
+            raise TypeError("public_reason is a `def` that returns a text, not an `async def`")
 
 
 class Taken:
@@ -229,6 +241,19 @@ class SyncHandler(Generic[D, X, R]):
 
 
 AnyHandler = Handler[Any, Any, Any] | SyncHandler[Any, Any, Any]
+
+
+def _check_errors(fails_on: Any) -> None:
+    """Raise TypeError for what `isinstance` would refuse once an attempt has failed."""
+    if not isinstance(fails_on, Collection) or not all(map(_is_error, cast("Any", fails_on))):
+        named = fails_on.__name__ if isinstance(fails_on, type) else repr(cast("Any", fails_on))
+        raise TypeError(
+            f"fails_on is a tuple of exception types, such as (ValueError,), not {named}"
+        )
+
+
+def _is_error(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Exception)
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

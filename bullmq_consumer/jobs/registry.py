@@ -131,7 +131,9 @@ class Jobs(Served[C]):
         While its failure hook cannot succeed it is tried again for a day, `failure_pause` apart at
         most.
 
-        Raises TypeError for a function that fits no job, or types that JSON cannot carry.
+        Raises TypeError for a function that fits no job, types that JSON cannot carry, and
+        `fails_on` or `public_reason` of another kind. Raises ValueError for a `timeout` that is not
+        positive, a `failure_pause` below a second, and `max_requeues` below 0.
         """
         rules = Rules(
             timeout=timeout,

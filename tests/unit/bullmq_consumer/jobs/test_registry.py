@@ -1,5 +1,6 @@
 """What is refused when a module is imported, with what to write instead."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -159,3 +160,23 @@ def test_what_is_no_address_of_a_redis_is_refused_without_showing_it(address: st
 def test_a_worker_runs_one_job_at_least() -> None:
     with pytest.raises(ValueError, match="not 0"):
         Worker("q", "redis://127.0.0.1:1", concurrency=0)
+
+
+async def _told_later(job: Any, error: Exception) -> str:
+    return "no"
+
+
+@pytest.mark.parametrize(
+    ("rules", "sentence"),
+    [
+        ({"failure_pause": timedelta(0)}, "failure_pause is at least 1 second, not 0:00:00"),
+        ({"timeout": timedelta(0)}, "timeout is longer than nothing, not 0:00:00"),
+        ({"max_requeues": -1}, "max_requeues is 0 or more, not -1"),
+        ({"fails_on": ValueError}, r"such as \(ValueError,\), not ValueError"),
+        ({"fails_on": ("ValueError",)}, "fails_on is a tuple of exception types"),
+        ({"public_reason": _told_later}, "public_reason is a `def`"),
+    ],
+)
+def test_a_rule_that_could_not_be_kept_is_refused(rules: dict[str, Any], sentence: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=sentence):
+        Jobs().job("x", **rules)
