@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.engine.application import JobHandle
@@ -15,7 +15,6 @@ from bullmq_consumer.errors import (
     RequeueLater,
     RetryableError,
     UnrecoverableError,
-    is_transient,
 )
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.jobs.final_failure import FinalFailures, OnInvalid
@@ -47,11 +46,18 @@ logger = logging.getLogger(__name__)
 
 Unknown = Literal["requeue", "fail"]
 Scope: TypeAlias = Callable[[Job[Any, Any]], AbstractAsyncContextManager[Any]]
-T = TypeVar("T")
 E = TypeVar("E", bound=Outcome)
 
 # A worker that serves the name is perhaps about to be deployed.
 _UNKNOWN_DELAY = timedelta(seconds=30)
+
+
+class _End(NamedTuple):
+    """What became of an attempt, and why; `job` has what the scope yielded."""
+
+    job: Job[Any, Any]
+    outcome: Done | Outcome
+    error: Exception | None
 
 
 class Dispatcher:
@@ -128,10 +134,8 @@ class Dispatcher:
         try:
             job = Job(delivery, delivery.data, self._deps, stop, handle)
             with fenced(handle.fence), logged_as(self._queue, delivery):
-                if self._scope is None:
-                    outcome = await self._outcome(stop, job)
-                else:
-                    outcome = await self._scoped(self._scope, job, partial(self._outcome, stop))
+                end = await self._scoped(job, partial(self._end, stop))
+                outcome = await self._told(end)
         finally:
             if self._stops.get(delivery.job_id) is stop:
                 del self._stops[delivery.job_id]
@@ -144,53 +148,77 @@ class Dispatcher:
         """Call the hook of a job that is to fail, or return when to try again."""
         stop = Stop(asyncio.Event(), lambda: handle.fence.is_lost)
         job = Job(delivery, delivery.data, self._deps, stop, handle)
+        error = UnrecoverableError(reason)
         with fenced(handle.fence), logged_as(self._queue, delivery):
-            if self._scope is None:
-                return await self._fail(reason, job)
-            outcome = await self._scoped(self._scope, job, partial(self._fail, reason))
-        if isinstance(outcome, Fail):
-            return Fail(reason, public=outcome.public)
-        return self._shown(job, self._failures.later(job, reason), UnrecoverableError(reason))
+            end = await self._scoped(job, partial(self._fail, error))
+            if end.error is not error:  # it is the scope's, and the hook has not run
+                end = _End(end.job, self._later(job, Fail(reason), error), error)
+            outcome = await self._told(end)
+        return outcome if isinstance(outcome, Fail | FailLater) else Fail(reason)
 
     # -- around an attempt ------------------------------------------------------------------
 
     async def _scoped(
-        self, scope: Scope, job: Job[Any, Any], work: Callable[[Job[Any, Any]], Awaitable[T]]
-    ) -> T | Outcome:
+        self, job: Job[Any, Any], work: Callable[[Job[Any, Any]], Awaitable[_End]]
+    ) -> _End:
         """What `work` makes of the job, with the scope around it."""
+        if self._scope is None:
+            return await work(job)
+        ends: list[_End] = []
         try:
-            async with scope(job) as deps:
-                return await work(job.holding(job.data, deps))
+            async with self._scope(job) as deps:
+                ends.append(await work(job.holding(job.data, deps)))
         except BaseException as raised:
             error = contained(raised)
             logger.exception("The scope of %s %s failed", job.name, job.id)
-            outcome = await self._decided(error, job)
-            # The hook had no scope to run in, or its work was not brought to an end.
-            if isinstance(outcome, Fail) and is_transient(error):
-                outcome = self._failures.later(job, outcome.reason)
-            return self._shown(job, outcome, error)
+            end = ends[0] if ends else _End(job, Done(None), error)
+            return await self._unscoped(end, error)
+        if not ends:
+            raise asyncio.CancelledError  # which the scope had swallowed
+        return ends[0]
 
-    async def _outcome(self, stop: Stop, job: Job[Any, Any]) -> Done | Outcome:
-        """Of the attempt; the observer has been told."""
+    async def _unscoped(self, end: _End, error: Exception) -> _End:
+        """Of an attempt whose scope failed: a failure waits, for its hook to run in a scope."""
+        if isinstance(end.outcome, Fail) and end.error is not None:
+            return end._replace(outcome=self._later(end.job, end.outcome, end.error))
+        if isinstance(end.outcome, FailLater):
+            return end
+        outcome = await self._decided(error, end.job)
+        if isinstance(outcome, Fail):
+            outcome = self._later(end.job, outcome, error)
+        return _End(end.job, outcome, error)
+
+    async def _end(self, stop: Stop, job: Job[Any, Any]) -> _End:
+        """Of the attempt."""
         try:
-            done = done_with(await self._attempt(job, stop))
+            return _End(job, done_with(await self._attempt(job, stop)), None)
         except BaseException as raised:
             error = contained(raised)
             outcome = await self._decided(error, job)
-            if isinstance(outcome, Fail) and not job.handle.fence.is_lost:
-                prepared = await self._failures.prepare(job, outcome.reason)
-                outcome = outcome if isinstance(prepared, Fail) else prepared
-            outcome = self._shown(job, outcome, error)
-            await self._tell(job, outcome, error)
-            return outcome
-        await self._tell(job, done, None)
-        return done
+            if isinstance(outcome, Fail):
+                outcome = await self._failed(outcome, job, error)
+            return _End(job, outcome, error)
 
-    async def _fail(self, reason: str, job: Job[Any, Any]) -> Fail | FailLater:
-        error = UnrecoverableError(reason)
-        outcome = self._shown(job, await self._failures.prepare(job, reason), error)
-        await self._tell(job, outcome, error)
-        return outcome
+    async def _fail(self, error: UnrecoverableError, job: Job[Any, Any]) -> _End:
+        return _End(job, await self._failed(Fail(str(error)), job, error), error)
+
+    async def _failed(
+        self, failure: Fail, job: Job[Any, Any], error: Exception
+    ) -> Fail | FailLater:
+        """The failure after its hook."""
+        if job.handle.fence.is_lost:
+            return self._shown(job, failure, error)
+        try:
+            prepared = await self._failures.prepare(job, failure.reason)
+        except asyncio.CancelledError:
+            # By a stop. The attempt is over: the next delivery only calls the hook again.
+            return self._later(job, failure, error)
+        return self._shown(job, failure if isinstance(prepared, Fail) else prepared, error)
+
+    def _later(self, job: Job[Any, Any], failure: Fail, error: Exception) -> Fail | FailLater:
+        """The failure once its hook could not run; without it after a day of tries."""
+        later = self._failures.later(job, failure.reason)
+        return later if isinstance(later, FailLater) else self._shown(job, failure, error)
 
     def _shown(self, job: Job[Any, Any], outcome: E, error: Exception) -> E | Fail:
         """The outcome; of a failure with what the job's rule has `failedReason` say."""
@@ -219,14 +247,18 @@ class Dispatcher:
         )
         return outcome if self._scrub is None else _scrubbed(outcome, self._scrub)
 
-    async def _tell(
-        self, job: Job[Any, Any], outcome: Done | Outcome, error: Exception | None
-    ) -> None:
+    async def _told(self, end: _End) -> Done | Outcome:
+        """The outcome, of which the observer has been told."""
         try:
-            await self._observer.ended(job, outcome, error)
+            await self._observer.ended(end.job, end.outcome, end.error)
         except BaseException as raised:
-            contained(raised)
-            logger.exception("The observer of %s %s failed", job.name, job.id)
+            if not isinstance(raised, asyncio.CancelledError):
+                contained(raised)
+            logger.exception("The observer of %s %s failed", end.job.name, end.job.id)
+            # A stop cuts it off: what is decided stays so, and of a failure it hears again.
+            if is_cancelled() and isinstance(end.outcome, Fail) and end.error is not None:
+                return self._later(end.job, end.outcome, end.error)
+        return end.outcome
 
     # -- an attempt -------------------------------------------------------------------------
 

@@ -34,7 +34,9 @@ class Observer(Generic[X]):
     ) -> None:
         """It is decided what becomes of an attempt; `error` is why, None for a success.
 
-        The queue hears of it afterwards. A job that is failed without an attempt, because its
+        The queue hears of it afterwards. The attempt's scope is closed by then; `job.deps` is what
+        it yielded, or the lifespan's where the scope could not be entered. Of a failure that a stop
+        cut off it hears again. A job that is failed without an attempt, because its
         workers were lost too often, has its reason as the error.
         """
         match outcome:

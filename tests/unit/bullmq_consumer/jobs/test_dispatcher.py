@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -115,6 +115,93 @@ async def test_an_attempt_without_its_scope_is_tried_again_and_its_failure_waits
     failed = await dispatcher.on_failed(delivery, RecordingHandle(), "stalled")
     assert isinstance(failed, Fail if failure_waits else FailLater)
     assert failed.reason == "stalled"
+
+
+def scope_that_breaks_at_its_end(job: Job[Any, Any]) -> AbstractAsyncContextManager[str]:
+    @asynccontextmanager
+    async def scope() -> AsyncGenerator[str]:
+        yield "session"
+        raise ConnectionError("the pool is away")
+
+    return scope()
+
+
+async def test_a_scope_that_breaks_after_a_failure_has_the_job_fail_later() -> None:
+    """Its hook has run: an attempt more would pay for the work again."""
+    observer = Noting()
+    dispatcher = Dispatcher(
+        jobs_of(raising(UnrecoverableError("no"))).entries(),
+        scope=scope_that_breaks_at_its_end,
+        observer=observer,
+    )
+    outcome = await run(dispatcher)
+    assert isinstance(outcome, FailLater)
+    assert outcome.reason == "no"
+    assert [seen for _, seen, _ in observer.seen] == [outcome]
+    last = await run(dispatcher, failure_waits=A_DAY)
+    assert isinstance(last, Fail)
+    assert last.trace
+
+
+async def test_no_success_is_told_of_an_attempt_whose_scope_breaks() -> None:
+    observer = Noting()
+    dispatcher = Dispatcher(
+        jobs_of().entries(), scope=scope_that_breaks_at_its_end, observer=observer
+    )
+    outcome = await run(dispatcher)
+    assert isinstance(outcome, Retry)
+    assert [seen for _, seen, _ in observer.seen] == [outcome]
+
+
+async def test_a_scope_that_refuses_a_job_for_good_skips_no_hook() -> None:
+    @asynccontextmanager
+    async def scope(job: Job[Any, Any]) -> AsyncGenerator[str]:
+        raise UnrecoverableError("no such tenant")
+        yield ""
+
+    observer = Noting()
+    jobs = public_jobs(ValueError(), [])
+    dispatcher = Dispatcher(jobs.entries(), "pool", scope=scope, observer=observer)
+    outcome = await run(dispatcher)
+    assert isinstance(outcome, FailLater)
+    assert [seen for _, seen, _ in observer.seen] == [outcome]
+    delivery = Delivery("1", "x", GOOD, 0, attempts=2, failure_waits=A_DAY)
+    failed = await dispatcher.on_failed(delivery, RecordingHandle(), "stalled")
+    assert failed == Fail("stalled", public="x of pool: UnrecoverableError, stalled")
+    assert len(observer.seen) == 2
+
+
+@pytest.mark.parametrize("is_in_hook", [True, False])
+async def test_a_stop_runs_no_handler_anew_whose_attempt_is_over(is_in_hook: bool) -> None:
+    """Neither in the failure hook, nor while the observer hears of it."""
+    reached = asyncio.Event()
+
+    async def block() -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    class Slow(Observer[Any]):
+        async def ended(self, *_: Any) -> None:
+            if not is_in_hook:
+                await block()
+
+    jobs: Jobs[Any] = Jobs()
+
+    @jobs.job("x")
+    async def handler(job: Job) -> None:
+        raise UnrecoverableError("no")
+
+    @handler.on_final_failure
+    async def gave_up(job: Job, reason: str) -> None:
+        if is_in_hook:
+            await block()
+
+    running = asyncio.create_task(run(Dispatcher(jobs.entries(), observer=Slow())))
+    await asyncio.wait_for(reached.wait(), 10)
+    running.cancel()
+    outcome = await asyncio.wait_for(running, 10)
+    assert isinstance(outcome, FailLater)
+    assert outcome.reason == "no"
 
 
 async def test_the_observer_hears_why() -> None:
