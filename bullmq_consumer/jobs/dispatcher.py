@@ -226,7 +226,8 @@ class Dispatcher:
         if rule is None or not isinstance(outcome, Fail):
             return outcome
         try:
-            text = one_line(rule(job, error), MAX_REASON)
+            text = rule(job, error)
+            text = one_line(text if self._scrub is None else self._scrub(text), MAX_REASON)
         except BaseException as raised:
             contained(raised)
             logger.exception("The public reason of %s %s failed", job.name, job.id)
@@ -245,7 +246,18 @@ class Dispatcher:
             max_snoozes=rules.max_requeues,
             fails_on=tuple(rules.fails_on),
         )
-        return outcome if self._scrub is None else _scrubbed(outcome, self._scrub)
+        return outcome if self._scrub is None else self._scrubbed(outcome, self._scrub, job)
+
+    def _scrubbed(
+        self, outcome: Outcome, scrub: Callable[[str], str], job: Job[Any, Any]
+    ) -> Outcome:
+        """Without secrets, and without a reason at all where they cannot be taken out."""
+        try:
+            return _mapped(outcome, scrub)
+        except BaseException as raised:
+            contained(raised)
+            logger.exception("The reason of %s %s could not be scrubbed", job.name, job.id)
+            return _mapped(outcome, lambda text: _NO_REASON if text else "")
 
     async def _told(self, end: _End) -> Done | Outcome:
         """The outcome, of which the observer has been told."""
@@ -316,7 +328,7 @@ _NO_RULES = Rules()
 _NO_REASON = "The job failed"
 
 
-def _scrubbed(outcome: Outcome, scrub: Callable[[str], str]) -> Outcome:
+def _mapped(outcome: Outcome, scrub: Callable[[str], str]) -> Outcome:
     reason = scrub(outcome.reason)
     if isinstance(outcome, Retry | Fail):
         return replace(outcome, reason=reason, trace=scrub(outcome.trace))

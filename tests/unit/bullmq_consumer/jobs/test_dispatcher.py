@@ -495,3 +495,25 @@ async def test_a_rule_that_raises_shows_no_reason(caplog: pytest.LogCaptureFixtu
     assert isinstance(failed, Fail)
     assert failed.failed_reason == "The job failed"
     assert "The public reason of x 1 failed" in caplog.text
+
+
+async def test_what_people_read_is_scrubbed_too() -> None:
+    jobs = public_jobs(UnrecoverableError("the key is s3cret"), [])
+    dispatcher = Dispatcher(jobs.entries(), scrub=lambda text: text.replace("s3cret", "***"))
+    failed = await run(dispatcher)
+    assert isinstance(failed, Fail)
+    assert failed.failed_reason == "x of None: UnrecoverableError, the key is ***"
+
+
+async def test_a_scrub_that_raises_leaves_nothing_unscrubbed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def scrub(text: str) -> str:
+        raise ZeroDivisionError
+
+    failing = raising(ValueError("the key is s3cret"))
+    outcome = await run(Dispatcher(jobs_of(failing).entries(), scrub=scrub))
+    assert isinstance(outcome, Retry)
+    assert outcome.reason == "The job failed"
+    assert "s3cret" not in outcome.trace
+    assert "The reason of x 1 could not be scrubbed" in caplog.text
