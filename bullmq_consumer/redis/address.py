@@ -32,6 +32,11 @@ class RedisAddress:
         """Whether it uses TLS without checking the certificate."""
         return self._is_tls and self.insecure
 
+    @property
+    def is_unix(self) -> bool:
+        """Whether it is a socket in the file system, `unix:///run/redis.sock`."""
+        return self.url.startswith("unix://")
+
     def tls_options(self) -> dict[str, Any]:
         """For redis-py."""
         if not self._is_tls:

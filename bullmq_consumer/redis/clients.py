@@ -97,7 +97,7 @@ class _WaitingClient(CountedClient):
 
 def connect(redis: RedisAddress) -> PipelinedClient:
     """A client for the worker's commands, which bridges outages. No I/O yet."""
-    client = PipelinedClient.from_url(redis.url, **_patient(), **redis.tls_options())
+    client = PipelinedClient.from_url(redis.url, **_patient(redis), **redis.tls_options())
     assert isinstance(client, PipelinedClient)
     return client
 
@@ -124,7 +124,7 @@ def connect_to_wait(redis: RedisAddress, worker: PipelinedClient, name: str) -> 
         redis.url,
         client_name=name,
         redis_connect_func=log_in,
-        **_patient(),
+        **_patient(redis),
         **redis.tls_options(),
     )
     assert isinstance(client, _WaitingClient)
@@ -161,23 +161,25 @@ async def check(redis: RedisAddress) -> None:
         await client.aclose()
 
 
-def _patient() -> dict[str, Any]:
+def _patient(redis: RedisAddress) -> dict[str, Any]:
     return {
+        **({} if redis.is_unix else _kept_alive()),
         "decode_responses": True,
         # As Node reads them: else a job whose hash is no UTF-8 could be neither run nor failed.
         "encoding_errors": "replace",
         "socket_timeout": _SOCKET_TIMEOUT_S,
         "socket_connect_timeout": 5,
-        "socket_keepalive": True,
-        "socket_keepalive_options": {
-            getattr(socket, name): value
-            for name, value in _KEEPALIVE.items()
-            if hasattr(socket, name)
-        },
         "health_check_interval": 0,
         "retry": CountedRetry(ExponentialWithJitterBackoff(base=0.1, cap=2.0), _RETRIES),
         "retry_on_error": [BusyLoadingError],
     }
+
+
+def _kept_alive() -> dict[str, Any]:
+    """For TCP: a Unix socket refuses these options, and knows at once that its peer is gone."""
+    names = [name for name in _KEEPALIVE if hasattr(socket, name)]
+    options = {getattr(socket, name): _KEEPALIVE[name] for name in names}
+    return {"socket_keepalive": True, "socket_keepalive_options": options}
 
 
 def explain(redis: RedisAddress, error: Exception) -> RedisUnreachable:
