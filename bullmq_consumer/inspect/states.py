@@ -19,6 +19,7 @@ from bullmq_consumer.scripts.queue_scripts import own_script
 _LISTS = ("wait", "paused", "active")
 # In the direction in which jobs move through them, on to the lists.
 _SORTED_SETS = ("delayed", "waiting-children", "prioritized")
+_OPEN_SETS = ("delayed", "prioritized")
 _ENDS = ("completed", "failed")
 _PLACES = (*_LISTS, *_SORTED_SETS, *_ENDS)
 PAGE = 1000
@@ -53,14 +54,21 @@ class QueueState:
         self._names = own_script(redis, "names.lua")
 
     async def unfinished(self, pattern: str) -> set[str]:
-        """The ids, matching a glob, of waiting, delayed and active jobs.
+        """The ids, matching a glob, of waiting, delayed and active jobs, and of waiting parents.
 
         The sorted sets, where all jobs with a priority wait, are read in pages and matched by
         Redis. A job that moves meanwhile is not missed, whether from a list into a set that
         was read before, or from a set into a list: the lists are read before and after the sets.
         """
+        return await self._in_places(_SORTED_SETS, pattern)
+
+    async def open(self, pattern: str) -> set[str]:
+        """As `unfinished`, without parents that wait for their children: no worker takes those."""
+        return await self._in_places(_OPEN_SETS, pattern)
+
+    async def _in_places(self, sorted_sets: Sequence[str], pattern: str) -> set[str]:
         found = await self._in_lists()
-        for name in _SORTED_SETS:
+        for name in sorted_sets:
             found.update(await self._in_sorted_set(name, pattern))
         found.update(await self._in_lists())
         return {job_id for job_id in found if fnmatchcase(job_id, pattern)}

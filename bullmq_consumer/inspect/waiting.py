@@ -50,7 +50,10 @@ class OpenJobDetails:
 
 
 class OpenJobs:
-    """The unfinished jobs of one queue. All methods raise RedisError and OSError."""
+    """The jobs of one queue that a worker has or will take, so no parents that wait for children.
+
+    All methods raise RedisError and OSError.
+    """
 
     def __init__(self, redis: Redis, queue: QueueName, state: QueueState | None = None) -> None:
         self._redis: Any = redis
@@ -66,7 +69,7 @@ class OpenJobs:
     async def like(self, pattern: str) -> list[OpenJob]:
         """Those whose ids match a glob."""
         found: list[OpenJob] = []
-        matching = sorted(await self._state.unfinished(pattern))
+        matching = sorted(await self._state.open(pattern))
         for start in range(0, len(matching), PAGE):
             ids = matching[start : start + PAGE]
             async with self._redis.pipeline(transaction=False) as pipe:
