@@ -47,7 +47,7 @@ async def remove_finished(queue: "Queue", job_ids: Sequence[str]) -> None:
             logger.warning("Job %s has ended and was not removed: its new one is dropped", job_id)
 
 
-async def _finished(queue: "Queue", job_ids: Sequence[str]) -> Sequence[str | None]:
+async def _finished(queue: "Queue", job_ids: Sequence[str]) -> Sequence[Any]:
     """When each of them ended; None for those that have not, or are not there."""
     keys = [queue.toKey(job_id) for job_id in job_ids]
     if isinstance(queue.client, PipelinedClient):
