@@ -19,8 +19,9 @@ _LONGEST_NAME = 200
 class Delivery:
     """One attempt at one job. `attempts` is the job's own limit.
 
-    Over all attempts: `snoozes` is how often it went back with a delay, `failure_waits` how often
-    it waited for its rows to be reached. `ready_at` is when a job that no worker had before could
+    Over all attempts: `snoozes` is how often it went back, with a delay or to the front, for itself
+    or an unfit machine; what stops hand back is not counted there. `failure_waits` is how often it
+    waited for its rows to be reached. `ready_at` is when a job that no worker had before could
     first be taken, `added_at` when any job was added, both in seconds since the epoch by its
     producer's clock. `progress` is what was last reported, by an earlier attempt. With a `fault`
     the job cannot be worked on: it says why, and `data` is what of it could be read all the same.

@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 
 from redis.exceptions import RedisError
 
-from bullmq_consumer.delivery import FAILURE_WAITS, SNOOZES, delivery_of
+from bullmq_consumer.delivery import FAILURE_WAITS, SNOOZES, whole_number
 from bullmq_consumer.engine.fetching import Fetcher
 from bullmq_consumer.engine.handle import LiveHandle
 from bullmq_consumer.errors import LockLost
@@ -22,12 +22,14 @@ from bullmq_consumer.protocol.failures import failure_fields
 from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.safety.durable_writes import PATIENCE_S, DurableWrites
 from bullmq_consumer.safety.orphans import Orphans
-from bullmq_consumer.scripts.queue_scripts import Hold, QueueScripts
+from bullmq_consumer.scripts.queue_scripts import STOPS, Hold, QueueScripts
 
 logger = logging.getLogger(__name__)
 
 # A worker that stops does not wait long for an unreachable Redis.
 _STOPPING_PATIENCE_S = 2.0
+# How often a job went back, and why, over its whole life.
+_COUNTS = (SNOOZES, FAILURE_WAITS, STOPS)
 
 Answer = TypeVar("Answer")
 Prepare: TypeAlias = Callable[[str], Awaitable[Done | Outcome | None]]
@@ -74,7 +76,8 @@ class Completer:
     async def complete(self, outcome: Done | Outcome, job: Job, prepare: Prepare) -> Job | None:
         """Write the outcome of the job's attempt; returns the job that this brought, if it did.
 
-        `prepare` is called before a job fails whose attempt had succeeded, for its children.
+        `prepare` is called before a job fails whose attempt had succeeded: for its children, or for
+        a result that is no JSON.
         """
         match outcome:
             case Done():
@@ -111,17 +114,18 @@ class Completer:
 
     async def _succeed(self, job: Job, outcome: Done, prepare: Prepare) -> Job | None:
         value = as_written(outcome, is_last_attempt=job.is_last_attempt)
-        if not isinstance(value, str):
-            return await self.complete(value, job, prepare)
-        try:
-            return await self._end_and_fetch(
-                job, lambda more: self._commands.complete(job, value, fetch_next=more)
-            )
-        except Refused as error:
-            held_up: Done | Outcome | None = _held_up_by_children(job, error)
-        if isinstance(held_up, Fail):
-            held_up = await prepare(held_up.reason)
-        return None if held_up is None else await self.complete(held_up, job, prepare)
+        if isinstance(value, str):
+            try:
+                return await self._end_and_fetch(
+                    job, lambda more: self._commands.complete(job, value, fetch_next=more)
+                )
+            except Refused as error:
+                undone: Done | Outcome | None = _held_up_by_children(job, error)
+        else:
+            undone = value
+        if isinstance(undone, Fail):
+            undone = await prepare(undone.reason)
+        return None if undone is None else await self.complete(undone, job, prepare)
 
     async def _retry(self, job: Job, outcome: Retry) -> Job | None:
         """After the failure's own delay, or else the job's backoff."""
@@ -234,10 +238,9 @@ class Completer:
 
     async def _forget_counts(self, job: Job) -> None:
         """Who retries a failed job by hand begins anew."""
-        delivery = delivery_of(job)
-        if delivery.snoozes or delivery.failure_waits:
+        if any(whole_number(job.fields.get(count)) for count in _COUNTS):
             with suppress(RedisError, OSError):
-                await self._scripts.forget(job.id, SNOOZES, FAILURE_WAITS)
+                await self._scripts.forget(job.id, *_COUNTS)
 
     @property
     def _patience_s(self) -> float:

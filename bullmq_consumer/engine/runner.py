@@ -141,6 +141,7 @@ class Runner:
         if lease.is_lost:
             return None
         if isinstance(outcome, Requeue | FailLater):
+            await self._completer.keep_checkpoint(handle)  # what the hook has done by now
             return await self._completer.hand_back(job, outcome)
         return await self._completer.fail(
             job, outcome if isinstance(outcome, Fail) else Fail(reason)
