@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bullmq_consumer.jobs.registry import Jobs, Middleware
     from bullmq_consumer.jobs.stop import AttemptStopped, StopReason
     from bullmq_consumer.log_filter import JobLogFilter
+    from bullmq_consumer.new_job import NewJob
+    from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Retry
     from bullmq_consumer.process.run import run
     from bullmq_consumer.protocol.commands import Limit
     from bullmq_consumer.protocol.keeping import Keep
@@ -31,7 +33,10 @@ __version__ = "0.1.0"
 __all__ = [
     "AttemptStopped",
     "CannotRun",
+    "Done",
     "ExitCode",
+    "Fail",
+    "FailLater",
     "Handler",
     "Health",
     "InvalidJobData",
@@ -45,9 +50,13 @@ __all__ = [
     "Limit",
     "LockLost",
     "Middleware",
+    "NewJob",
     "Observer",
+    "Outcome",
     "RedisUnreachable",
+    "Requeue",
     "RequeueLater",
+    "Retry",
     "RetryAfter",
     "RetryableError",
     "StopReason",
@@ -63,7 +72,10 @@ __all__ = [
 _MODULES = {
     "AttemptStopped": "bullmq_consumer.jobs.stop",
     "CannotRun": "bullmq_consumer.worker",
+    "Done": "bullmq_consumer.outcome",
     "ExitCode": "bullmq_consumer.engine.life",
+    "Fail": "bullmq_consumer.outcome",
+    "FailLater": "bullmq_consumer.outcome",
     "Handler": "bullmq_consumer.jobs.handler",
     "Health": "bullmq_consumer.worker",
     "InvalidJobData": "bullmq_consumer.jobs.handler",
@@ -77,9 +89,13 @@ _MODULES = {
     "Limit": "bullmq_consumer.protocol.commands",
     "LockLost": "bullmq_consumer.errors",
     "Middleware": "bullmq_consumer.jobs.registry",
+    "NewJob": "bullmq_consumer.new_job",
     "Observer": "bullmq_consumer.jobs.observer",
+    "Outcome": "bullmq_consumer.outcome",
     "RedisUnreachable": "bullmq_consumer.redis.clients",
+    "Requeue": "bullmq_consumer.outcome",
     "RequeueLater": "bullmq_consumer.errors",
+    "Retry": "bullmq_consumer.outcome",
     "RetryAfter": "bullmq_consumer.errors",
     "RetryableError": "bullmq_consumer.errors",
     "StopReason": "bullmq_consumer.jobs.stop",
@@ -97,6 +113,10 @@ def _public(name: str) -> Any:
     found = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = found
     return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 if not TYPE_CHECKING:  # a checker would take any name for one of the package's

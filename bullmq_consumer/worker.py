@@ -73,7 +73,8 @@ class Worker(Jobs[C]):
     its data are validated; it has what the lifespan yields as `job.deps`, and handlers and hooks
     get what it yields itself. `observer` learns what becomes of attempts, in place of the log.
     `scrub` takes secrets out of reasons and traces before they are kept. `exclude_none` leaves
-    fields that are None out of results. `tracer` makes spans of attempts.
+    fields that are None out of the results of the worker's own handlers; those of included `Jobs`
+    follow their own. `tracer` makes spans of attempts.
 
     Raises ValueError for an address that is none, TypeError for seconds as a number.
     """

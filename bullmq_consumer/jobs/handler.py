@@ -34,7 +34,8 @@ PublicReason: TypeAlias = Callable[[JobFields[Any, Any], Exception], str]
 class InvalidJobData(UnrecoverableError):
     """The job's data do not fit what its handler takes; `validation` says where, field by field.
 
-    It is None for a job whose hash could not be read.
+    It is None for a job whose hash could not be read, and where a validator of the application
+    raised something else than a ValueError or AssertionError.
     """
 
     def __init__(self, reason: str, validation: ValidationError | None = None) -> None:

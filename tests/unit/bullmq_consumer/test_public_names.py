@@ -1,5 +1,8 @@
 """The names of the package, which loads each when it is asked for."""
 
+import subprocess
+import sys
+
 import pytest
 
 import bullmq_consumer
@@ -16,3 +19,9 @@ def test_others_are_not() -> None:
         _ = bullmq_consumer.Wroker  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
     with pytest.raises(ImportError, match="cannot import name 'Wroker'"):
         exec("from bullmq_consumer import Wroker")
+
+
+def test_all_are_listed_before_they_are_asked_for() -> None:
+    listed = "assert {*b.__all__} <= {*dir(b)} and 'Worker' not in vars(b)"
+    code = f"import bullmq_consumer as b; {listed}"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
