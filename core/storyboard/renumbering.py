@@ -6,6 +6,9 @@ from typing import Protocol
 
 from core.storyboard.text import clean
 
+OF_NO_SHOT = 0
+"""The number of a row that is none of a job's shots; shots are numbered from 1."""
+
 
 class ScriptShot(Protocol):
     """A shot by its number, with the texts that tell it from others."""

@@ -10,15 +10,12 @@ from dataclasses import dataclass
 
 from core.concurrent import both
 from core.paths import RowId
-from core.storyboard.renumbering import numbers_now
+from core.storyboard.renumbering import OF_NO_SHOT, numbers_now
 from core.storyboard.script import Shot
 from handlers._settled import settled
 from services.bundle import Context
 from services.supabase.shots import ShotRow
 from services.supabase.storyboards import StoryboardRow
-
-# Of rows that are none of the job's shots; shots are numbered from 1.
-_OF_NO_SHOT = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +59,7 @@ async def numbered_as_asked(
     by_number = script.by_number()
     asked = {by_number[now].id: then for then, now in numbers.items() if now in by_number}
     return [
-        row.model_copy(update={"shot_number": asked.get(row.id, _OF_NO_SHOT)})
-        for row in script.rows
+        row.model_copy(update={"shot_number": asked.get(row.id, OF_NO_SHOT)}) for row in script.rows
     ]
 
 

@@ -15,6 +15,7 @@ from core.errors import ServiceError
 from core.paths import RowId
 from core.people import Thing, late
 from core.storyboard.bought import bought_picture
+from core.storyboard.renumbering import OF_NO_SHOT
 from runtime.reconciler.plan import storyboards_status
 from runtime.reconciler.subject import UUID_GLOB, owned_project, project_in
 from services.bundle import Services
@@ -117,7 +118,9 @@ class LateStoryboards:
             return True  # it will fail, and has no rows
         rows = await self._rows(one, others)
         if not job.is_to_fail:
-            kept = {**details.checkpoint, "rows": _numbers(rows), GIVEN_UP: True}
+            known = details.checkpoint.get("rows")
+            numbers = _numbers(rows) if one.rows is None else known
+            kept = {**details.checkpoint, "rows": numbers, GIVEN_UP: True}
             marked = await self._jobs.mark_to_fail(
                 job.job_id, details, self._late, checkpoint=json.dumps(kept)
             )
@@ -130,12 +133,15 @@ class LateStoryboards:
         return True
 
     async def _rows(self, one: _Job, others: Sequence[_Job]) -> list[StoryboardRow]:
-        """The rows of a job; of one that has not begun, the current ones that are no other's."""
+        """The rows of a job's shots; of one that has not begun, the current ones of no other's.
+
+        A row that is none of its shots' is no picture's place: see `_fail_abandoned`.
+        """
         project_id = project_in(one.job.job_id) or ""
         if one.rows is not None:
             found = await self._storyboards.by_ids(project_id, list(one.rows))
-            numbers = {row.id: one.rows.get(row.id) or row.shot_number for row in found}
-            return [row.model_copy(update={"shot_number": numbers[row.id]}) for row in found]
+            numbered = [_numbered(row, one.rows.get(row.id)) for row in found]
+            return [row for row in numbered if row.shot_number != OF_NO_SHOT]
         current = await self._storyboards.current(project_id)
         claimed = {row_id for other in others for row_id in other.rows or ()}
         later = [other for other in others if other.job.added_at > one.job.added_at]
@@ -190,6 +196,11 @@ def _due_of(row: GeneratingRow) -> float:
 def _is_of(row: GeneratingRow, live: Iterable[_Job]) -> bool:
     """Whether one of the jobs will finalise the row."""
     return any(row.is_current if one.rows is None else row.id in one.rows for one in live)
+
+
+def _numbered(row: StoryboardRow, number: int | None) -> StoryboardRow:
+    """The row under the number that its job gives it, its own where the job kept none."""
+    return row if number is None else row.model_copy(update={"shot_number": number})
 
 
 def _numbers(rows: Iterable[StoryboardRow]) -> dict[str, int]:

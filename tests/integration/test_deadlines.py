@@ -158,6 +158,25 @@ async def test_what_a_waiting_job_bought_is_a_success_and_is_stored(
     assert await bought(site) == 0
 
 
+async def test_a_row_of_no_shot_gets_no_picture_of_a_job_that_waits(
+    site: Site, clock: Clock
+) -> None:
+    """Shots were deleted before the job ran first: it kept 0 for the row that is none of its."""
+    project = await project_of(site)
+    page = clock.page(project)
+    job_id = await page.generate()
+    first, second = await rows_of(site, project)
+    url = f"{site.vidfab.providers.media_url}/img/a.jpg"
+    purchase = {"url": url, "used": [], "at": time.time()}
+    numbers = {first["id"]: 0, second["id"]: 1}
+    await set_fields(site, job_id, checkpoint={"rows": numbers, "bought": {"1": purchase}})
+    seen = await page.watch()
+    assert (seen.shown, seen.pictures) == ("partial", {2: url})
+    async with Redis.from_url(site.redis.url) as redis:
+        kept = await redis.hget(f"bull:{site.queue}:{job_id}", "checkpoint")
+    assert json.loads(kept or "")["rows"] == numbers
+
+
 async def test_a_waiting_job_that_progressed_a_moment_ago_goes_on(site: Site, clock: Clock) -> None:
     project = await project_of(site)
     page = clock.page(project)
