@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from core.paths import PlainId, is_row_id
 from services.bundle import Services
+from services.supabase.projects import Projects
 
 
 async def name_owner(services: Services, data: Any) -> None:
@@ -22,10 +23,26 @@ async def name_owner(services: Services, data: Any) -> None:
         fields["userId"] = owner
 
 
+async def name_project_owner(projects: Projects, data: Any) -> None:
+    """As `name_owner`, for the data of jobs that name a project. Raises ServiceError."""
+    if not isinstance(data, dict):
+        return
+    fields = cast("dict[str, Any]", data)
+    if fields.get("userId") is None and (owner := await _project_owner(projects, fields)):
+        fields["userId"] = owner
+
+
 async def _owner(services: Services, fields: dict[str, Any]) -> PlainId | None:
     project_id, video_id = fields.get("projectId"), fields.get("videoId")
     if is_row_id(project_id):
-        return (await services.projects.owners([project_id])).get(project_id)
+        return await _project_owner(services.projects, fields)
     if project_id is None and is_row_id(video_id):
         return await services.videos.owner(video_id)
     return None
+
+
+async def _project_owner(projects: Projects, fields: dict[str, Any]) -> PlainId | None:
+    project_id = fields.get("projectId")
+    if not is_row_id(project_id):
+        return None
+    return (await projects.owners([project_id])).get(project_id)

@@ -6,6 +6,7 @@ from typing import Any
 from core.errors import InvalidData, NotFound, NotOwner
 from core.jobs.data import JobData, parse
 from core.paths import RowId
+from runtime.owners import name_project_owner
 from services.supabase.projects import Project, Projects
 
 UUID_GLOB = "-".join("?" * length for length in (8, 4, 4, 4, 12))
@@ -25,7 +26,11 @@ def project_in(job_id: str) -> RowId | None:
 
 
 async def owned_project(projects: Projects, job_id: str, data: Any) -> Project | None:
-    """The project of a job; None where the job is invalid or not its owner's, and will fail."""
+    """The project of a job; None where the job is invalid or not its owner's, and will fail.
+
+    A job without a user id is its project's owner's, as it is for the worker that runs it.
+    """
+    await name_project_owner(projects, data)
     try:
         subject = parse(_Subject, data)
         if subject.project_id.lower() != project_in(job_id):

@@ -137,6 +137,23 @@ async def test_a_job_that_waits_for_its_turn_is_given_up(
     assert await bought(site) == 2
 
 
+async def test_a_waiting_job_without_a_user_id_is_given_up_as_its_owners(
+    site: Site, clock: Clock
+) -> None:
+    project = await project_of(site, shots=1)
+    page = clock.page(project)
+    job_id = await page.generate()
+    job = await site.app.job(job_id)
+    assert job is not None
+    data = {key: value for key, value in job.data.items() if key != "userId"}
+    [row] = await rows_of(site, project)
+    url = f"{site.vidfab.providers.media_url}/img/a.jpg"
+    bought_one = {"1": {"url": url, "used": [], "at": time.time()}}
+    kept = {"rows": {row["id"]: 1}, "bought": bought_one}
+    await set_fields(site, job_id, data=data, checkpoint=kept)
+    assert (await page.watch()).pictures == {1: url}
+
+
 async def test_what_a_waiting_job_bought_is_a_success_and_is_stored(
     site: Site, clock: Clock
 ) -> None:
