@@ -159,7 +159,8 @@ async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     if open_ids:
         text = ctx.for_people(Thing.PICTURE, reason)
         await ctx.services.storyboards.fail_generating(open_ids, text)
-    if project.step_3_status not in _FINAL and not any(row.is_superseded for row in own):
+    is_newer = any(row.is_superseded for row in own) or rows.are_superseded_by(current)
+    if project.step_3_status not in _FINAL and not is_newer:
         status = status_of(own)
         await ctx.services.projects.update(subject.project_id, step_3_status=status)
     await PictureDownloads(ctx, subject.user_id).add_left(current)

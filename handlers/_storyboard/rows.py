@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from core.concurrent import both
 from core.paths import PlainId, RowId
+from core.storyboard.renumbering import OF_NO_SHOT
 from core.storyboard.script import Shot
 from handlers._storyboard.numbers import numbered_as_asked
 from services.bundle import Context
@@ -26,7 +27,11 @@ _FRESH_S = 0.5
 
 
 class JobRows:
-    """The job's rows of its shots, by number, as just read; `ids` are those of all its rows."""
+    """The job's rows of its shots, by number, as just read.
+
+    `ids` are those of all its rows, with their numbers, when it first ran: also of rows that were
+    removed since.
+    """
 
     def __init__(
         self,
@@ -77,10 +82,13 @@ class JobRows:
         return self._ahead
 
     def are_superseded_by(self, current: Rows) -> bool:
-        """Whether one of the job's shots has a later row: a newer version was requested.
+        """Whether one of the job's shots has a later row, or no row of the job is left.
 
-        A removed shot's number passes to another row, which does not count as a later one.
+        Then a newer version was requested, or all was reset. A removed shot's number passes to
+        another row, which does not count as a later one.
         """
+        if self._ids and not any(row.id in self._ids for row in current):
+            return True
         return any(row.shot_number in self.by_shot and row.id not in self._ids for row in current)
 
     async def with_current(self) -> tuple[Rows, Rows]:
@@ -110,7 +118,14 @@ async def project_and_rows(
     if "rows" not in ctx.checkpoint_fields:
         rows = await numbered_as_asked(ctx, project_id, rows, shots)
     wanted = [row for row in rows if not shot_numbers or row.shot_number in shot_numbers]
-    return project, JobRows(ctx, project_id, wanted, {row.id: row.shot_number for row in rows})
+    return project, JobRows(ctx, project_id, wanted, _ids(ctx, rows))
+
+
+def _ids(ctx: Context, rows: Rows) -> dict[str, int]:
+    """The numbers of the job's rows, with those that the first attempt remembered."""
+    known: dict[str, int] | list[str] = ctx.checkpoint_fields.get("rows", {})
+    remembered = known if isinstance(known, dict) else dict.fromkeys(known, OF_NO_SHOT)
+    return {**remembered, **{row.id: row.shot_number for row in rows}}
 
 
 async def _read(ctx: Context, project_id: RowId) -> Rows:

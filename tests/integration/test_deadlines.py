@@ -288,6 +288,20 @@ async def test_a_job_whose_turn_comes_too_late_buys_nothing(site: Site) -> None:
     assert await site.vidfab.providers.control.requests(IMAGES) == []
 
 
+async def test_a_job_whose_rows_were_reset_leaves_the_step_to_the_newer_one(site: Site) -> None:
+    project = await project_of(site, shots=1)
+    async with clock_of(site) as clock:
+        page = clock.page(project)
+        job_id = await page.generate()
+        rows = await rows_of(site, project)
+        await set_fields(site, job_id, checkpoint={"rows": {row["id"]: 1 for row in rows}})
+        await page.reset()
+    await make_older(site, job_id, OLD)
+    await site.worker()
+    assert (await site.finished(job_id)).state == "failed"
+    assert await step_3_of(site, project) == "pending"
+
+
 async def test_a_running_job_gives_up_what_is_not_there_and_keeps_what_comes(site: Site) -> None:
     """Its provider hangs; the pictures that are being made then are still taken."""
     control = site.vidfab.providers.control
