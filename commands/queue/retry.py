@@ -35,7 +35,8 @@ async def retry(
     A retry does not buy or fetch existing pictures, renders and files again. A storyboard's row
     that is `failed` becomes `generating` when its picture is requested; the project's step stays
     `failed` or `partial` until the job ends. A composition sets its project back to `processing`.
-    If the user has made a newer request meanwhile, it is not overwritten.
+    If the user has made a newer request meanwhile, it is not overwritten. A storyboard job that is
+    older than 12 minutes buys nothing: it writes what it bought before, and fails the rest.
 
     Jobs whose ids are derived from an entity (downloads, thumbnails, syncs, quotas) are removed at
     their end: the app requests them again, or `enqueue` adds them.
