@@ -10,10 +10,11 @@ from typing import Any, cast
 from loguru import logger
 
 from bullmq_consumer.inspect.waiting import OpenJob, OpenJobDetails, OpenJobs
+from config.variables import Language
 from core.deadline import GIVEN_UP, PATIENCE, Deadline, last_progress
 from core.errors import ServiceError
 from core.paths import RowId
-from core.people import Thing, late
+from core.people import Thing, Why, late, sentence
 from core.storyboard.bought import bought_picture
 from core.storyboard.renumbering import OF_NO_SHOT
 from runtime.reconciler.plan import storyboards_status
@@ -44,6 +45,11 @@ class _Job:
             return cast("dict[str, int]", known)
         return dict.fromkeys(cast("list[str]", known)) if isinstance(known, list) else None
 
+    @property
+    def is_given_up(self) -> bool:
+        """Whether a look, or its own attempt, gave it up before."""
+        return bool(self.details.checkpoint.get(GIVEN_UP))
+
 
 class LateStoryboards:
     """Gives up storyboards.
@@ -60,7 +66,8 @@ class LateStoryboards:
         self._projects = services.projects
         self._storyboards = services.storyboards
         self._now = now
-        self._late = late(Thing.PICTURE, services.settings.app_language)
+        self._language: Language = services.settings.app_language
+        self._late = late(Thing.PICTURE, self._language)
         self._settled: set[OpenJob] = set()
 
     async def give_up(self, rows: Sequence[GeneratingRow], is_any: bool) -> float:
@@ -112,8 +119,8 @@ class LateStoryboards:
     async def _given_up(self, one: _Job, others: Sequence[_Job]) -> bool:
         """Give up a job that waits and is overdue; False for one that goes on."""
         job, details = one.job, one.details
-        if details.is_active or not (job.is_to_fail or self._deadline(one).is_over):
-            return False
+        if details.is_active or not (one.is_given_up or self._deadline(one).is_over):
+            return False  # one that is to fail for another reason is its hook's until then
         if await owned_project(self._projects, job.job_id, details.data) is None:
             return True  # it will fail, and has no rows
         rows = await self._rows(one, others)
@@ -128,7 +135,7 @@ class LateStoryboards:
                 return False  # a worker has it by now
             waited_s = self._now() - job.added_at
             logger.warning("Job {} was given up, as it waited for {:.0f} s", job.job_id, waited_s)
-        await self._finalise(rows, details.checkpoint)
+        await self._finalise(rows, details.checkpoint, self._sentence(one))
         self._settled.add(OpenJob(job.job_id, job.added_at, True))
         return True
 
@@ -152,13 +159,23 @@ class LateStoryboards:
             newer = {row.id for row in rows if row.created_at.timestamp() > until}
         return [row for row in current if row.id not in claimed | newer]
 
-    async def _finalise(self, rows: Sequence[StoryboardRow], checkpoint: Mapping[str, Any]) -> None:
+    def _sentence(self, one: _Job) -> str:
+        """What people read: why it failed where its last attempt kept that, else it is late."""
+        failure: Any = one.details.checkpoint.get("failure")
+        if one.job.is_to_fail and not one.is_given_up and isinstance(failure, dict):
+            why = Why.of_kept(cast("dict[str, Any]", failure).get("why"))
+            return sentence(why, Thing.PICTURE, self._language)
+        return self._late
+
+    async def _finalise(
+        self, rows: Sequence[StoryboardRow], checkpoint: Mapping[str, Any], text: str
+    ) -> None:
         for row in rows:
             bought = bought_picture(checkpoint, row.shot_number, self._now())
             if bought is not None and row.status != "success":
                 await self._storyboards.succeed(row.id, **bought.columns())
         if rows:
-            await self._storyboards.fail_generating([row.id for row in rows], self._late)
+            await self._storyboards.fail_generating([row.id for row in rows], text)
 
     # -- rows and projects ------------------------------------------------------------------
 

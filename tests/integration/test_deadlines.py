@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from core.deadline import PATIENCE
-from core.people import Thing, late
+from core.people import Cause, Thing, Why, late, sentence
 from sandbox.app import Project, Shot, create_project, create_user
 from sandbox.app_storyboards import StillGenerating
 from sandbox.app_videos import enqueue_compose
@@ -152,6 +152,25 @@ async def test_a_waiting_job_without_a_user_id_is_given_up_as_its_owners(
     kept = {"rows": {row["id"]: 1}, "bought": bought_one}
     await set_fields(site, job_id, data=data, checkpoint=kept)
     assert (await page.watch()).pictures == {1: url}
+
+
+async def test_a_job_that_waits_to_fail_is_its_hooks_until_overdue_and_keeps_its_reason(
+    site: Site, clock: Clock
+) -> None:
+    project = await project_of(site, shots=1)
+    page = clock.page(project)
+    job_id = await page.generate()
+    failure = {"reason": "shot 1: refused", "why": ["REFUSED"]}
+    rows = {row["id"]: 1 for row in await rows_of(site, project)}
+    await set_fields(site, job_id, checkpoint={"rows": rows, "failure": failure})
+    async with Redis.from_url(site.redis.url) as redis:
+        await redis.hset(f"bull:{site.queue}:{job_id}", "defa", failure["reason"])
+    await clock.look()
+    assert await page.status() == "processing"
+    await clock.sleep(PATIENCE_S + 1)
+    [row] = await rows_of(site, project)
+    refused = sentence(Why(Cause.REFUSED), Thing.PICTURE, "en")
+    assert (row["status"], row["error_message"]) == ("failed", refused)
 
 
 async def test_what_a_waiting_job_bought_is_a_success_and_is_stored(
