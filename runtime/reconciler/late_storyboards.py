@@ -156,7 +156,7 @@ class LateStoryboards:
         if any(other.rows is None for other in later):
             until = one.job.added_at + _CLOCKS_DIFFER_S
             rows = await self._storyboards.generating_of(project_id)
-            newer = {row.id for row in rows if row.created_at.timestamp() > until}
+            newer = {row.id for row in rows if _created_at(row) > until}
         return [row for row in current if row.id not in claimed | newer]
 
     def _sentence(self, one: _Job) -> str:
@@ -207,7 +207,12 @@ def _by_project(jobs: Iterable[OpenJob]) -> Mapping[RowId, list[OpenJob]]:
 
 
 def _due_of(row: GeneratingRow) -> float:
-    return row.created_at.timestamp() + PATIENCE.total_seconds()
+    return _created_at(row) + PATIENCE.total_seconds()
+
+
+def _created_at(row: GeneratingRow) -> float:
+    """0.0 where the column is null: nobody knows of a person that waits only since then."""
+    return 0.0 if row.created_at is None else row.created_at.timestamp()
 
 
 def _is_of(row: GeneratingRow, live: Iterable[_Job]) -> bool:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from services.supabase.client import Supabase
 
 _TABLE = "project_storyboards"
-# Below the 1000 rows that PostgREST gives at most.
-_PAGE = 500
 # The limit of the `user-images` bucket.
 MAX_IMAGE_BYTES = 10 * 1024 * 1024
 
@@ -82,7 +80,7 @@ class GeneratingRow(TableRow):
     project_id: str
     shot_number: int
     is_current: bool = True
-    created_at: Moment
+    created_at: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +145,11 @@ class Storyboards:
         )
 
     async def generating(self) -> list[GeneratingRow]:
-        """The rows of all projects that wait for a picture, the 500 oldest, those first."""
-        return await self._generating.read(
-            "read the storyboards",
-            lambda rows: rows.eq("status", "generating").order("created_at").limit(_PAGE),
+        """The rows of all projects that wait for a picture."""
+        pages = self._generating.pages(
+            "read the storyboards", lambda rows: rows.eq("status", "generating")
         )
+        return [row async for page in pages for row in page]
 
     async def generating_of(self, project_id: RowId) -> list[GeneratingRow]:
         """The project's rows of all versions that wait for a picture."""
