@@ -170,7 +170,7 @@ class StoryboardBatch:
         waiting = [
             row.id
             for row in self.rows.by_shot.values()
-            if row.status == "generating" and not self._purchases.has(row.shot_number)
+            if not self._purchases.has(row.shot_number)  # a failed one may be made anew by now
         ]
         self.ctx.log.warning("Nobody waits any longer: what is not there of {} fails", waiting)
         await self.ctx.checkpoint(**{GIVEN_UP: True})
