@@ -30,7 +30,7 @@ class Patience:
         added_at = ctx.job.delivery.added_at
         self._added_at = now() if added_at is None else added_at
         kept = ctx.checkpoint_fields.get(PROGRESSED_AT)
-        self._is_new = not isinstance(kept, int | float)
+        self._is_new = PROGRESSED_AT not in ctx.checkpoint_fields
         self._progressed_at = now() if not isinstance(kept, int | float) else kept
 
     async def __aenter__(self) -> Self:
@@ -72,9 +72,11 @@ class Patience:
 
 
 async def forget_patience(ctx: Context) -> None:
-    """Who retries a failed job by hand begins anew."""
-    if ctx.checkpoint_fields.get(PROGRESSED_AT) is not None:
-        await ctx.checkpoint(**{PROGRESSED_AT: None})
+    """Who retries a failed job by hand begins anew.
+
+    The field stays, empty: by it the job is told from one whose first turn has come.
+    """
+    await ctx.checkpoint(**{PROGRESSED_AT: None})
 
 
 def _is_in_the_way(error: Exception) -> bool:

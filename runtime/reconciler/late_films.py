@@ -6,7 +6,7 @@ from collections.abc import Callable
 from loguru import logger
 
 from bullmq_consumer.inspect.waiting import OpenJob, OpenJobDetails, OpenJobs
-from core.deadline import PATIENCE, STANDSTILL, last_progress
+from core.deadline import PATIENCE, PROGRESSED_AT, STANDSTILL, last_progress
 from core.errors import ServiceError
 from core.jobs.context import percent_of
 from core.people import Thing, late
@@ -72,9 +72,11 @@ class LateFilms:
 def _progressed_at(job: OpenJobDetails, seen_at: float) -> float:
     """When something of the film came last; 0.0 when nothing ever has.
 
-    `seen_at` is when the job was first seen to wait.
+    `seen_at` is when the job was first seen to wait: there begins anew who retried it by hand.
     """
     noted = last_progress(job.checkpoint)
+    if not noted and PROGRESSED_AT in job.checkpoint:
+        return seen_at
     if noted or job.started_at is None or percent_of(job.progress) <= _NOT_BEGUN:
         return noted
     # A render went on as long as the job ran, until it went back to the queue.

@@ -439,3 +439,15 @@ async def test_a_composition_that_was_rendering_has_three_minutes_more(
     assert (await film_of(site, project))["step_6_status"] == "processing"
     await clock.sleep(181)
     assert (await film_of(site, project))["step_6_status"] == "failed"
+
+
+async def test_a_composition_retried_by_hand_has_three_minutes_more(
+    site: Site, clock: Clock
+) -> None:
+    project, job_id = await asked_for_a_film(site)
+    clock.ahead_s = PATIENCE_S + 5
+    await set_fields(site, job_id, checkpoint={"progressed_at": None})
+    assert await clock.look() > timedelta(seconds=170)
+    assert (await film_of(site, project))["step_6_status"] == "processing"
+    await clock.sleep(181)
+    assert (await film_of(site, project))["step_6_status"] == "failed"

@@ -14,6 +14,7 @@ from core.people import Thing, late
 from sandbox.app_films import FilmPage, Shown
 from sandbox.chaos.troubled_supabase import Trouble, TroubledSupabase
 from sandbox.providers.models import Timing
+from tests.support.cli import command
 from tests.support.compositions import (
     FILM,
     JOB,
@@ -363,6 +364,19 @@ async def test_a_job_that_gets_nowhere_ends_before_its_person_stops_waiting(stag
     assert (await page.open()).state == "processing"
     assert ends_well(await page.watch(OFTEN))
     assert await stage.orders() == 1
+
+
+async def test_a_failed_job_that_is_old_is_retried_by_hand(stage: Stage) -> None:
+    """As `worker.py retry` does it: with all its attempts, and with the time of its adding."""
+    await failed(stage)
+    async with Redis.from_url(stage.site.redis.url) as redis:
+        added_at_ms = round(time.time() * 1000) - LONG_AGO_MS
+        await redis.hset(f"bull:{stage.site.queue}:{JOB}", "timestamp", added_at_ms)
+    retried = await command(stage.site.vidfab.settings(stage.site.queue), "retry", JOB)
+    assert retried.code == 0
+    await stage.site.app.wait_for(JOB, "completed")
+    assert await stage.orders() == 1
+    await stage.check_film()
 
 
 async def test_a_row_of_fifteen_minutes_is_taken_for_a_failure(stage: Stage) -> None:

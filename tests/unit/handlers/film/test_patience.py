@@ -113,8 +113,9 @@ async def test_a_row_that_was_settled_while_the_job_waited_for_its_turn_ends_it(
     Patience(job(), old).check_settled(FAILED.model_copy(update={"step_6_status": "processing"}))
 
 
-async def test_who_retries_a_failed_job_by_hand_begins_anew() -> None:
-    ctx = job(ADDED, attempt=2)
+@pytest.mark.parametrize("progressed_at", [None, ADDED])
+async def test_who_retries_a_failed_job_by_hand_begins_anew(progressed_at: float | None) -> None:
+    ctx = job(progressed_at)
     await forget_patience(ctx)
     tomorrow = Clock(ADDED + 24 * 3600)
     async with Patience(ctx, tomorrow) as patience:
