@@ -27,13 +27,14 @@ class LateFilms:
         self._now = now
         self._late = late(Thing.FILM, services.settings.app_language)
         self._settled: set[OpenJob] = set()
-        self._seen: dict[OpenJob, float] = {}
+        # When each was first seen to wait, with the checkpoint that it has since.
+        self._seen: dict[tuple[OpenJob, str], float] = {}
 
     async def give_up(self, is_any: bool) -> float:
         """Give up what is overdue; returns when the next is due, in seconds since the epoch."""
         found = await self._jobs.like(_GLOB) if is_any else []
         self._settled &= set(found)
-        self._seen = {job: self._seen.get(job, self._now()) for job in found}
+        self._seen = {one: at for one, at in self._seen.items() if one[0] in found}
         dues = [await self._one(job) for job in found if job not in self._settled]
         return min(dues, default=math.inf)
 
@@ -43,11 +44,15 @@ class LateFilms:
         if due_at > self._now() and not job.is_to_fail:
             return due_at
         details = await self._jobs.details(job.job_id)
-        if details is None or details.is_active:
-            del self._seen[job]
+        if details is None:
+            return self._now()
+        waiting = (job, details.checkpoint_text)
+        if details.is_active:
+            self._seen.pop(waiting, None)
             return self._now()
         if not job.is_to_fail:
-            progressed_at = _progressed_at(details, self._seen[job])
+            seen_at = self._seen.setdefault(waiting, self._now())
+            progressed_at = _progressed_at(details, seen_at)
             due_at = max(due_at, progressed_at + STANDSTILL.total_seconds())
             if due_at > self._now():
                 return due_at

@@ -451,3 +451,20 @@ async def test_a_composition_retried_by_hand_has_three_minutes_more(
     assert (await film_of(site, project))["step_6_status"] == "processing"
     await clock.sleep(181)
     assert (await film_of(site, project))["step_6_status"] == "failed"
+
+
+async def test_a_composition_that_ran_at_the_look_before_has_three_minutes_more(
+    site: Site, clock: Clock
+) -> None:
+    project, job_id = await asked_for_a_film(site)
+    started_ms = round((clock() + 60) * 1000)
+    await set_fields(site, job_id, progress={"percent": 55, "message": ""}, processedOn=started_ms)
+    waiting, active = (f"bull:{site.queue}:{place}" for place in ("prioritized", "active"))
+    await clock.redis.zrem(waiting, job_id)
+    await clock.redis.lpush(active, job_id)
+    await clock.look()
+    await clock.redis.lrem(active, 1, job_id)
+    await clock.redis.zadd(waiting, {job_id: 1})
+    clock.ahead_s = PATIENCE_S + 5
+    assert await clock.look() > timedelta(seconds=170)
+    assert (await film_of(site, project))["step_6_status"] == "processing"
