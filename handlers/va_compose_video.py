@@ -85,7 +85,7 @@ async def va_compose_video(job: VidfabJob[Data]) -> Result:
     await ctx.progress(5, "Loading project...")
     async with Patience(ctx) as patience:
         project = await ctx.services.projects.owned(data.project_id, data.user_id)
-        patience.check_settled(project)
+        await patience.begin(project)
         result = await _film_of(ctx, project, patience)
         await ctx.progress(95, "Saving final video metadata...")
         video = result.video
@@ -164,7 +164,7 @@ class Composition:
         url = await ctx.services.films.store(project, film)
         result = Result(estimated_duration=self.timeline.seconds, video=_video(project, film, url))
         await self.kept.keep_stored(result.model_dump_json(by_alias=True))
-        self.patience.progressed()
+        await self.patience.progressed()
         return result
 
     async def _film(self, order: Order | None) -> Film:

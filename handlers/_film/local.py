@@ -23,10 +23,10 @@ async def local_film(
         if ctx.is_stopping:
             raise RequeueLater
         pieces.append(Piece(await _fetched(ctx, project, scene), scene.length))
-        patience.progressed()
+        await patience.progressed()
 
     async def report(done: int, total: int) -> None:
-        patience.progressed()
+        await patience.progressed()
         # The rest up to 90 is for transitions and for joining.
         await ctx.progress(40 + 40 * done // total, f"Composing video ({done}/{total})...")
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -11,13 +12,15 @@ from services.bundle import Context
 from services.supabase.projects import Project
 
 _FAILED = "failed"
+_KEEP_EVERY = timedelta(minutes=1)
 
 
 class Patience:
     """Ends an attempt at a job older than `PATIENCE`, when nothing came for `STANDSTILL`.
 
     1. Progress is what brings the film nearer, and any answer of who renders it.
-    2. The time of the last progress is in the checkpoint: pauses between attempts count.
+    2. The time of the last progress is in the checkpoint, written before the work, once a minute
+       and at the end of an attempt: pauses between attempts count, also after a crash.
     3. It is looked at when something is in the way: a failure that another attempt may repair, or a
        question that got no answer. What works is never interrupted.
 
@@ -31,7 +34,8 @@ class Patience:
         self._added_at = now() if added_at is None else added_at
         kept = ctx.checkpoint_fields.get(PROGRESSED_AT)
         self._is_new = PROGRESSED_AT not in ctx.checkpoint_fields
-        self._progressed_at = now() if not isinstance(kept, int | float) else kept
+        self._kept_at = 0.0 if not isinstance(kept, int | float) else kept
+        self._progressed_at = self._kept_at or now()
 
     async def __aenter__(self) -> Self:
         self.check()
@@ -48,11 +52,21 @@ class Patience:
         if _is_in_the_way(error):
             self.check(error)
         if is_transient(error):
-            await self._ctx.checkpoint(**{PROGRESSED_AT: self._progressed_at})
+            await self._keep()
 
-    def progressed(self) -> None:
+    async def begin(self, project: Project) -> None:
+        """Begin the work. Raises WaitedTooLong when the row was settled before its first turn."""
+        is_untouched = self._is_new and self._ctx.job.attempt == 1
+        if is_untouched and self._is_old and project.step_6_status == _FAILED:
+            raise WaitedTooLong
+        if not self._kept_at:
+            await self._keep()
+
+    async def progressed(self) -> None:
         """The film is nearer."""
         self._progressed_at = self._now()
+        if self._progressed_at - self._kept_at >= _KEEP_EVERY.total_seconds():
+            await self._keep()
 
     def check(self, cause: Exception | None = None) -> None:
         """Raises WaitedTooLong when it is too late."""
@@ -60,11 +74,9 @@ class Patience:
         if self._is_old and still_s >= STANDSTILL.total_seconds():
             raise WaitedTooLong from cause
 
-    def check_settled(self, project: Project) -> None:
-        """Raises WaitedTooLong when the row was settled while the job waited for its turn."""
-        is_untouched = self._is_new and self._ctx.job.attempt == 1
-        if is_untouched and self._is_old and project.step_6_status == _FAILED:
-            raise WaitedTooLong
+    async def _keep(self) -> None:
+        await self._ctx.checkpoint(**{PROGRESSED_AT: self._progressed_at})
+        self._kept_at = self._progressed_at
 
     @property
     def _is_old(self) -> bool:

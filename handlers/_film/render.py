@@ -93,7 +93,7 @@ class Render:
         rendered = await self._wait(order)
         await self.ctx.progress(88, "Downloading the rendered video...")
         film = await self._download(order, rendered.url)
-        self.patience.progressed()
+        await self.patience.progressed()
         return film
 
     async def _order(self, timeline: Timeline) -> Order:
@@ -119,7 +119,7 @@ class Render:
             if order is None:
                 order = Order(await self.shotstack.submit(timeline.shotstack_edit()), time.time())
                 await self.kept.keep(order)
-        self.patience.progressed()
+        await self.patience.progressed()
         return order
 
     async def _state(self, order: Order) -> State:
@@ -133,7 +133,7 @@ class Render:
             self.ctx.log.warning("The render {} cannot be polled: {}", order.id, error)
             self.patience.check(error)
             return Rendering("unknown")
-        self.patience.progressed()
+        await self.patience.progressed()
         return state
 
     async def _wait(self, order: Order) -> Rendered:

@@ -22,6 +22,7 @@ from tests.support.handle import RecordingHandle, context
 
 ADDED = 1_800_000_000.0
 OLD, STANDSTILL_S = PATIENCE.total_seconds(), STANDSTILL.total_seconds()
+PROJECT = Project(id="p", user_id="u", step_6_status="processing")
 FAILED = Project(id="p", user_id="u", step_6_status="failed")
 DOWN = ProviderDown("Shotstack", STANDSTILL)
 
@@ -53,7 +54,7 @@ async def meets(
     async with Patience(ctx, clock) as patience:
         if progress_s is not None:
             clock.seconds = ADDED + progress_s
-            patience.progressed()
+            await patience.progressed()
         clock.seconds = ADDED + after_s
         raise error
 
@@ -105,12 +106,26 @@ async def test_a_cancelled_attempt_keeps_nothing() -> None:
     assert handle.checkpoints == []
 
 
+async def test_what_a_crash_left_is_no_new_job() -> None:
+    handle, clock = RecordingHandle(), Clock()
+    crashed = Patience(job(handle=handle), clock)
+    await crashed.begin(PROJECT)
+    for _ in range(10):
+        clock.seconds += 20
+        await crashed.progressed()
+    assert handle.checkpoints == [{"progressed_at": ADDED + s} for s in (0, 60, 120, 180)]
+    clock.seconds = ADDED + OLD
+    with pytest.raises(WaitedTooLong):
+        async with Patience(job(handle.checkpoints[-1]["progressed_at"]), clock):
+            pytest.fail("nothing came for three minutes")
+
+
 async def test_a_row_that_was_settled_while_the_job_waited_for_its_turn_ends_it() -> None:
     old = Clock(ADDED + OLD)
     with pytest.raises(WaitedTooLong):
-        Patience(job(), old).check_settled(FAILED)
-    Patience(job(), Clock()).check_settled(FAILED)
-    Patience(job(), old).check_settled(FAILED.model_copy(update={"step_6_status": "processing"}))
+        await Patience(job(), old).begin(FAILED)
+    await Patience(job(), Clock()).begin(FAILED)
+    await Patience(job(), old).begin(FAILED.model_copy(update={"step_6_status": "processing"}))
 
 
 @pytest.mark.parametrize("progressed_at", [None, ADDED])
@@ -119,7 +134,7 @@ async def test_who_retries_a_failed_job_by_hand_begins_anew(progressed_at: float
     await forget_patience(ctx)
     tomorrow = Clock(ADDED + 24 * 3600)
     async with Patience(ctx, tomorrow) as patience:
-        patience.check_settled(FAILED)
+        await patience.begin(FAILED)
 
 
 async def test_a_job_of_no_known_age_is_young() -> None:
