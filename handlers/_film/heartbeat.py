@@ -23,7 +23,7 @@ async def beating(
         yield
     finally:
         heart.cancel()
-        await asyncio.wait({heart})
+        await asyncio.gather(heart, return_exceptions=True)
 
 
 async def _beat(ctx: Context, project: Project, every: timedelta) -> None:
@@ -34,3 +34,5 @@ async def _beat(ctx: Context, project: Project, every: timedelta) -> None:
         except ExpectedError as error:
             # The job itself meets it, too, where it matters.
             ctx.log.warning("The project could not be kept fresh: {}", error)
+        except Exception:  # a defect of ours must not let the row grow old
+            ctx.log.exception("The project could not be kept fresh, the next try is in {}", every)
