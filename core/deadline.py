@@ -34,6 +34,9 @@ class WaitedTooLong(PermanentError):
     def __init__(self) -> None:
         super().__init__("It is 12 minutes old and nothing came for 3: nobody waits any longer")
 
+    def __reduce__(self) -> tuple[type["WaitedTooLong"], tuple[()], dict[str, Any]]:
+        return type(self), (), self.__dict__
+
 
 @dataclass(slots=True)
 class Deadline:

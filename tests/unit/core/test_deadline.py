@@ -1,10 +1,12 @@
 """When a job is given up."""
 
+import pickle
 from typing import Any
 
 import pytest
 
 from core.deadline import Deadline, WaitedTooLong, last_progress, may_wait, observed
+from core.people import Cause
 
 MINUTE_S = 60.0
 
@@ -52,6 +54,11 @@ def test_what_was_given_up_stays_so(clock: Clock) -> None:
     assert found.is_over
     found.progressed()
     assert found.is_over
+
+
+def test_the_error_can_be_sent_to_another_process() -> None:
+    sent = pickle.loads(pickle.dumps(WaitedTooLong()))
+    assert (str(sent), sent.cause) == (str(WaitedTooLong()), Cause.TOO_LONG)
 
 
 @pytest.mark.parametrize(
