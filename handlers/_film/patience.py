@@ -6,7 +6,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from core.deadline import PATIENCE, PROGRESSED_AT, STANDSTILL, WaitedTooLong
+from core.deadline import PATIENCE, PROGRESSED_AT, Deadline, WaitedTooLong
 from core.errors import LockLost, RequeueLater, is_transient
 from services.bundle import Context
 from services.supabase.projects import Project
@@ -31,11 +31,11 @@ class Patience:
         self._ctx = ctx
         self._now = now
         added_at = ctx.job.delivery.added_at
-        self._added_at = now() if added_at is None else added_at
         kept = ctx.checkpoint_fields.get(PROGRESSED_AT)
         self._is_new = PROGRESSED_AT not in ctx.checkpoint_fields
         self._kept_at = 0.0 if not isinstance(kept, int | float) else kept
-        self._progressed_at = self._kept_at or now()
+        asked_at = now() if added_at is None else added_at
+        self._deadline = Deadline(asked_at, self._kept_at or now(), now=now)
 
     async def __aenter__(self) -> Self:
         self.check()
@@ -64,23 +64,22 @@ class Patience:
 
     async def progressed(self) -> None:
         """The film is nearer."""
-        self._progressed_at = self._now()
-        if self._progressed_at - self._kept_at >= _KEEP_EVERY.total_seconds():
+        self._deadline.progressed()
+        if self._deadline.progressed_at - self._kept_at >= _KEEP_EVERY.total_seconds():
             await self._keep()
 
     def check(self, cause: Exception | None = None) -> None:
         """Raises WaitedTooLong when it is too late."""
-        still_s = self._now() - self._progressed_at
-        if self._is_old and still_s >= STANDSTILL.total_seconds():
+        if self._deadline.left_s <= 0:
             raise WaitedTooLong from cause
 
     async def _keep(self) -> None:
-        await self._ctx.checkpoint(**{PROGRESSED_AT: self._progressed_at})
-        self._kept_at = self._progressed_at
+        await self._ctx.checkpoint(**{PROGRESSED_AT: self._deadline.progressed_at})
+        self._kept_at = self._deadline.progressed_at
 
     @property
     def _is_old(self) -> bool:
-        return self._now() - self._added_at >= PATIENCE.total_seconds()
+        return self._now() - self._deadline.asked_at >= PATIENCE.total_seconds()
 
 
 async def forget_patience(ctx: Context) -> None:
