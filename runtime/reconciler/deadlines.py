@@ -9,7 +9,8 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import NoReturn
 
@@ -29,8 +30,8 @@ SOON = timedelta(seconds=20)
 """Until the next look where something is due, or overdue and still being worked on."""
 
 _LOCK = "vidfab:deadlines"
-# Shorter than the pause, so that the worker that looked looks again.
-_LOCK_LIFE = SOON * 0.9
+# The lock lives so much shorter than the pause: the worker that looked looks again.
+_EARLIER = timedelta(seconds=2)
 # A database that is away is told of once, and then this rarely.
 _TELL_EVERY_S = 300.0
 
@@ -59,32 +60,50 @@ class Deadlines:
         """Look when something may be due, until cancelled."""
         while True:
             pause = SOON
-            try:
+            with self._guarded():
                 pause = await self.look()
-            except (ServiceError, ProviderDown, RedisError, OSError) as error:
-                self._tell(error)
-            except Exception:  # a defect of ours must not end the looks, nor the worker
-                logger.exception("The look for overdue jobs failed, the next one is in {}", SOON)
             await asyncio.sleep(pause.total_seconds())
 
     async def look(self) -> timedelta:
         """Give up what is overdue, and return when to look again.
 
-        Raises ServiceError, ProviderDown, RedisError or OSError; the next look does the rest.
+        Trouble of films does not stop storyboards, nor the other way round: it is logged, and the
+        next look does the rest. Raises RedisError or OSError.
         """
-        rows = await self._rows.generating()  # before Redis: while it fails, that is not asked
         if not await self._is_mine():
-            return SOON
+            return await self._until_next()
         is_any = await self._jobs.any()
-        films_due_at = await self._films.give_up(is_any)
-        due_at = min(films_due_at, await self._storyboards.give_up(rows, is_any))
+        films_due_at = storyboards_due_at = self._now()
+        with self._guarded():
+            films_due_at = await self._films.give_up(is_any)
+        with self._guarded():
+            rows = await self._rows.generating()
+            storyboards_due_at = await self._storyboards.give_up(rows, is_any)
+        due_at = min(films_due_at, storyboards_due_at)
         left = timedelta(seconds=min(due_at - self._now(), PATIENCE.total_seconds()))
-        return max(left, SOON)
+        pause = max(left, SOON)
+        await self._redis.pexpire(self._key, pause - _EARLIER)
+        return pause
 
     async def _is_mine(self) -> bool:
         """Take the lock, which is never released: two workers would do the same."""
         holder = f"{socket.gethostname()}-{os.getpid()}"
-        return bool(await self._redis.set(self._key, holder, nx=True, px=_LOCK_LIFE))
+        return bool(await self._redis.set(self._key, holder, nx=True, px=SOON - _EARLIER))
+
+    async def _until_next(self) -> timedelta:
+        """How long the others need not look: the lock lives until something is due."""
+        left_ms: int = await self._redis.pttl(self._key)
+        return max(timedelta(milliseconds=left_ms), SOON)
+
+    @contextmanager
+    def _guarded(self) -> Generator[None]:
+        """Log an exception of the block: it must not end the looks, nor the worker."""
+        try:
+            yield
+        except (ServiceError, ProviderDown, RedisError, OSError) as error:
+            self._tell(error)
+        except Exception:  # a defect of ours
+            logger.exception("The look for overdue jobs failed, the next one is in {}", SOON)
 
     def _tell(self, error: Exception) -> None:
         if time.monotonic() - self._told_at > _TELL_EVERY_S:

@@ -237,8 +237,24 @@ async def test_only_looks_that_can_find_something_come(site: Site, clock: Clock)
 
 async def test_two_workers_look_once(site: Site, clock: Clock) -> None:
     assert clock.deadlines is not None
+    await clock.page(await project_of(site)).generate()
     await clock.look()
-    assert await clock.deadlines.look() == timedelta(seconds=20)
+    left = await clock.deadlines.look()
+    assert timedelta(minutes=11) < left < PATIENCE, "until something is due, nobody looks again"
+
+
+async def test_rows_that_cannot_be_read_keep_no_composition_from_its_end(
+    site: Site, clock: Clock
+) -> None:
+    broken = await project_of(site)
+    await clock.page(broken).generate()
+    await site.vidfab.supabase.update(
+        STORYBOARDS, {"created_at": None}, project_id=f"eq.{broken.id}"
+    )
+    project, _ = await asked_for_a_film(site)
+    clock.ahead_s = PATIENCE_S + 5
+    assert await clock.look() == timedelta(seconds=20)
+    assert (await film_of(site, project))["step_6_status"] == "failed"
 
 
 # -- rows without a job ---------------------------------------------------------------------
