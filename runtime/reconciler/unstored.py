@@ -114,7 +114,8 @@ class Unstored:
         owned = [one for one in found.due if one.row.project_id in owners]
         jobs = [one.download(owners[one.row.project_id]) for one in owned]
         await self._tools.adder.add(jobs)
-        await self._remember([one.tried(found.now) for one in owned])
+        # Also those of projects that are gone, which would take the places of others each round.
+        await self._remember([one.tried(found.now) for one in found.due])
         for job in jobs:
             logger.debug("Not stored yet, added again: {}", job.job_id)
         return len(jobs)

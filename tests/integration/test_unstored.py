@@ -9,13 +9,14 @@ import pytest
 from redis.asyncio import Redis
 
 from core.alert import Alert
+from runtime.reconciler import unstored
 from sandbox.app import start_consumer
 from sandbox.processes import Process
 from tests.support.clips import clips, download_id
 from tests.support.recordings import PROJECT, USER, row_id
 from tests.support.site import Site
 from tests.support.storyboards import lay_project, storyboards
-from tests.support.unstored import generated_clip, picture, picture_job
+from tests.support.unstored import generated_clip, picture, picture_job, project_without_owner
 from tests.support.watch import logged, reconciler, work_a_round
 
 Rows = Sequence[dict[str, Any]]
@@ -80,6 +81,17 @@ async def test_whatever_lives_gets_its_job_and_what_is_dead_none(site: Site, red
     assert await waiting(redis, site) == expected
     [line] = log.about("[HealthCheck]")
     assert line.startswith("INFO [HealthCheck] 12 downloads added again, ")
+
+
+async def test_clips_of_projects_that_are_gone_take_no_places(
+    site: Site, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unstored, "_MOST_JOBS", 1)
+    gone = {"project_id": await project_without_owner(site.vidfab, monkeypatch)}
+    older = {**generated_clip(site.vidfab, 1, 2 * HOUR), **gone}
+    await lay(site, movies=[older, generated_clip(site.vidfab, 2, HOUR)])
+    await rounds(site, 2)
+    assert await waiting(redis, site) == {download_id(2, "t2")}
 
 
 async def test_the_jobs_are_those_of_the_contract(site: Site) -> None:

@@ -1,10 +1,15 @@
 """Pictures and clips of any age that only their provider has."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from core.jobs.envelope import iso
+from sandbox.app import Shot, create_project, create_user
 from sandbox.vidfab import VidFab
+from services.supabase.projects import Projects
 from tests.support.clips import clip
 from tests.support.recordings import PROJECT, row_id
 from tests.support.storyboards import generated
@@ -33,3 +38,16 @@ def generated_clip(
 
 def picture_job(shot_number: int) -> str:
     return f"storyboard_download_{PROJECT}_{shot_number}_{row_id(shot_number)}"
+
+
+async def project_without_owner(vidfab: VidFab, patch: pytest.MonkeyPatch) -> str:
+    """A project that is gone whenever its owner is asked for; its rows are still there."""
+    shots = [Shot(number, f"SHOT-{number}") for number in (1, 2)]
+    project = await create_project(vidfab.supabase, await create_user(vidfab.supabase), shots)
+    known = Projects.owners
+
+    async def owners(self: Projects, ids: Collection[str]) -> dict[str, str]:
+        return await known(self, [one for one in ids if one != project.id])
+
+    patch.setattr(Projects, "owners", owners)
+    return project.id
