@@ -48,13 +48,19 @@ class Memory:
                 pipe.set(self._key(name), one.model_dump_json(), px=_KEPT)
             await pipe.execute()
 
-    async def claim(self, names: Mapping[str, timedelta]) -> set[str]:
-        """Those of the names that were not claimed for as long as was said the last time."""
+    async def unpaused(self, names: Sequence[str]) -> list[str]:
+        """Those of the names that do not pause."""
+        if not names:
+            return []
+        found = await self._redis.mget([self._key(name) for name in names])
+        return [name for name, text in zip(names, found, strict=True) if not text]
+
+    async def pause(self, names: Mapping[str, timedelta]) -> None:
+        """Have each of the names pause for so long."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for name, pause in names.items():
-                pipe.set(self._key(name), "1", nx=True, px=pause)
-            answers = await pipe.execute()
-        return {name for name, answer in zip(names, answers, strict=True) if answer}
+                pipe.set(self._key(name), "1", px=pause)
+            await pipe.execute()
 
     async def mark(self, name: str) -> datetime | None:
         """How far a row-by-row task has come; None when that is not known."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from core.alert import Alert
 from core.jobs import follow_ups
-from core.paths import RowId
+from core.paths import PlainId, RowId
 from core.people import Cause, Thing, Why, sentence
 from runtime.reconciler.memory import Memory
 from runtime.reconciler.part import Tools
@@ -84,25 +84,32 @@ class QuietClips:
         # The job also ends step 4 of a project whose last open clips have failed here.
         pauses = dict.fromkeys(found.failed, _SHORTEST_PAUSE) | _pauses(found.quiet, now)
         idle = {one: pause for one, pause in pauses.items() if f"va_sync_{one}" not in busy}
-        chosen = await self._claimed(idle)
-        owners = await self._tools.services.projects.owners(chosen)
+        owners = await self._due(list(idle))
         jobs = [
             follow_ups.va_sync_video_status(user_id=user_id, project_id=project_id)
             for project_id, user_id in owners.items()
+            if user_id is not None
         ]
         await self._tools.adder.add(jobs)
+        # Only now: what could not be added is added by the next round.
+        await self._memory.pause({_name_of(one): idle[one] for one in owners})
         return len(jobs)
 
-    async def _claimed(self, pauses: Mapping[RowId, timedelta]) -> list[RowId]:
-        """The first of the projects, as many as a round takes, whose pause is over."""
-        chosen: list[RowId] = []
-        left = list(pauses)
-        while left and len(chosen) < _MOST_JOBS:
-            some, left = left[: _MOST_JOBS - len(chosen)], left[_MOST_JOBS - len(chosen) :]
-            names = {f"sync:{one}": pauses[one] for one in some}
-            claimed = await self._memory.claim(names)
-            chosen += [one for one in some if f"sync:{one}" in claimed]
-        return chosen
+    async def _due(self, projects: Sequence[RowId]) -> dict[RowId, PlainId | None]:
+        """The owners of the first of the projects that do not pause, as many as a round takes.
+
+        With those before them that are gone, whose owner is None.
+        """
+        due: dict[RowId, PlainId | None] = {}
+        left, places = projects, _MOST_JOBS
+        while left and places:
+            some, left = left[:places], left[places:]
+            unpaused = await self._memory.unpaused([_name_of(one) for one in some])
+            free = [one for one in some if _name_of(one) in unpaused]
+            owners = await self._tools.services.projects.owners(free)
+            due |= {one: owners.get(one) for one in free}
+            places -= len(owners)
+        return due
 
     def _alert(self, found: _Found) -> None:
         if found.failed:
@@ -112,6 +119,10 @@ class QuietClips:
             )
             about = {"project_id": found.failed[0]}
             self._tools.notify(Alert("clips never ordered", text, "warning", about))
+
+
+def _name_of(project_id: RowId) -> str:
+    return f"sync:{project_id}"
 
 
 def _pauses(quiet: Mapping[RowId, datetime], now: datetime) -> dict[RowId, timedelta]:

@@ -4,16 +4,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from redis.exceptions import RedisError
 
+from bullmq_consumer.engine.adding import Adder
 from core.alert import Alert
 from core.paths import clip_video
 from core.people import Cause, Thing, Why, sentence
+from runtime.reconciler import quiet_clips
 from sandbox.providers.models import Operation
 from sandbox.vidfab import VidFab
 from tests.support.clips import SYNC, clip, clips, download_id, lay_clips, step_4_status, waited
 from tests.support.recordings import PROJECT, USER
 from tests.support.site import Site
-from tests.support.unstored import aged, generated_clip
+from tests.support.unstored import aged, generated_clip, project_without_owner
 from tests.support.watch import work_a_round
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -67,6 +70,32 @@ async def test_a_clip_that_takes_long_is_asked_about_less_often(site: Site) -> N
         await a_round(site, later * MINUTE)
         node_asks = len(waited(site, SYNC))
     assert node_asks <= 1  # the pause is a sixth of two hours
+
+
+async def test_what_could_not_be_added_is_added_by_the_next_round(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lay_clips(site.vidfab, aged(clip(1), 11 * MINUTE))
+
+    async def fail(*_: Any) -> None:
+        raise RedisError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Adder, "add", fail)
+        await a_round(site)
+    assert await site.app.job(SYNC) is None
+    await a_round(site)
+    assert await site.app.job(SYNC) is not None
+
+
+async def test_projects_that_are_gone_take_no_places(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quiet_clips, "_MOST_JOBS", 1)
+    gone = {"project_id": await project_without_owner(site.vidfab, monkeypatch)}
+    await lay_clips(site.vidfab, aged(clip(1), 30 * MINUTE), aged({**clip(2), **gone}, 11 * MINUTE))
+    await a_round(site)
+    assert await site.app.job(SYNC) is not None
 
 
 # -- never ordered --------------------------------------------------------------------------
