@@ -144,7 +144,9 @@ class Attempts(Observer[Attempt]):
         error: Exception | None,
     ) -> None:
         """Log the end of an attempt, alert where a job has failed, and end its story."""
-        logger = job.deps.logger
+        attempt: Any = job.deps
+        has_context = isinstance(attempt, Attempt)  # not where the scope could not be entered
+        logger = attempt.logger if has_context else JobLogger(job.delivery, self._notify)
         if isinstance(outcome, Done):
             logger.completed(outcome.returnvalue)
         elif error is not None:
@@ -152,7 +154,8 @@ class Attempts(Observer[Attempt]):
         if isinstance(outcome, FailLater):
             with suppress(LockLost):  # then another worker has the job, and runs it
                 await job.deps.keep_failure(outcome.reason)
-        await job.deps.story.end(outcome, is_kept=not self._releases_id(job.name))
+        if has_context:
+            await attempt.story.end(outcome, is_kept=not self._releases_id(job.name))
 
     def hook_failed(self, job: JobFields[JsonValue, Attempt], error: Exception) -> None:
         """Log that the rows of a job are not as they should be, where that may still change."""
