@@ -17,6 +17,7 @@ from sandbox.app_storyboards import StillGenerating
 from sandbox.app_videos import enqueue_compose
 from sandbox.providers.client import IMAGES
 from sandbox.providers.models import Fault, Match
+from services.supabase.storyboards import Storyboards
 from tests.support.deadlines import Clock, clock_of, make_older
 from tests.support.site import Site
 
@@ -244,13 +245,12 @@ async def test_two_workers_look_once(site: Site, clock: Clock) -> None:
 
 
 async def test_rows_that_cannot_be_read_keep_no_composition_from_its_end(
-    site: Site, clock: Clock
+    site: Site, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = await project_of(site)
-    await clock.page(broken).generate()
-    await site.vidfab.supabase.update(
-        STORYBOARDS, {"created_at": None}, project_id=f"eq.{broken.id}"
-    )
+    async def broken(self: Storyboards) -> None:
+        raise ValueError("a row that cannot be read")
+
+    monkeypatch.setattr(Storyboards, "generating", broken)
     project, _ = await asked_for_a_film(site)
     clock.ahead_s = PATIENCE_S + 5
     assert await clock.look() == timedelta(seconds=20)

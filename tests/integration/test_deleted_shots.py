@@ -243,9 +243,11 @@ async def test_a_sync_between_two_steps(site: Site, way: Way) -> None:
         numbers = {row["seedance_task_id"]: row["shot_number"] for row in await shots.rows(CLIPS)}
         await site.end_of(await enqueue_sync(site.app, shots.project))
         await finish(rest)
+        left = {row["seedance_task_id"] for row in await shots.rows(CLIPS)}
         for task, number in numbers.items():
             job_id = f"va_clip_download_{shots.project.id}_{number}_{task}"
-            assert (await site.end_of(job_id)).name == "completed"
+            # That of a clip which is deleted under it fails.
+            assert (await site.end_of(job_id)).name == "completed" or task not in left
         await shots.check_stored(CLIPS)
 
 

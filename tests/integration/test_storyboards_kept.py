@@ -146,7 +146,7 @@ async def test_a_database_that_refuses_writes_until_after_the_last_attempt_costs
     assert [row["status"] for row in await rows_of(site, project)] == ["generating"] * 3
     gateway.faults.answers[PATCH_ROWS] = []
     waiting = await site.app.wait_for(job_id, "delayed", count=3)
-    assert int(waiting.args["delay"]) - waiting.at <= 20_000
+    assert int(waiting.args["delay"]) - waiting.at < 25_000  # 20 s, and what was between
 
     assert (await site.finished(job_id)).state == "failed"
     rows = await rows_of(site, project)

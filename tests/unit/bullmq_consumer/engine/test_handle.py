@@ -50,7 +50,20 @@ class FullQueue:
     def toKey(self, name: str) -> str:
         return name
 
-    async def hget(self, *_: str) -> None:
+    def pipeline(self, *, transaction: bool) -> Self:
+        assert not transaction
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    def hget(self, *_: str) -> None:
+        pass
+
+    async def execute(self) -> None:
         self.asked.set()
         raise OutOfMemoryError("OOM")
 
