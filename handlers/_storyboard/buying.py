@@ -163,6 +163,10 @@ class PictureBuyer:
         try:
             with about(f"shot {shot.shot_number}"), observed(self._deadline):
                 return await provider.generate(request), used
+        except asyncio.CancelledError:
+            if self._ctx.is_stopping:  # a deploy may cost a purchase, and never the picture
+                await self._purchases.answered(shot.shot_number)
+            raise
         except Exception as error:
             if not _is_unanswered(error):
                 await self._purchases.answered(shot.shot_number)
