@@ -13,11 +13,12 @@ if TYPE_CHECKING:
         RetryAfter,
         UnrecoverableError,
     )
-    from bullmq_consumer.jobs.handler import Handler, InvalidJobData, SyncHandler
+    from bullmq_consumer.jobs.handler import Handler, SyncHandler
     from bullmq_consumer.jobs.job import Job, JobFields, Json, SyncJob
     from bullmq_consumer.jobs.observer import Observer
     from bullmq_consumer.jobs.registry import Jobs, Middleware
     from bullmq_consumer.jobs.stop import AttemptStopped, StopReason
+    from bullmq_consumer.jobs.taken import InvalidJobData
     from bullmq_consumer.log_filter import JobLogFilter
     from bullmq_consumer.new_job import NewJob
     from bullmq_consumer.outcome import Done, Fail, FailLater, Outcome, Requeue, Retry
@@ -78,7 +79,7 @@ _MODULES = {
     "FailLater": "bullmq_consumer.outcome",
     "Handler": "bullmq_consumer.jobs.handler",
     "Health": "bullmq_consumer.worker",
-    "InvalidJobData": "bullmq_consumer.jobs.handler",
+    "InvalidJobData": "bullmq_consumer.jobs.taken",
     "Job": "bullmq_consumer.jobs.job",
     "JobError": "bullmq_consumer.errors",
     "JobFields": "bullmq_consumer.jobs.job",

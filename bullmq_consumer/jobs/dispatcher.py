@@ -4,39 +4,35 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.engine.application import JobHandle
 from bullmq_consumer.errors import (
     RequeueLater,
-    RetryableError,
     UnrecoverableError,
 )
 from bullmq_consumer.health.fitness import Fitness
+from bullmq_consumer.jobs.ends import End, Ends
 from bullmq_consumer.jobs.final_failure import FinalFailures, OnInvalid
-from bullmq_consumer.jobs.handler import InvalidJobData, Registered, Rules
+from bullmq_consumer.jobs.handler import Registered
+from bullmq_consumer.jobs.isolated.processes import Processes
 from bullmq_consumer.jobs.job import Job
-from bullmq_consumer.jobs.limit import Within, contained, is_cancelled, unforeseen
+from bullmq_consumer.jobs.limit import Within, contained
 from bullmq_consumer.jobs.observer import Observer
-from bullmq_consumer.jobs.processes import Processes
 from bullmq_consumer.jobs.registry import Entry, Middleware
 from bullmq_consumer.jobs.stop import Stop, StopReason
+from bullmq_consumer.jobs.taken import InvalidJobData
 from bullmq_consumer.jobs.threads import Threads
 from bullmq_consumer.log_filter import logged_as
-from bullmq_consumer.machine import lack_of
 from bullmq_consumer.outcome import (
-    MAX_REASON,
     MAX_SNOOZES,
     Done,
     Fail,
     FailLater,
     Outcome,
-    Retry,
-    decide,
     done_with,
 )
 from bullmq_consumer.safety.fence import fenced
@@ -50,14 +46,6 @@ E = TypeVar("E", bound=Outcome)
 
 # A worker that serves the name is perhaps about to be deployed.
 _UNKNOWN_DELAY = timedelta(seconds=30)
-
-
-class _End(NamedTuple):
-    """What became of an attempt, and why; `job` has what the scope yielded."""
-
-    job: Job[Any, Any]
-    outcome: Done | Outcome
-    error: Exception | None
 
 
 class Dispatcher:
@@ -90,22 +78,22 @@ class Dispatcher:
         self._unknown: Unknown = unknown
         self._scope = scope
         self._observer = observer or Observer()
-        self._scrub = scrub
         self.fitness = fitness or Fitness()
         self.threads = Threads()
         self.processes = Processes(queue)
         self._queue = queue
         self.ended = 0
-        self._failures = FinalFailures(entries, self.threads, self._observer, on_invalid)
+        hooks = FinalFailures(entries, self.threads, self._observer, on_invalid)
+        self._ends = Ends(entries, hooks, self._observer, self.fitness, scrub)
         self._stops: dict[str, Stop] = {}
 
     def releases_id(self, name: str) -> bool:
         """Whether a finished job of this name is removed, so that its id can be added again."""
-        return self._rules(name).release_id
+        return self._ends.rules(name).release_id
 
     def hides_retries(self, name: str) -> bool:
         """Whether a job of this name shows no `failedReason` while an attempt is left."""
-        return self._rules(name).hide_retries
+        return self._ends.rules(name).hide_retries
 
     def schedule_broke(self, schedule: str, reason: str) -> None:
         """The consumer has logged it."""
@@ -135,7 +123,7 @@ class Dispatcher:
             job = Job(delivery, delivery.data, self._deps, stop, handle)
             with fenced(handle.fence), logged_as(self._queue, delivery):
                 end = await self._scoped(job, partial(self._end, stop))
-                outcome = await self._told(end)
+                outcome = await self._ends.told(end)
         finally:
             if self._stops.get(delivery.job_id) is stop:
                 del self._stops[delivery.job_id]
@@ -152,125 +140,55 @@ class Dispatcher:
         with fenced(handle.fence), logged_as(self._queue, delivery):
             end = await self._scoped(job, partial(self._fail, error))
             if end.error is not error:  # it is the scope's, and the hook has not run
-                end = _End(end.job, self._later(job, Fail(reason), error), error)
-            outcome = await self._told(end)
+                end = End(end.job, self._ends.later(job, Fail(reason), error), error)
+            outcome = await self._ends.told(end)
         return outcome if isinstance(outcome, Fail | FailLater) else Fail(reason)
 
     # -- around an attempt ------------------------------------------------------------------
 
     async def _scoped(
-        self, job: Job[Any, Any], work: Callable[[Job[Any, Any]], Awaitable[_End]]
-    ) -> _End:
+        self, job: Job[Any, Any], work: Callable[[Job[Any, Any]], Awaitable[End]]
+    ) -> End:
         """What `work` makes of the job, with the scope around it."""
         if self._scope is None:
             return await work(job)
-        ends: list[_End] = []
+        ends: list[End] = []
         try:
             async with self._scope(job) as deps:
                 ends.append(await work(job.holding(job.data, deps)))
         except BaseException as raised:
             error = contained(raised)
             logger.exception("The scope of %s %s failed", job.name, job.id)
-            end = ends[0] if ends else _End(job, Done(None), error)
+            end = ends[0] if ends else End(job, Done(None), error)
             return await self._unscoped(end, error)
         if not ends:
             raise asyncio.CancelledError  # which the scope had swallowed
         return ends[0]
 
-    async def _unscoped(self, end: _End, error: Exception) -> _End:
+    async def _unscoped(self, end: End, error: Exception) -> End:
         """Of an attempt whose scope failed: a failure waits, for its hook to run in a scope."""
         if isinstance(end.outcome, Fail) and end.error is not None:
-            return end._replace(outcome=self._later(end.job, end.outcome, end.error))
+            return end._replace(outcome=self._ends.later(end.job, end.outcome, end.error))
         if isinstance(end.outcome, FailLater):
             return end
-        outcome = await self._decided(error, end.job)
+        outcome = await self._ends.of_error(error, end.job)
         if isinstance(outcome, Fail):
-            outcome = self._later(end.job, outcome, error)
-        return _End(end.job, outcome, error)
+            outcome = self._ends.later(end.job, outcome, error)
+        return End(end.job, outcome, error)
 
-    async def _end(self, stop: Stop, job: Job[Any, Any]) -> _End:
+    async def _end(self, stop: Stop, job: Job[Any, Any]) -> End:
         """Of the attempt."""
         try:
-            return _End(job, done_with(await self._attempt(job, stop)), None)
+            return End(job, done_with(await self._attempt(job, stop)), None)
         except BaseException as raised:
             error = contained(raised)
-            outcome = await self._decided(error, job)
+            outcome = await self._ends.of_error(error, job)
             if isinstance(outcome, Fail):
-                outcome = await self._failed(outcome, job, error)
-            return _End(job, outcome, error)
+                outcome = await self._ends.after_hook(outcome, job, error)
+            return End(job, outcome, error)
 
-    async def _fail(self, error: UnrecoverableError, job: Job[Any, Any]) -> _End:
-        return _End(job, await self._failed(Fail(str(error)), job, error), error)
-
-    async def _failed(
-        self, failure: Fail, job: Job[Any, Any], error: Exception
-    ) -> Fail | FailLater:
-        """The failure after its hook."""
-        if job.handle.fence.is_lost:
-            return self._shown(job, failure, error)
-        try:
-            prepared = await self._failures.prepare(job, failure.reason)
-        except asyncio.CancelledError:
-            # By a stop. The attempt is over: the next delivery only calls the hook again.
-            return self._later(job, failure, error)
-        return self._shown(job, failure if isinstance(prepared, Fail) else prepared, error)
-
-    def _later(self, job: Job[Any, Any], failure: Fail, error: Exception) -> Fail | FailLater:
-        """The failure once its hook could not run; without it after a day of tries."""
-        later = self._failures.later(job, failure.reason)
-        return later if isinstance(later, FailLater) else self._shown(job, failure, error)
-
-    def _shown(self, job: Job[Any, Any], outcome: E, error: Exception) -> E | Fail:
-        """The outcome; of a failure with what the job's rule has `failedReason` say."""
-        rule = self._rules(job.name).public_reason
-        if rule is None or not isinstance(outcome, Fail):
-            return outcome
-        try:
-            text = rule(job, error)
-            text = one_line(text if self._scrub is None else self._scrub(text), MAX_REASON)
-        except BaseException as raised:
-            contained(raised)
-            logger.exception("The public reason of %s %s failed", job.name, job.id)
-            text = ""
-        return replace(outcome, public=text or _NO_REASON)  # the reason is not for people
-
-    async def _decided(self, error: Exception, job: Job[Any, Any]) -> Outcome:
-        rules = self._rules(job.name)
-        lack = lack_of(error)
-        outcome = decide(
-            error,
-            is_last_attempt=job.is_last_attempt,
-            snoozes=job.delivery.snoozes,
-            is_unfit=lack is not None and await self.fitness.lacked(lack),
-            is_stopping=job.stop_reason is StopReason.SHUTDOWN,
-            max_snoozes=rules.max_requeues,
-            fails_on=tuple(rules.fails_on),
-        )
-        return outcome if self._scrub is None else self._scrubbed(outcome, self._scrub, job)
-
-    def _scrubbed(
-        self, outcome: Outcome, scrub: Callable[[str], str], job: Job[Any, Any]
-    ) -> Outcome:
-        """Without secrets, and without a reason at all where they cannot be taken out."""
-        try:
-            return _mapped(outcome, scrub)
-        except BaseException as raised:
-            contained(raised)
-            logger.exception("The reason of %s %s could not be scrubbed", job.name, job.id)
-            return _mapped(outcome, lambda text: _NO_REASON if text else "")
-
-    async def _told(self, end: _End) -> Done | Outcome:
-        """The outcome, of which the observer has been told."""
-        try:
-            await self._observer.ended(end.job, end.outcome, end.error)
-        except BaseException as raised:
-            if not isinstance(raised, asyncio.CancelledError):
-                contained(raised)
-            logger.exception("The observer of %s %s failed", end.job.name, end.job.id)
-            # A stop cuts it off: what is decided stays so, and of a failure it hears again.
-            if is_cancelled() and isinstance(end.outcome, Fail) and end.error is not None:
-                return self._later(end.job, end.outcome, end.error)
-        return end.outcome
+    async def _fail(self, error: UnrecoverableError, job: Job[Any, Any]) -> End:
+        return End(job, await self._ends.after_hook(Fail(str(error)), job, error), error)
 
     # -- an attempt -------------------------------------------------------------------------
 
@@ -309,27 +227,7 @@ class Dispatcher:
         try:
             with Within(limit, stop):
                 return await registered.function(job)
-        except asyncio.CancelledError:
-            if is_cancelled():
-                raise
-            # Not by the worker: the handler awaited a cancelled task of its own.
-            raise RetryableError("A part of the job was cancelled from within") from None
-        except (Exception, KeyboardInterrupt):
+        except Exception:
             raise
         except BaseException as error:
-            raise unforeseen(error) from error
-
-    def _rules(self, name: str) -> Rules:
-        entry = self._entries.get(name)
-        return _NO_RULES if entry is None else entry.registered.rules
-
-
-_NO_RULES = Rules()
-_NO_REASON = "The job failed"
-
-
-def _mapped(outcome: Outcome, scrub: Callable[[str], str]) -> Outcome:
-    reason = scrub(outcome.reason)
-    if isinstance(outcome, Retry | Fail):
-        return replace(outcome, reason=reason, trace=scrub(outcome.trace))
-    return replace(outcome, reason=reason)
+            raise contained(error) from error

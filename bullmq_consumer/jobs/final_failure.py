@@ -8,12 +8,13 @@ from functools import cache
 from typing import Any
 
 from bullmq_consumer.errors import LockLost, is_transient
-from bullmq_consumer.jobs.handler import FAILURE_PAUSE, InvalidJobData
 from bullmq_consumer.jobs.job import Job
 from bullmq_consumer.jobs.limit import foreseen, is_cancelled
 from bullmq_consumer.jobs.observer import Observer
 from bullmq_consumer.jobs.registry import Entry
+from bullmq_consumer.jobs.rules import FAILURE_PAUSE
 from bullmq_consumer.jobs.stop import Stop
+from bullmq_consumer.jobs.taken import InvalidJobData
 from bullmq_consumer.jobs.threads import Threads
 from bullmq_consumer.outcome import Fail, FailLater
 

@@ -9,15 +9,9 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload
 from pydantic import JsonValue
 from typing_extensions import TypeVar as DefaultTypeVar
 
-from bullmq_consumer.jobs.handler import (
-    FAILURE_PAUSE,
-    AnyHandler,
-    Handler,
-    Registered,
-    Rules,
-    SyncHandler,
-)
+from bullmq_consumer.jobs.handler import AnyHandler, Handler, Registered, SyncHandler
 from bullmq_consumer.jobs.job import Job, JobFields, SyncJob
+from bullmq_consumer.jobs.rules import FAILURE_PAUSE, Rules
 from bullmq_consumer.outcome import MAX_SNOOZES
 
 D = TypeVar("D")

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from bullmq_consumer.engine.life import ExitCode
 from bullmq_consumer.health.loop_watch import LoopWatch
-from bullmq_consumer.jobs.processes import CHILD
+from bullmq_consumer.jobs.isolated.processes import CHILD
 from bullmq_consumer.process.check import warn_of_versions
 from bullmq_consumer.process.health_page import CannotListen, health_page
 from bullmq_consumer.process.pm2 import notify_ready

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bullmq_consumer import ExitCode
-from bullmq_consumer.jobs.handler import Rules
+from bullmq_consumer.jobs.rules import Rules
 from bullmq_consumer.process.check import TESTED
 from bullmq_consumer.process.command_line import main
 from bullmq_consumer.worker import Worker

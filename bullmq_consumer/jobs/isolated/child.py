@@ -16,8 +16,15 @@ from typing import Any, NoReturn
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.errors import ExpectedError
 from bullmq_consumer.jobs.handler import Registered
+from bullmq_consumer.jobs.isolated.remote import (
+    Call,
+    RemoteHandle,
+    described,
+    raised,
+    receive,
+    send,
+)
 from bullmq_consumer.jobs.job import Job, SyncJob
-from bullmq_consumer.jobs.remote import Call, RemoteHandle, described, raised, receive, send
 from bullmq_consumer.jobs.stop import AttemptStopped, Stop, StopReason
 from bullmq_consumer.log_filter import logged_as
 

@@ -17,7 +17,7 @@ import pytest
 from bullmq_consumer import Job, Jobs, StopReason, SyncJob, Worker
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.jobs.handler import Registered
-from bullmq_consumer.jobs.processes import Processes
+from bullmq_consumer.jobs.isolated.processes import Processes
 from bullmq_consumer.jobs.stop import Stop
 from bullmq_consumer.testing import run_job
 from tests.support import renamed
@@ -81,7 +81,7 @@ async def test_one_that_died_while_it_waited_costs_no_attempt(
     os.kill(first, signal.SIGKILL)
     await until(lambda: not psutil.pid_exists(first) or is_zombie(first))
     if not is_known:
-        monkeypatch.setattr("bullmq_consumer.jobs.processes._Process.is_alive", True)
+        monkeypatch.setattr("bullmq_consumer.jobs.isolated.processes._Process.is_alive", True)
     assert await run() != first
     await processes.aclose()
 

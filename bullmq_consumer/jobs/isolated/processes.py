@@ -22,8 +22,8 @@ from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.engine.application import JobHandle
 from bullmq_consumer.errors import RetryableError
 from bullmq_consumer.jobs.handler import Registered
+from bullmq_consumer.jobs.isolated.remote import answer, raised, receive, send
 from bullmq_consumer.jobs.limit import Within, stopped
-from bullmq_consumer.jobs.remote import answer, raised, receive, send
 from bullmq_consumer.jobs.stop import Stop, StopReason
 
 CHILD = "isolated handler of bullmq_consumer"
@@ -139,7 +139,7 @@ class _Process:
         import multiprocessing
         from multiprocessing.util import Finalize
 
-        from bullmq_consumer.jobs import child
+        from bullmq_consumer.jobs.isolated import child
 
         spawn = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawn.Pipe()
