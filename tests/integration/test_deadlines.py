@@ -15,13 +15,14 @@ from core.people import Cause, Thing, Why, late, sentence
 from sandbox.app import Project, Shot, create_project, create_user
 from sandbox.app_storyboards import StillGenerating
 from sandbox.app_videos import enqueue_compose
+from sandbox.gateway import Gateway
 from sandbox.providers.client import IMAGES
 from sandbox.providers.models import Fault, Match
-from services.supabase.storyboards import Storyboards
 from tests.support.deadlines import Clock, clock_of, make_older
 from tests.support.site import Site
 
 STORYBOARDS = "project_storyboards"
+GET_ROWS = f"GET /rest/v1/{STORYBOARDS}"
 OLD = timedelta(minutes=12, seconds=1)
 MINUTE_S = 60.0
 PATIENCE_S = PATIENCE.total_seconds()
@@ -245,15 +246,16 @@ async def test_two_workers_look_once(site: Site, clock: Clock) -> None:
 
 
 async def test_rows_that_cannot_be_read_keep_no_composition_from_its_end(
-    site: Site, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    site: Site,
 ) -> None:
-    async def broken(self: Storyboards) -> None:
-        raise ValueError("a row that cannot be read")
-
-    monkeypatch.setattr(Storyboards, "generating", broken)
     project, _ = await asked_for_a_film(site)
-    clock.ahead_s = PATIENCE_S + 5
-    assert await clock.look() == timedelta(seconds=20)
+    async with (
+        Gateway(site.vidfab.supabase) as gateway,
+        clock_of(site, SUPABASE_URL=gateway.url) as clock,
+    ):
+        gateway.faults.answers[GET_ROWS] = [400]
+        clock.ahead_s = PATIENCE_S + 5
+        assert await clock.look() == timedelta(seconds=20)
     assert (await film_of(site, project))["step_6_status"] == "failed"
 
 

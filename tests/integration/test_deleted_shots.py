@@ -246,8 +246,11 @@ async def test_a_sync_between_two_steps(site: Site, way: Way) -> None:
         left = {row["seedance_task_id"] for row in await shots.rows(CLIPS)}
         for task, number in numbers.items():
             job_id = f"va_clip_download_{shots.project.id}_{number}_{task}"
-            # That of a clip which is deleted under it fails.
-            assert (await site.end_of(job_id)).name == "completed" or task not in left
+            end = await site.ended(job_id)
+            if task not in left and end.state == "failed":  # it was deleted under the job
+                assert end.failed_reason == f"The clip of shot {number} was removed"
+            else:
+                assert end.state == "completed"
         await shots.check_stored(CLIPS)
 
 
