@@ -79,7 +79,7 @@ class GeneratingRow(TableRow):
     id: str
     project_id: str
     shot_number: int
-    is_current: bool = True
+    is_current: bool | None = None
     created_at: Moment | None = None
 
 

@@ -280,15 +280,17 @@ async def test_rows_whose_job_is_gone_fail_those_of_older_versions_too(
     await page.generate()
 
 
-async def test_a_row_without_a_time_fails_and_stops_no_other(site: Site, clock: Clock) -> None:
+@pytest.mark.parametrize("column", ["created_at", "is_current"])
+async def test_a_row_with_a_null_fails_and_stops_no_other(
+    site: Site, clock: Clock, column: str
+) -> None:
     project = await project_of(site, shots=1)
     page = clock.page(project)
     await site.app.remove(await page.generate())
-    await site.vidfab.supabase.update(
-        STORYBOARDS, {"created_at": None}, project_id=f"eq.{project.id}"
-    )
+    await site.vidfab.supabase.update(STORYBOARDS, {column: None}, project_id=f"eq.{project.id}")
+    clock.ahead_s = PATIENCE_S + 5
     await clock.look()
-    assert await page.status() == "failed"
+    assert {row["status"] for row in await rows_of(site, project)} == {"failed"}
 
 
 async def test_a_reset_and_a_new_request_are_not_given_up_with_the_old_job(
