@@ -283,13 +283,16 @@ class _Scene:
 
 
 async def _patiently(is_so: Callable[[], Awaitable[bool]]) -> str | None:
-    """Wait until it is so; _STUCK when it never becomes so."""
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
-            while not await is_so():  # noqa: ASYNC110 (Redis tells nobody)
-                await asyncio.sleep(_POLL_S)
-    except TimeoutError:
-        return _STUCK
+    """Wait until it is so; _STUCK when it never becomes so.
+
+    Looks at the clock itself: a question may swallow a time-out's cancellation (`wait_for` of
+    Python 3.11 does when its answer comes in the same moment).
+    """
+    ends = time.monotonic() + _PATIENCE_S
+    while not await is_so():
+        if time.monotonic() > ends:
+            return _STUCK
+        await asyncio.sleep(_POLL_S)
     return None
 
 
