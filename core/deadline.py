@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from core.errors import PermanentError
@@ -19,6 +19,8 @@ PATIENCE = timedelta(minutes=12)
 """Three minutes before the app stops asking: an answer is seen, and a late look costs nothing."""
 STANDSTILL = timedelta(minutes=3)
 """A picture takes 15 s, a slow one two minutes."""
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""The app inserts rows right before it adds their job; the database's clock and its own differ."""
 
 PROGRESSED_AT = "progressed_at"
 """The checkpoint's field with the time of the latest progress, in seconds since the epoch."""
@@ -76,6 +78,16 @@ class Deadline:
         """Raises WaitedTooLong once it is over."""
         if self.is_over:
             raise WaitedTooLong
+
+
+def is_of_newer_request(created_at: datetime | None, added_at: float | None) -> bool:
+    """Whether a row came later than the job that was added at `added_at`, in epoch seconds.
+
+    Then a newer request inserted it. False when one of the times is not known.
+    """
+    if created_at is None or added_at is None:
+        return False
+    return created_at.timestamp() > added_at + CLOCKS_DIFFER.total_seconds()
 
 
 def last_progress(checkpoint: Mapping[str, Any]) -> float:

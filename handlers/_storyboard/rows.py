@@ -1,7 +1,7 @@
-"""The rows that a storyboard job works on: those that were current when it first ran.
+"""The rows that a storyboard job works on: those of its request that were current at first.
 
-The user may request new pictures while an older job waits for its retry. The new rows belong to
-the new job; the older one must neither buy for them nor finalise them.
+The user may request new pictures while an older job waits, for its retry or for its first turn. The
+new rows belong to the new job; the older one must neither buy for them nor finalise them.
 
 Numbers are not stable: deleting a shot in the app removes its rows and renumbers all later ones
 while jobs run. For the job, rows and shots keep the numbers that they had when it first ran.
@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 
 from core.concurrent import both
+from core.deadline import is_of_newer_request
 from core.paths import PlainId, RowId
 from core.storyboard.renumbering import OF_NO_SHOT
 from core.storyboard.script import Shot
@@ -82,14 +83,17 @@ class JobRows:
         return self._ahead
 
     def are_superseded_by(self, current: Rows) -> bool:
-        """Whether one of the job's shots has a later row, or no row of the job is left.
+        """Whether there are rows of a newer request, or no row of the job is left.
 
         Then a newer version was requested, or all was reset. A removed shot's number passes to
         another row, which does not count as a later one.
         """
         if self._ids and not any(row.id in self._ids for row in current):
             return True
-        return any(row.shot_number in self.by_shot and row.id not in self._ids for row in current)
+        return any(row.id not in self._ids and self._is_later(row) for row in current)
+
+    def _is_later(self, row: StoryboardRow) -> bool:
+        return row.shot_number in self.by_shot or _is_newer(self._ctx, row)
 
     async def with_current(self) -> tuple[Rows, Rows]:
         """The job's rows, and the project's current ones, freshly read."""
@@ -117,8 +121,13 @@ async def project_and_rows(
     project, rows = await both(owned, _read(ctx, project_id))
     if "rows" not in ctx.checkpoint_fields:
         rows = await numbered_as_asked(ctx, project_id, rows, shots)
+        rows = [row for row in rows if not _is_newer(ctx, row)]
     wanted = [row for row in rows if not shot_numbers or row.shot_number in shot_numbers]
     return project, JobRows(ctx, project_id, wanted, _ids(ctx, rows))
+
+
+def _is_newer(ctx: Context, row: StoryboardRow) -> bool:
+    return is_of_newer_request(row.created_at, ctx.job.delivery.added_at)
 
 
 def _ids(ctx: Context, rows: Rows) -> dict[str, int]:

@@ -11,7 +11,13 @@ from loguru import logger
 
 from bullmq_consumer.inspect.waiting import OpenJob, OpenJobDetails, OpenJobs
 from config.variables import Language
-from core.deadline import GIVEN_UP, PATIENCE, Deadline, last_progress
+from core.deadline import (
+    GIVEN_UP,
+    PATIENCE,
+    Deadline,
+    is_of_newer_request,
+    last_progress,
+)
 from core.errors import ServiceError
 from core.paths import RowId
 from core.people import Thing, Why, late, sentence
@@ -24,8 +30,6 @@ from services.supabase.projects import Step
 from services.supabase.storyboards import GeneratingRow, StoryboardRow
 
 _GLOB = f"storyboard_{UUID_GLOB}_*"
-# The route inserts the rows right before it adds the job; the clocks of both may differ.
-_CLOCKS_DIFFER_S = 60.0
 # The job's own writes may come between the read of a project and its update.
 _TRIES = 3
 
@@ -151,13 +155,10 @@ class LateStoryboards:
             return [row for row in numbered if row.shot_number != OF_NO_SHOT]
         current = await self._storyboards.current(project_id)
         claimed = {row_id for other in others for row_id in other.rows or ()}
-        later = [other for other in others if other.job.added_at > one.job.added_at]
-        newer = set[str]()
-        if any(other.rows is None for other in later):
-            until = one.job.added_at + _CLOCKS_DIFFER_S
-            rows = await self._storyboards.generating_of(project_id)
-            newer = {row.id for row in rows if _created_at(row) > until}
-        return [row for row in current if row.id not in claimed | newer]
+        of_request = [
+            row for row in current if not is_of_newer_request(row.created_at, one.job.added_at)
+        ]
+        return [row for row in of_request if row.id not in claimed]
 
     def _sentence(self, one: _Job) -> str:
         """What people read: why it failed where its last attempt kept that, else it is late."""

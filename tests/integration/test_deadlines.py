@@ -325,6 +325,24 @@ async def test_a_job_of_someone_elses_project_gives_nothing_up(site: Site, clock
 # -- jobs that run --------------------------------------------------------------------------
 
 
+async def test_a_job_that_never_ran_takes_no_rows_of_a_newer_request(
+    site: Site, clock: Clock
+) -> None:
+    """The rows were reset and asked for anew while it waited for its first turn."""
+    project = await project_of(site)
+    page = clock.page(project)
+    older = await page.generate(attempts=1)
+    await make_older(site, older, timedelta(minutes=6))
+    await page.reset()
+    newer = await page.generate()
+    await site.worker(QUEUE_CONCURRENCY="1")
+    assert (await site.finished(older)).state == "failed"
+    assert (await site.finished(newer)).state == "completed"
+    assert await bought(site) == 2
+    assert await page.status() == "completed"
+    assert await step_3_of(site, project) == "completed"
+
+
 async def test_a_job_whose_turn_comes_too_late_buys_nothing(site: Site) -> None:
     project = await project_of(site)
     async with clock_of(site) as clock:

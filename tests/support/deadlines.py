@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from redis.asyncio import Redis
 
@@ -73,7 +73,15 @@ async def clock_of(site: Site, **variables: str) -> AsyncIterator[Clock]:
 
 
 async def make_older(site: Site, job_id: str, age: timedelta) -> None:
-    """The job was added so long ago, by its own word."""
+    """The job was added so long ago, by its own word, and its project's rows were right before."""
+    job = await site.app.job(job_id)
+    assert job is not None
+    at = datetime.now(UTC) - age
+    await site.vidfab.supabase.update(
+        "project_storyboards",
+        {"created_at": at.isoformat()},
+        project_id=f"eq.{job.data['projectId']}",
+    )
     async with Redis.from_url(site.redis.url) as redis:
-        at_ms = round((time.time() - age.total_seconds()) * 1000)
+        at_ms = round(at.timestamp() * 1000)
         await redis.hset(f"bull:{site.queue}:{job_id}", "timestamp", at_ms)

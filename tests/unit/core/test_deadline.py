@@ -1,11 +1,19 @@
 """When a job is given up."""
 
 import pickle
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from core.deadline import Deadline, WaitedTooLong, last_progress, may_wait, observed
+from core.deadline import (
+    Deadline,
+    WaitedTooLong,
+    is_of_newer_request,
+    last_progress,
+    may_wait,
+    observed,
+)
 from core.people import Cause
 
 MINUTE_S = 60.0
@@ -73,6 +81,17 @@ def test_the_error_can_be_sent_to_another_process() -> None:
 )
 def test_progress_is_in_the_checkpoint(checkpoint: dict[str, Any], at: float) -> None:
     assert last_progress(checkpoint) == at
+
+
+@pytest.mark.parametrize(
+    ("created_at", "added_at", "is_newer"),
+    [(161, 100, True), (160, 100, False), (40, 100, False), (None, 100, False), (161, None, False)],
+)
+def test_rows_of_a_newer_request_came_after_the_job(
+    created_at: float | None, added_at: float | None, is_newer: bool
+) -> None:
+    at = None if created_at is None else datetime.fromtimestamp(created_at, UTC)
+    assert is_of_newer_request(at, added_at) is is_newer
 
 
 def test_calls_do_not_wait_beyond_it(clock: Clock) -> None:
