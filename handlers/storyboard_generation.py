@@ -159,6 +159,7 @@ async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     if open_ids:
         text = ctx.for_people(Thing.PICTURE, reason)
         await ctx.services.storyboards.fail_generating(open_ids, text)
+    await rows.fail_of_no_shot(reason)
     is_newer = any(row.is_superseded for row in own) or rows.are_superseded_by(current)
     if project.step_3_status not in _FINAL and not is_newer:
         status = status_of(own)

@@ -20,7 +20,7 @@ from core.errors import (
     is_transient,
     why_of,
 )
-from core.people import Thing, late
+from core.people import Thing, Why, late
 from core.storyboard.script import Shot
 from handlers._storyboard.buying import PictureBrief, PictureBuyer
 from handlers._storyboard.downloads import PictureDownloads
@@ -125,6 +125,7 @@ class StoryboardBatch:
         """Write the final status and return it. Raises the failure when no shot has a picture."""
         await self._write_left()
         await self._fail_rows(self.failures)
+        await self.rows.fail_of_no_shot(Why())
         status = _final_status(self.succeeded, self.total)
         await self._report(95, "正在更新项目状态...")
         # The user may have requested newer ones meanwhile.

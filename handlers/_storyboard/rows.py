@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from core.concurrent import both
 from core.deadline import is_of_newer_request
 from core.paths import PlainId, RowId
+from core.people import Thing, Why
 from core.storyboard.renumbering import OF_NO_SHOT
 from core.storyboard.script import Shot
 from handlers._storyboard.numbers import numbered_as_asked
@@ -50,6 +51,13 @@ class JobRows:
         self._reading = asyncio.Lock()
         self._ahead: Rows = []
         self._ahead_at = float("-inf")
+
+    async def fail_of_no_shot(self, why: Why | str) -> None:
+        """Fail the rows that are still `generating` and none of the job's shots': none is drawn."""
+        row_ids = [row_id for row_id, number in self._ids.items() if number == OF_NO_SHOT]
+        if row_ids:
+            text = self._ctx.for_people(Thing.PICTURE, why)
+            await self._ctx.services.storyboards.fail_generating(row_ids, text)
 
     async def remember(self) -> None:
         """Save ids and numbers to the checkpoint, so that later attempts use the same rows."""

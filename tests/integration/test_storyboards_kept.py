@@ -131,6 +131,22 @@ async def test_a_picture_is_its_rows_whatever_number_that_has_by_now(site: Site)
     assert (await control.paid()).images == 3
 
 
+@pytest.mark.parametrize("is_to_fail", [False, True])
+async def test_a_row_of_no_shot_becomes_final_with_the_job(site: Site, is_to_fail: bool) -> None:
+    """Shots were changed before the job ran first: it kept 0 for the row that is none of its."""
+    project = await project_of(site, 2)
+    job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project)
+    first, second = await rows_of(site, project)
+    kept = {"rows": {first["id"]: 0, second["id"]: 2}}
+    fields = {"checkpoint": json.dumps(kept), **({"defa": "late"} if is_to_fail else {})}
+    async with Redis.from_url(site.redis.url) as redis:
+        await redis.hset(f"bull:{site.queue}:{job_id}", mapping=fields)
+    await site.worker()
+    await site.finished(job_id)
+    statuses = [row["status"] for row in await rows_of(site, project)]
+    assert statuses == ["failed", "failed" if is_to_fail else "success"]
+
+
 async def test_a_database_that_refuses_writes_until_after_the_last_attempt_costs_no_picture(
     site: Site, gateway: Gateway
 ) -> None:
