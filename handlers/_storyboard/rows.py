@@ -32,7 +32,7 @@ class JobRows:
     """The job's rows of its shots, by number, as just read.
 
     `ids` are those of all its rows, with their numbers, when it first ran: also of rows that were
-    removed since.
+    removed since, and of shots that the job does not draw: `shot_numbers` are those that it does.
     """
 
     def __init__(
@@ -41,9 +41,12 @@ class JobRows:
         project_id: RowId,
         rows: Sequence[StoryboardRow],
         ids: Mapping[str, int],
+        shot_numbers: Collection[int] = (),
     ) -> None:
         self.by_shot: Mapping[int, StoryboardRow] = {row.shot_number: row for row in rows}
         self._ids = ids
+        drawn = {row_id for row_id, number in ids.items() if number in shot_numbers}
+        self._drawn = drawn or set(ids)  # an earlier version kept no numbers
         self._ctx = ctx
         self._project_id = project_id
         self._latest = {row.id: row for row in rows}
@@ -91,12 +94,12 @@ class JobRows:
         return self._ahead
 
     def are_superseded_by(self, current: Rows) -> bool:
-        """Whether there are rows of a newer request, or no row of the job is left.
+        """Whether there are rows of a newer request, or no row of its shots is left.
 
         Then a newer version was requested, or all was reset. A removed shot's number passes to
         another row, which does not count as a later one.
         """
-        if self._ids and not any(row.id in self._ids for row in current):
+        if self._drawn and not any(row.id in self._drawn for row in current):
             return True
         return any(row.id not in self._ids and self._is_later(row) for row in current)
 
@@ -131,7 +134,7 @@ async def project_and_rows(
         rows = await numbered_as_asked(ctx, project_id, rows, shots)
         rows = [row for row in rows if not _is_newer(ctx, row)]
     wanted = [row for row in rows if not shot_numbers or row.shot_number in shot_numbers]
-    return project, JobRows(ctx, project_id, wanted, _ids(ctx, rows))
+    return project, JobRows(ctx, project_id, wanted, _ids(ctx, rows), shot_numbers)
 
 
 def _is_newer(ctx: Context, row: StoryboardRow) -> bool:

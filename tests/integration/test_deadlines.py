@@ -370,6 +370,28 @@ async def test_a_job_whose_rows_were_reset_leaves_the_step_to_the_newer_one(site
     assert await step_3_of(site, project) == "pending"
 
 
+async def test_a_row_of_a_shot_that_the_job_does_not_draw_is_none_of_its_own(site: Site) -> None:
+    """The row of its only shot is gone, that of another one is left."""
+    project = await project_of(site, shots=2)
+    async with clock_of(site) as clock:
+        job_id = await clock.page(project).generate()
+    first, second = await rows_of(site, project)
+    job = await site.app.job(job_id)
+    assert job is not None
+    data = {**job.data, "shots": job.data["shots"][:1]}
+    await set_fields(
+        site, job_id, data=data, checkpoint={"rows": {first["id"]: 1, second["id"]: 2}}
+    )
+    supabase = site.vidfab.supabase
+    await supabase.request("DELETE", f"/rest/v1/{STORYBOARDS}", params={"id": f"eq.{first['id']}"})
+    await supabase.update(
+        "video_agent_projects", {"step_3_status": "pending"}, id=f"eq.{project.id}"
+    )
+    await site.worker()
+    assert (await site.finished(job_id)).state == "failed"
+    assert await step_3_of(site, project) == "pending"
+
+
 async def test_a_running_job_gives_up_what_is_not_there_and_keeps_what_comes(site: Site) -> None:
     """Its provider hangs; the pictures that are being made then are still taken."""
     control = site.vidfab.providers.control
