@@ -62,17 +62,13 @@ class Memory:
                 pipe.set(self._key(name), "1", px=pause)
             await pipe.execute()
 
-    async def mark(self, name: str) -> datetime | None:
-        """How far a row-by-row task has come; None when that is not known."""
-        text = await self._redis.get(self._key(name))
-        try:
-            return datetime.fromisoformat(text) if text else None
-        except ValueError:
-            return None
+    async def mark(self, name: str) -> str | None:
+        """How far a row-by-row task has come, as it wrote it; None when that is not known."""
+        return await self._redis.get(self._key(name))
 
-    async def set_mark(self, name: str, reached: datetime, kept: timedelta) -> None:
+    async def set_mark(self, name: str, reached: str, kept: timedelta) -> None:
         """Remember for so long how far a task has come."""
-        await self._redis.set(self._key(name), reached.isoformat(), px=kept)
+        await self._redis.set(self._key(name), reached, px=kept)
 
     def _key(self, name: str) -> str:
         return self._queue.key(f"vidfab:{name}")

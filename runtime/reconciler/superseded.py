@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from posixpath import dirname
+from uuid import UUID
 
 from loguru import logger
 
 from core.errors import ServiceError
-from core.paths import Bucket, StoredObject, clip_generation
+from core.paths import Bucket, StoredObject, clip_generation, is_row_id
 from runtime.reconciler.memory import Memory
 from runtime.reconciler.part import Tools
-from services.supabase.clip_upkeep import KeptClip
+from services.supabase.clip_upkeep import KeptClip, Place
 
 # A composition reads the clips that it found at its begin; it takes half an hour at most. Players
 # have an object's address for as long as their page is open.
@@ -22,6 +23,7 @@ _KEPT = timedelta(days=1)
 _LOOKBACK = timedelta(days=7)
 _MARK = "superseded"
 _MARK_KEPT = timedelta(days=30)
+_FIRST_ID = str(UUID(int=0))
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _OBJECT = re.compile(rf"shot-\d+-(?P<clip>{_UUID})-(?P<generation>[0-9a-f]{{10}})\.mp4")
@@ -43,7 +45,8 @@ class Superseded:
 
     async def work(self, now: datetime) -> Sequence[str]:
         """Look at the next page of clips whose rows have not changed for a day."""
-        after = await self._memory.mark(_MARK) or now - _KEPT - _LOOKBACK
+        mark = await self._memory.mark(_MARK)
+        after = _place(mark or "") or Place(now - _KEPT - _LOOKBACK, _FIRST_ID)
         clips = await self._services.clip_upkeep.stored_between(after, now - _KEPT)
         if not clips:
             return []
@@ -51,7 +54,7 @@ class Superseded:
         removed = 0
         for _, its in groupby(by_project, attrgetter("project_id")):
             removed += await self._tidy(list(its))
-        await self._memory.set_mark(_MARK, clips[-1].updated_at, _MARK_KEPT)
+        await self._memory.set_mark(_MARK, _mark(clips[-1].place), _MARK_KEPT)
         return [f"{removed} superseded clips removed from storage"] if removed else []
 
     async def _tidy(self, clips: Sequence[KeptClip]) -> int:
@@ -81,6 +84,20 @@ class Superseded:
                 removed += await supabase.remove(StoredObject(Bucket.VIDEOS, path))
                 logger.info("Removed from storage, superseded a day ago: {}", path)
         return removed
+
+
+def _mark(place: Place) -> str:
+    return f"{place.updated_at.isoformat()} {place.id}"
+
+
+def _place(mark: str) -> Place | None:
+    """What `_mark` wrote; marks of older workers are a time alone. None for anything else."""
+    time, _, clip_id = mark.partition(" ")
+    try:
+        updated_at = datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return Place(updated_at, clip_id if is_row_id(clip_id) else _FIRST_ID)
 
 
 def _folder_of(clip: KeptClip) -> str | None:

@@ -1,6 +1,7 @@
 """Rows of `project_video_clips` of all projects, as the reconciler looks through them."""
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
 
 _NAME = "project_video_clips"
 _NOT_ORDERED = ("seedance_task_id", "video_request_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Of a clip among all, by the time of its last change, then by its id.
+
+    Rows that one statement changed have the same time.
+    """
+
+    updated_at: datetime
+    id: RowId
 
 
 class KeptClip(TableRow):
@@ -39,6 +51,11 @@ class KeptClip(TableRow):
     def url(self) -> str:
         """Where the provider keeps it; empty if that is unknown."""
         return self.video_url_external or self.video_url or ""
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the order of changes."""
+        return Place(self.updated_at, self.id)
 
     @property
     def born(self) -> datetime:
@@ -88,17 +105,19 @@ class ClipUpkeep:
         )
         return [row["project_id"] for row in failed]
 
-    async def stored_between(self, after: datetime, before: datetime) -> list[KeptClip]:
-        """Up to a page of stored clips whose rows last changed then, the oldest first."""
-        exactly = after.astimezone(UTC).isoformat()  # with the microseconds that rows have
+    async def stored_between(self, after: Place, before: datetime) -> list[KeptClip]:
+        """Up to a page of stored clips behind that place which last changed before, in order."""
+        exactly = after.updated_at.astimezone(UTC).isoformat()  # with the microseconds of rows
+        same_time = f'and(updated_at.eq."{exactly}",id.gt.{after.id})'
         return await self._table.read(
             "read the clips that were stored a day ago",
             lambda rows: (
                 rows.eq("status", "success")
                 .eq("storage_status", "completed")
-                .gt("updated_at", exactly)
+                .or_(f'updated_at.gt."{exactly}",{same_time}')
                 .lt("updated_at", iso(before))
                 .order("updated_at")
+                .order("id")
                 .limit(PAGE)
             ),
         )

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bullmq_consumer.engine.adding import Adder
@@ -13,6 +14,7 @@ from core.people import Cause, Thing, Why, sentence
 from runtime.reconciler import quiet_clips
 from sandbox.providers.models import Operation
 from sandbox.vidfab import VidFab
+from services.supabase import clip_upkeep
 from tests.support.clips import SYNC, clip, clips, download_id, lay_clips, step_4_status, waited
 from tests.support.recordings import PROJECT, USER
 from tests.support.site import Site
@@ -199,3 +201,31 @@ async def test_a_clip_that_is_generated_again_keeps_what_it_shows(site: Site) ->
     await lay_clips(site.vidfab, row)
     await a_round(site)
     assert await names(site.vidfab) == kept
+
+
+async def two_older_objects(site: Site) -> tuple[str, list[str]]:
+    """Objects of two clips that were written at the same time; returns it and the objects."""
+    first = stored(site.vidfab, 25 * HOUR)
+    second = {"id": clip(2)["id"], "shot_number": 2, "seedance_task_id": "t2"}
+    rows = [first, {**first, **second, "storage_path": path_of("t2", second["id"], 2)}]
+    older = [await put(site.vidfab, path_of("t0", row["id"])) for row in rows]
+    await lay_clips(site.vidfab, *rows)
+    return rows[0]["updated_at"], older
+
+
+async def test_clips_that_were_stored_at_the_same_time_are_all_looked_at(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, older = await two_older_objects(site)
+    monkeypatch.setattr(clip_upkeep, "PAGE", 1)
+    for left in (older[1:], []):
+        await a_round(site)
+        assert await names(site.vidfab) == set(left)
+
+
+async def test_the_mark_of_an_older_worker_is_a_time_alone(site: Site) -> None:
+    at, _ = await two_older_objects(site)
+    async with Redis.from_url(site.vidfab.redis.url) as redis:
+        await redis.set(f"bull:{site.queue}:vidfab:superseded", at)
+    await a_round(site)
+    assert await names(site.vidfab) == set()
