@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from core.columns import Moment
 from core.jobs.envelope import iso
 from core.paths import RowId
+from services.supabase.clips import ordered_at
 from services.supabase.table import PAGE, UNSTORED, Table, TableRow
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _NAME = "project_video_clips"
 _NOT_ORDERED = ("seedance_task_id", "video_request_id")
+# From a Seedance order to its clip: minutes, and more while its queue is long.
+_MADE_WITHIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,13 @@ class KeptClip(TableRow):
 
     @property
     def born(self) -> datetime:
-        """At or after the time when the provider made it.
+        """About when the provider made it: never long before, and later where little is known.
 
-        Its creation proves nothing: a clip that is ordered again keeps the row.
+        By the last update, which a renumbering makes later, and by the date in a Seedance id. The
+        row's creation proves nothing: a clip that is ordered again keeps the row.
         """
-        return self.updated_at
+        ordered = ordered_at(self.seedance_task_id or "")
+        return min(self.updated_at, ordered + _MADE_WITHIN) if ordered else self.updated_at
 
 
 class ClipUpkeep:

@@ -61,7 +61,7 @@ class ClipRow(TableRow):
         By the task's id, else the row's last update. Its creation proves nothing: a clip that is
         ordered again keeps the row.
         """
-        return _ordered_at(self.seedance_task_id or "") or self.updated_at
+        return ordered_at(self.seedance_task_id or "") or self.updated_at
 
     @property
     def wants_storing(self) -> bool:
@@ -75,7 +75,7 @@ class ClipRow(TableRow):
         return not self.seedance_task_id and "/operations/" in (self.video_request_id or "")
 
 
-def _ordered_at(task_id: str) -> datetime | None:
+def ordered_at(task_id: str) -> datetime | None:
     """When a Seedance task was ordered, by its id; None if the id has no date.
 
     Known ids are in Beijing time: read as UTC, a task looks at most 8 h too recent.

@@ -166,6 +166,23 @@ async def test_what_is_stored_or_has_no_address_is_left_alone(site: Site, redis:
     assert open_jobs == set()
 
 
+async def test_a_renumbered_clip_is_as_old_as_its_order(site: Site, redis: Redis) -> None:
+    """Renumbering its shot moves `updated_at`; its Seedance id has the date of the order."""
+    hours = {1: 30, 2: 20, 3: 2}
+    tasks = {
+        n: f"cgt-{datetime.now(UTC) - age * HOUR:%Y%m%d%H%M%S}-abcde" for n, age in hours.items()
+    }
+    await lay(
+        site,
+        movies=[
+            {**generated_clip(site.vidfab, n, HOUR), "seedance_task_id": task}
+            for n, task in tasks.items()
+        ],
+    )
+    await rounds(site)
+    assert await waiting(redis, site) == {download_id(n, tasks[n]) for n in (2, 3)}
+
+
 # -- beside other jobs ----------------------------------------------------------------------
 
 
