@@ -19,7 +19,11 @@ TEMPORARY = "temp-"
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # Paths below a user's folder: `abc.mp4`, `video-agent/abc/final.mp4`.
 _BELOW_USER = re.compile(r"(?:[A-Za-z0-9_-]{1,128}/){0,8}[A-Za-z0-9_-]{1,128}\.[A-Za-z0-9]{1,8}")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+ROW_ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+"""A regular expression, without groups, for a row's primary key within ids and paths."""
+
+_ROW_ID = re.compile(ROW_ID)
 
 
 def _plain(value: str) -> str:
@@ -29,7 +33,7 @@ def _plain(value: str) -> str:
 
 
 def _uuid(value: str) -> str:
-    if not _UUID.fullmatch(value):
+    if not _ROW_ID.fullmatch(value):
         raise ValueError("must be a UUID")
     return value
 
@@ -50,7 +54,7 @@ VideoId = Annotated[PlainId, AfterValidator(_uuid_or_temporary)]
 
 def is_row_id(value: Any) -> TypeGuard[RowId]:
     """Whether an untrusted value can be a row's primary key."""
-    return isinstance(value, str) and bool(_UUID.fullmatch(value))
+    return isinstance(value, str) and bool(_ROW_ID.fullmatch(value))
 
 
 class Bucket(StrEnum):

@@ -1,6 +1,5 @@
 """Repairs projects that wait for a job which the queue no longer has."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -12,13 +11,12 @@ from core.paths import RowId
 from core.people import Cause, Thing, Why, sentence
 from runtime.reconciler.part import Tools
 from runtime.reconciler.plan import LeaveAlone, MarkFailed, Repair, plan_repair, storyboards_status
+from runtime.reconciler.subject import UUID_GLOB, project_in
 from services.supabase.projects import Step, WaitingProject
 
 # The ids that a step's jobs have, as a glob for Redis (so that thousands of waiting
-# `storyboard_download_…` are not fetched), and the project's id within them.
-_UUID = "-".join("?" * length for length in (8, 4, 4, 4, 12))
-_GLOBS = {Step.FILM: f"va_compose_{_UUID}", Step.STORYBOARDS: f"storyboard_{_UUID}_*"}
-_PROJECT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+# `storyboard_download_…` are not fetched).
+_GLOBS = {Step.FILM: f"va_compose_{UUID_GLOB}", Step.STORYBOARDS: f"storyboard_{UUID_GLOB}_*"}
 
 
 class LostProjects:
@@ -49,7 +47,7 @@ class LostProjects:
     async def _busy(self, step: Step) -> set[RowId]:
         """The projects that have an unfinished job for this step."""
         ids = await self._queue.unfinished(_GLOBS[step])
-        return {match[0].lower() for one in ids if (match := _PROJECT.search(one))}
+        return {project for one in ids if (project := project_in(one))}
 
     async def _repair(self, project: WaitingProject, before: datetime) -> None:
         try:

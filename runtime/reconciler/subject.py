@@ -5,14 +5,14 @@ from typing import Any
 
 from core.errors import InvalidData, NotFound, NotOwner
 from core.jobs.data import JobData, parse
-from core.paths import RowId
+from core.paths import ROW_ID, RowId
 from runtime.owners import name_project_owner
 from services.supabase.projects import Project, Projects
 
 UUID_GLOB = "-".join("?" * length for length in (8, 4, 4, 4, 12))
 """A project's id within a job's, as a glob for Redis."""
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_ROW_ID = re.compile(ROW_ID)
 
 
 class _Subject(JobData):
@@ -21,7 +21,7 @@ class _Subject(JobData):
 
 def project_in(job_id: str) -> RowId | None:
     """The project that a job's id names."""
-    match = _UUID.search(job_id)
+    match = _ROW_ID.search(job_id)
     return match[0].lower() if match else None
 
 

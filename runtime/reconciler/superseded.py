@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from posixpath import dirname
-from uuid import UUID
 
 from loguru import logger
 
 from core.errors import ServiceError
-from core.paths import Bucket, StoredObject, clip_generation, is_row_id
+from core.paths import ROW_ID, Bucket, StoredObject, clip_generation, is_row_id
 from runtime.reconciler.memory import Memory
 from runtime.reconciler.part import Tools
 from services.supabase.clip_upkeep import KeptClip, Place
+from services.supabase.table import FIRST_ID
 
 # A composition reads the clips that it found at its begin; it takes half an hour at most. Players
 # have an object's address for as long as their page is open.
@@ -23,11 +23,9 @@ _KEPT = timedelta(days=1)
 _LOOKBACK = timedelta(days=7)
 _MARK = "superseded"
 _MARK_KEPT = timedelta(days=30)
-_FIRST_ID = str(UUID(int=0))
 
-_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_OBJECT = re.compile(rf"shot-\d+-(?P<clip>{_UUID})-(?P<generation>[0-9a-f]{{10}})\.mp4")
-_FOLDER = re.compile(rf"videos/[A-Za-z0-9_-]{{1,128}}/video-agent/(?P<project>{_UUID})/clips")
+_OBJECT = re.compile(rf"shot-\d+-(?P<clip>{ROW_ID})-(?P<generation>[0-9a-f]{{10}})\.mp4")
+_FOLDER = re.compile(rf"videos/[A-Za-z0-9_-]{{1,128}}/video-agent/(?P<project>{ROW_ID})/clips")
 
 
 class Superseded:
@@ -46,7 +44,7 @@ class Superseded:
     async def work(self, now: datetime) -> Sequence[str]:
         """Look at the next page of clips whose rows have not changed for a day."""
         mark = await self._memory.mark(_MARK)
-        after = _place(mark or "") or Place(now - _KEPT - _LOOKBACK, _FIRST_ID)
+        after = _place(mark or "") or Place(now - _KEPT - _LOOKBACK, FIRST_ID)
         clips = await self._services.clip_upkeep.stored_between(after, now - _KEPT)
         if not clips:
             return []
@@ -97,7 +95,7 @@ def _place(mark: str) -> Place | None:
         updated_at = datetime.fromisoformat(time)
     except ValueError:
         return None
-    return Place(updated_at, clip_id if is_row_id(clip_id) else _FIRST_ID)
+    return Place(updated_at, clip_id if is_row_id(clip_id) else FIRST_ID)
 
 
 def _folder_of(clip: KeptClip) -> str | None:

@@ -9,7 +9,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from bullmq_consumer.new_job import NewJob
 from core.jobs import follow_ups
-from core.paths import PlainId
+from core.paths import ROW_ID, PlainId
 from runtime.reconciler.memory import Remembered
 from services.supabase.clip_upkeep import KeptClip
 from services.supabase.storyboards import UnstoredPicture
@@ -24,8 +24,6 @@ _ALERT_BEFORE = timedelta(hours=3)
 _SETTLING = timedelta(seconds=45)
 # 10, 20, 40, 80 and then each 120 minutes: some 14 times in 23 hours.
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=10), timedelta(hours=2)
-
-_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
 Row: TypeAlias = UnstoredPicture | KeptClip
@@ -144,14 +142,14 @@ def _clip_download(row: KeptClip, user_id: PlainId) -> NewJob:
 PICTURES: Kind[UnstoredPicture] = Kind(
     "pictures",
     "storyboard_download_*",
-    re.compile(rf"storyboard_download_{_UUID}_\d+_({_UUID})"),
+    re.compile(rf"storyboard_download_{ROW_ID}_\d+_({ROW_ID})"),
     _picture_key,
     _picture_download,
 )
 CLIPS: Kind[KeptClip] = Kind(
     "clips",
     "va_clip_download_*",
-    re.compile(rf"va_clip_download_({_UUID})_\d+_(.*)"),
+    re.compile(rf"va_clip_download_({ROW_ID})_\d+_(.*)"),
     _clip_key,
     _clip_download,
 )

@@ -20,6 +20,8 @@ UNSTORED = "storage_status.is.null,storage_status.in.(pending,failed)"
 """For `or_`: rows whose file is only where it was generated."""
 # Below the 1000 rows that PostgREST gives at most.
 PAGE = 500
+FIRST_ID = str(UUID(int=0))
+"""Before the ids of all rows."""
 
 
 class TableRow(BaseModel):
@@ -62,7 +64,7 @@ class Table(Generic[Model]):
         By id and not by offset: rows that change meanwhile do not shift others between pages. Only
         an empty page is the last one: the project's own row limit may be below the page's size.
         """
-        last = str(UUID(int=0))
+        last = FIRST_ID
         columns = ",".join(self.columns)
         while rows := await self._supabase.query(
             operation,
