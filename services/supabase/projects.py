@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from core.errors import NotFound
 from core.jobs.envelope import iso
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from services.supabase.client import Supabase
 
 _TABLE = "video_agent_projects"
-# Below the 1000 rows that PostgREST gives at most.
-_PAGE = 500
 # 100 ids make an address of 4 KB, where gateways take 8.
 _IDS_AT_ONCE = 100
 
@@ -46,6 +43,14 @@ class Project(OwnedRow):
     transition_duration: float | None = None
 
 
+class _Steps(OwnedRow):
+    """The columns of `Step`."""
+
+    step_3_status: str | None = None
+    step_6_status: str | None = None
+    updated_at: str
+
+
 class WaitingProject(TableRow):
     """A project whose `step` waits for its job. `updated_at` is the database's own text."""
 
@@ -60,8 +65,8 @@ class Projects:
     """The projects table."""
 
     def __init__(self, supabase: "Supabase") -> None:
-        self._supabase = supabase
         self._table = Table(supabase, _TABLE, Project)
+        self._steps = Table(supabase, _TABLE, _Steps)
 
     async def owned(self, project_id: RowId, user_id: PlainId) -> Project:
         """The project, if `user_id` owns it. Raises NotFound or NotOwner."""
@@ -105,46 +110,18 @@ class Projects:
 
     async def waiting(self, step: Step, unchanged_since: datetime) -> list[WaitingProject]:
         """All projects whose `step` waits for a job and whose row is older than that."""
-        found: list[WaitingProject] = []
-        last = str(UUID(int=0))
-        # By id and not by offset: rows that change meanwhile do not shift others between pages.
-        # Only an empty page is the last one: the project's row limit may be below the page size.
-        while page := await self._waiting_after(last, step, unchanged_since):
-            found += page
-            last = page[-1].id
-        return found
+        pages = self._steps.pages(
+            "read the waiting projects",
+            lambda rows: rows.in_(step, _WAITING[step]).lt("updated_at", iso(unchanged_since)),
+        )
+        return [_waiting(row, step) async for page in pages for row in page]
 
     async def waiting_one(self, project_id: RowId, step: Step) -> WaitingProject | None:
         """The project if its `step` waits for a job, else None."""
-        rows = await self._supabase.query(
-            "read the project",
-            lambda db: (
-                db.from_(_TABLE)
-                .select(f"id,user_id,updated_at,{step}")
-                .eq("id", project_id)
-                .in_(step, _WAITING[step])
-                .execute()
-            ),
+        rows = await self._steps.read(
+            "read the project", lambda rows: rows.eq("id", project_id).in_(step, _WAITING[step])
         )
         return next((_waiting(row, step) for row in rows), None)
-
-    async def _waiting_after(
-        self, last: RowId, step: Step, unchanged_since: datetime
-    ) -> list[WaitingProject]:
-        rows = await self._supabase.query(
-            "read the waiting projects",
-            lambda db: (
-                db.from_(_TABLE)
-                .select(f"id,user_id,updated_at,{step}")
-                .in_(step, _WAITING[step])
-                .lt("updated_at", iso(unchanged_since))
-                .gt("id", last)
-                .order("id")
-                .limit(_PAGE)
-                .execute()
-            ),
-        )
-        return [_waiting(row, step) for row in rows]
 
     async def finish_step(self, project: WaitingProject, outcome: str, /, **fields: Any) -> bool:
         """End the project's step and set `fields`; False when its row was changed since.
@@ -163,5 +140,6 @@ class Projects:
         return bool(changed)
 
 
-def _waiting(row: Mapping[str, Any], step: Step) -> WaitingProject:
-    return WaitingProject.model_validate({**row, "step": step, "status": row[step]})
+def _waiting(row: _Steps, step: Step) -> WaitingProject:
+    columns = row.model_dump()
+    return WaitingProject.model_validate({**columns, "step": step, "status": columns[step]})
