@@ -82,7 +82,9 @@ class LostProjects:
         if project.id in await self._busy(project.step):
             return
         lost = await self._storyboards.fail_abandoned(project.id, before, self._lost)
-        status = storyboards_status(await self._storyboards.current(project.id))
+        rows = await self._storyboards.current(project.id)
+        # Without rows: a reset takes seconds, and this one has waited much longer.
+        status = storyboards_status(rows) if rows else "failed"
         if status is not None and await self._projects.finish_step(project, status):
             self._report(
                 project, "none of its jobs is unfinished", f"{status}, {lost} pictures failed"

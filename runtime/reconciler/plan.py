@@ -59,9 +59,12 @@ def plan_repair(project: WaitingProject, job: JobState) -> Plan:
 
 
 def storyboards_status(rows: Sequence[StoryboardRow]) -> StoryboardsStatus | None:
-    """The final status of step 3 by its current rows, None while one is still `generating`."""
+    """The final status of step 3 by its current rows, None while one is still `generating`.
+
+    None also without rows: whoever resets the step deletes them first.
+    """
     statuses = [row.status for row in rows]
-    if "generating" in statuses:
+    if not statuses or "generating" in statuses:
         return None
     if "success" not in statuses:
         return "failed"
