@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from pydantic import JsonValue
 
@@ -144,18 +144,24 @@ class Attempts(Observer[Attempt]):
         error: Exception | None,
     ) -> None:
         """Log the end of an attempt, alert where a job has failed, and end its story."""
-        attempt: Any = job.deps
-        has_context = isinstance(attempt, Attempt)  # not where the scope could not be entered
-        logger = attempt.logger if has_context else JobLogger(job.delivery, self._notify)
+        attempt = self._context(job, error)
         if isinstance(outcome, Done):
-            logger.completed(outcome.returnvalue)
+            attempt.logger.completed(outcome.returnvalue)
         elif error is not None:
-            logger.ended(outcome, error)
+            attempt.logger.ended(outcome, error)
         if isinstance(outcome, FailLater):
             with suppress(LockLost):  # then another worker has the job, and runs it
-                await job.deps.keep_failure(outcome.reason)
-        if has_context:
-            await attempt.story.end(outcome, is_kept=not self._releases_id(job.name))
+                await attempt.keep_failure(outcome.reason)
+        await attempt.story.end(outcome, is_kept=not self._releases_id(job.name))
+
+    def _context(self, job: JobFields[JsonValue, Attempt], error: Exception | None) -> Attempt:
+        """The attempt's; where the scope could not be entered, one that knows why."""
+        yielded: Any = job.deps
+        if isinstance(yielded, Attempt):
+            return yielded
+        attempt = self._attempt(cast("Job[Any, Any]", job))
+        attempt.failure.error = error
+        return attempt
 
     def hook_failed(self, job: JobFields[JsonValue, Attempt], error: Exception) -> None:
         """Log that the rows of a job are not as they should be, where that may still change."""

@@ -198,12 +198,15 @@ async def test_a_clip_of_a_film_is_missing(site: Site) -> None:
     await check_operators(site, job, "Please generate them again: shot 1, shot 3.")
 
 
-async def test_the_database_is_away_when_a_film_fails(site: Site, gate: Gate) -> None:
+@pytest.mark.parametrize("named", [{}, {"userId": None}], ids=["owner named", "owner unknown"])
+async def test_the_database_is_away_when_a_film_fails(
+    site: Site, gate: Gate, named: dict[str, Any]
+) -> None:
     """It has no other answer than its hash, before and after its rows are settled."""
     await lay_film(site)
     gate.shut()
     await site.worker(**shotstack(site.vidfab), SUPABASE_URL=gate.url)
-    await site.app.add("va_compose_video", payload(), options(attempts=1))
+    await site.app.add("va_compose_video", {**payload(), **named}, options(attempts=1))
     await site.app.wait_for(JOB, "delayed", 3 * PATIENCE_S)
     waiting = await site.app.job(JOB)
     assert waiting is not None
