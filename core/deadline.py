@@ -66,8 +66,12 @@ class Deadline:
 
     @property
     def is_over(self) -> bool:
-        """Whether the job is given up, now or before."""
-        self.is_given_up = self.left_s <= 0
+        """Whether the job is given up, or is to be."""
+        return self.left_s <= 0
+
+    def give_up_if_over(self) -> bool:
+        """Give the job up if it is over, for good; returns whether it is."""
+        self.is_given_up = self.is_over
         return self.is_given_up
 
     def progressed(self) -> None:
@@ -75,8 +79,8 @@ class Deadline:
         self.progressed_at = self.now()
 
     def check(self) -> None:
-        """Raises WaitedTooLong once it is over."""
-        if self.is_over:
+        """Raises WaitedTooLong once it is over, and gives the job up."""
+        if self.give_up_if_over():
             raise WaitedTooLong
 
 

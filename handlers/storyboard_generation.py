@@ -19,11 +19,11 @@ from core.jobs.data import JobData, JobResult
 from core.paths import RowId
 from core.people import Thing
 from core.storyboard.script import Character, Shot
-from handlers._storyboard.batch import StoryboardBatch, status_of
+from handlers._storyboard.batch import StoryboardBatch
 from handlers._storyboard.buying import PictureBrief
 from handlers._storyboard.downloads import PictureDownloads
 from handlers._storyboard.purchases import Purchases
-from handlers._storyboard.rows import JobRows, project_and_rows
+from handlers._storyboard.rows import JobRows, project_and_rows, status_of
 from services.bundle import Context, VidfabJob
 
 jobs: Jobs[Context] = Jobs(exclude_none=True)

@@ -1,14 +1,12 @@
 """The shots of one storyboard job: which have a picture, which are bought, which failed."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from bullmq_consumer.machine import MachineUnfit, lack_of
 from core.concurrent import both
-from core.deadline import GIVEN_UP, Deadline
+from core.deadline import Deadline
 from core.errors import (
     JobError,
     LockLost,
@@ -20,17 +18,15 @@ from core.errors import (
     is_transient,
     why_of,
 )
-from core.people import Thing, Why, late
+from core.people import Thing, Why
 from core.storyboard.script import Shot
 from handlers._storyboard.buying import PictureBrief, PictureBuyer
 from handlers._storyboard.downloads import PictureDownloads
 from handlers._storyboard.purchases import Purchases
 from handlers._storyboard.rows import JobRows
+from handlers._storyboard.watch import SOON, DeadlineWatch
 from services.bundle import Context
 from services.supabase.storyboards import StoryboardRow
-
-# A job that has pictures to write comes back this soon: its database may be back before.
-_SOON = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +70,9 @@ class StoryboardBatch:
     def __post_init__(self) -> None:
         """Read the checkpoint: pictures bought and shots refused by earlier attempts."""
         self._purchases = Purchases(self.ctx)
+        self._watch = DeadlineWatch(
+            self.ctx, self.project_id, self.rows, self._purchases, self.deadline
+        )
         self._unsaved = 0
         self._all_saved = asyncio.Event()
         self._buyer = PictureBuyer(
@@ -100,7 +99,7 @@ class StoryboardBatch:
         self._unsaved = len(missing)
         self.succeeded = self.total - len(missing)
         await self._report(0, "开始生成分镜图...")
-        async with self._watched(), asyncio.TaskGroup() as tasks:
+        async with self._watch.running(), asyncio.TaskGroup() as tasks:
             for shot in missing:
                 tasks.create_task(self._one(shot))
             if missing:
@@ -111,7 +110,7 @@ class StoryboardBatch:
     async def retry_if_transient(self) -> None:
         """Raise RetryableError when another attempt of the job may get more pictures."""
         transient = [failure for failure in self.failures if failure.is_transient]
-        if not transient or self.ctx.is_last_attempt or self.deadline.is_over:
+        if not transient or self.ctx.is_last_attempt or self.deadline.give_up_if_over():
             return
         await self._fail_rows(one for one in self.failures if not one.is_transient)
         await self.downloads.add_left(await self.rows.current())
@@ -148,55 +147,15 @@ class StoryboardBatch:
         if not self.rows.are_superseded_by(current):
             await self.ctx.services.projects.update(self.project_id, step_3_status=status)
 
-    @asynccontextmanager
-    async def _watched(self) -> AsyncGenerator[None]:
-        """During the block, the rows fail when the deadline passes, whatever is waited for."""
-        watching = asyncio.create_task(self._fail_when_over())
-        try:
-            yield
-        finally:
-            watching.cancel()
-            [error] = await asyncio.gather(watching, return_exceptions=True)
-            if isinstance(error, Exception):
-                self.ctx.log.warning("What took too long was not failed: {}", error)
-
-    async def _fail_when_over(self) -> None:
-        while not self.deadline.is_over or not await self._failed_in_time():
-            # While the database is away it is tried again, as everywhere.
-            left_s = self.deadline.left_s
-            await asyncio.sleep(left_s if left_s > 0 else _SOON.total_seconds())
-
-    async def _failed_in_time(self) -> bool:
-        """Fail what is not there; False when the database could not be reached."""
-        waiting = [
-            row.id
-            for row in self.rows.by_shot.values()
-            if not self._purchases.has(row.shot_number)  # a failed one may be made anew by now
-        ]
-        self.ctx.log.warning("Nobody waits any longer: what is not there of {} fails", waiting)
-        await self.ctx.checkpoint(**{GIVEN_UP: True})
-        try:
-            if waiting:
-                text = late(Thing.PICTURE, self.ctx.language)
-                await self.ctx.services.storyboards.fail_generating(waiting, text)
-            own, current = await self.rows.with_current()
-            status = status_of(own)
-            if not self.rows.are_superseded_by(current):
-                await self.ctx.services.projects.update(self.project_id, step_3_status=status)
-        except (ServiceError, ProviderDown) as error:
-            self.ctx.log.warning("The rows of a job that took too long wait: {}", error)
-            return False
-        return True
-
     def _return_of(self, error: RequeueLater) -> RequeueLater:
         """When the job comes back: soon, when it has pictures whose rows are not written."""
         unwritten = (
             row.status != "success" and self._purchases.has(row.shot_number)
             for row in self.rows.by_shot.values()
         )
-        if not isinstance(error, ProviderDown) or error.delay <= _SOON or not any(unwritten):
+        if not isinstance(error, ProviderDown) or error.delay <= SOON or not any(unwritten):
             return error
-        return RequeueLater(_SOON, str(error))
+        return RequeueLater(SOON, str(error))
 
     def _is_there(self, shot: Shot) -> bool:
         row = self.rows.by_shot.get(shot.shot_number)
@@ -291,14 +250,6 @@ def _final_status(succeeded: int, total: int) -> str:
     if succeeded == total:
         return "completed"
     return "partial" if succeeded else "failed"
-
-
-def status_of(rows: Sequence[StoryboardRow]) -> str:
-    """The status of step 3 by the job's rows, once nothing more is made."""
-    there = [row.status == "success" for row in rows]
-    if there and all(there):
-        return "completed"
-    return "partial" if any(there) else "failed"
 
 
 def _final_message(succeeded: int, total: int) -> str:

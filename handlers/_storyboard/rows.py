@@ -156,3 +156,11 @@ async def _read(ctx: Context, project_id: RowId) -> Rows:
     if isinstance(known, list):  # a job that started under an earlier version
         return rows
     return [row.model_copy(update={"shot_number": known[row.id]}) for row in rows]
+
+
+def status_of(rows: Rows) -> str:
+    """The status of step 3 by the job's rows, once nothing more is made."""
+    there = [row.status == "success" for row in rows]
+    if there and all(there):
+        return "completed"
+    return "partial" if any(there) else "failed"

@@ -59,9 +59,17 @@ def test_two_hundred_shots_may_take_an_hour(clock: Clock) -> None:
 
 def test_what_was_given_up_stays_so(clock: Clock) -> None:
     found = deadline(clock, 13)
-    assert found.is_over
+    assert found.give_up_if_over()
     found.progressed()
     assert found.is_over
+
+
+def test_a_look_at_it_gives_nothing_up(clock: Clock) -> None:
+    found = deadline(clock, 13)
+    assert found.is_over
+    assert not found.is_given_up
+    found.progressed()
+    assert not found.is_over
 
 
 def test_the_error_can_be_sent_to_another_process() -> None:
