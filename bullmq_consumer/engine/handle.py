@@ -10,7 +10,7 @@ from typing import Any, cast
 from redis.exceptions import RedisError
 
 from bullmq_consumer.delivery import whole_number
-from bullmq_consumer.engine.adding import add_all, remove_finished
+from bullmq_consumer.engine.adding import Addition
 from bullmq_consumer.engine.progress import ProgressStream
 from bullmq_consumer.engine.queues import Queues
 from bullmq_consumer.errors import LockLost
@@ -53,9 +53,9 @@ class LiveHandle:
         self._writes = writes
         self._commands = commands
         self._spans = spans
-        self._saved = job.fields.get("checkpoint", "")
+        self._saved = self._sent = job.fields.get("checkpoint", "")
         self._unsaved: str | None = None
-        self._saving = asyncio.Lock()
+        self._saving = 0
         self._lines = _LogLines(job.id, self._write_lines)
         self.progress: Mapping[str, Any] = {}
         self.events = ProgressStream(self._publish, self._not_published)
@@ -111,14 +111,22 @@ class LiveHandle:
 
         It is called again with each checkpoint, and before the job returns to the queue.
         """
-        # One at a time: a job may save concurrently, and each save names the previous checkpoint.
-        async with self._saving:
-            if self._unsaved is not None:
-                await self._save(self._unsaved)
+        if self._unsaved is not None:
+            await self._save(self._unsaved)
 
     async def _save(self, text: str) -> None:
-        job_id = self._job.id
-        held = await self._scripts.save_checkpoint(job_id, self._job.token, text, self._saved)
+        """Send it behind those that are under way: Redis takes them in the order of the calls.
+
+        Each names the checkpoint before it, which is the last one that was sent; or the last one
+        that was saved, if nothing is under way.
+        """
+        job_id, before = self._job.id, self._sent if self._saving else self._saved
+        self._sent = text
+        self._saving += 1
+        try:
+            held = await self._scripts.save_checkpoint(job_id, self._job.token, text, before)
+        finally:
+            self._saving -= 1
         self._saved = text
         if self._unsaved == text:
             self._unsaved = None
@@ -138,11 +146,12 @@ class LiveHandle:
                 await self._add_to(name, [job for job in jobs if job.queue == name], trace)
 
     async def _add_to(self, name: str | None, jobs: Sequence[NewJob], trace: str | None) -> None:
-        queue, job_ids = await self._queues.called(name), [job.job_id for job in jobs]
-        new = [bulk_entry(one, self._defaults, trace) for one in jobs]
-        await self._write_durably(lambda: remove_finished(queue, job_ids))
-        # Without repeating the removal: jobs of a try whose response was lost may have finished.
-        await self._write_durably(lambda: add_all(queue, new))
+        queue = await self._queues.called(name)
+        addition = Addition(queue, [bulk_entry(one, self._defaults, trace) for one in jobs])
+        await self._write_durably(addition.send)
+        if addition.kept_out:
+            await self._write_durably(addition.remove_ended)
+            await self._write_durably(addition.send_again)
 
     async def _write_durably(self, write: Callable[[], Awaitable[object]]) -> None:
         """Write while the lock is held; a write whose response was lost is repeated."""

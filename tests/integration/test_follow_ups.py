@@ -88,6 +88,20 @@ async def test_a_job_that_comes_alone_is_added_by_one_command_after_a_look(vidfa
         assert await it.redis.zrange(it.name.key("prioritized"), 0, -1) == ["first", "second"]
 
 
+async def test_jobs_that_come_together_need_no_connection_of_their_own(vidfab: VidFab) -> None:
+    watching = Redis.from_url(vidfab.redis.url)
+    async with watching, counting(watching) as count, running(vidfab) as it:
+        ids = ["first", "second", "third"]
+        await it.handle.add_jobs([NewJob("x", one, {}, priority=2) for one in ids])
+        await seen(it.redis, count)
+        count.clear()
+        await it.handle.add_jobs([NewJob("x", f"{one}_too", {}, priority=2) for one in ids])
+        await seen(it.redis, count)
+        assert count == {"HGET": 3, "EVALSHA": 3, "ECHO": 1}
+        added = await it.redis.zrange(it.name.key("prioritized"), 0, -1)
+        assert added == [*ids, *(f"{one}_too" for one in ids)]
+
+
 async def seen(redis: PipelinedClient, count: Count) -> None:
     """Until all commands until now are counted, which takes a moment."""
     await redis.execute_command("ECHO", "now")

@@ -24,10 +24,12 @@ class Scripts:
     def __init__(self, *answers: Hold | Exception) -> None:
         self.answers = list(answers)
         self.kept: Any = None
+        self.sent: list[tuple[str, str]] = []
         self.go = asyncio.Event()
         self.go.set()
 
     async def save_checkpoint(self, job_id: str, token: str, text: str, before: str) -> Hold:
+        self.sent.append((before, text))
         await self.go.wait()
         answer = self.answers.pop(0) if self.answers else Hold.OURS
         if isinstance(answer, Exception):
@@ -100,6 +102,29 @@ async def test_parts_that_save_side_by_side_leave_the_newest() -> None:
     await asyncio.gather(first, second)
     await handle.flush()
     assert scripts.kept == {"a": 1, "b": 2}
+
+
+async def test_a_checkpoint_waits_for_none_before_it() -> None:
+    scripts = Scripts()
+    scripts.go.clear()
+    handle, _ = handle_with(scripts)
+    saving = [asyncio.create_task(handle.save_checkpoint({"a": number})) for number in (1, 2, 3)]
+    await asyncio.sleep(0)
+    one, two, three = ('{"a": 1}', '{"a": 2}', '{"a": 3}')
+    assert scripts.sent == [("", one), (one, two), (two, three)]
+    scripts.go.set()
+    await asyncio.gather(*saving)
+    await handle.flush()
+    assert len(scripts.sent) == 3
+
+
+async def test_a_checkpoint_names_what_redis_has_when_the_last_one_was_refused() -> None:
+    scripts = Scripts(Hold.OURS, OutOfMemoryError("OOM"))
+    handle, _ = handle_with(scripts)
+    for number in (1, 2, 3):
+        await handle.save_checkpoint({"a": number})
+    one, two, three = ('{"a": 1}', '{"a": 2}', '{"a": 3}')
+    assert scripts.sent == [("", one), (one, two), (one, three)]
 
 
 @pytest.mark.parametrize("held", [Hold.OTHERS, Hold.GONE])
