@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bullmq_consumer.machine import MachineUnfit
 from config.settings import image_key_variables
+from core.concurrent import both
 from core.deadline import Deadline, observed
 from core.errors import (
     NotFound,
@@ -58,9 +59,13 @@ class PictureBrief:
 
 @dataclass(slots=True)
 class _Slot:
-    """A slot for one purchase at a time; its previous picture may still be `saving`."""
+    """A slot for one purchase at a time; its previous picture may still be `saving`.
+
+    `is_long` where the picture itself is stored, not only its address.
+    """
 
     saving: asyncio.Task[None] | None = None
+    is_long: bool = False
 
     async def saved(self) -> None:
         """Wait until the previous picture is saved, or failed to be."""
@@ -122,6 +127,7 @@ class PictureBuyer:
             bought = await self._buy(slot, shot, row)
             if bought is not None:
                 saving = slot.saving = asyncio.create_task(self._save(shot, row, *bought))
+                slot.is_long = isinstance(bought[0], ImageBytes)
         finally:
             self._slots.put_nowait(slot)
         if saving is not None:
@@ -133,15 +139,45 @@ class PictureBuyer:
             raise RequeueLater  # announce nothing
         self._deadline.check()
         await self._announce(shot)
-        await self._reread(row)
-        await slot.saved()
-        now = await self._reread(row)  # a new read only if that took long
+        if slot.is_long:
+            await both(self._reread(row), slot.saved())
+        if (refusal := self._purchases.exhausted(shot.shot_number)) is not None:
+            if (await self._reread(row)).status == "success":
+                return None
+            raise refusal
+        return await self._recorded(slot, shot, row)
+
+    async def _recorded(self, slot: _Slot, shot: Shot, row: StoryboardRow) -> _Bought | None:
+        """Buy, with a record of it in the checkpoint that begins before and ends with the answer.
+
+        It is made while the row is read and the slot's last picture is saved, which all take a
+        round trip. Nothing is bought before all three are done.
+        """
+        number = shot.shot_number
+        try:
+            recorded = both(self._purchases.ask(number), slot.saved())
+            await both(self._reread(row), recorded)
+            now = await self._reread(row)  # a new read only if that took long
+            self._check_may_buy()
+            bought = None if now.status == "success" else await self._purchase(shot, now)
+        except asyncio.CancelledError:
+            if self._ctx.is_stopping:  # a deploy may cost a purchase, and never the picture
+                await self._purchases.answered(number)
+            raise
+        except Exception as error:
+            if not _is_unanswered(error):
+                await self._purchases.answered(number)
+            raise
+        if bought is None:
+            await self._purchases.answered(number)
+        return bought
+
+    def _check_may_buy(self) -> None:
         if self._storage_trouble is not None:
             raise self._storage_trouble  # a picture bought now could not be stored either
         if self._ctx.is_stopping:
             raise RequeueLater
         self._deadline.check()
-        return None if now.status == "success" else await self._purchase(shot, now)
 
     async def _reread(self, row: StoryboardRow) -> StoryboardRow:
         """The current row: another job on the same rows may have been quicker."""
@@ -159,18 +195,8 @@ class PictureBuyer:
                 row.id, status="generating", error_message=None
             )
         request, used = self._brief.request(shot, provider.max_references)
-        await self._purchases.ask(shot.shot_number)
-        try:
-            with about(f"shot {shot.shot_number}"), observed(self._deadline):
-                return await provider.generate(request), used
-        except asyncio.CancelledError:
-            if self._ctx.is_stopping:  # a deploy may cost a purchase, and never the picture
-                await self._purchases.answered(shot.shot_number)
-            raise
-        except Exception as error:
-            if not _is_unanswered(error):
-                await self._purchases.answered(shot.shot_number)
-            raise
+        with about(f"shot {shot.shot_number}"), observed(self._deadline):
+            return await provider.generate(request), used
 
     def _provider(self) -> ImageProvider:
         provider = self._ctx.services.images

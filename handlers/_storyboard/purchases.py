@@ -43,16 +43,17 @@ class Purchases:
             case _:
                 return None
 
-    async def ask(self, shot_number: int) -> None:
-        """Record that the picture is about to be bought.
-
-        Raises PermanentError when two purchases of it were never answered.
-        """
+    def exhausted(self, shot_number: int) -> PermanentError | None:
+        """Why the picture may not be bought once more: two purchases were never answered."""
         before = self._asked.get(str(shot_number), 0)
-        if before >= _MOST_UNANSWERED:
-            found = f"Shot {shot_number} was bought {before} times without an answer"
-            raise PermanentError(found, cause=Cause.BUSY)
-        self._asked[str(shot_number)] = before + 1
+        if before < _MOST_UNANSWERED:
+            return None
+        found = f"Shot {shot_number} was bought {before} times without an answer"
+        return PermanentError(found, cause=Cause.BUSY)
+
+    async def ask(self, shot_number: int) -> None:
+        """Record that the picture is about to be bought."""
+        self._asked[str(shot_number)] = self._asked.get(str(shot_number), 0) + 1
         await self._ctx.checkpoint(asked=self._asked)
 
     async def answered(self, shot_number: int) -> None:
