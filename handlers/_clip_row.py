@@ -28,17 +28,19 @@ class Order:
 async def row_of(ctx: Context, order: Order) -> ClipRow | None:
     """The clip's current row; None when the row has another clip by now.
 
-    The checkpoint keeps the row's id, and the provider's id that the row had. Raises NotFound when
-    there is no such row.
+    Raises NotFound when there is no such row.
     """
     rows = await ctx.services.clips.of_project(order.project_id)
     known: str | None = ctx.checkpoint_fields.get("clip")
     if known is not None:
         return _still(rows, known, ctx.checkpoint_fields.get("provider_id", ""), order)
-    found = _first_found(rows, order)
-    if found is not None:
-        await ctx.checkpoint(clip=found.id, provider_id=found.provider_id)
-    return found
+    return _first_found(rows, order)
+
+
+async def remember(ctx: Context, row: ClipRow) -> None:
+    """Save the row's id and its provider's id to the checkpoint, by which later attempts go."""
+    if "clip" not in ctx.checkpoint_fields:
+        await ctx.checkpoint(clip=row.id, provider_id=row.provider_id)
 
 
 def _still(rows: Iterable[ClipRow], clip_id: str, provider_id: str, order: Order) -> ClipRow | None:

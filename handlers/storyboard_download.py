@@ -68,8 +68,8 @@ async def storyboard_download(job: VidfabJob[Data]) -> StoredResult | AlreadySto
     ctx, data = job.deps, job.data
     owned = ctx.services.projects.owned(data.project_id, data.user_id)
     if data.is_batch:
-        await owned
-        return await _enqueue_all(ctx, data)
+        _, rows = await both(owned, ctx.services.storyboards.current(data.project_id))
+        return await _enqueue_all(ctx, data, rows)
     _, row = await both(owned, row_of(ctx, _order(data)))
     if row is None:
         return AlreadyStored(
@@ -88,10 +88,11 @@ async def storyboard_download(job: VidfabJob[Data]) -> StoredResult | AlreadySto
 async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     """Mark the picture on its row as not stored."""
     ctx, subject = job.deps, job.data
-    await ctx.services.projects.owned(subject.project_id, subject.user_id)
+    owned = ctx.services.projects.owned(subject.project_id, subject.user_id)
     if subject.is_batch:
+        await owned
         return
-    row = await row_of(ctx, _order(subject))
+    _, row = await both(owned, row_of(ctx, _order(subject)))
     if row is not None and row.status == "success" and row.storage_status != "completed":
         message = ctx.for_people(Thing.PICTURE, reason)
         fields = {"storage_status": "failed", "error_message": message}
@@ -128,8 +129,7 @@ async def _store(ctx: Context, data: Data, row: StoryboardRow) -> StoredResult:
     )
 
 
-async def _enqueue_all(ctx: Context, data: Data) -> Batch:
-    rows = await ctx.services.storyboards.current(data.project_id)
+async def _enqueue_all(ctx: Context, data: Data, rows: list[StoryboardRow]) -> Batch:
     waiting = [row for row in rows if row.wants_storing]
     await ctx.progress(10, f"Enqueuing {len(waiting)} storyboard downloads...")
     jobs = (

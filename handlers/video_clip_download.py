@@ -6,12 +6,13 @@ from typing import Any
 from pydantic import Field
 
 from bullmq_consumer import Jobs
+from core.concurrent import both, both_or_neither
 from core.errors import UnsafeUrl
 from core.jobs import follow_ups
 from core.jobs.data import JobData
 from core.jobs.stored_result import AlreadyStored, StoredResult
 from core.paths import RowId, clip_video
-from handlers._clip_row import Order, row_of
+from handlers._clip_row import Order, remember, row_of
 from services.bundle import Context, VidfabJob
 from services.storage.transfers import MP4, Stored, Transfer
 from services.supabase.clips import ClipRow
@@ -42,16 +43,14 @@ class Data(Subject):
 async def video_clip_download(job: VidfabJob[Data]) -> StoredResult | AlreadyStored:
     """Store the clip and complete its row."""
     ctx, data = job.deps, job.data
-    await ctx.services.projects.owned(data.project_id, data.user_id)
-    _check_url(ctx, data)
-    row = await row_of(ctx, _order(ctx, data, data.external_url))
+    owned = ctx.services.projects.owned(data.project_id, data.user_id)
+    _, row = await both(owned, _safe_row(ctx, data))
     if row is None:
         return _outdated(data)
     if _is_stored(row, data):
         return AlreadyStored(project_id=data.project_id, shot_number=data.shot_number)
-    await _hide_older(ctx, row)
     await ctx.progress(10, f"Downloading video clip shot {data.shot_number}...")
-    stored = await _store(ctx, data, row)
+    _, stored = await both_or_neither(_begin(ctx, row), _store(ctx, data, row))
     if not await _complete(ctx, data, row, stored):
         return _outdated(data)
     await ctx.progress(100, "Download completed")
@@ -68,9 +67,10 @@ async def video_clip_download(job: VidfabJob[Data]) -> StoredResult | AlreadySto
 async def on_failed(job: VidfabJob[FailedSubject], reason: str) -> None:
     """Mark the clip on its row as not stored."""
     ctx, subject = job.deps, job.data
-    await ctx.services.projects.owned(subject.project_id, subject.user_id)
-    row = await row_of(ctx, _order(ctx, subject, str(subject.external_url)))
+    owned = ctx.services.projects.owned(subject.project_id, subject.user_id)
+    _, row = await both(owned, row_of(ctx, _order(ctx, subject, str(subject.external_url))))
     if row is not None:
+        await remember(ctx, row)
         await ctx.services.clips.fail_storing(row)
 
 
@@ -79,12 +79,13 @@ def _order(ctx: Context, subject: Subject, url: str) -> Order:
     return Order(subject.project_id, subject.shot_number, provider_id, url)
 
 
-def _check_url(ctx: Context, data: Data) -> None:
-    """Refuse an unsafe address before anything is read about the clip."""
+async def _safe_row(ctx: Context, data: Data) -> ClipRow | None:
+    """The clip's row. An unsafe address is refused before anything is read about the clip."""
     try:
         ctx.services.downloads.check(data.external_url)
     except UnsafeUrl as error:
         raise _unsafe(error) from error
+    return await row_of(ctx, _order(ctx, data, data.external_url))
 
 
 def _unsafe(error: UnsafeUrl) -> UnsafeUrl:
@@ -106,8 +107,9 @@ def _is_stored(row: ClipRow, data: Data) -> bool:
     return is_told_so and not row.shows_older_clip
 
 
-async def _hide_older(ctx: Context, row: ClipRow) -> None:
+async def _begin(ctx: Context, row: ClipRow) -> None:
     """Show the provider's copy until ours is there, not the clip that the row had before."""
+    await remember(ctx, row)
     if row.status == "success" and row.shows_older_clip:
         await ctx.services.clips.update(row, cdn_url=None, storage_status="pending")
 

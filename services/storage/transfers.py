@@ -8,12 +8,12 @@ When the source fails, the upload is aborted before its last byte, and the serve
 
 import asyncio
 import re
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from core.concurrent import both_or_neither
 from core.paths import Bucket
 from services.net.content import Kind, check_video_complete
 from services.storage.spool import Spool, Upload, spooled
@@ -94,7 +94,7 @@ class Transfers:
             with_google_key=transfer.with_google_key,
         ) as body:
             with spooled(transfer.spool_file, body.size_bytes) as spool:
-                await _both(_fill(spool, body), self._send(transfer, spool, body))
+                await both_or_neither(_fill(spool, body), self._send(transfer, spool, body))
         url = await self._supabase.public_url(Bucket.VIDEOS, transfer.path)
         return Stored(transfer.spool_file, transfer.path, url, spool.received_bytes)
 
@@ -117,17 +117,3 @@ def _check_complete(file: Path, content_type: str) -> None:
 def _type_of(body: "StreamingBody") -> str:
     """The served type, if it is a video's; the content was checked before."""
     return body.served_type if _VIDEO_TYPE.fullmatch(body.served_type) else MP4
-
-
-async def _both(*halves: Coroutine[Any, Any, None]) -> None:
-    """Run both until done; if one fails, the other is cancelled and the error is raised."""
-    running = [asyncio.create_task(half) for half in halves]
-    try:
-        await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
-        for half in running:
-            if half.done():
-                half.result()
-    finally:
-        for half in running:
-            half.cancel()
-        await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,57 @@
+"""Work that runs side by side ends with its caller."""
+
+import asyncio
+
+import pytest
+
+from core.concurrent import both_or_neither
+
+
+async def test_both_are_run_at_the_same_time() -> None:
+    met = asyncio.Barrier(2)
+
+    async def work(result: str) -> str:
+        await met.wait()
+        return result
+
+    assert await both_or_neither(work("a"), work("b")) == ("a", "b")
+
+
+@pytest.mark.parametrize("fails_first", [True, False])
+async def test_when_one_fails_the_other_is_cancelled(fails_first: bool) -> None:
+    ended: list[str] = []
+    begun = asyncio.Event()
+
+    async def fails() -> None:
+        await begun.wait()
+        raise ValueError("no")
+
+    async def works() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+
+    work = (fails(), works()) if fails_first else (works(), fails())
+    with pytest.raises(ValueError, match="no"):
+        await both_or_neither(*work)
+    assert ended == ["cancelled"]
+
+
+async def test_both_end_with_their_caller() -> None:
+    ended: list[str] = []
+
+    async def works(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(name)
+
+    task = asyncio.create_task(both_or_neither(works("a"), works("b")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["a", "b"]
