@@ -8,12 +8,14 @@ is not dropped.
 """
 
 import asyncio
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from bullmq_consumer import Jobs
 from bullmq_consumer.new_job import NewJob
+from core.concurrent import both
 from core.errors import (
     LockLost,
     ProviderDown,
@@ -31,6 +33,7 @@ from core.story import about
 from services.bundle import Context, VidfabJob
 from services.clips.base import ClipOutcome, Failed, Running, Succeeded
 from services.supabase.clips import ClipRow
+from services.supabase.projects import Project
 
 jobs: Jobs[Context] = Jobs(exclude_none=True)
 
@@ -56,12 +59,11 @@ class Result(JobResult):
 async def va_sync_video_status(job: VidfabJob[Data]) -> Result:
     """Finalise the clips that have ended, and step 4 once all have."""
     ctx, data = job.deps, job.data
-    await ctx.services.projects.owned(data.project_id, data.user_id)
     await ctx.progress(5, "Loading clips...")
-    rows = await ctx.services.clips.of_project(data.project_id)
-    sync = _Sync(ctx, data, [row for row in rows if _is_open(row)])
-    await sync.poll_all()
-    await sync.finish()
+    owned = ctx.services.projects.owned(data.project_id, data.user_id)
+    project, rows = await both(owned, ctx.services.clips.of_project(data.project_id))
+    sync = _Sync(ctx, data, project, {row.id: row for row in rows})
+    await sync.run()
     await ctx.progress(100, "Sync completed")
     return Result(updated=sync.updated)
 
@@ -72,37 +74,39 @@ def _is_open(row: ClipRow) -> bool:
 
 @dataclass
 class _Sync:
-    """One poll of the clips that are being generated."""
+    """One poll of the clips that are being generated.
+
+    `known` are the project's clips as they were read, or written since.
+    """
 
     ctx: Context
     data: Data
-    clips: list[ClipRow]
+    project: Project
+    known: dict[str, ClipRow]
     updated: int = 0
     synced: int = 0
     errors: list[ServiceError | ProviderDown] = field(
         default_factory=list[ServiceError | ProviderDown]
     )
+    _adding: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     _added: set[str] = field(default_factory=set[str])
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
-    async def poll_all(self) -> None:
-        """Poll every clip and write what changed."""
-        await self.ctx.progress(10, f"Syncing {len(self.clips)} generating clips...")
-        async with asyncio.TaskGroup() as group:
-            for clip in self.clips:
-                group.create_task(self._sync(clip))
+    def __post_init__(self) -> None:
+        self.clips = [row for row in self.known.values() if _is_open(row)]
 
-    async def finish(self) -> None:
-        """Add the downloads that are missing and finalise the project.
+    async def run(self) -> None:
+        """Poll every clip, write what changed, add the downloads and finalise the project.
 
         Raises RetryableError or UnrecoverableError when no clip could be polled.
         """
-        rows = await self.ctx.services.clips.of_project(self.data.project_id)
-        # Also those of an earlier sync that was cut off before it added them.
-        left = [row for row in rows if row.wants_storing and row.id not in self._added]
-        await self.ctx.enqueue(*map(self._download, left))
-        if rows and all(row.status in _FINAL for row in rows):
-            await self.ctx.services.projects.update(self.data.project_id, step_4_status="completed")
+        try:
+            await self._poll_all()
+            await self._end()
+        finally:
+            for adding in self._adding:
+                adding.cancel()
+            await asyncio.gather(*self._adding, return_exceptions=True)
         if self.clips and len(self.errors) == len(self.clips):
             raise self._all_failed()
         refusals = [one for one in self.errors if isinstance(one, ServiceError)]
@@ -110,10 +114,38 @@ class _Sync:
             self.data.project_id, [one for one in refusals if not one.retryable]
         )
 
+    async def _poll_all(self) -> None:
+        await self.ctx.progress(10, f"Syncing {len(self.clips)} generating clips...")
+        async with asyncio.TaskGroup() as group:
+            for clip in self.clips:
+                group.create_task(self._sync(clip))
+
+    async def _end(self) -> None:
+        """Add the downloads that are missing, and complete the step once all clips have ended."""
+        if _have_ended(self.known.values()):
+            # Nobody has touched the project meanwhile: so its clips are as they are known.
+            completed = self.ctx.services.projects.update_unchanged(
+                self.project, step_4_status="completed"
+            )
+            is_done, _ = await both(completed, self._add_left(self.known.values()))
+            if is_done:
+                return
+        rows = await self.ctx.services.clips.of_project(self.data.project_id)
+        await self._add_left(rows)
+        if _have_ended(rows):
+            await self.ctx.services.projects.update(self.data.project_id, step_4_status="completed")
+
+    async def _add_left(self, rows: Iterable[ClipRow]) -> None:
+        """Add what was not, also by an earlier sync that was cut off before it did."""
+        await asyncio.gather(*self._adding)
+        left = [row for row in rows if row.wants_storing and row.id not in self._added]
+        await self.ctx.enqueue(*map(self._download, left))
+        self._added.update(row.id for row in left)
+
     async def _sync(self, clip: ClipRow) -> None:
         async with self._slots:
-            outcome = self._guarded(clip, await self._poll(clip))
-            await self._write(clip, outcome)
+            outcome = await self._poll(clip)
+        await self._write(clip, self._guarded(clip, outcome))
         self.synced += 1
         # Half up, as JavaScript rounds.
         percent = int(10 + self.synced * 85 / len(self.clips) + 0.5)
@@ -161,15 +193,17 @@ class _Sync:
             case Succeeded():
                 finished = await self._finish(clip, **_columns(outcome))
                 if finished is not None:
-                    await self._add_download(finished)
+                    self._adding.append(asyncio.create_task(self._add_download(finished)))
 
     async def _finish(self, clip: ClipRow, **fields: Any) -> ClipRow | None:
         finished = await self.ctx.services.clips.finish(clip, **fields)
         self.updated += finished is not None  # by itself: the others count while this one awaits
+        if finished is not None:
+            self.known[clip.id] = finished
         return finished
 
     async def _add_download(self, row: ClipRow) -> None:
-        """Add it at once, so that it survives a crash of this worker; else `finish` adds it."""
+        """Add it at once, so that it survives a crash of this worker; else `_add_left` does."""
         try:
             await self.ctx.enqueue(self._download(row))
         except LockLost:
@@ -195,6 +229,10 @@ class _Sync:
         first = next((one for one in self.errors if _is_retryable(one)), self.errors[0])
         message = f"No clip could be polled: {first}"
         return RetryableError(message) if _is_retryable(first) else UnrecoverableError(message)
+
+
+def _have_ended(rows: Collection[ClipRow]) -> bool:
+    return bool(rows) and all(row.status in _FINAL for row in rows)
 
 
 def _is_retryable(error: ServiceError | ProviderDown) -> bool:

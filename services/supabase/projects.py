@@ -33,8 +33,9 @@ _WAITING: Mapping[Step, Sequence[str]] = {
 
 
 class Project(OwnedRow):
-    """A project as jobs read it."""
+    """A project as jobs read it. `updated_at` is the database's own text."""
 
+    updated_at: str | None = None
     step_3_status: str | None = None
     step_4_status: str | None = None
     step_6_status: str | None = None
@@ -107,6 +108,20 @@ class Projects:
         )
         if not changed:
             raise NotFound(f"Project {project_id} does not exist")
+
+    async def update_unchanged(self, project: Project, **fields: Any) -> bool:
+        """Set columns of a project whose row is still as it was read; False if it is not.
+
+        Also False when the response to the first try was lost and the retry found it done.
+        """
+        if project.updated_at is None:
+            return False
+        changed = await self._table.change(
+            "update the project",
+            fields,
+            lambda rows: rows.eq("id", project.id).eq("updated_at", project.updated_at),
+        )
+        return bool(changed)
 
     async def waiting(self, step: Step, unchanged_since: datetime) -> list[WaitingProject]:
         """All projects whose `step` waits for a job and whose row is older than that."""

@@ -9,7 +9,7 @@ from config.settings import load_settings
 from sandbox.vidfab import VidFab
 from services.bundle import Services
 from services.supabase.clips import ClipRow
-from tests.support.recordings import PROJECT, row_id
+from tests.support.recordings import PROJECT, USER, row_id
 from tests.support.stored_videos import VIDEO, clip_row, lay_clip, lay_video, video_row
 from tests.support.storyboards import generated
 
@@ -68,6 +68,21 @@ async def test_a_clip_that_was_ordered_anew_is_not_settled(
     assert ClipRow.model_validate(await clip_row(vidfab)) == row
     assert await services.clips.finish(row, status="success")
     assert not await services.clips.finish(row, status="failed"), "it is at its end"
+
+
+async def test_a_step_is_completed_only_of_the_project_that_was_read(
+    vidfab: VidFab, services: Services
+) -> None:
+    """A person who orders a clip again changes the project, too."""
+    await lay_clip(vidfab)
+    read = await services.projects.owned(PROJECT, USER)
+    again = {"step_4_status": "processing"}
+    await vidfab.supabase.update("video_agent_projects", again, id=f"eq.{PROJECT}")
+    assert not await services.projects.update_unchanged(read, step_4_status="completed")
+    now = await services.projects.owned(PROJECT, USER)
+    assert now.step_4_status == "processing"
+    assert await services.projects.update_unchanged(now, step_4_status="completed")
+    assert (await services.projects.owned(PROJECT, USER)).step_4_status == "completed"
 
 
 @pytest.mark.parametrize(("step", "found"), [("completed", "completed"), (None, "failed")])
