@@ -6,7 +6,9 @@ Storage paths in the payload are not trusted: the path follows from the ids.
 from datetime import timedelta
 
 from bullmq_consumer import Jobs
+from bullmq_consumer.new_job import NewJob
 from core.columns import as_integer
+from core.concurrent import both, both_or_neither
 from core.errors import (
     NotFound,
     ProviderDown,
@@ -55,15 +57,15 @@ async def download_video(job: VidfabJob[Data]) -> Downloaded:
     ctx, data = job.deps, job.data
     row = await _row(ctx, data)
     await ctx.progress(10, "Preparing download...")
-    stored = row if row is not None and _is_stored(row) else None
-    size_bytes = stored.file_size if stored else await _download(ctx, data)
-    await ctx.progress(95, "Scheduling thumbnail generation...")
     path = user_video(data.user_id, data.video_id)
     thumbnail = follow_ups.generate_thumbnail(
         user_id=data.user_id, video_id=data.video_id, video_path=path
     )
-    if stored is None or stored.thumbnail_path is None:
-        await ctx.enqueue(thumbnail)
+    if row is not None and _is_stored(row):
+        size_bytes = row.file_size
+        await _schedule(ctx, thumbnail if row.thumbnail_path is None else None)
+    else:
+        size_bytes = await _download(ctx, data, thumbnail)
     await ctx.progress(100, "Download completed successfully")
     return Downloaded(
         path=path,
@@ -100,13 +102,19 @@ def _is_stored(row: VideoRow) -> bool:
     return row.status in {"processing", "completed"} and bool(row.storage_path)
 
 
-async def _download(ctx: Context, data: Data) -> int:
-    """Store the video and record it in its row; returns its size in bytes."""
+async def _schedule(ctx: Context, thumbnail: NewJob | None) -> None:
+    await ctx.progress(95, "Scheduling thumbnail generation...")
+    if thumbnail is not None:
+        await ctx.enqueue(thumbnail)
+
+
+async def _download(ctx: Context, data: Data, thumbnail: NewJob) -> int:
+    """Store the video, record it in its row and add the thumbnail's job; returns its bytes."""
     videos = ctx.services.videos
-    await videos.update_download(data.video_id, status="downloading", download_progress=0)
-    stored = await _store(ctx, data)
+    begun = videos.update_download(data.video_id, status="downloading", download_progress=0)
+    _, stored = await both_or_neither(begun, _store(ctx, data))
     # Before anything else can fail: without the row's record, a retry would download again.
-    await videos.update_download(
+    recorded = videos.update_download(
         data.video_id,
         status="processing",
         download_progress=100,
@@ -115,7 +123,8 @@ async def _download(ctx: Context, data: Data) -> int:
     )
     await show(ctx, 100)
     await ctx.progress(90, "Getting video metadata...")
-    await _record_length(ctx, data, stored)
+    _, seconds = await both(recorded, _seconds(ctx, stored))
+    await both(_schedule(ctx, thumbnail), _record_length(ctx, data, seconds))
     return stored.size_bytes
 
 
@@ -130,12 +139,11 @@ async def _store(ctx: Context, data: Data) -> Stored:
     return stored
 
 
-async def _record_length(ctx: Context, data: Data, stored: Stored) -> None:
-    """Write the duration if the probe finds one; otherwise the app may know it.
+async def _record_length(ctx: Context, data: Data, seconds: float | None) -> None:
+    """Write the duration if the probe has found one; otherwise the app may know it.
 
     A failure here is only logged: another attempt would not have the file.
     """
-    seconds = await _seconds(ctx, stored)
     if seconds is None:
         return
     try:

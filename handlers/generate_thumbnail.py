@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic.alias_generators import to_camel
 
 from bullmq_consumer import Jobs
+from core.concurrent import both_or_neither
 from core.errors import NotFound
 from core.jobs.data import JobData, JobResult
 from core.paths import Bucket, PlainId, is_video_of, thumbnail
@@ -72,11 +73,11 @@ async def generate_thumbnail(job: VidfabJob[Data]) -> Result:
     """Fetch the video, extract a frame and store it."""
     ctx, data = job.deps, job.data
     await ctx.progress(10, "Preparing thumbnail generation...")
-    await _video(ctx, data)
     video = ctx.workdir / "video"
-    await ctx.services.supabase.download_to(
+    fetched = ctx.services.supabase.download_to(
         Bucket.VIDEOS, data.video_path, video, max_bytes=MAX_VIDEO_BYTES
     )
+    await both_or_neither(_video(ctx, data), fetched)
     await ctx.progress(30, "Generating thumbnail from video...")
     picture = await _picture(ctx, video, data.thumbnail_settings)
     await ctx.progress(70, "Uploading thumbnail...")
