@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from bullmq_consumer import Jobs
+from core.concurrent import both
 from core.jobs.data import JobData, JobResult
 from core.paths import RowId
 from services.bundle import Context, VidfabJob
@@ -76,8 +77,7 @@ async def update_quota(job: VidfabJob[Data]) -> Automatic | Recalculated:
     if data.operation != "recalculate":
         return Automatic(user_id=data.user_id, operation=data.operation)
     quotas = ctx.services.quotas
-    account = await quotas.account(data.user_id)
-    storage = await quotas.storage(data.user_id)
+    account, storage = await both(quotas.account(data.user_id), quotas.storage(data.user_id))
     await quotas.save(data.user_id, storage.recorded)
     return Recalculated(
         user_id=data.user_id,

@@ -1,6 +1,5 @@
 """A user's storage, counted from the rows, and the `user_storage_quotas` row for it."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from core.columns import Moment, as_bigint, as_integer
+from core.concurrent import both
 from core.errors import NotFound
 from core.paths import RowId
 from services.supabase.table import nothing_written
@@ -85,8 +85,7 @@ class Quotas:
 
     async def storage(self, user_id: RowId) -> Storage:
         """Count the user's files that are not deleted."""
-        videos = [row async for row in self._files(_VIDEOS, user_id)]
-        images = [row async for row in self._files(_IMAGES, user_id)]
+        videos, images = await both(self._files(_VIDEOS, user_id), self._files(_IMAGES, user_id))
         shown = [row for row in videos if _is_shown(row)]
         pictures = [row for row in images if _is_shown(row)]
         completed = [row for row in videos if row.status == "completed"]
@@ -109,17 +108,17 @@ class Quotas:
         if not written:
             raise nothing_written("write the quota")
 
-    async def _files(self, table: str, user_id: RowId) -> AsyncGenerator[_FileRow]:
+    async def _files(self, table: str, user_id: RowId) -> list[_FileRow]:
         """The rows that are not deleted, page by page in the order of their ids.
 
         Pages begin after the last id, not at an offset, so new and removed rows shift nothing. The
         end is an empty page, since the server's row limit may be below the page size.
         """
-        page = await self._page(table, user_id, None)
+        rows = page = await self._page(table, user_id, None)
         while page:
-            for row in page:
-                yield row
             page = await self._page(table, user_id, page[-1].id)
+            rows = rows + page
+        return rows
 
     async def _page(self, table: str, user_id: RowId, after: str | None) -> list[_FileRow]:
         def build(db: Any) -> Any:
