@@ -10,7 +10,7 @@ from posixpath import dirname
 from loguru import logger
 
 from core.errors import ServiceError
-from core.paths import ROW_ID, Bucket, StoredObject, clip_generation, is_row_id
+from core.paths import ROW_ID, Bucket, clip_generation, is_row_id
 from runtime.reconciler.memory import Memory
 from runtime.reconciler.part import Tools
 from services.supabase.clip_upkeep import KeptClip, Place
@@ -79,7 +79,7 @@ class Superseded:
         removed = 0
         for path in older:
             if path not in needed:
-                removed += await supabase.remove(StoredObject(Bucket.VIDEOS, path))
+                removed += len(await supabase.remove(Bucket.VIDEOS, [path]))
                 logger.info("Removed from storage, superseded a day ago: {}", path)
         return removed
 

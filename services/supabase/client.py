@@ -6,7 +6,7 @@ and 10 MiB, half of what the whole package takes with auth and realtime.
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -133,13 +133,14 @@ class Supabase:
         """Whether the URL is of this project's storage, an object or not."""
         return url.startswith(f"{self._settings.supabase_url}/storage/")
 
-    async def remove(self, stored: StoredObject) -> bool:
-        """Remove an object; False when there is none. Raises ServiceError."""
+    async def remove(self, bucket: Bucket, paths: Sequence[str]) -> set[str]:
+        """Remove objects; returns the paths of those that were there. Raises ServiceError."""
         clients = await self._connected()
 
-        async def once() -> bool:
-            removed = clients.files.from_(stored.bucket).remove([stored.path])
-            return bool(await self._translated(f"remove from {stored.bucket}", removed))
+        async def once() -> set[str]:
+            removing = clients.files.from_(bucket).remove(list(paths))
+            removed = await self._translated(f"remove from {bucket}", removing)
+            return {one["name"] for one in removed}
 
         return await with_retries(once, attempts=ATTEMPTS, circuit=self.file_circuit)
 
