@@ -6,9 +6,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import JsonValue
 from typing_extensions import TypeVar as DefaultTypeVar
 
 from bullmq_consumer.engine.consumer import Consumer
@@ -26,6 +25,9 @@ from bullmq_consumer.redis import clients as redis_client
 from bullmq_consumer.redis.address import RedisAddress
 from bullmq_consumer.scripts.queue_scripts import LOCK
 from bullmq_consumer.telemetry.tracer import NO_TRACER, Tracer
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 C = DefaultTypeVar("C", default=object)
 
@@ -96,7 +98,7 @@ class Worker(Jobs[C]):
         prefix: str = "bull",
         name: str | None = None,
         unknown: Unknown = "requeue",
-        scope: Callable[[Job[JsonValue, Any]], AbstractAsyncContextManager[C]] | None = None,
+        scope: "Callable[[Job[JsonValue, Any]], AbstractAsyncContextManager[C]] | None" = None,
         observer: Observer[C] | None = None,
         scrub: Callable[[str], str] | None = None,
         exclude_none: bool = False,
@@ -135,8 +137,8 @@ class Worker(Jobs[C]):
         self._living: asyncio.Task[ExitCode] | None = None
 
     def on_invalid(
-        self, hook: Callable[[Job[JsonValue, C], str], Awaitable[None]]
-    ) -> Callable[[Job[JsonValue, C], str], Awaitable[None]]:
+        self, hook: "Callable[[Job[JsonValue, C], str], Awaitable[None]]"
+    ) -> "Callable[[Job[JsonValue, C], str], Awaitable[None]]":
         """Register `hook(job, reason)` for jobs that fail because no handler can be called.
 
         Their data do not validate, their hash cannot be read, or nobody has their name. `job.data`

@@ -15,6 +15,7 @@ from bullmq_consumer.errors import (
     UnrecoverableError,
 )
 from bullmq_consumer.health.fitness import Fitness
+from bullmq_consumer.jobs.adapters import load
 from bullmq_consumer.jobs.ends import End, Ends
 from bullmq_consumer.jobs.final_failure import FinalFailures, OnInvalid
 from bullmq_consumer.jobs.handler import Registered
@@ -202,6 +203,8 @@ class Dispatcher:
 
     async def _serve(self, entry: Entry | None, job: Job[Any, Any], stop: Stop) -> Any:
         registered = self._servable(entry, job.delivery)
+        if registered.needs_pydantic:
+            await load()
         data = registered.takes.parse(job.data)
         own = job if data is job.data else job.holding(data, job.deps)
         if registered.rules.isolate:

@@ -3,13 +3,14 @@
 import inspect
 import sys
 from collections.abc import Awaitable, Callable
-from types import ModuleType
+from types import ModuleType, NoneType
 from typing import Any, Generic, TypeVar, get_args
 
 from bullmq_consumer.errors import UnrecoverableError
+from bullmq_consumer.jobs.adapters import Adapter, named
 from bullmq_consumer.jobs.job import Job, SyncJob
 from bullmq_consumer.jobs.rules import Rules
-from bullmq_consumer.jobs.taken import Taken, adapter_for, hints_of, named
+from bullmq_consumer.jobs.taken import Taken, hints_of
 
 D = TypeVar("D")
 X = TypeVar("X")
@@ -36,7 +37,9 @@ class Registered:
         self.is_async = inspect.iscoroutinefunction(function)
         hints = hints_of(function)
         self.takes = Taken(function, hints, parameters=1)
-        self._result = adapter_for(function, "a result", hints.get("return", Any))
+        returns = hints.get("return", Any)
+        self._result = Adapter(function, "a result", returns)
+        self.needs_pydantic = not (self.takes.is_any and returns is NoneType)
         self.final_failure: FailureHook | None = None
         if rules.isolate:
             _check_isolated(function, hints, is_async=self.is_async)
@@ -82,7 +85,7 @@ class Registered:
         if result is None:
             return None
         try:
-            return self._result.dump_python(
+            return self._result.pydantic.dump_python(
                 result,
                 mode="json",
                 by_alias=True,

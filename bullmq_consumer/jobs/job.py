@@ -3,19 +3,22 @@
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Generic, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, overload
 
-from pydantic import JsonValue, TypeAdapter
 from typing_extensions import TypeVar as DefaultTypeVar
 
 from bullmq_consumer.delivery import Delivery
 from bullmq_consumer.engine.application import JobHandle
 from bullmq_consumer.errors import check_duration
-from bullmq_consumer.jobs.steps import Steps, adapter_of
+from bullmq_consumer.jobs.adapters import adapter_of, adapter_of_any, load
+from bullmq_consumer.jobs.steps import Steps
 from bullmq_consumer.jobs.stop import AttemptStopped, Stop, StopReason
 from bullmq_consumer.new_job import NewJob
 
-D_co = DefaultTypeVar("D_co", covariant=True, default=JsonValue)
+if TYPE_CHECKING:
+    from pydantic import JsonValue, TypeAdapter
+
+D_co = DefaultTypeVar("D_co", covariant=True, default="JsonValue")
 X_co = DefaultTypeVar("X_co", covariant=True, default=object)
 D = TypeVar("D")
 X = TypeVar("X")
@@ -24,8 +27,6 @@ T = TypeVar("T")
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | None"
 """What can be written as JSON, as dicts and lists of any such type: JsonValue, which is what was
 read, refuses a `dict[str, int]`."""
-
-_ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 class JobFields(Generic[D_co, X_co]):
@@ -135,10 +136,10 @@ class Job(JobFields[D_co, X_co]):
     async def step(self, name: str, work: Callable[[], Awaitable[T]], *, returns: type[T]) -> T: ...
     @overload
     async def step(
-        self, name: str, work: Callable[[], Awaitable[T]], *, returns: TypeAdapter[T]
+        self, name: str, work: Callable[[], Awaitable[T]], *, returns: "TypeAdapter[T]"
     ) -> T: ...
     async def step(
-        self, name: str, work: Callable[[], Awaitable[T]], *, returns: type[T] | TypeAdapter[T]
+        self, name: str, work: Callable[[], Awaitable[T]], *, returns: "type[T] | TypeAdapter[T]"
     ) -> T:
         """Run `work` until it has succeeded once, and keep its result with the job.
 
@@ -174,6 +175,7 @@ class Job(JobFields[D_co, X_co]):
         before anything is sent.
         """
         check_duration(delay, "delay")
+        await load()
         new = NewJob(
             name,
             id,
@@ -186,13 +188,14 @@ class Job(JobFields[D_co, X_co]):
         await self._handle.add_jobs([new])
 
     @overload
-    async def children(self) -> Mapping[str, JsonValue]: ...
+    async def children(self) -> "Mapping[str, JsonValue]": ...
     @overload
     async def children(self, returns: type[T]) -> Mapping[str, T]: ...
     @overload
-    async def children(self, returns: TypeAdapter[T]) -> Mapping[str, T]: ...
-    async def children(self, returns: Any = JsonValue) -> Mapping[str, Any]:
+    async def children(self, returns: "TypeAdapter[T]") -> Mapping[str, T]: ...
+    async def children(self, returns: Any = Any) -> Mapping[str, Any]:
         """What the children of a flow's parent returned, by their keys in Redis."""
+        await load()
         adapter: TypeAdapter[Any] = adapter_of(returns)
         found = await self._handle.children()
         return {key: adapter.validate_python(value) for key, value in found.items()}
@@ -229,8 +232,8 @@ class SyncJob(JobFields[D_co, X_co]):
     @overload
     def step(self, name: str, work: Callable[[], T], *, returns: type[T]) -> T: ...
     @overload
-    def step(self, name: str, work: Callable[[], T], *, returns: TypeAdapter[T]) -> T: ...
-    def step(self, name: str, work: Callable[[], T], *, returns: type[T] | TypeAdapter[T]) -> T:
+    def step(self, name: str, work: Callable[[], T], *, returns: "TypeAdapter[T]") -> T: ...
+    def step(self, name: str, work: Callable[[], T], *, returns: "type[T] | TypeAdapter[T]") -> T:
         """As `Job.step`; `work` runs in this thread."""
         if not self._steps.has(name):
             self._wait_for(self._steps.keep(name, work(), returns))
@@ -258,12 +261,12 @@ class SyncJob(JobFields[D_co, X_co]):
         self._wait_for(adding)
 
     @overload
-    def children(self) -> Mapping[str, JsonValue]: ...
+    def children(self) -> "Mapping[str, JsonValue]": ...
     @overload
     def children(self, returns: type[T]) -> Mapping[str, T]: ...
     @overload
-    def children(self, returns: TypeAdapter[T]) -> Mapping[str, T]: ...
-    def children(self, returns: Any = JsonValue) -> Mapping[str, Any]:
+    def children(self, returns: "TypeAdapter[T]") -> Mapping[str, T]: ...
+    def children(self, returns: Any = Any) -> Mapping[str, Any]:
         """As `Job.children`."""
         return self._wait_for(self._job.children(returns))
 
@@ -276,7 +279,7 @@ class SyncJob(JobFields[D_co, X_co]):
 
 def object_of(data: object) -> dict[str, Any]:
     """An object as Node reads it. Raises TypeError for what is none."""
-    written = _ANY.dump_python(data, mode="json", by_alias=True)
+    written = adapter_of_any().dump_python(data, mode="json", by_alias=True)
     if not isinstance(written, dict):
         raise TypeError(f"A job's data are an object, not {type(data).__name__}")
     return cast("dict[str, Any]", written)

@@ -1,9 +1,8 @@
 """What an application learns of its attempts beside their handlers. As it is, it logs that."""
 
 import logging
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
-from pydantic import JsonValue
 from typing_extensions import TypeVar as DefaultTypeVar
 
 from bullmq_consumer.errors import is_transient
@@ -18,6 +17,9 @@ from bullmq_consumer.outcome import (
     is_expected,
 )
 
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
 logger = logging.getLogger(__name__)
 
 X = DefaultTypeVar("X", default=Any)
@@ -30,7 +32,7 @@ class Observer(Generic[X]):
     """
 
     async def ended(
-        self, job: JobFields[JsonValue, X], outcome: Done | Outcome, error: Exception | None
+        self, job: "JobFields[JsonValue, X]", outcome: Done | Outcome, error: Exception | None
     ) -> None:
         """It is decided what becomes of an attempt; `error` is why, None for a success.
 
@@ -50,7 +52,7 @@ class Observer(Generic[X]):
             case Requeue() | FailLater():
                 pass  # the consumer logs what goes back
 
-    def hook_failed(self, job: JobFields[JsonValue, X], error: Exception) -> None:
+    def hook_failed(self, job: "JobFields[JsonValue, X]", error: Exception) -> None:
         """The failure hook raised `error`; it is run again if that is transient."""
         what = "will be tried again" if is_transient(error) else "failed"
         line = "The failure hook of %s %s %s: %s"

@@ -4,15 +4,17 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, overload
 
-from pydantic import JsonValue
 from typing_extensions import TypeVar as DefaultTypeVar
 
 from bullmq_consumer.jobs.handler import AnyHandler, Handler, Registered, SyncHandler
 from bullmq_consumer.jobs.job import Job, JobFields, SyncJob
 from bullmq_consumer.jobs.rules import FAILURE_PAUSE, Rules
 from bullmq_consumer.outcome import MAX_SNOOZES
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 D = TypeVar("D")
 R = TypeVar("R")
@@ -105,7 +107,7 @@ class Jobs(Served[C]):
         isolate: bool = False,
         release_id: bool = False,
         hide_retries: bool = False,
-        public_reason: Callable[[JobFields[JsonValue, C], Exception], str] | None = None,
+        public_reason: "Callable[[JobFields[JsonValue, C], Exception], str] | None" = None,
         fails_on: Sequence[type[Exception]] = (),
         max_requeues: int = MAX_SNOOZES,
         failure_pause: timedelta = FAILURE_PAUSE,

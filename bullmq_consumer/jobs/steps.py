@@ -1,13 +1,15 @@
 """The results that a job's handler keeps with the job, each under the name of its step."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bullmq_consumer.engine.application import JobHandle
 from bullmq_consumer.errors import UnrecoverableError
+from bullmq_consumer.jobs.adapters import adapter_of, load
 from bullmq_consumer.sanitize.strict_json import as_json
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 T = TypeVar("T")
 
@@ -23,9 +25,10 @@ class Steps:
         self._handle = handle
 
     async def run(
-        self, name: str, work: Callable[[], Awaitable[T]], returns: type[T] | TypeAdapter[T]
+        self, name: str, work: Callable[[], Awaitable[T]], returns: "type[T] | TypeAdapter[T]"
     ) -> T:
         """The step's kept result, or else that of `work`, kept from now on."""
+        await load()
         if not self.has(name):
             await self.keep(name, await work(), returns)
         return self.kept(name, returns)
@@ -34,7 +37,7 @@ class Steps:
         """Whether a result is kept."""
         return name in self._done
 
-    async def keep(self, name: str, result: T, returns: type[T] | TypeAdapter[T]) -> None:
+    async def keep(self, name: str, result: T, returns: "type[T] | TypeAdapter[T]") -> None:
         """Keep a result. Raises LockLost, and TypeError for what cannot be read back from JSON."""
         adapter = adapter_of(returns)
         try:
@@ -45,8 +48,10 @@ class Steps:
         self._checkpoint[FIELD] = {**self._done, name: value}
         await self._handle.save_checkpoint(self._checkpoint)
 
-    def kept(self, name: str, returns: type[T] | TypeAdapter[T]) -> T:
+    def kept(self, name: str, returns: "type[T] | TypeAdapter[T]") -> T:
         """The kept result. Raises UnrecoverableError when it does not fit `returns` any more."""
+        from pydantic import ValidationError
+
         try:
             return adapter_of(returns).validate_json(as_json(self._done[name]))
         except ValidationError as error:
@@ -57,8 +62,3 @@ class Steps:
     def _done(self) -> dict[str, Any]:
         steps = self._checkpoint.get(FIELD)
         return cast("dict[str, Any]", steps) if isinstance(steps, dict) else {}
-
-
-def adapter_of(returns: type[T] | TypeAdapter[T]) -> TypeAdapter[T]:
-    """The adapter of a type, for what it reads and writes as JSON."""
-    return returns if isinstance(returns, TypeAdapter) else TypeAdapter(returns)

@@ -2,14 +2,15 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, get_args, get_origin, get_type_hints
-
-from pydantic import JsonValue, TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from bullmq_consumer.errors import UnrecoverableError
+from bullmq_consumer.jobs.adapters import Adapter, is_json_value, named
 from bullmq_consumer.jobs.job import Job, SyncJob
 from bullmq_consumer.sanitize.strict_json import as_json
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class InvalidJobData(UnrecoverableError):
@@ -19,7 +20,7 @@ class InvalidJobData(UnrecoverableError):
     raised something else than a ValueError or AssertionError.
     """
 
-    def __init__(self, reason: str, validation: ValidationError | None = None) -> None:
+    def __init__(self, reason: str, validation: "ValidationError | None" = None) -> None:
         super().__init__(reason)
         self.validation = validation
 
@@ -35,12 +36,15 @@ class Taken:
     ) -> None:
         wanted = Job if inspect.iscoroutinefunction(function) else SyncJob
         self.type = _data_type(function, hints, wanted, parameters)
-        self._adapter = adapter_for(function, "data", self.type)
+        self._adapter = Adapter(function, "data", self.type)
+        self.is_any = self.type is Any or is_json_value(self.type)
 
     def parse(self, data: Any) -> Any:
         """The job's data as the function takes it. Raises InvalidJobData, with the field."""
-        if self.type is JsonValue:
+        if self.is_any:
             return data  # it was read from JSON
+        from pydantic import ValidationError
+
         try:
             return self._validated(data)
         except ValidationError as error:
@@ -49,18 +53,22 @@ class Taken:
             raise InvalidJobData(f"Invalid data: {type(error).__name__}: {error}") from error
 
     def _validated(self, data: Any) -> Any:
+        from pydantic import ValidationError
+
         try:
-            return self._adapter.validate_python(data)
+            return self._adapter.pydantic.validate_python(data)
         except ValidationError as error:
             try:
                 # A strict model takes from JSON what it refuses from Python: a date as a text.
-                return self._adapter.validate_json(as_json(data))
+                return self._adapter.pydantic.validate_json(as_json(data))
             except ValueError as second:
                 raise (error if _is_no_json(second) else second) from None
 
 
 def _is_no_json(error: ValueError) -> bool:
     """Whether data could not even be written as JSON, or read from it: no field is named then."""
+    from pydantic import ValidationError
+
     if not isinstance(error, ValidationError):
         return True
     return any(found["type"] == "json_invalid" for found in error.errors(include_url=False))
@@ -75,21 +83,6 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
             f"{named(function)}: {error}. Its annotations are needed when it runs: import their"
             " names outside of `if TYPE_CHECKING`"
         ) from error
-
-
-def adapter_for(function: Callable[..., Any], what: str, annotation: Any) -> TypeAdapter[Any]:
-    """Reads and writes a type. Raises TypeError for one that JSON cannot carry."""
-    try:
-        return TypeAdapter(annotation)
-    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
-        raise TypeError(
-            f"{named(function)}: JSON cannot carry {what} of type {annotation!r}"
-        ) from error
-
-
-def named(function: Callable[..., Any]) -> str:
-    """How errors call it: with its module."""
-    return f"{function.__module__}.{function.__qualname__}"
 
 
 def _data_type(
@@ -107,10 +100,10 @@ def _data_type(
             f" `{kind} {function.__name__}(job: {wanted.__name__}[Data]{more})`"
         )
     arguments = get_args(hint)
-    return arguments[0] if arguments else JsonValue
+    return arguments[0] if arguments else Any
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: "ValidationError") -> str:
     first, *others = error.errors(include_url=False, include_context=False, include_input=False)
     field = ".".join(str(part) for part in first["loc"])
     where = f"'{field}': " if field else ""
