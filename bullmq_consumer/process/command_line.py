@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "workers", nargs="+", metavar="module:variable", help="a Worker, such as app:worker"
     )
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
     _add_modes(parser)
     _add_outputs(parser)
     return parser
@@ -112,6 +112,14 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         default="info",
         help="the least that is logged (%(default)s)",
     )
+
+
+class _Version(argparse.Action):
+    """Looks the versions up only where they are asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        sys.stdout.write(f"{_version()}\n")
+        parser.exit()
 
 
 def _version() -> str:

@@ -13,7 +13,6 @@ from bullmq_consumer.protocol.commands import Commands
 from bullmq_consumer.protocol.job import Job
 from bullmq_consumer.redis.clock import RedisClock
 from bullmq_consumer.sanitize.text import one_line
-from bullmq_consumer.schedules.cron import next_due
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +116,8 @@ def next_millis(after: int, repeat: dict[str, Any]) -> int | None:
 
     Raises ValueError when the pattern or the time zone cannot be read.
     """
+    from bullmq_consumer.schedules.cron import next_due  # with the first pattern
+
     start = _millis(repeat.get("startDate"))
     found = next_due(str(repeat["pattern"]), max(after, start or 0) / 1000, repeat.get("tz"))
     end = _millis(repeat.get("endDate"))

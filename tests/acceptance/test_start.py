@@ -28,6 +28,8 @@ _OF_OTHERS = frozenset(
     {
         *("bullmq", "croniter", "dateutil", "semver"),  # with the first job that is added
         "multiprocessing",  # with the first isolated handler
+        *("pydantic", "pydantic_core"),  # with the first data or result that it checks
+        "zoneinfo",  # with the first schedule by a pattern
         *("loguru", "dotenv", "config", "core", "runtime", "services", "handlers"),
     }
 )
