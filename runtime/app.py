@@ -1,6 +1,7 @@
 """The worker's life cycle: from settings to exit code."""
 
 import asyncio
+import importlib
 import os
 import time
 from collections.abc import AsyncGenerator, Coroutine, Generator
@@ -34,8 +35,6 @@ from core.meter import meter
 from runtime.alerts.alerts import Alerts, open_alerts
 from runtime.attempts import Attempts
 from runtime.http.listening import CannotListen, served
-from runtime.reconciler.deadlines import Deadlines
-from runtime.reconciler.reconciler import Reconciler
 from runtime.tracing.tracing import traced
 from runtime.work_folders import WorkFolder, remove_abandoned
 from services.bundle import Services
@@ -192,6 +191,10 @@ class Life:
             what = f"What its jobs need cannot be loaded ({type(error).__name__}: {error})"
             return f"{what}: reinstall requirements/worker.txt, and check SSL_CERT_FILE"
         self._loaded.set()
+        await asyncio.to_thread(_load_rounds)
+        from runtime.reconciler.deadlines import Deadlines
+        from runtime.reconciler.reconciler import Reconciler
+
         queue = queue_of(self._settings)
         state = QueueState(redis, queue)
         adder = Adder(redis, queue, job_defaults_of(self._settings))
@@ -216,6 +219,12 @@ class Life:
         await self._alerts.drain(_DRAIN_WITHOUT_REDIS)
         drain_logs()
         os._exit(code)
+
+
+def _load_rounds() -> None:
+    """Import what runs beside the jobs, and not before them; not on the event loop."""
+    for name in ("reconciler", "deadlines"):
+        importlib.import_module(f"runtime.reconciler.{name}")
 
 
 @asynccontextmanager
