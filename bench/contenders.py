@@ -1,4 +1,4 @@
-"""The two workers that are compared, each as its users start it."""
+"""The workers that are compared, each as its users start it."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from sandbox import node
 from sandbox.processes import Process
 from sandbox.producer import CONSUMER_READY, new_consumer
 from sandbox.vidfab import VidFab
@@ -71,6 +72,21 @@ def node_worker(folder: Path, job: Job = SMALLEST, **environment: str) -> Conten
         )
 
     return Contender(new, CONSUMER_READY, job)
+
+
+def plain_worker(vidfab: VidFab, folder: Path, **environment: str) -> Contender:
+    """One in Node that does the app's jobs in the plain way: bench/plain_worker. Logs failures."""
+
+    async def new(redis_url: str, concurrency: int) -> Process:
+        runtime = await node.install()
+        script = Path(__file__).parent / "plain_worker" / "main.mjs"
+        told = (redis_url, QUEUE, str(concurrency))
+        own = {**os.environ, **vidfab.settings(QUEUE), **environment}
+        log = folder / f"plain-{uuid4()}.log"
+        command = [runtime.executable, script, *told]
+        return Process(command, log, name="plain Node worker", cwd=runtime.folder, env=own)
+
+    return Contender(new, CONSUMER_READY)
 
 
 def bare_worker(folder: Path, *, engine_alone: bool = False) -> Contender:

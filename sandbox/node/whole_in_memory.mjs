@@ -1,13 +1,9 @@
 // download_video in the plain way: the whole video in memory, then one upload; progress by the chunk.
 //
 // Reads SUPABASE_URL and SUPABASE_SERVICE_KEY; NODE_EXTRA_CA_CERTS must hold the media host's CA.
-import dns from "node:dns";
+import "./test_hosts.mjs";
 
 const { SUPABASE_URL, SUPABASE_SERVICE_KEY } = process.env;
-
-// The sandbox's media host has a name that no resolver knows.
-const lookup = dns.lookup;
-dns.lookup = (host, ...rest) => lookup(host.endsWith(".test") ? "127.0.0.1" : host, ...rest);
 
 export async function downloadVideo(job) {
   const { userId, videoId, originalUrl } = job.data;
