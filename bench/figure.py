@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-Unit = Literal["s", "ms", "MiB", "jobs/s", "µs", "×", "number"]
+Unit = Literal["s", "ms", "MiB", "jobs/s", "µs", "×", "number", "connections", "trips"]
 
 _DECIMALS: dict[Unit, int] = {"s": 2, "ms": 1, "number": 2, "×": 2}
 _RATIO_DECIMALS = 2
@@ -41,7 +41,7 @@ def at_most_of_node(ratio: float) -> Goal:
 
 @dataclass(frozen=True)
 class Figure:
-    """The samples of both workers, one a round, in the same unit.
+    """The samples of both workers, one a round, in the same unit. Of several goals all count.
 
     `over` says what the figure stands on, where that is not a number of rounds.
     """
@@ -50,7 +50,7 @@ class Figure:
     unit: Unit
     python: Sequence[float]
     node: Sequence[float] = ()
-    goal: Goal | None = None
+    goal: Goal | Sequence[Goal] | None = None
     over: str = ""
 
     @property
@@ -71,22 +71,34 @@ class Figure:
             self.over or counted(len(self.python), "round"),
         ]
 
-    def _wanted(self) -> str:
+    @property
+    def _goals(self) -> Sequence[Goal]:
         if self.goal is None:
-            return ""
-        sign = "≥" if self.goal.at_least else "≤"
-        if self.goal.of_node:
-            return f"{sign} {self.goal.bound:.2f} of Node's"
-        return f"{sign} {_number(self.goal.bound, self.unit)}"
+            return ()
+        return (self.goal,) if isinstance(self.goal, Goal) else self.goal
+
+    def _wanted(self) -> str:
+        return ", ".join(self._told(goal) for goal in self._goals)
+
+    def _told(self, goal: Goal) -> str:
+        sign = "≥" if goal.at_least else "≤"
+        if goal.of_node:
+            return f"{sign} {goal.bound:.2f} of Node's"
+        return f"{sign} {_number(goal.bound, self.unit)}"
 
     def _verdict(self) -> str:
-        if self.goal is None:
-            return ""
-        value = self.ratio if self.goal.of_node else statistics.median(self.python)
+        """Of all goals together."""
+        verdicts = {self._judged(goal) for goal in self._goals}
+        return next((one for one in ("**short**", "not measured") if one in verdicts), "") or (
+            "reached" if verdicts else ""
+        )
+
+    def _judged(self, goal: Goal) -> str:
+        value = self.ratio if goal.of_node else statistics.median(self.python)
         if value is None:
             return "not measured"
-        decimals = _RATIO_DECIMALS if self.goal.of_node else _DECIMALS.get(self.unit, 0)
-        return "reached" if self.goal.reached(value, decimals) else "**short**"
+        decimals = _RATIO_DECIMALS if goal.of_node else _DECIMALS.get(self.unit, 0)
+        return "reached" if goal.reached(value, decimals) else "**short**"
 
 
 HEAD = ["figure", "this worker", "Node's", "ratio", "goal", "", "over"]

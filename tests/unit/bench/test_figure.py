@@ -35,6 +35,20 @@ def test_a_goal_beside_node_needs_a_figure_of_node() -> None:
     assert Figure("x", "s", [1], goal=at_most_of_node(1)).cells()[VERDICT] == "not measured"
 
 
+@pytest.mark.parametrize(
+    ("goals", "verdict"),
+    [
+        pytest.param((at_most(3), at_most_of_node(0.5)), "reached", id="both"),
+        pytest.param((at_most(3), at_most_of_node(0.4)), "**short**", id="one-alone"),
+        pytest.param((), "", id="none"),
+    ],
+)
+def test_several_goals_count_together(goals: tuple[Goal, ...], verdict: str) -> None:
+    cells = Figure("x", "MiB", [3], [6], goals).cells()
+    assert cells[VERDICT] == verdict
+    assert cells[GOAL].count("≤") == len(goals)
+
+
 def test_a_goal_is_judged_by_what_the_table_shows() -> None:
     cells = Figure("x", "number", [2.124], [2.12], at_most_of_node(1)).cells()
     assert (cells[OURS], cells[RATIO], cells[VERDICT]) == ("2.12", "1.00", "reached")
