@@ -1,27 +1,64 @@
 """A server that is far away: a TCP proxy on loopback through which all takes its time."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
 
 from sandbox.processes import LOOPBACK
 
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Line:
+    """What lies between a client and the server: the distance, which may change at any time.
+
+    What is sent arrives half of `round_trip_s` later, in both directions, and a new connection
+    carries nothing before one whole, TCP's handshake, unless `connects_free`. `opened` counts the
+    connections so far.
+    """
+
+    round_trip_s: float
+    connects_free: bool = False
+    opened: int = 0
+
 
 @asynccontextmanager
-async def distant(port: int, round_trip_s: float) -> AsyncGenerator[int]:
-    """The port under which the server at `port` is `round_trip_s` away.
+async def distant(port: int, line: Line | float) -> AsyncGenerator[int]:
+    """The port under which the server at `port` is that far away; a number is the round trip."""
+    way = line if isinstance(line, Line) else Line(line)
 
-    What is sent arrives half of it later, in both directions, and a new connection carries nothing
-    before one whole: TCP's handshake.
-    """
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        way.opened += 1
+        if not way.connects_free:
+            await asyncio.sleep(way.round_trip_s)
+        try:
+            there, back = await asyncio.open_connection(LOOPBACK, port)
+        except OSError:
+            return  # its being closed says so
+        await asyncio.gather(_carry(reader, back, way), _carry(there, writer, way))
+
+    async with serving(join) as here:
+        yield here
+
+
+@asynccontextmanager
+async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncGenerator[int]:
+    """The port of a server on loopback; it ends its connections when it ends."""
     lines: set[asyncio.Task[None]] = set()
 
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer):
+            await serve(reader, writer)
+
     def opened(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = asyncio.create_task(_join(reader, writer, port, round_trip_s))
+        line = asyncio.create_task(served(reader, writer))
         lines.add(line)
         line.add_done_callback(lines.discard)
 
-    server = await asyncio.start_server(opened, LOOPBACK, 0)
+    server = await asyncio.start_server(opened, LOOPBACK, 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -32,23 +69,7 @@ async def distant(port: int, round_trip_s: float) -> AsyncGenerator[int]:
         await asyncio.gather(*left, return_exceptions=True)
 
 
-async def _join(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, round_trip_s: float
-) -> None:
-    with closing(writer):
-        await asyncio.sleep(round_trip_s)
-        try:
-            there, back = await asyncio.open_connection(LOOPBACK, port)
-        except OSError:
-            return  # its being closed says so
-        await asyncio.gather(
-            _carry(reader, back, round_trip_s / 2), _carry(there, writer, round_trip_s / 2)
-        )
-
-
-async def _carry(
-    source: asyncio.StreamReader, target: asyncio.StreamWriter, delay_s: float
-) -> None:
+async def _carry(source: asyncio.StreamReader, target: asyncio.StreamWriter, line: Line) -> None:
     """Until one side closes; the other hears of it as late as of all else."""
     under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
     loop = asyncio.get_running_loop()
@@ -60,7 +81,7 @@ async def _carry(
                 data = await source.read(65536)
             except ConnectionError:
                 data = b""
-            under_way.put_nowait((loop.time() + delay_s, data))
+            under_way.put_nowait((loop.time() + line.round_trip_s / 2, data))
 
     taking = asyncio.create_task(take())
     try:

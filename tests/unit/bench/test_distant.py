@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from bench.distant import distant
+from bench.distant import Line, distant
 from sandbox.processes import LOOPBACK
 
 ROUND_TRIP_S = 0.05
@@ -41,3 +41,26 @@ async def test_a_server_that_is_away_ends_the_connection() -> None:
         with pytest.raises(asyncio.IncompleteReadError):
             await reader.readexactly(1)
         writer.close()
+
+
+async def _answer_s(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
+    began = time.monotonic()
+    writer.write(b"x")
+    assert await reader.readexactly(1) == b"x"
+    return time.monotonic() - began
+
+
+async def test_a_line_counts_its_connections_and_may_grow_longer() -> None:
+    line = Line(0, connects_free=True)
+    async with (
+        await asyncio.start_server(_echo, LOOPBACK, 0) as near,
+        distant(near.sockets[0].getsockname()[1], line) as port,
+    ):
+        ends = [await asyncio.open_connection(LOOPBACK, port) for _ in range(2)]
+        for reader, writer in ends:
+            await _answer_s(reader, writer)
+        assert line.opened == 2
+        line.round_trip_s = ROUND_TRIP_S
+        for reader, writer in ends:
+            assert await _answer_s(reader, writer) >= ROUND_TRIP_S
+            writer.close()
