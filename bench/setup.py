@@ -22,6 +22,8 @@ class Sizes:
     late_after_s: float = 10
     delayed_jobs: int = 50
     growth: Sequence[int] = (1_000, 5_000, 20_000)
+    distant_shots: int = 12
+    distant_jobs: int = 200
     video_bytes: int = 450 * 1000 * 1000
 
 
@@ -36,6 +38,8 @@ QUICK = Sizes(
     late_after_s=2,
     delayed_jobs=5,
     growth=(100, 300),
+    distant_shots=3,
+    distant_jobs=20,
     video_bytes=30 * 1000 * 1000,
 )
 """Enough to see that all of it runs; the figures say little."""

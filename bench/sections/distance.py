@@ -1,87 +1,136 @@
-"""The storyboard of twelve shots when Redis and Supabase are not on the worker's machine."""
+"""The app's jobs when Redis and Supabase are not on the worker's machine, and Node's beside it."""
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
-from bench.contenders import python_worker
-from bench.distant import distant
-from bench.figure import Figure, at_most
+from bench.distance import ideals, trips
+from bench.distance.places import Far, Hire, Land, Place, Trust, nodes, ours
+from bench.distance.rows import Measure, Rows, Taken
+from bench.distance.work import CLIPS, PICTURES, Work
+from bench.figure import Figure
 from bench.setup import Bench
-from bench.site import Site, first, last
-from sandbox.app import Shot, create_project, create_user, enqueue_storyboards
-from sandbox.processes import LOOPBACK, Process
 
-_REDIS_S = 0.060
-_SUPABASE_S = 0.120
-_SHOTS = 12
-_PICTURE_S = 2.0
-# The app's own Node worker, measured once at these distances; it is not part of this repository.
-_NODE_DONE_MS = 9_310
-_NODE_STORED_MS = 12_142
-
-
-class _Times(NamedTuple):
-    """From the job's `active` event, by Redis's clock."""
-
-    done_ms: float
-    stored_ms: float
+_AWAY_MS = ((0, 0), (20, 50), (60, 120))
+PLACES = [Place(*away, tls) for tls in (False, True) for away in _AWAY_MS]
+# With more rounds the section would take longer than it may.
+_ROUNDS = 3
+_SHORT_PICTURE_S, _LONG_PICTURE_S = 2.0, 6.0
+_LONG_ROUNDS = 1
+# Of what the distances and the pictures take on paper.
+_DONE_SLACK, _STORED_SLACK = 1.06, 1.15
+_AT_ONCE = 3
+# Longer than Node and httpx keep an idle connection, shorter than gateways do.
+_REST_S = 10.0
+# To Supabase: for rows and pictures, of three pictures at a time.
+_CONNECTIONS = 2
 
 
 async def measure(bench: Bench) -> list[Figure]:
     control = bench.vidfab.providers.control
-    await control.delay("/ark/*", _PICTURE_S)
+    land, work = Land(bench, Trust.made(bench)), await Work.ready(bench)
     try:
-        async with _distant_site(bench) as site:
-            await site.start_worker()
-            await _batch(bench, site, shots=1)  # what a worker does once in its life
-            times = [await _batch(bench, site, _SHOTS) for _ in range(bench.rounds)]
+        async with _all_at(land, ours(bench)) as python, _all_at(land, nodes(bench)) as node:
+            rows = Rows(python, node)
+            await _fill(bench, work, rows)
+        return [*rows.figures(), *await trips.measure(land, work)]
     finally:
-        await control.delay("/ark/*", 0)
-    return _figures(times)
+        await control.delay(PICTURES, 0)
+        await control.clear_faults()
 
 
-def _figures(times: Sequence[_Times]) -> list[Figure]:
-    where = f"Redis {_REDIS_S * 1000:g} ms away, Supabase {_SUPABASE_S * 1000:g}"
-    done = [one.done_ms for one in times]
-    stored = [one.stored_ms for one in times]
-    return [
-        Figure(f"{_SHOTS} pictures, {where}", "ms", done, goal=at_most(_NODE_DONE_MS)),
-        Figure(f"{_SHOTS} pictures stored, {where}", "ms", stored, goal=at_most(_NODE_STORED_MS)),
-    ]
+async def _fill(bench: Bench, work: Work, rows: Rows) -> None:
+    rounds, control = min(bench.rounds, _ROUNDS), bench.vidfab.providers.control
+    await rows.warm_up(lambda far: _each_once(work, far))
+    for picture_s, times in ((_SHORT_PICTURE_S, rounds), (_LONG_PICTURE_S, _LONG_ROUNDS)):
+        await control.delay(PICTURES, picture_s)
+        # Pictures come in all places in turn, not at once.
+        apart_s = picture_s / len(PLACES)
+        await rows.fill(times, _storyboards(work, picture_s), apart_s)
+    await rows.fill(rounds, _sync(work), apart_s=0.5)
+    await rows.fill(rounds, _compose(work), apart_s=0.5)
+    await rows.fill(rounds, _download(work), apart_s=0.5)
+    await rows.fill(rounds, _quota(work), apart_s=0.1)
+    await rows.fill(rounds, _quotas(work), apart_s=0.3)
 
 
-async def _batch(bench: Bench, site: Site, shots: int) -> _Times:
-    supabase = bench.vidfab.supabase
-    texts = [Shot(number, f"Shot {number}") for number in range(1, shots + 1)]
-    project = await create_project(supabase, await create_user(supabase), texts)
-    before = await site.mark()
-    job_id = await enqueue_storyboards(site.app, supabase, project)
-    await site.drain()
-    events = await site.events(before, completed=1 + shots)
-    own = [one for one in events if one.job_id == job_id]
-    began = first(own, "active")
-    return _Times(first(own, "completed") - began, last(events, "completed") - began)
+async def _each_once(work: Work, far: Far) -> None:
+    """What a worker does once in its life must not count."""
+    await work.storyboards(far, _AT_ONCE)
+    await work.sync(far)
+    await work.compose(far)
+    await work.quota(far)
+
+
+def _storyboards(work: Work, picture_s: float) -> Measure:
+    shots = work.bench.sizes.distant_shots
+    what = f"{shots} pictures of {picture_s:g} s"
+
+    async def measure(place: Place, far: Far) -> Sequence[Taken]:
+        opened = far.supabase.opened
+        times = await work.storyboards(far, shots)
+        done = _DONE_SLACK * ideals.storyboards_ms(place, shots, picture_s)
+        stored = _STORED_SLACK * ideals.stored_ms(place, shots, picture_s)
+        connections = far.supabase.opened - opened
+        return [
+            Taken(what, times.done_ms, bound=done),
+            Taken(f"{what}, stored", times.all_done_ms, bound=stored),
+            Taken(f"{what}, connections to Supabase", connections, "connections", _CONNECTIONS),
+        ]
+
+    return measure
+
+
+def _sync(work: Work) -> Measure:
+    async def measure(place: Place, far: Far) -> Sequence[Taken]:
+        times = await work.sync(far)
+        what = f"sync of {CLIPS} clips"
+        return [Taken(what, times.done_ms), Taken(f"{what}, stored", times.all_done_ms)]
+
+    return measure
+
+
+def _compose(work: Work) -> Measure:
+    async def measure(place: Place, far: Far) -> Sequence[Taken]:
+        return [Taken("film, composed at once", (await work.compose(far)).done_ms)]
+
+    return measure
+
+
+def _download(work: Work) -> Measure:
+    began = time.monotonic()
+    ended: dict[int, float] = {}
+
+    async def measure(place: Place, far: Far) -> Sequence[Taken]:
+        rested = ended.get(id(far), began) + _REST_S
+        await asyncio.sleep(max(0.0, rested - time.monotonic()))
+        taken = Taken(f"one picture stored each {_REST_S:g} s", await work.download(far))
+        ended[id(far)] = time.monotonic()
+        return [taken]
+
+    return measure
+
+
+def _quota(work: Work) -> Measure:
+    async def measure(place: Place, far: Far) -> Sequence[Taken]:
+        return [Taken("a smallest job alone", await work.quota(far))]
+
+    return measure
+
+
+def _quotas(work: Work) -> Measure:
+    jobs = work.bench.sizes.distant_jobs
+
+    async def measure(place: Place, far: Far) -> Sequence[Taken]:
+        return [Taken(f"{jobs} smallest jobs", await work.quotas(far, jobs))]
+
+    return measure
 
 
 @asynccontextmanager
-async def _distant_site(bench: Bench) -> AsyncGenerator[Site]:
-    """A site whose worker is far from both servers; the app stays beside them."""
-    async with AsyncExitStack() as lines:
-        port = await lines.enter_async_context(distant(bench.vidfab.supabase.port, _SUPABASE_S))
-        supabase_url = f"http://{LOOPBACK}:{port}"
-        worker = python_worker(bench.vidfab, bench.folder, SUPABASE_URL=supabase_url)
-
-        async def new(redis_url: str, concurrency: int) -> Process:
-            port = await lines.enter_async_context(distant(_port(redis_url), _REDIS_S))
-            return await worker.new(f"redis://{LOOPBACK}:{port}", concurrency)
-
-        yield await lines.enter_async_context(Site(replace(worker, new=new)))
-
-
-def _port(url: str) -> int:
-    port = urlsplit(url).port
-    assert port is not None
-    return port
+async def _all_at(land: Land, hire: Hire) -> AsyncGenerator[dict[Place, Far]]:
+    """A worker in each place, started together."""
+    async with AsyncExitStack() as parts:
+        entered = (parts.enter_async_context(land.at(place, hire)) for place in PLACES)
+        yield dict(zip(PLACES, await asyncio.gather(*entered), strict=True))
