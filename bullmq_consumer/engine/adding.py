@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from redis.asyncio import Redis
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_TIMES = ("finishedOn", "timestamp")
+_Found: TypeAlias = "Sequence[Any]"
+"""These of a job, as texts."""
 
 
 class Adder:
@@ -52,32 +56,35 @@ class Addition:
     2. `remove_ended` removes the finished jobs that kept new ones out.
     3. `send_again` adds those new ones.
 
-    A look that was answered is not repeated: jobs of a try whose answer was lost may have finished.
+    An answer may be lost, and its command sent again when the jobs have finished already. So a look
+    that was answered is not repeated, and a finished job of a new one's time is that one.
     """
 
     def __init__(self, queue: "Queue", new: Sequence[dict[str, Any]]) -> None:
         self._queue = queue
         self._new = new
-        self._ended_at: Sequence[Any] | None = None
+        self._found: Sequence[_Found] | None = None
+        self._added_at: set[str] = set()
 
     @property
     def kept_out(self) -> list[dict[str, Any]]:
         """The jobs whose id a finished job has."""
-        return [new for new, at in zip(self._new, self._ended_at or (), strict=False) if at]
+        pairs = zip(self._new, self._found or (), strict=False)
+        return [new for new, (at, added_at) in pairs if at and added_at not in self._added_at]
 
     async def send(self) -> None:
         """Look up the ids, and add the jobs. Raises RedisError, OSError."""
-        if self._ended_at is not None:
+        if self._found is not None:
             await self._add(self._new)
         elif isinstance(self._queue.client, PipelinedClient):
             # One trip: what is sent in one turn goes in one packet, in the order of the calls.
-            ended_at, added = await asyncio.gather(
+            found, added = await asyncio.gather(
                 self._look(), self._add(self._new), return_exceptions=True
             )
-            self._ended_at = _checked(ended_at)
+            self._found = _checked(found)
             _checked(added)
         else:
-            self._ended_at = await self._look()
+            self._found = await self._look()
             await self._add(self._new)
 
     async def remove_ended(self) -> None:
@@ -93,16 +100,16 @@ class Addition:
         """Add the jobs that were kept out. Raises RedisError, OSError."""
         await self._add(self.kept_out)
 
-    async def _look(self) -> Sequence[Any]:
-        """When the jobs of these ids ended; None for those that have not, or are not there."""
+    async def _look(self) -> Sequence["_Found"]:
+        """When the jobs of these ids ended, None for those that have not; when they were added."""
         keys = [self._queue.toKey(one["opts"]["jobId"]) for one in self._new]
         client = self._queue.client
         if isinstance(client, PipelinedClient):
-            return await asyncio.gather(*(client.hget(key, "finishedOn") for key in keys))
+            return await asyncio.gather(*(client.hmget(key, *_TIMES) for key in keys))
         # Another client would open a connection for each.
         async with client.pipeline(transaction=False) as pipe:
             for key in keys:
-                pipe.hget(key, "finishedOn")
+                pipe.hmget(key, *_TIMES)
             return await pipe.execute()
 
     async def _add(self, new: Sequence[dict[str, Any]]) -> None:
@@ -111,8 +118,8 @@ class Addition:
             return
         # The library's transaction takes another connection, and three trips.
         adding = (self._queue.add(one["name"], one["data"], one["opts"]) for one in new)
-        for added in await asyncio.gather(*adding, return_exceptions=True):
-            _checked(added)
+        added = await asyncio.gather(*adding, return_exceptions=True)
+        self._added_at.update(str(_checked(job).timestamp) for job in added)
 
 
 def _checked(answer: T | BaseException) -> T:

@@ -56,6 +56,7 @@ class LiveHandle:
         self._saved = self._sent = job.fields.get("checkpoint", "")
         self._unsaved: str | None = None
         self._saving = 0
+        self._soon: asyncio.Future[None] | None = None
         self._lines = _LogLines(job.id, self._write_lines)
         self.progress: Mapping[str, Any] = {}
         self.events = ProgressStream(self._publish, self._not_published)
@@ -111,8 +112,18 @@ class LiveHandle:
 
         It is called again with each checkpoint, and before the job returns to the queue.
         """
-        if self._unsaved is not None:
-            await self._save(self._unsaved)
+        if self._unsaved is None:
+            return
+        if self._soon is None:
+            self._soon = asyncio.ensure_future(self._save_soon(self._unsaved))
+            self._soon.add_done_callback(_retrieved)  # also when nobody waits any more
+        await asyncio.shield(self._soon)
+
+    async def _save_soon(self, text: str) -> None:
+        """Save the newest of those that come in one turn of the loop, for all of them."""
+        await asyncio.sleep(0)
+        self._soon = None
+        await self._save(self._unsaved or text)
 
     async def _save(self, text: str) -> None:
         """Send it behind those that are under way: Redis takes them in the order of the calls.
@@ -161,6 +172,11 @@ class LiveHandle:
             await write()
 
         await self._writes.until_acknowledged(while_held)
+
+
+def _retrieved(saving: asyncio.Future[None]) -> None:
+    if not saving.cancelled():
+        saving.exception()
 
 
 def _sendable(line: str) -> str:

@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
+import pytest
 from bullmq import Queue
 from redis.asyncio import Redis
 
 from bench.commands_sent import Count, counting
+from bullmq_consumer.engine.adding import Addition
 from bullmq_consumer.engine.handle import LiveHandle
 from bullmq_consumer.engine.queues import Queues
 from bullmq_consumer.health.log_throttle import LogThrottle
-from bullmq_consumer.new_job import JobDefaults, NewJob
+from bullmq_consumer.new_job import JobDefaults, NewJob, bulk_entry
 from bullmq_consumer.protocol.commands import Commands, TakeOptions
 from bullmq_consumer.protocol.job import read_job
 from bullmq_consumer.queue_name import QueueName
@@ -84,7 +87,7 @@ async def test_a_job_that_comes_alone_is_added_by_one_command_after_a_look(vidfa
         count.clear()
         await it.handle.add_jobs([NewJob("x", "second", {}, priority=2)])
         await seen(it.redis, count)
-        assert count == {"HGET": 1, "EVALSHA": 1, "ECHO": 1}
+        assert count == {"HMGET": 1, "EVALSHA": 1, "ECHO": 1}
         assert await it.redis.zrange(it.name.key("prioritized"), 0, -1) == ["first", "second"]
 
 
@@ -97,9 +100,30 @@ async def test_jobs_that_come_together_need_no_connection_of_their_own(vidfab: V
         count.clear()
         await it.handle.add_jobs([NewJob("x", f"{one}_too", {}, priority=2) for one in ids])
         await seen(it.redis, count)
-        assert count == {"HGET": 3, "EVALSHA": 3, "ECHO": 1}
+        assert count == {"HMGET": 3, "EVALSHA": 3, "ECHO": 1}
         added = await it.redis.zrange(it.name.key("prioritized"), 0, -1)
         assert added == [*ids, *(f"{one}_too" for one in ids)]
+
+
+async def test_a_job_that_has_finished_by_a_repeated_look_is_not_added_again(
+    vidfab: VidFab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commands of an answer that was lost are sent again."""
+    async with running(vidfab) as it:
+        queue = Queue(it.name.name, {"connection": it.redis, "prefix": it.name.prefix})
+        addition = Addition(queue, [bulk_entry(NewJob("x", "once", {}, 2), JobDefaults())])
+        look = addition._look  # pyright: ignore[reportPrivateUsage]
+
+        async def late_look() -> Any:
+            async with asyncio.timeout(PATIENCE_S):
+                while not await it.redis.exists(it.name.key("once")):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            await it.redis.hset(it.name.key("once"), "finishedOn", 1)
+            return await look()
+
+        monkeypatch.setattr(addition, "_look", late_look)
+        await addition.send()
+        assert addition.kept_out == []
 
 
 async def seen(redis: PipelinedClient, count: Count) -> None:

@@ -3,6 +3,8 @@ from typing import Any
 from bullmq.queue import Queue
 
 class Job:
+    timestamp: int
+
     def __init__(
         self,
         queue: Queue,

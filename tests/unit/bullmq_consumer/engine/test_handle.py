@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Self, cast
 
 import pytest
@@ -62,7 +62,7 @@ class FullQueue:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    def hget(self, *_: str) -> None:
+    def hmget(self, *_: str) -> None:
         pass
 
     async def execute(self) -> None:
@@ -108,14 +108,28 @@ async def test_a_checkpoint_waits_for_none_before_it() -> None:
     scripts = Scripts()
     scripts.go.clear()
     handle, _ = handle_with(scripts)
-    saving = [asyncio.create_task(handle.save_checkpoint({"a": number})) for number in (1, 2, 3)]
-    await asyncio.sleep(0)
+    saving = [await begun(handle.save_checkpoint({"a": number})) for number in (1, 2, 3)]
     one, two, three = ('{"a": 1}', '{"a": 2}', '{"a": 3}')
     assert scripts.sent == [("", one), (one, two), (two, three)]
     scripts.go.set()
     await asyncio.gather(*saving)
     await handle.flush()
     assert len(scripts.sent) == 3
+
+
+async def begun(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task of it that has had some turns."""
+    task = asyncio.create_task(work)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return task
+
+
+async def test_checkpoints_of_one_turn_are_one_command() -> None:
+    scripts = Scripts()
+    handle, _ = handle_with(scripts)
+    await asyncio.gather(*(handle.save_checkpoint({"a": number}) for number in (1, 2, 3)))
+    assert scripts.sent == [("", '{"a": 3}')]
 
 
 async def test_a_checkpoint_names_what_redis_has_when_the_last_one_was_refused() -> None:
