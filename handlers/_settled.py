@@ -31,12 +31,12 @@ class Numbered(Protocol):
 Reading = TypeVar("Reading", bound=Numbered)
 
 
-async def settled(read: Callable[[], Awaitable[Reading]]) -> Reading:
+async def settled(read: Callable[[], Awaitable[Reading]], first: Reading | None = None) -> Reading:
     """A reading whose numbers agree, or that is the same as the one before.
 
-    Raises RequeueLater while shots are being deleted.
+    `first` was read already. Raises RequeueLater while shots are being deleted.
     """
-    found = await read()
+    found = await read() if first is None else first
     for _ in range(_READINGS):
         if found.is_settled:
             return found

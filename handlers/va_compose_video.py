@@ -6,6 +6,7 @@ the film is stored, only the row is left to write.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,12 +15,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from bullmq_consumer import JobFields, Jobs
+from core.concurrent import both, both_or_neither
 from core.errors import ClipNotStored, PermanentError, UnsafeUrl
 from core.jobs.data import JobData, JobResult
 from core.paths import RowId, final_video
 from core.people import Cause, Thing
 from core.timeline import Scene, Timeline, timeline
-from handlers._film.clips import clips_of
+from handlers._film.clips import Clips, clips_of, read_clips
 from handlers._film.heartbeat import beating
 from handlers._film.local import local_film, made_here
 from handlers._film.patience import Patience, forget_patience
@@ -84,15 +86,16 @@ async def va_compose_video(job: VidfabJob[Data]) -> Result:
     ctx, data = job.deps, job.data
     await ctx.progress(5, "Loading project...")
     async with Patience(ctx) as patience:
-        project = await ctx.services.projects.owned(data.project_id, data.user_id)
-        await patience.begin(project)
-        result = await _film_of(ctx, project, patience)
+        owned = ctx.services.projects.owned(data.project_id, data.user_id)
+        project, beginning = await both(owned, _beginning(ctx, data.project_id))
+        patience.begin(project)
+        making = _film_of(ctx, project, beginning, patience)
+        finished, _ = await both_or_neither(making, patience.keep())
         await ctx.progress(95, "Saving final video metadata...")
-        video = result.video
-        stored = StoredFilm(video.url, video.file_size, video.resolution)
-        await ctx.services.films.record(project, stored)
+        # Should the row alone be written, the next attempt would only store the film again.
+        await both(finished.keep(), ctx.services.films.record(project, finished.stored))
     await ctx.progress(100, "Compose completed")
-    return result
+    return finished.result
 
 
 @va_compose_video.on_final_failure
@@ -104,20 +107,53 @@ async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
     await forget_patience(ctx)
 
 
-async def _film_of(ctx: Context, project: Project, patience: Patience) -> Result:
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """What is read beside the project: its clips, and what is kept of its last film."""
+
+    clips: Clips
+    kept: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A film in storage; `kept` is where its result is still to be kept."""
+
+    result: Result
+    kept: KeptFilm | None = None
+
+    @property
+    def stored(self) -> StoredFilm:
+        video = self.result.video
+        return StoredFilm(video.url, video.file_size, video.resolution)
+
+    async def keep(self) -> None:
+        if self.kept is not None:
+            await self.kept.keep_stored(self.result.model_dump_json(by_alias=True))
+
+
+async def _beginning(ctx: Context, project_id: RowId) -> _Beginning:
+    kept = ctx.services.kept_films.read(project_id)
+    return _Beginning(*await both(read_clips(ctx, project_id), kept))
+
+
+async def _film_of(
+    ctx: Context, project: Project, beginning: _Beginning, patience: Patience
+) -> _Finished:
     """The project's film: stored by an earlier job, or made and stored now."""
     if project.step_4_status != _READY:
         found = f"Videos not ready (step_4_status={project.step_4_status})"
         raise PermanentError(found, cause=Cause.NOT_READY)
     await ctx.progress(10, "Loading clips...")
-    found = await _timeline(ctx, project)
+    found = await _timeline(ctx, project, beginning.clips)
     kept = ctx.services.kept_films.of(project.id, found.fingerprint(_made_by(ctx, project)))
-    before = await kept.find()
+    before = kept.found_in(beginning.kept)
     if result := await _stored_before(ctx, project, before.stored):
-        return result
+        return _Finished(result)
     order = before.order or await adopted(ctx, kept)
     async with beating(ctx, project):
-        return await Composition(ctx, project, found, kept, patience).made(order)
+        made = await Composition(ctx, project, found, kept, patience).made(order)
+        return _Finished(made, kept)
 
 
 def _made_by(ctx: Context, project: Project) -> str:
@@ -135,8 +171,8 @@ async def _stored_before(ctx: Context, project: Project, kept: str | None) -> Re
     return result
 
 
-async def _timeline(ctx: Context, project: Project) -> Timeline:
-    clips = await clips_of(ctx, project.id)
+async def _timeline(ctx: Context, project: Project, first: Clips) -> Timeline:
+    clips = await clips_of(ctx, project.id, first)
     found = timeline(clips.rows, clips.lengths(), project.aspect_ratio)
     if not found.scenes:
         raise PermanentError("The project has no finished clips to compose", cause=Cause.NO_CLIPS)
@@ -162,10 +198,8 @@ class Composition:
         film = await self._film(order)
         await ctx.progress(90, "Uploading final video to permanent storage...")
         url = await ctx.services.films.store(project, film)
-        result = Result(estimated_duration=self.timeline.seconds, video=_video(project, film, url))
-        await self.kept.keep_stored(result.model_dump_json(by_alias=True))
         await self.patience.progressed()
-        return result
+        return Result(estimated_duration=self.timeline.seconds, video=_video(project, film, url))
 
     async def _film(self, order: Order | None) -> Film:
         file = await self._file(order)

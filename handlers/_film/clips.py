@@ -46,12 +46,16 @@ class Clips:
         return {row.shot_number: length for row, length in zip(self.rows, in_order, strict=True)}
 
 
-async def clips_of(ctx: Context, project_id: RowId) -> Clips:
-    """The clips, as of one moment. Raises RequeueLater while shots are being deleted."""
-    return await settled(lambda: _read(ctx, project_id))
+async def clips_of(ctx: Context, project_id: RowId, first: Clips) -> Clips:
+    """The clips, as of one moment; `first` as just read.
+
+    Raises RequeueLater while shots are being deleted.
+    """
+    return await settled(lambda: read_clips(ctx, project_id), first)
 
 
-async def _read(ctx: Context, project_id: RowId) -> Clips:
+async def read_clips(ctx: Context, project_id: RowId) -> Clips:
+    """The clips, perhaps while shots are being deleted."""
     services = ctx.services
     rows, seconds = await both(
         services.clips.of_project(project_id), services.shots.seconds(project_id)

@@ -54,11 +54,14 @@ class Patience:
         if is_transient(error):
             await self._keep()
 
-    async def begin(self, project: Project) -> None:
+    def begin(self, project: Project) -> None:
         """Begin the work. Raises WaitedTooLong when the row was settled before its first turn."""
         is_untouched = self._is_new and self._ctx.job.attempt == 1
         if is_untouched and self._is_old and project.step_6_status == _FAILED:
             raise WaitedTooLong
+
+    async def keep(self) -> None:
+        """Save the time of the last progress, unless one is: before anything may take long."""
         if not self._kept_at:
             await self._keep()
 

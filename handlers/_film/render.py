@@ -101,21 +101,20 @@ class Render:
 
         While another worker orders one for the project it is waited for.
         """
-        while not self.ctx.is_stopping and not await self.kept.claim():
+        while (before := await self.kept.claim()) is None:
             await self._pause(_CLAIM_POLL)
-        placing = asyncio.create_task(self._place(timeline))
+        placing = asyncio.create_task(self._place(timeline, before.order))
         try:
             return await asyncio.shield(placing)
         except asyncio.CancelledError:
             await asyncio.wait({placing})
             raise
 
-    async def _place(self, timeline: Timeline) -> Order:
+    async def _place(self, timeline: Timeline, order: Order | None) -> Order:
         """Order it, under the claim, unless another worker has meanwhile."""
         async with self.kept.claimed():
             if self.ctx.is_stopping:
                 raise RequeueLater
-            order = (await self.kept.find()).order
             if order is None:
                 order = Order(await self.shotstack.submit(timeline.shotstack_edit()), time.time())
                 await self.kept.keep(order)

@@ -9,7 +9,7 @@ a render it holds the `claim`, which lapses soon after the worker died.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,15 +34,15 @@ CLAIM = timedelta(seconds=30)
 _RENEWALS = 3
 
 # Take the claim, or renew one's own. ARGV: token, ms.
-# Returns 1 when it is this token's now.
+# Returns all that is kept when it is this token's now, else nil.
 _TAKE_CLAIM = """
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local claim = redis.call("HMGET", KEYS[1], "claim", "claimed_until")
-if claim[1] and claim[1] ~= ARGV[1] and tonumber(claim[2]) > now then return 0 end
+if claim[1] and claim[1] ~= ARGV[1] and tonumber(claim[2]) > now then return nil end
 redis.call("HSET", KEYS[1], "claim", ARGV[1], "claimed_until", now + ARGV[2])
 if redis.call("PTTL", KEYS[1]) < tonumber(ARGV[2]) then redis.call("PEXPIRE", KEYS[1], ARGV[2]) end
-return 1
+return redis.call("HGETALL", KEYS[1])
 """
 
 # Give up the claim. ARGV: token.
@@ -118,10 +118,14 @@ class KeptFilms:
         )
         return cast("dict[str, str]", fields)
 
-    async def take_claim(self, project_id: RowId, token: str) -> bool:
-        """Claim the next order for `token`, or renew that; False while another one has it."""
+    async def take_claim(self, project_id: RowId, token: str) -> dict[str, str] | None:
+        """Claim the next order for `token`, or renew that; None while another one has it.
+
+        Returns the hash as it is then.
+        """
         ms = CLAIM // timedelta(milliseconds=1)
-        return bool(await self._call(self._take_claim, project_id, token, ms))
+        flat: list[str] | None = await self._call(self._take_claim, project_id, token, ms)
+        return None if flat is None else dict(zip(flat[::2], flat[1::2], strict=True))
 
     async def leave_claim(self, project_id: RowId, token: str) -> None:
         """Let others order."""
@@ -163,14 +167,21 @@ class KeptFilm:
 
     async def find(self) -> Kept:
         """What is kept of this film; nothing where the project's last one was another."""
-        fields = await self._films.read(self._project_id)
+        return self.found_in(await self._films.read(self._project_id))
+
+    def found_in(self, fields: Mapping[str, str]) -> Kept:
+        """The same, of what `KeptFilms.read` has read."""
         if fields.get("timeline") != self._timeline:
             return Kept()
         return Kept(_order_of(fields), fields.get("stored"))
 
-    async def claim(self) -> bool:
-        """Claim the next order; False while another worker places one."""
-        return await self._films.take_claim(self._project_id, self._token)
+    async def claim(self) -> Kept | None:
+        """Claim the next order; None while another worker places one.
+
+        Returns what is kept under the claim: the order of another worker, if it placed one.
+        """
+        fields = await self._films.take_claim(self._project_id, self._token)
+        return None if fields is None else self.found_in(fields)
 
     @asynccontextmanager
     async def claimed(self) -> AsyncGenerator[None]:
@@ -206,6 +217,6 @@ class KeptFilm:
             await self.claim()
 
 
-def _order_of(fields: dict[str, str]) -> Order | None:
+def _order_of(fields: Mapping[str, str]) -> Order | None:
     render, at = fields.get("render"), fields.get("begun_at")
     return Order(render, float(at)) if render and at else None

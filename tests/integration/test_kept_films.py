@@ -99,28 +99,27 @@ async def test_a_claim_is_one_workers_until_it_lapses(
     films: KeptFilms, redis: PipelinedClient
 ) -> None:
     one, other = films.of(PROJECT, "t"), films.of(PROJECT, "t")
-    assert [await one.claim(), await one.claim(), await other.claim()] == [True, True, False]
+    assert [await one.claim(), await one.claim(), await other.claim()] == [Kept(), Kept(), None]
     assert 0 < await redis.pttl(films.key(PROJECT)) <= 30_000, "nothing is left of a dead worker"
     await redis.hset(films.key(PROJECT), "claimed_until", "1")
-    assert [await other.claim(), await one.claim()] == [True, False]
+    assert [await other.claim(), await one.claim()] == [Kept(), None]
 
 
 async def test_a_claim_is_left_when_the_order_is_placed_or_refused(films: KeptFilms) -> None:
     one, other = films.of(PROJECT, "t"), films.of(PROJECT, "t")
-    assert await one.claim()
+    assert await one.claim() == Kept()
     async with one.claimed():
         await one.keep(FIRST)
-        assert not await other.claim()
-    assert await other.claim()
-    assert await other.find() == Kept(FIRST), "the claim takes nothing away"
+        assert await other.claim() is None
+    assert await other.claim() == Kept(FIRST), "the claim takes nothing away"
 
 
 async def test_a_worker_leaves_no_claim_but_its_own(films: KeptFilms) -> None:
     one, other = films.of(PROJECT, "t"), films.of(PROJECT, "t")
-    assert await one.claim()
+    assert await one.claim() is not None
     async with other.claimed():
         pass
-    assert not await other.claim()
+    assert await other.claim() is None
 
 
 async def moved(vidfab: VidFab, before: str) -> None:

@@ -109,7 +109,8 @@ async def test_a_cancelled_attempt_keeps_nothing() -> None:
 async def test_what_a_crash_left_is_no_new_job() -> None:
     handle, clock = RecordingHandle(), Clock()
     crashed = Patience(job(handle=handle), clock)
-    await crashed.begin(PROJECT)
+    crashed.begin(PROJECT)
+    await crashed.keep()
     for _ in range(10):
         clock.seconds += 20
         await crashed.progressed()
@@ -123,9 +124,9 @@ async def test_what_a_crash_left_is_no_new_job() -> None:
 async def test_a_row_that_was_settled_while_the_job_waited_for_its_turn_ends_it() -> None:
     old = Clock(ADDED + OLD)
     with pytest.raises(WaitedTooLong):
-        await Patience(job(), old).begin(FAILED)
-    await Patience(job(), Clock()).begin(FAILED)
-    await Patience(job(), old).begin(FAILED.model_copy(update={"step_6_status": "processing"}))
+        Patience(job(), old).begin(FAILED)
+    Patience(job(), Clock()).begin(FAILED)
+    Patience(job(), old).begin(FAILED.model_copy(update={"step_6_status": "processing"}))
 
 
 @pytest.mark.parametrize("progressed_at", [None, ADDED])
@@ -134,7 +135,7 @@ async def test_who_retries_a_failed_job_by_hand_begins_anew(progressed_at: float
     await forget_patience(ctx)
     tomorrow = Clock(ADDED + 24 * 3600)
     async with Patience(ctx, tomorrow) as patience:
-        await patience.begin(FAILED)
+        patience.begin(FAILED)
 
 
 async def test_a_job_of_no_known_age_is_young() -> None:

@@ -84,16 +84,14 @@ class Here:
         self.kept: list[str | None] = []
         self.refused = asyncio.Event()
 
-    async def find(self) -> Kept:
-        return Kept(self.order)
-
-    async def claim(self) -> bool:
+    async def claim(self) -> Kept | None:
         self.busy -= 1
         if self.busy < 0 and self.meanwhile is not None:
             self.order = self.meanwhile
         if self.busy >= 0:
             self.refused.set()
-        return self.busy < 0
+            return None
+        return Kept(self.order)
 
     @asynccontextmanager
     async def claimed(self) -> AsyncGenerator[None]:
