@@ -57,6 +57,21 @@ class Outside:
         self.done.append(f"project {fields['step_3_status']}")
 
 
+class MeetingLink(RecordingHandle):
+    """Once a picture was bought, no checkpoint is saved before the next purchase is in one, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_recorded = asyncio.Event()
+
+    async def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        if "2" in checkpoint["asked"]:
+            self._is_recorded.set()
+        if checkpoint["bought"]:
+            async with asyncio.timeout(60):
+                await self._is_recorded.wait()
+
+
 class SlowLink(RecordingHandle):
     """Saving takes longer than all else."""
 
@@ -113,6 +128,11 @@ async def test_a_slot_buys_the_next_picture_when_its_last_one_is_kept() -> None:
     assert await run(outside, handle, at_once=1) == "completed"
     assert outside.done.index("keep 1") < outside.done.index("buy 2")
     assert outside.done.index("keep 1") < outside.done.index("write 1")
+
+
+async def test_the_next_purchase_is_recorded_while_the_last_picture_is_saved() -> None:
+    outside = outside_of(2)
+    assert await run(outside, MeetingLink(), at_once=1) == "completed"
 
 
 async def test_a_slot_does_not_wait_for_the_row_of_its_last_picture() -> None:
