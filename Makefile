@@ -80,6 +80,9 @@ OTEL := $(BIN)/python -c 'import tomllib; project = tomllib.load(open("pyproject
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
+# Beside which the bench measures this worker: bench/peers.
+PEERS := bullmq 'dramatiq[redis]' hiredis saq taskiq taskiq-redis
+
 # The third is what makes the image's bill of materials, in a stage of its own; the fourth is added to
 # the first for traces, and is kept out of the second (scripts/install.py).
 lock: dev ## Renew the locks: versions and hashes, no addresses
@@ -87,6 +90,7 @@ lock: dev ## Renew the locks: versions and hashes, no addresses
 	@$(LOCK) pyproject.toml --extra sentry --extra sandbox --extra dev -c requirements/worker.txt -o requirements/all.txt
 	@echo cyclonedx-bom | $(LOCK) - -c requirements/all.txt -o requirements/sbom.txt
 	@$(OTEL) | $(LOCK) - -c requirements/all.txt -o requirements/otel.txt
+	@printf '%s\n' $(PEERS) | $(LOCK) - -c requirements/all.txt -o requirements/peers.txt
 
 clean: ## Remove what was installed and made
 	@rm -rf $(VENV) .cache demo-output dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Workers of other Python queues, to be measured beside this one."""
