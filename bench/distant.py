@@ -2,9 +2,10 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sandbox.processes import LOOPBACK
 
@@ -17,12 +18,14 @@ class Line:
 
     What is sent arrives half of `round_trip_s` later, in both directions, and a new connection
     carries nothing before one whole, TCP's handshake, unless `connects_free`. `opened` counts the
-    connections so far.
+    connections so far. `trace` has from when to when each piece was under way, in seconds since
+    the epoch, by the distance and not by when the machine came to it.
     """
 
     round_trip_s: float
     connects_free: bool = False
     opened: int = 0
+    trace: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
 
 
 @asynccontextmanager
@@ -81,7 +84,9 @@ async def _carry(source: asyncio.StreamReader, target: asyncio.StreamWriter, lin
                 data = await source.read(65536)
             except ConnectionError:
                 data = b""
-            under_way.put_nowait((loop.time() + line.round_trip_s / 2, data))
+            half_s, now = line.round_trip_s / 2, time.time()
+            line.trace.append((now, now + half_s))
+            under_way.put_nowait((loop.time() + half_s, data))
 
     taking = asyncio.create_task(take())
     try:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import trustme
 
-from bench.contenders import Contender, plain_worker, python_worker
+from bench.contenders import CONCURRENCY, Contender, plain_worker, python_worker
 from bench.distance.edge import edge
 from bench.distant import Line, distant
 from bench.setup import Bench
@@ -96,7 +96,13 @@ class Land:
 
     @asynccontextmanager
     async def behind(
-        self, redis: Line, supabase: Line, hire: Hire, *, tls: bool = False
+        self,
+        redis: Line,
+        supabase: Line,
+        hire: Hire,
+        *,
+        tls: bool = False,
+        concurrency: int = CONCURRENCY,
     ) -> AsyncGenerator[Far]:
         """The same, behind any lines."""
         vidfab, context = self.bench.vidfab, self.trust.server if tls else None
@@ -120,7 +126,7 @@ class Land:
                 port = await parts.enter_async_context(distant(near, redis))
                 return await worker.new(f"redis{safe}://{LOOPBACK}:{port}", concurrency)
 
-            async with Site(replace(worker, new=new)) as site:
+            async with Site(replace(worker, new=new), concurrency) as site:
                 await site.start_worker()
                 yield Far(site, supabase, supabase_url)
 

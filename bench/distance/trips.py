@@ -1,8 +1,9 @@
-"""How many trips to each server a job takes one behind the other, by the time that they take.
+"""How many trips to each server a job takes one behind the other, by how long it is on its way.
 
-A job is timed at no distance and at a long one from one server alone, and the difference is
-divided by that. Trips that a job makes side by side count once, and so does what it sends over a
-connection without waiting for an answer. Connecting takes no time here.
+A worker that runs one job at a time is far from one server alone. The time during which anything of
+it is under way, from a job's beginning to its end, divided by a round trip, is the number, or how
+much longer the job takes than near both, if that is less: progress is sent beside the work. What a
+job sends side by side counts once, and its own work does not count. Connecting takes no time here.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from bench.distance.places import Far, Hire, Land, nodes, ours
-from bench.distance.work import CLIPS, Work, ended, took_ms
+from bench.distance.work import CLIPS, Work, ended, span_of
 from bench.distant import Line
 from bench.figure import Figure, at_most
 from bench.site import OPTIONS
@@ -20,8 +21,8 @@ from sandbox.app import create_user
 from sandbox.app_videos import enqueue_cleanup, enqueue_quota, enqueue_video
 from sandbox.processes import SandboxError
 
-# Long beside what the jobs' work takes now and then, which is what rounding must swallow.
-_AWAY_S = 0.5
+# Long beside what lies between two requests that a job makes side by side.
+_AWAY_S = 0.4
 _SHOTS = 3
 
 
@@ -55,52 +56,87 @@ class _Asked:
 
 
 _Ask = Callable[[Work, Far], Awaitable[_Asked]]
-_Times = dict[str, float]
+_Trips = dict[str, int]
+_Span = tuple[int, int]
 
 
 async def measure(land: Land, work: Work) -> list[Figure]:
     """A row for each job and server; Node's plain worker does not have all jobs."""
-    both = (ours(land.bench), [*_OF_BOTH, *_OURS_ALONE]), (nodes(land.bench), _OF_BOTH)
-    python, node = await asyncio.gather(*(_trips(land, work, *one) for one in both))
-    if missing := set(discover().entries()) - set(python[0]):
+    workers = (ours(land.bench), [*_OF_BOTH, *_OURS_ALONE]), (nodes(land.bench), _OF_BOTH)
+    python, node, python_redis, node_redis = await asyncio.gather(
+        *(_to_supabase(land, work, *one) for one in workers),
+        *(_to_redis(land, work, *one) for one in workers),
+    )
+    if missing := set(discover().entries()) - set(python):
         raise SandboxError(f"No trips were counted of {', '.join(sorted(missing))}")
-    rows: list[Figure] = []
-    for number, server in enumerate(("Supabase", "Redis")):
-        for name, most in GOALS.items():
-            theirs = [node[number][name]] if name in node[number] else []
-            goal = at_most((most.supabase, most.redis)[number])
-            what = f"{name}, behind each other to {server}"
-            rows.append(Figure(what, "trips", [python[number][name]], theirs, goal))
-    return rows
+    return [
+        *(_row(name, "Supabase", python, node, most.supabase) for name, most in GOALS.items()),
+        *(
+            _row(name, "Redis", python_redis, node_redis, most.redis)
+            for name, most in GOALS.items()
+        ),
+    ]
 
 
-async def _trips(land: Land, work: Work, hire: Hire, asks: Sequence[_Ask]) -> tuple[_Times, _Times]:
-    """To Supabase and to Redis."""
+def _row(name: str, server: str, python: _Trips, node: _Trips, most: int) -> Figure:
+    theirs = [node[name]] if name in node else []
+    what = f"{name}, behind each other to {server}"
+    return Figure(what, "trips", [python[name]], theirs, at_most(most))
+
+
+async def _to_supabase(land: Land, work: Work, hire: Hire, asks: Sequence[_Ask]) -> _Trips:
     redis, supabase = Line(0, connects_free=True), Line(0, connects_free=True)
-    async with land.behind(redis, supabase, hire) as far:
-        await _took(work, far, asks)  # what a worker does once in its life does not count
-        near = await _took(work, far, asks)
-        supabase.round_trip_s = _AWAY_S
-        to_supabase = await _took(work, far, asks)
-        supabase.round_trip_s, redis.round_trip_s = 0, _AWAY_S
-        to_redis = await _took(work, far, asks)
-        redis.round_trip_s = 0
-    return _counted(near, to_supabase), _counted(near, to_redis)
+    async with land.behind(redis, supabase, hire, concurrency=1) as far:
+        return await _counted(work, far, asks, supabase)
 
 
-def _counted(near: _Times, away: _Times) -> _Times:
-    return {name: round((away[name] - near[name]) / (1000 * _AWAY_S)) for name in near}
+async def _to_redis(land: Land, work: Work, hire: Hire, asks: Sequence[_Ask]) -> _Trips:
+    redis, supabase = Line(0, connects_free=True), Line(0, connects_free=True)
+    async with land.behind(redis, supabase, hire, concurrency=1) as far:
+        return await _counted(work, far, asks, redis)
 
 
-async def _took(work: Work, far: Far, asks: Sequence[_Ask]) -> _Times:
-    """Milliseconds of each job, one after the other."""
-    times: _Times = {}
+async def _counted(work: Work, far: Far, asks: Sequence[_Ask], line: Line) -> _Trips:
+    await _run(work, far, asks)  # what a worker does once in its life does not count
+    near = await _run(work, far, asks)
+    line.round_trip_s = _AWAY_S
+    away = await _run(work, far, asks)
+    line.round_trip_s = 0
+    return {
+        name: round(min(_longer_s(near[name], span), _under_way_s(line, span)) / _AWAY_S)
+        for name, span in away.items()
+    }
+
+
+def _longer_s(near: _Span, away: _Span) -> float:
+    """What is sent beside the work without a wait for its answer is not in it."""
+    return ((away[1] - away[0]) - (near[1] - near[0])) / 1000
+
+
+def _under_way_s(line: Line, span: _Span) -> float:
+    return under_way_s(line.trace, span[0] / 1000, span[1] / 1000)
+
+
+def under_way_s(trace: Sequence[tuple[float, float]], began: float, ended: float) -> float:
+    """For how long anything was, between these two moments."""
+    total, until = 0.0, began
+    for start, end in sorted(trace):
+        begin, end = max(start, until), min(end, ended)
+        if end > begin:
+            total += end - begin
+            until = end
+    return total
+
+
+async def _run(work: Work, far: Far, asks: Sequence[_Ask]) -> dict[str, _Span]:
+    """When each job began and ended, one after the other."""
+    spans: dict[str, _Span] = {}
     for ask in asks:
         before = await far.site.mark()
         asked = await ask(work, far)
         events = await ended(far.site, before, asked.jobs)
-        times |= {name: took_ms(events, job_id) for name, job_id in asked.ids.items()}
-    return times
+        spans |= {name: span_of(events, job_id) for name, job_id in asked.ids.items()}
+    return spans
 
 
 async def _storyboards(work: Work, far: Far) -> _Asked:

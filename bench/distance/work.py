@@ -148,15 +148,15 @@ async def ended(site: Site, before: str, jobs: int) -> list[Entry]:
     return await site.events(before, completed=jobs)
 
 
-def took_ms(events: Sequence[Entry], job_id: str) -> float:
-    """From the job's `active` event to its `completed`."""
+def span_of(events: Sequence[Entry], job_id: str) -> tuple[int, int]:
+    """The job's `active` event and its `completed`, in ms."""
     own = [one for one in events if one.job_id == job_id]
-    return first(own, "completed") - first(own, "active")
+    return first(own, "active"), first(own, "completed")
 
 
 async def _timed(site: Site, asked: Awaitable[str], jobs: int) -> Times:
     before = await site.mark()
     job_id = await asked
     events = await ended(site, before, jobs)
-    began = first([one for one in events if one.job_id == job_id], "active")
-    return Times(took_ms(events, job_id), last(events, "completed") - began)
+    began, done = span_of(events, job_id)
+    return Times(done - began, last(events, "completed") - began)

@@ -6,6 +6,7 @@ import pytest
 from bench.distance import ideals
 from bench.distance.places import Far, Place
 from bench.distance.rows import Rows, Taken
+from bench.distance.trips import under_way_s
 
 NEAR, FAR = Place(0, 0), Place(60, 120, tls=True)
 WHAT, OURS, THEIRS, RATIO, GOAL, VERDICT, OVER = range(7)
@@ -65,3 +66,19 @@ def test_what_pictures_take_on_paper(
 ) -> None:
     assert ideals.storyboards_ms(place, 12, picture_s) == done_ms
     assert ideals.stored_ms(place, 12, picture_s) == stored_ms
+
+
+@pytest.mark.parametrize(
+    ("trace", "seconds"),
+    [
+        pytest.param([], 0, id="nothing"),
+        pytest.param([(1, 2), (3, 4)], 2, id="behind-each-other"),
+        pytest.param([(1, 2), (1.5, 2.5), (1, 2)], 1.5, id="side-by-side"),
+        pytest.param([(-1, 1), (9, 11), (12, 13)], 2, id="its-own-time-alone"),
+        pytest.param([(-2, -1), (12, 13)], 0, id="of-other-jobs"),
+    ],
+)
+def test_what_is_under_way_side_by_side_counts_once(
+    trace: list[tuple[float, float]], seconds: float
+) -> None:
+    assert under_way_s(trace, 0, 10) == seconds
