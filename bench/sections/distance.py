@@ -52,7 +52,7 @@ async def _fill(bench: Bench, work: Work, rows: Rows) -> None:
     await rows.fill(rounds, _compose(work), apart_s=0.5)
     await rows.fill(rounds, _download(work), apart_s=0.5)
     await rows.fill(rounds, _quota(work), apart_s=0.1)
-    await rows.fill(rounds, _quotas(work), apart_s=0.3)
+    await rows.fill(_LONG_ROUNDS, _quotas(work), apart_s=0.3)
 
 
 async def _each_once(work: Work, far: Far) -> None:
