@@ -1,4 +1,4 @@
-"""Workers of these tests are forked from a process that has loaded their libraries."""
+"""Workers of these tests are forked from a process that has loaded their modules."""
 
 import sys
 from collections.abc import AsyncIterator

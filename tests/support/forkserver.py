@@ -1,8 +1,8 @@
-"""Workers forked from a process that has loaded their libraries, for a quarter of a start's cost.
+"""Workers forked from a process that has loaded their modules, for a fifth of a start's cost.
 
 Each is a process of its own with a session, an environment, a folder and a log of its own, and runs
-`worker.py` from its first line; what is not ours is there when it is imported. Tests of the start
-itself, and of its figures, start workers as users do.
+`worker.py` from its first line; most of what it imports is there already, and knows nothing of the
+process it came from. Tests of the start itself, and of its figures, start workers as users do.
 """
 
 import json

@@ -4,6 +4,7 @@ It answers `{"started": pid}`, and says `{"ended": pid, "code": exit code or min
 """
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -14,19 +15,27 @@ import sys
 import tempfile
 from typing import Any
 
-# What a worker loads that is not ours, google.genai aside, which few have a use for.
-LIBRARIES = (
+# What a worker loads at its start that is not ours, google.genai aside, which few have a use for.
+_LIBRARIES = (
     *("bullmq", "dotenv", "loguru", "pydantic", "pydantic.dataclasses", "redis.asyncio", "stamina"),
     *("anyio._backends._asyncio", "h11", "h2.connection", "httpcore", "httpx"),
     *("postgrest._async.client", "storage3"),
 )
+# What is ours and looks at nothing of its process, with all that these import.
+_OURS = (
+    *("bullmq_consumer.engine.adding", "bullmq_consumer.engine.consumer"),
+    *("bullmq_consumer.jobs.dispatcher", "bullmq_consumer.process.signals"),
+    *("services.bundle", "services.net.downloads", "services.supabase.client"),
+    *("runtime.alerts.alerts", "runtime.reconciler.reconciler"),
+)
+# The one that does: it is loaded again by each worker.
+_LOOKS_AT_ITS_PROCESS = "config.consumer"
 _PR_SET_PDEATHSIG = 1
 
 
 def main() -> dict[str, Any] | None:
     """Serve until the input ends; in a forked child, return what it is to become."""
-    for name in LIBRARIES:
-        importlib.import_module(name)
+    _load()
     with selectors.DefaultSelector() as events:
         events.register(0, selectors.EVENT_READ)
         while True:
@@ -44,6 +53,18 @@ def main() -> dict[str, Any] | None:
                     return wanted
                 events.register(os.pidfd_open(pid), selectors.EVENT_READ, pid)
                 _say(started=pid)
+
+
+def _load() -> None:
+    """Import what workers find when they import it; without plugins of pydantic, as they do."""
+    sys.path[0] = os.getcwd()
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+    for name in (*_LIBRARIES, *_OURS):
+        importlib.import_module(name)
+    importlib.import_module("core.jobs.registry").discover()
+    # A collection in a worker would write to all of it, and have the kernel copy it.
+    gc.collect()
+    gc.freeze()
 
 
 def _line() -> bytes:
@@ -75,6 +96,7 @@ def become(wanted: dict[str, Any], parent: int) -> None:
     tempfile.tempdir = None  # chosen anew, by the environment
     _, *sys.argv = wanted["command"]
     sys.path[0] = wanted["cwd"]
+    importlib.reload(sys.modules[_LOOKS_AT_ITS_PROCESS])
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 
