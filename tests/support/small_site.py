@@ -15,6 +15,7 @@ from bullmq_consumer.redis.address import RedisAddress
 from sandbox.processes import Process, logged
 from sandbox.producer import NodeApp, Package
 from sandbox.redis import RedisServer
+from tests.support.apps import Apps
 from tests.support.small_app import GRACE, READY, SmallApp
 
 _ROOT = Path(__file__).parents[2]
@@ -41,15 +42,20 @@ async def start_small_worker(
 class SmallSite:
     """A fresh queue with the real Node producer and observer on it."""
 
-    def __init__(self, redis: RedisServer, folder: Path, package: Package = "bullmq") -> None:
+    app: NodeApp
+
+    def __init__(
+        self, redis: RedisServer, folder: Path, apps: Apps, package: Package = "bullmq"
+    ) -> None:
         self.redis = redis
         self.folder = folder
         self.queue = f"q-{uuid4().hex}"
-        self.app = NodeApp(redis.url, self.queue, package)
+        self._apps = apps
+        self._package: Package = package
         self._parts = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await self._parts.enter_async_context(self.app)
+        self.app = await self._apps.on(self.queue, self._package)
         await self.app.observe("0-0")
         return self
 

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 
 from sandbox.processes import Process, answers, free_port
-from sandbox.producer import NodeApp
 from sandbox.redis import RedisServer
 from sandbox.worker_process import ROOT
+from tests.support.apps import Apps
 from tests.support.pages import Page
 
 EXAMPLES = ROOT / "examples"
@@ -25,38 +25,40 @@ def program(folder: Path, *arguments: str, redis: str = "redis://127.0.0.1:1") -
 
 
 async def test_work_that_blocks_ends_and_a_pattern_without_end_is_killed(
-    server: RedisServer, tmp_path: Path
+    server: RedisServer, apps: Apps, tmp_path: Path
 ) -> None:
-    async with NodeApp(server.url, "texts") as app:
-        await app.observe("0-0")
-        pack = await app.add("pack", {"parts": ["a" * 1000, "b" * 1000]})
-        search = await app.add("search", {"pattern": "b+", "text": "abba b"})
-        unreadable = await app.add("search", {"pattern": "(", "text": ""}, {"attempts": 3})
-        endless = await app.add("search", {"pattern": "(a+)+b", "text": "a" * 100})
-        worker = program(tmp_path, "bullmq_consumer", "texts:worker", "--drain", redis=server.url)
-        await worker.start()
-        assert await worker.wait(60) == 0
-        jobs = {one: await app.job(one) for one in (pack, search, unreadable, endless)}
-        missing = "missing ), unterminated subpattern at position 0"
-        ends = {one: job and (job.returnvalue or job.failed_reason) for one, job in jobs.items()}
-        assert ends == {
-            pack: {"bytes": len(zlib.compress(b"a" * 1000 + b"b" * 1000))},
-            search: ["bb", "b"],
-            unreadable: f"The pattern cannot be read: {missing}",
-            endless: "The job ran longer than 0:00:05",
-        }
+    app = await apps.on("texts")
+    await app.observe("0-0")
+    pack = await app.add("pack", {"parts": ["a" * 1000, "b" * 1000]})
+    search = await app.add("search", {"pattern": "b+", "text": "abba b"})
+    unreadable = await app.add("search", {"pattern": "(", "text": ""}, {"attempts": 3})
+    endless = await app.add("search", {"pattern": "(a+)+b", "text": "a" * 100})
+    worker = program(tmp_path, "bullmq_consumer", "texts:worker", "--drain", redis=server.url)
+    await worker.start()
+    assert await worker.wait(60) == 0
+    jobs = {one: await app.job(one) for one in (pack, search, unreadable, endless)}
+    missing = "missing ), unterminated subpattern at position 0"
+    ends = {one: job and (job.returnvalue or job.failed_reason) for one, job in jobs.items()}
+    assert ends == {
+        pack: {"bytes": len(zlib.compress(b"a" * 1000 + b"b" * 1000))},
+        search: ["bb", "b"],
+        unreadable: f"The pattern cannot be read: {missing}",
+        endless: "The job ran longer than 0:00:05",
+    }
 
 
-async def test_a_web_application_runs_a_worker(server: RedisServer, tmp_path: Path) -> None:
+async def test_a_web_application_runs_a_worker(
+    server: RedisServer, apps: Apps, tmp_path: Path
+) -> None:
     port = free_port()
     options = ("web:app", "--host", "127.0.0.1", "--port", str(port))
     web = program(tmp_path, "uvicorn", *options, redis=server.url)
     try:
-        async with NodeApp(server.url, "hello") as app:
-            await app.observe("0-0")
-            await web.start(answers(f"http://127.0.0.1:{port}/readyz"))
-            job = await app.add("send", {"text": "Hi!"})
-            await app.wait_for(job, "completed")
+        app = await apps.on("hello")
+        await app.observe("0-0")
+        await web.start(answers(f"http://127.0.0.1:{port}/readyz"))
+        job = await app.add("send", {"text": "Hi!"})
+        await app.wait_for(job, "completed")
         async with httpx.AsyncClient(timeout=60) as client:
             ready = (await client.get(f"http://127.0.0.1:{port}/readyz")).json()
         assert (ready["ready"], ready["whyNot"]) == (True, "")

@@ -10,6 +10,7 @@ import pytest
 from bullmq_consumer.protocol.commands import Limit
 from sandbox.producer import Event, Package, start_consumer
 from sandbox.redis import RedisServer
+from tests.support.apps import Apps
 from tests.support.small_site import SmallSite
 
 # A limit that a job sets, and what of it is left at least when Redis says that the job went back.
@@ -30,9 +31,11 @@ async def check_one_at_a_time(site: SmallSite, job_ids: list[str], gap_ms: int =
 
 
 async def test_a_rate_limit_lets_the_next_job_start_when_it_has_passed(
-    server: RedisServer, tmp_path: Path
+    server: RedisServer, tmp_path: Path, apps: Apps
 ) -> None:
-    async with SmallSite(server, tmp_path, "bullmq-5-81") as site:  # 5.58 knows none of this kind
+    async with SmallSite(
+        server, tmp_path, apps, "bullmq-5-81"
+    ) as site:  # 5.58 knows none of this kind
         await site.app.set_global_rate_limit(1, 1000)
         await site.worker()
         await check_one_at_a_time(site, await add_quick(site, 4), gap_ms=1000)
@@ -127,9 +130,9 @@ async def test_a_worker_that_waits_for_jobs_finds_a_limited_one_with_a_priority(
 
 @pytest.mark.parametrize("package", ["bullmq", "bullmq-5-81", "bullmq-6"])
 async def test_it_holds_up_nodes_worker_with_a_limiter(
-    server: RedisServer, tmp_path: Path, package: Package
+    server: RedisServer, tmp_path: Path, apps: Apps, package: Package
 ) -> None:
-    async with SmallSite(server, tmp_path, package) as site:
+    async with SmallSite(server, tmp_path, apps, package) as site:
         # Both run jobs of this name.
         limiting = await site.add("sleep", {"ms": 1, "limit": LIMIT_MS})
         async with site.working():

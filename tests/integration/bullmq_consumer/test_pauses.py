@@ -9,6 +9,7 @@ import pytest
 from sandbox.processes import Process
 from sandbox.producer import NodeApp, Package
 from sandbox.redis import RedisServer
+from tests.support.apps import Apps
 from tests.support.small_site import start_small_worker
 
 PACKAGES: list[Package] = ["bullmq", "bullmq-5-81", "bullmq-6"]
@@ -16,10 +17,10 @@ DATA = {"note": "quick"}
 
 
 @pytest.fixture(params=PACKAGES)
-async def app(request: pytest.FixtureRequest, server: RedisServer) -> AsyncIterator[NodeApp]:
-    async with NodeApp(server.url, f"q-{uuid4().hex}", request.param) as app:
-        await app.observe("0-0")
-        yield app
+async def app(request: pytest.FixtureRequest, apps: Apps) -> NodeApp:
+    app = await apps.on(f"q-{uuid4().hex}", request.param)
+    await app.observe("0-0")
+    return app
 
 
 @pytest.fixture

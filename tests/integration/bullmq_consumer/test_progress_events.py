@@ -1,15 +1,27 @@
 """Which progress events the app gets of a job, and when, whatever happens to the connections."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
+import pytest
 from redis.asyncio import Redis
 
 from sandbox.processes import PATIENCE_S
+from sandbox.redis import RedisServer
+from tests.support.apps import Apps
 from tests.support.small_site import SmallSite
 
 JOBS = 2000
 ENOUGH = 20
 OPTIONS = {"priority": 1, "attempts": 3}
+
+
+@pytest.fixture
+async def site(server: RedisServer, tmp_path: Path) -> AsyncIterator[SmallSite]:
+    """With a Node of its own, whose connections break too."""
+    async with Apps(server) as apps, SmallSite(server, tmp_path, apps) as site:
+        yield site
 
 
 async def test_no_event_comes_after_the_end_when_connections_break(site: SmallSite) -> None:

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from sandbox.processes import PATIENCE_S
 from sandbox.producer import NodeApp, Package, start_consumer
 from sandbox.redis import RedisServer
+from tests.support.apps import Apps
 from tests.support.small_site import start_small_worker
 
 # Of the jobs that the sandbox's own Node consumer knows, one that gives its data back.
@@ -37,17 +38,19 @@ WORKERS: list[Worker] = ["node", "ours"]
 class Repeated:
     """A fresh queue that Node's worker or ours works on."""
 
-    def __init__(self, redis: RedisServer, package: Package = "bullmq") -> None:
+    app: NodeApp
+
+    def __init__(self, redis: RedisServer, apps: Apps, package: Package = "bullmq") -> None:
         self.queue = f"q-{uuid4().hex}"
         self.package: Package = package
         self.url = redis.url
         self.client = Redis.from_url(redis.url, decode_responses=True)
-        self.app = NodeApp(redis.url, self.queue, package)
+        self._apps = apps
         self._parts = AsyncExitStack()
 
     async def __aenter__(self) -> "Repeated":
         self._parts.push_async_callback(self.client.aclose)
-        await self._parts.enter_async_context(self.app)
+        self.app = await self._apps.on(self.queue, self.package)
         await self.app.observe("0-0")
         return self
 
@@ -112,12 +115,12 @@ REPEATS: list[Mapping[str, Any]] = [
 @pytest.mark.parametrize("package", ["bullmq", "bullmq-5-81"])
 @pytest.mark.parametrize("repeat", REPEATS, ids=lambda one: "-".join(one))
 async def test_each_repetition_is_written_as_by_nodes_worker(
-    server: RedisServer, tmp_path: Path, package: Package, repeat: Mapping[str, Any]
+    server: RedisServer, apps: Apps, tmp_path: Path, package: Package, repeat: Mapping[str, Any]
 ) -> None:
     """`queue.add` of BullMQ 5 with `repeat`: name, data, options and key in Redis."""
     written: dict[str, Any] = {}
     for worker in WORKERS:
-        async with Repeated(server, package) as site:
+        async with Repeated(server, apps, package) as site:
             await site.app.add(NAME, DATA, {**OPTIONS, "repeat": repeat})
             await site.worked_on_by(worker, tmp_path)
             written[worker] = await site.after_three()
@@ -127,12 +130,12 @@ async def test_each_repetition_is_written_as_by_nodes_worker(
 @pytest.mark.parametrize("package", ["bullmq", "bullmq-5-81", "bullmq-6"])
 @pytest.mark.parametrize("options", [OPTIONS, {}], ids=["options", "none"])
 async def test_a_scheduler_goes_on_as_with_nodes_worker(
-    server: RedisServer, tmp_path: Path, package: Package, options: Mapping[str, Any]
+    server: RedisServer, apps: Apps, tmp_path: Path, package: Package, options: Mapping[str, Any]
 ) -> None:
     written: dict[str, Any] = {}
     template = {"name": NAME, "data": DATA, "opts": options}
     for worker in WORKERS:
-        async with Repeated(server, package) as site:
+        async with Repeated(server, apps, package) as site:
             await site.app.schedule("each-second", {"pattern": "* * * * * *"}, template)
             await site.worked_on_by(worker, tmp_path)
             written[worker] = await site.after_three()
@@ -140,9 +143,9 @@ async def test_a_scheduler_goes_on_as_with_nodes_worker(
 
 
 async def test_a_repetition_without_data_leaves_none_with_its_schedule(
-    server: RedisServer, tmp_path: Path
+    server: RedisServer, apps: Apps, tmp_path: Path
 ) -> None:
-    async with Repeated(server) as site:
+    async with Repeated(server, apps) as site:
         await site.app.add(NAME, {}, {**OPTIONS, "repeat": {"every": 500}})
         await site.worked_on_by("ours", tmp_path)
         await site.ended(2)
@@ -159,7 +162,7 @@ async def test_a_pattern_without_a_zone_is_of_the_workers_own(
     due: dict[str, Any] = {}
     template = {"name": NAME, "data": DATA, "opts": OPTIONS}
     for worker in WORKERS:
-        async with Repeated(server) as site:
+        async with Apps(server) as apps, Repeated(server, apps) as site:
             first = await site.app.schedule("nightly", {"pattern": "30 3 1 * *"}, template)
             await site.app.promote(first)
             await site.worked_on_by(worker, tmp_path)
@@ -172,10 +175,10 @@ async def test_a_pattern_without_a_zone_is_of_the_workers_own(
 
 
 async def test_a_schedule_that_cannot_be_read_ends_with_a_line_and_its_job_still_runs(
-    server: RedisServer, tmp_path: Path
+    server: RedisServer, apps: Apps, tmp_path: Path
 ) -> None:
     template = {"name": NAME, "data": DATA, "opts": OPTIONS}
-    async with Repeated(server) as site:
+    async with Repeated(server, apps) as site:
         first = await site.app.schedule("nightly", {"pattern": "0 3 * * *"}, template)
         key = f"bull:{site.queue}:{first}"
         options = json.loads(str(await site.client.hget(key, "opts")))
