@@ -21,15 +21,18 @@ run: setup ## Run the worker with .env.local and .env
 demo: dev ## Play a whole project on this machine, without account or key
 	@$(BIN)/python worker.py demo
 
+# Where bytecode is not kept, as images of Python have it, each process would compile all tests anew.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --dist worksteal
+
 # More at a time than there are processors: they wait as long as they compute. What is promised in
 # seconds is measured without the time in which others ran (tests/support/stopwatch.py).
 test: dev ## Run all tests: unit, integration, acceptance
-	@$(BIN)/python -m pytest -n 4 --dist worksteal tests/unit tests/integration tests/interop
-	@$(BIN)/python -m pytest -n 4 --dist worksteal tests/acceptance
+	@$(PYTEST) -n 4 tests/unit tests/integration tests/interop
+	@$(PYTEST) -n 4 tests/acceptance
 
 # A fifth of the cases that hypothesis thinks of.
 test-fast: dev ## Run the unit tests but those marked slow (50 s on two cores)
-	@$(BIN)/python -m pytest -n 3 --dist worksteal --hypothesis-profile fast -m "not slow" tests/unit
+	@$(PYTEST) -n 3 --hypothesis-profile fast -m "not slow" tests/unit
 
 image-test: dev ## Build the image and try it (root, podman, debootstrap; some minutes)
 	@scripts/try-image.sh
