@@ -42,11 +42,18 @@ class Rows:
         """Do this in all places with both workers, for nothing."""
         await asyncio.gather(*(work(far) for one in self._workers for far in one.values()))
 
-    async def fill(self, rounds: int, measure: Measure, apart_s: float) -> None:
-        """Measure so many times with each worker, in all places, which begin so long apart."""
+    async def fill(self, rounds: int, measure: Measure, apart_s: float | None = None) -> None:
+        """Measure so many times with each worker in all places.
+
+        These begin so long apart, or one when the one before has ended.
+        """
         for _ in range(rounds):
             for number, places in enumerate(self._workers):
-                taken = await _in_all(places, measure, apart_s)
+                taken = await (
+                    _in_turn(places, measure)
+                    if apart_s is None
+                    else _side_by_side(places, measure, apart_s)
+                )
                 for place, samples in zip(places, taken, strict=True):
                     for one in samples:
                         row = self._rows[place].setdefault(one.what, _Row(one))
@@ -56,7 +63,11 @@ class Rows:
         return [_figure(place, row) for place, rows in self._rows.items() for row in rows.values()]
 
 
-async def _in_all(
+async def _in_turn(places: dict[Place, Far], measure: Measure) -> list[Sequence[Taken]]:
+    return [await measure(place, far) for place, far in places.items()]
+
+
+async def _side_by_side(
     places: dict[Place, Far], measure: Measure, apart_s: float
 ) -> list[Sequence[Taken]]:
     async def begin(number: int, place: Place, far: Far) -> Sequence[Taken]:

@@ -1,9 +1,9 @@
 """How many trips to each server a job takes one behind the other, by how long it is on its way.
 
-A worker that runs one job at a time is far from one server alone. The time during which anything of
-it is under way, from a job's beginning to its end, divided by a round trip, is the number, or how
-much longer the job takes than near both, if that is less: progress is sent beside the work. What a
-job sends side by side counts once, and its own work does not count. Connecting takes no time here.
+A worker that runs one job at a time is far from one server alone. To Supabase, the time during
+which anything is under way, from the job's beginning to its end, divided by a round trip, is the
+number. To Redis it is how much longer the job takes than near both: progress is sent beside the
+work. What a job sends side by side counts once, its own work does not. Connecting takes no time.
 """
 
 import asyncio
@@ -87,30 +87,41 @@ def _row(name: str, server: str, python: _Trips, node: _Trips, most: int) -> Fig
 async def _to_supabase(land: Land, work: Work, hire: Hire, asks: Sequence[_Ask]) -> _Trips:
     redis, supabase = Line(0, connects_free=True), Line(0, connects_free=True)
     async with land.behind(redis, supabase, hire, concurrency=1) as far:
-        return await _counted(work, far, asks, supabase)
+        await _run(work, far, asks)  # what a worker does once in its life does not count
+        away = await _far_away(work, far, asks, supabase)
+        under_way = {name: _under_way_s(supabase, span) for name, span in away.items()}
+        return _trips(under_way)
 
 
 async def _to_redis(land: Land, work: Work, hire: Hire, asks: Sequence[_Ask]) -> _Trips:
     redis, supabase = Line(0, connects_free=True), Line(0, connects_free=True)
     async with land.behind(redis, supabase, hire, concurrency=1) as far:
-        return await _counted(work, far, asks, redis)
+        await _run(work, far, asks)
+        near = await _run(work, far, asks)
+        away = await _far_away(work, far, asks, redis)
+        longer = {name: _length_s(span) - _length_s(near[name]) for name, span in away.items()}
+        return _trips(longer)
 
 
-async def _counted(work: Work, far: Far, asks: Sequence[_Ask], line: Line) -> _Trips:
-    await _run(work, far, asks)  # what a worker does once in its life does not count
-    near = await _run(work, far, asks)
+async def _far_away(work: Work, far: Far, asks: Sequence[_Ask], line: Line) -> dict[str, _Span]:
     line.round_trip_s = _AWAY_S
-    away = await _run(work, far, asks)
-    line.round_trip_s = 0
-    return {
-        name: round(min(_longer_s(near[name], span), _under_way_s(line, span)) / _AWAY_S)
-        for name, span in away.items()
-    }
+    try:
+        return await _run(work, far, asks)
+    finally:
+        line.round_trip_s = 0
 
 
-def _longer_s(near: _Span, away: _Span) -> float:
-    """What is sent beside the work without a wait for its answer is not in it."""
-    return ((away[1] - away[0]) - (near[1] - near[0])) / 1000
+def _trips(seconds: Mapping[str, float]) -> _Trips:
+    """Raises SandboxError where a job seems to need none: each has some."""
+    trips = {name: round(spent / _AWAY_S) for name, spent in seconds.items()}
+    if lost := [name for name, number in trips.items() if number < 1]:
+        found = f"The machine is too busy to count the trips of {', '.join(lost)}"
+        raise SandboxError(found)
+    return trips
+
+
+def _length_s(span: _Span) -> float:
+    return (span[1] - span[0]) / 1000
 
 
 def _under_way_s(line: Line, span: _Span) -> float:

@@ -48,11 +48,11 @@ async def _fill(bench: Bench, work: Work, rows: Rows) -> None:
         # Pictures come in all places in turn, not at once.
         apart_s = picture_s / len(PLACES)
         await rows.fill(times, _storyboards(work, picture_s), apart_s)
-    await rows.fill(rounds, _sync(work), apart_s=0.5)
-    await rows.fill(rounds, _compose(work), apart_s=0.5)
-    await rows.fill(rounds, _download(work), apart_s=0.5)
-    await rows.fill(rounds, _quota(work), apart_s=0.1)
-    await rows.fill(_LONG_ROUNDS, _quotas(work), apart_s=0.3)
+    await rows.fill(rounds, _sync(work))
+    await rows.fill(rounds, _compose(work))
+    await rows.fill(rounds, _download(work), apart_s=1.5)
+    await rows.fill(rounds, _quota(work))
+    await rows.fill(_LONG_ROUNDS, _quotas(work))
 
 
 async def _each_once(work: Work, far: Far) -> None:
