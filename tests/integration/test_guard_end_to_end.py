@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.node import locked
 from tests.support.island import COMMAND, NAMESPACES, Seen
 from tests.support.urls import BENIGN, HOSTILE, PUBLIC, Specimen, each
 
@@ -19,18 +20,29 @@ DOOR = [PUBLIC, 443]
 
 
 @pytest.fixture(scope="module")
-def played() -> dict[str, dict[str, Seen]]:
-    """What was seen of each visit, by scene."""
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Seen]]:
+    """What was seen of each visit, by scene; played once for all processes that share the tests."""
     if not _has_namespaces():
         reason = "needs `unshare` and `ip`, and a kernel that grants namespaces"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    done = subprocess.run(COMMAND, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
-    scenes: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    seen = folder / "seen.json"
+    with locked(folder / "seen.lock"):
+        if not seen.exists():
+            seen.write_text(_play(), "utf-8")
+    scenes: dict[str, dict[str, Any]] = json.loads(seen.read_text("utf-8"))
     return {
         scene: {why: Seen(**seen) for why, seen in visits.items()}
         for scene, visits in scenes.items()
     }
+
+
+def _play() -> str:
+    done = subprocess.run(COMMAND, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def _has_namespaces() -> bool:
