@@ -18,9 +18,13 @@ OPTIONS = {"priority": 1, "attempts": 3}
 
 
 @pytest.fixture
-async def site(server: RedisServer, tmp_path: Path) -> AsyncIterator[SmallSite]:
-    """With a Node of its own, whose connections break too."""
-    async with Apps(server) as apps, SmallSite(server, tmp_path, apps) as site:
+async def site(tmp_path: Path) -> AsyncIterator[SmallSite]:
+    """With a Redis and a Node of its own, whose connections break too."""
+    async with (
+        RedisServer() as redis,
+        Apps(redis) as apps,
+        SmallSite(redis, tmp_path, apps) as site,
+    ):
         yield site
 
 
