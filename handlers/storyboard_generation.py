@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_v
 from bullmq_consumer import Jobs
 from core.concurrent import both
 from core.deadline import GIVEN_UP, Deadline, last_progress
-from core.errors import UnsafeUrl
+from core.errors import ServiceError, TransientError, UnsafeUrl, is_transient, why_of
 from core.jobs.data import JobData, JobResult
 from core.paths import RowId
 from core.people import Thing
@@ -153,7 +153,7 @@ async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
         ctx, subject.project_id, subject.user_id, subject.shot_numbers()
     )
     await rows.remember()
-    await _write_bought(ctx, rows)
+    has_written = await _write_bought(ctx, rows)
     own, current = await rows.with_current()
     open_ids = [row.id for row in own if row.status == "generating"]
     if open_ids:
@@ -161,7 +161,8 @@ async def on_failed(job: VidfabJob[Subject], reason: str) -> None:
         await ctx.services.storyboards.fail_generating(open_ids, text)
     await rows.fail_of_no_shot(reason)
     is_newer = any(row.is_superseded for row in own) or rows.are_superseded_by(current)
-    if project.step_3_status not in _FINAL and not is_newer:
+    is_open = has_written or project.step_3_status not in _FINAL
+    if is_open and not is_newer:
         status = status_of(own)
         await ctx.services.projects.update(subject.project_id, step_3_status=status)
     await PictureDownloads(ctx, subject.user_id).add_left(current)
@@ -175,12 +176,25 @@ def _deadline(ctx: Context) -> Deadline:
     return Deadline(added_at, last_progress(kept), bool(kept.get(GIVEN_UP)))
 
 
-async def _write_bought(ctx: Context, rows: JobRows) -> None:
-    """Write bought pictures to rows without one: the database may have been unreachable."""
-    purchases = Purchases(ctx)
+async def _write_bought(ctx: Context, rows: JobRows) -> bool:
+    """Write bought pictures to rows without one; returns whether any was.
+
+    The database may have been unreachable. What it refuses may be accepted later: raises
+    TransientError for that, as long as somebody waits for the pictures.
+    """
+    purchases, written, refused = Purchases(ctx), False, list[ServiceError]()
     for row in rows.by_shot.values():
-        if row.status != "success" and purchases.has(row.shot_number):
-            await purchases.write(row)
+        if row.status == "success" or not purchases.has(row.shot_number):
+            continue
+        try:
+            written |= await purchases.write(row) is not None
+        except ServiceError as error:
+            if is_transient(error):
+                raise
+            refused.append(error)
+    if refused and not _deadline(ctx).is_over:
+        raise TransientError(str(refused[0]), cause=why_of(refused[0]).cause) from refused[0]
+    return written
 
 
 def _with_safe_references(ctx: Context, character: Character) -> Character:

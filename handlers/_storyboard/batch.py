@@ -112,7 +112,8 @@ class StoryboardBatch:
         transient = [failure for failure in self.failures if failure.is_transient]
         if not transient or self.ctx.is_last_attempt or self.deadline.give_up_if_over():
             return
-        await self._fail_rows(one for one in self.failures if not one.is_transient)
+        lost = [one for one in self.failures if not self._purchases.has(one.shot_number)]
+        await self._fail_rows(one for one in lost if not one.is_transient)
         await self.downloads.add_left(await self.rows.current())
         first = _first(transient)
         raise RetryableError(
@@ -136,12 +137,24 @@ class StoryboardBatch:
         return status
 
     async def _write_left(self) -> None:
-        """Try again to write bought pictures to their rows: this is the last chance to."""
-        for failure in [one for one in self.failures if one.is_transient]:
-            if self._purchases.has(failure.shot_number):
-                await self._write_bought(self.rows.by_shot[failure.shot_number])
+        """Try again to write bought pictures to their rows, whatever kept them from it.
+
+        Raises the first error when all were tried: the hook of the failed job writes them.
+        """
+        errors: list[Exception] = []
+        for failure in list(self.failures):
+            row = self.rows.by_shot.get(failure.shot_number)
+            if row is None or not self._purchases.has(failure.shot_number):
+                continue
+            try:
+                await self._write_bought(row)
+            except (ServiceError, ProviderDown) as error:
+                errors.append(error)
+            else:
                 self.failures.remove(failure)
                 self.succeeded += 1
+        if errors:
+            raise errors[0]
 
     async def _finish_project(self, status: str, current: list[StoryboardRow]) -> None:
         if not self.rows.are_superseded_by(current):
@@ -216,7 +229,7 @@ class StoryboardBatch:
         unforeseen = None if isinstance(error, JobError | ServiceError) else error
         log = self.ctx.log.opt(exception=unforeseen)
         log.warning("Shot {} failed: {}", shot.shot_number, message)
-        if not is_transient(error):
+        if not is_transient(error) and not self._purchases.has(shot.shot_number):
             await self._purchases.refuse(shot.shot_number, message, why_of(error))
 
     async def _fail_rows(self, failures: Iterable[Failure]) -> None:

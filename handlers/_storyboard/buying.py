@@ -113,10 +113,11 @@ class PictureBuyer:
             raise NotFound(f"The project has no current storyboard row for shot {number}")
         if row.is_superseded:
             raise _superseded(number)
+        if self._purchases.has(number):
+            return row
         if (refusal := self._purchases.refusal(number)) is not None:
             raise refusal
-        if not self._purchases.has(number):
-            await self._buy_unless_there(shot, row)
+        await self._buy_unless_there(shot, row)
         return row
 
     async def _buy_unless_there(self, shot: Shot, row: StoryboardRow) -> None:
