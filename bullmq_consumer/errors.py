@@ -24,6 +24,14 @@ class ExpectedError(Exception):
         """Whether the same operation may succeed later."""
         return True
 
+    @property
+    def holds_failure(self) -> bool:
+        """Whether a failure hook that raised it runs again later; as `is_transient`.
+
+        Of a job with a `public_reason`, which people wait to read, only what is transient does.
+        """
+        return self.is_transient
+
 
 class JobError(ExpectedError):
     """Base of the errors that decide a job's outcome."""
@@ -86,6 +94,11 @@ def check_duration(value: object, name: str) -> None:
     if not isinstance(value, timedelta):
         kind = type(value).__name__
         raise TypeError(f"{name} is a timedelta, such as timedelta(seconds=5), not a {kind}")
+
+
+def holds_failure(error: BaseException) -> bool:
+    """Whether the failure hook that raised it runs again; true for unexpected errors."""
+    return not isinstance(error, ExpectedError) or error.holds_failure
 
 
 def is_transient(error: BaseException) -> bool:

@@ -31,6 +31,7 @@ from bullmq_consumer.errors import (
     RequeueLater,
     RetryableError,
     UnrecoverableError,
+    holds_failure,
     is_transient,
 )
 from bullmq_consumer.machine import MachineUnfit
@@ -55,12 +56,14 @@ __all__ = [
     "UnrecoverableError",
     "UnsafeUrl",
     "UnusableContent",
+    "holds_failure",
     "is_transient",
     "why_of",
 ]
 
 SUPABASE = "Supabase"
 """Database and storage, as errors call them."""
+_REFUSED_KEY = frozenset({401, 403})
 
 
 class Caused(ExpectedError):
@@ -186,6 +189,12 @@ class ServiceError(ExpectedError):
     def is_transient(self) -> bool:
         """As `retryable`."""
         return self.retryable
+
+    @property
+    def holds_failure(self) -> bool:
+        """Also for a key that our own database refuses: it was rotated, or soon will be."""
+        is_ours = self.service.startswith(SUPABASE)
+        return self.retryable or (is_ours and self.status in _REFUSED_KEY)
 
     @property
     def cause(self) -> Cause:

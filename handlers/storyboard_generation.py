@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_v
 from bullmq_consumer import Jobs
 from core.concurrent import both
 from core.deadline import GIVEN_UP, Deadline, last_progress
-from core.errors import ServiceError, TransientError, UnsafeUrl, is_transient, why_of
+from core.errors import ServiceError, TransientError, UnsafeUrl, holds_failure, why_of
 from core.jobs.data import JobData, JobResult
 from core.paths import RowId
 from core.people import Thing
@@ -189,7 +189,7 @@ async def _write_bought(ctx: Context, rows: JobRows) -> bool:
         try:
             written |= await purchases.write(row) is not None
         except ServiceError as error:
-            if is_transient(error):
+            if holds_failure(error):
                 raise
             refused.append(error)
     if refused and not _deadline(ctx).is_over:

@@ -12,7 +12,7 @@ from typing import Any, cast
 from pydantic import JsonValue
 
 from bullmq_consumer import InvalidJobData, Job, JobFields, Jobs, Observer
-from bullmq_consumer.errors import is_transient
+from bullmq_consumer.errors import holds_failure
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.jobs.dispatcher import Dispatcher
 from bullmq_consumer.outcome import Done, FailLater, Outcome
@@ -165,7 +165,7 @@ class Attempts(Observer[Attempt]):
 
     def hook_failed(self, job: JobFields[JsonValue, Attempt], error: Exception) -> None:
         """Log that the rows of a job are not as they should be, where that may still change."""
-        level = "WARNING" if is_transient(error) else "DEBUG"
+        level = "WARNING" if holds_failure(error) else "DEBUG"
         job.deps.log.log(level, "The rows of the failed job were not finalised: {}", error)
 
     def schedule_broke(self, schedule: str, reason: str) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from bullmq_consumer.errors import LockLost, is_transient
+from bullmq_consumer.errors import LockLost, holds_failure, is_transient
 from bullmq_consumer.jobs.job import Job
 from bullmq_consumer.jobs.limit import foreseen, is_cancelled
 from bullmq_consumer.jobs.observer import Observer
@@ -72,8 +72,14 @@ class FinalFailures:
             return False  # the hook cancelled a task of its own
         except Exception as error:
             self._tell(job, error)
-            return not is_transient(error)
+            return not self._waits_after(job, error)
         return True
+
+    def _waits_after(self, job: Job[Any, Any], error: Exception) -> bool:
+        """Whether the hook runs again. Of a job whose reason people read, only if that may help."""
+        entry = self._entries.get(job.name)
+        is_read = entry is not None and entry.registered.rules.public_reason is not None
+        return is_transient(error) if is_read else holds_failure(error)
 
     def _tell(self, job: Job[Any, Any], error: Exception) -> None:
         try:

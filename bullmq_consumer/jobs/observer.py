@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar as DefaultTypeVar
 
-from bullmq_consumer.errors import is_transient
+from bullmq_consumer.errors import holds_failure
 from bullmq_consumer.jobs.job import JobFields
 from bullmq_consumer.outcome import (
     Done,
@@ -53,8 +53,8 @@ class Observer(Generic[X]):
                 pass  # the consumer logs what goes back
 
     def hook_failed(self, job: "JobFields[JsonValue, X]", error: Exception) -> None:
-        """The failure hook raised `error`; it is run again if that is transient."""
-        what = "will be tried again" if is_transient(error) else "failed"
+        """The failure hook raised `error`; it is run again if that may help."""
+        what = "will be tried again" if holds_failure(error) else "failed"
         line = "The failure hook of %s %s %s: %s"
         logger.warning(line, job.name, job.id, what, error, exc_info=not is_expected(error))
 

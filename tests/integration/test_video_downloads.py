@@ -258,3 +258,16 @@ async def test_an_older_clip_does_not_replace_a_newer_one(site: Site) -> None:
     gone = clip(externalUrl=f"{media}/status/404/older.mp4")
     await site.ended(await site.app.add(*gone, {"priority": 3}))
     assert await clip_row(site.vidfab) == before
+
+
+async def test_a_row_becomes_final_when_a_refused_key_is_replaced(site: Site) -> None:
+    await lay_video(site.vidfab)
+    async with Gateway(site.vidfab.supabase) as gateway:
+        gateway.faults.answers["PATCH /rest/v1/user_videos"] = [401] * 1000
+        await site.worker(SUPABASE_URL=gateway.url)
+        job_id = await site.app.add(*video(), {"jobId": f"download_{VIDEO}", "attempts": 1})
+        await site.app.wait_for(job_id, "delayed")
+        gateway.faults.answers.clear()
+        await site.app.promote(job_id)
+        assert (await site.ended(job_id)).state == "failed"
+    assert (await video_row(site.vidfab))["status"] == "failed"
