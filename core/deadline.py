@@ -19,8 +19,11 @@ PATIENCE = timedelta(minutes=12)
 """Three minutes before the app stops asking: an answer is seen, and a late look costs nothing."""
 STANDSTILL = timedelta(minutes=3)
 """A picture takes 15 s, a slow one two minutes."""
-CLOCKS_DIFFER = timedelta(minutes=1)
-"""The app inserts rows right before it adds their job; the database's clock and its own differ."""
+CLOCKS_DIFFER = timedelta(seconds=5)
+"""The app inserts rows right before it adds their job; the database's clock and its own differ.
+
+Where they differ by more, only another job tells: see handlers/_storyboard/rows.py.
+"""
 
 PROGRESSED_AT = "progressed_at"
 """The checkpoint's field with the time of the latest progress, in seconds since the epoch."""

@@ -35,6 +35,7 @@ from services.supabase.storyboards import Storyboards
 from services.supabase.videos import Videos
 
 if TYPE_CHECKING:
+    from bullmq_consumer.inspect.waiting import OpenJobs
     from services.clips.choice import ClipProviders
     from services.films.shotstack import Shotstack
     from services.net.downloads import Downloads
@@ -159,6 +160,14 @@ class Services:
         """What was paid for of final videos."""
         assert self._redis is not None, "use_redis comes first"
         return KeptFilms(self._redis, queue_of(self.settings))
+
+    @cached_property
+    def open_jobs(self) -> "OpenJobs":
+        """The unfinished jobs of the worker's queue."""
+        from bullmq_consumer.inspect.waiting import OpenJobs
+
+        assert self._redis is not None, "use_redis comes first"
+        return OpenJobs(self._redis, queue_of(self.settings))
 
     @cached_property
     def clip_files(self) -> ClipFiles:

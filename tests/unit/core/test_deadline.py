@@ -93,7 +93,7 @@ def test_progress_is_in_the_checkpoint(checkpoint: dict[str, Any], at: float) ->
 
 @pytest.mark.parametrize(
     ("created_at", "added_at", "is_newer"),
-    [(161, 100, True), (160, 100, False), (40, 100, False), (None, 100, False), (161, None, False)],
+    [(106, 100, True), (105, 100, False), (40, 100, False), (None, 100, False), (106, None, False)],
 )
 def test_rows_of_a_newer_request_came_after_the_job(
     created_at: float | None, added_at: float | None, is_newer: bool

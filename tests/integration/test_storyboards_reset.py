@@ -1,0 +1,52 @@
+"""Rows are reset, and asked for anew, while an older job of theirs waits for its first turn."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+from redis.asyncio import Redis
+
+from sandbox.app import Project, Shot
+from sandbox.app_storyboards import StoryboardPage
+from sandbox.providers.client import IMAGES
+from tests.integration.test_deadlines import bought, project_of
+from tests.support.site import Site
+
+PAUSE_S = 6.0
+
+
+def page_of(site: Site, project: Project) -> StoryboardPage:
+    supabase = site.vidfab.supabase
+    return StoryboardPage(site.app, supabase, project, now=time.time, sleep=asyncio.sleep)
+
+
+def with_texts(project: Project, text: str) -> Project:
+    shots = [Shot(shot.shot_number, f"{text}-{shot.shot_number}") for shot in project.shots]
+    return replace(project, shots=shots)
+
+
+async def test_a_quick_second_request_in_a_backlog_is_the_newer_jobs(site: Site) -> None:
+    control = site.vidfab.providers.control
+    project = await project_of(site)
+    page = page_of(site, with_texts(project, "OLD"))
+    older = await page.generate()
+    await asyncio.sleep(PAUSE_S)
+    await page.reset()
+    newer = await page_of(site, with_texts(project, "NEW")).generate()
+    await site.worker(QUEUE_CONCURRENCY="2")
+    assert (await site.finished(newer)).state == "completed"
+    assert (await site.finished(older)).state == "failed"
+    prompts = [request.body["prompt"] for request in await control.requests(IMAGES)]
+    assert len(prompts) == await bought(site) == 2
+    assert not [prompt for prompt in prompts if "OLD-" in prompt]
+
+
+async def test_a_database_whose_clock_is_fast_stops_no_job(site: Site) -> None:
+    project = await project_of(site)
+    job_id = await page_of(site, project).generate()
+    async with Redis.from_url(site.redis.url) as redis:
+        added_ms = round((time.time() - 90) * 1000)
+        await redis.hset(f"bull:{site.queue}:{job_id}", "timestamp", added_ms)
+    await site.worker()
+    assert (await site.finished(job_id)).state == "completed"
+    assert await bought(site) == 2
