@@ -99,7 +99,7 @@ class JobRows:
         Then a newer version was requested, or all was reset. A removed shot's number passes to
         another row, which does not count as a later one.
         """
-        if self._drawn and not any(row.id in self._drawn for row in current):
+        if not any(row.id in self._drawn for row in current):
             return True
         return any(row.id not in self._ids and self._is_later(row) for row in current)
 

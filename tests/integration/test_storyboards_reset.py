@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from sandbox.app import Project, Shot
 from sandbox.app_storyboards import StoryboardPage
 from sandbox.providers.client import IMAGES
-from tests.integration.test_deadlines import bought, project_of
+from tests.integration.test_deadlines import bought, project_of, step_3_of
 from tests.support.site import Site
 
 PAUSE_S = 6.0
@@ -50,3 +50,13 @@ async def test_a_database_whose_clock_is_fast_stops_no_job(site: Site) -> None:
     await site.worker()
     assert (await site.finished(job_id)).state == "completed"
     assert await bought(site) == 2
+
+
+async def test_a_reset_before_the_first_turn_leaves_the_step_alone(site: Site) -> None:
+    project = await project_of(site)
+    page = page_of(site, project)
+    job_id = await page.generate(attempts=1)
+    await page.reset()
+    await site.worker()
+    assert (await site.finished(job_id)).state == "failed"
+    assert await step_3_of(site, project) == "pending"
