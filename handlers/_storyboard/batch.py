@@ -18,7 +18,7 @@ from core.errors import (
     is_transient,
     why_of,
 )
-from core.people import Thing, Why
+from core.people import Cause, Thing, Why
 from core.storyboard.script import Shot
 from handlers._storyboard.buying import PictureBrief, PictureBuyer
 from handlers._storyboard.downloads import PictureDownloads
@@ -41,6 +41,11 @@ class Failure:
     def is_transient(self) -> bool:
         """Whether another attempt may help."""
         return is_transient(self.error)
+
+    @property
+    def is_of_no_row(self) -> bool:
+        """Whether there was no row to draw the shot for."""
+        return why_of(self.error).cause is Cause.NOT_FOUND
 
 
 @dataclass
@@ -73,6 +78,7 @@ class StoryboardBatch:
         self._watch = DeadlineWatch(
             self.ctx, self.project_id, self.rows, self._purchases, self.deadline
         )
+        self._deleted = 0
         self._unsaved = 0
         self._all_saved = asyncio.Event()
         self._buyer = PictureBuyer(
@@ -87,8 +93,8 @@ class StoryboardBatch:
 
     @property
     def total(self) -> int:
-        """How many shots the job has."""
-        return len(self.shots)
+        """How many shots the job has, without those that were deleted by its end."""
+        return len(self.shots) - self._deleted
 
     async def generate(self) -> None:
         """Get a picture for each shot that has none.
@@ -124,6 +130,7 @@ class StoryboardBatch:
     async def finish(self) -> str:
         """Write the final status and return it. Raises the failure when no shot has a picture."""
         await self._write_left()
+        self._leave_out_deleted()
         await self._fail_rows(self.failures)
         await self.rows.fail_of_no_shot(Why())
         status = _final_status(self.succeeded, self.total)
@@ -155,6 +162,13 @@ class StoryboardBatch:
                 self.succeeded += 1
         if errors:
             raise errors[0]
+
+    def _leave_out_deleted(self) -> None:
+        """A shot without a row was deleted in the app: no failure, unless there is no other."""
+        left = [one for one in self.failures if not one.is_of_no_row]
+        deleted = len(self.failures) - len(left)
+        if deleted < len(self.shots):
+            self.failures, self._deleted = left, deleted
 
     async def _finish_project(self, status: str, current: list[StoryboardRow]) -> None:
         if not self.rows.are_superseded_by(current):

@@ -1,4 +1,4 @@
-"""Rows are reset, and asked for anew, while an older job of theirs waits for its first turn."""
+"""Rows are reset, asked for anew or deleted while a job of theirs waits, or runs."""
 
 import asyncio
 import time
@@ -7,6 +7,7 @@ from dataclasses import replace
 from redis.asyncio import Redis
 
 from sandbox.app import Project, Shot
+from sandbox.app_shots import delete_shot
 from sandbox.app_storyboards import StoryboardPage
 from sandbox.providers.client import IMAGES
 from tests.integration.test_deadlines import bought, project_of, step_3_of
@@ -60,3 +61,29 @@ async def test_a_reset_before_the_first_turn_leaves_the_step_alone(site: Site) -
     await site.worker()
     assert (await site.finished(job_id)).state == "failed"
     assert await step_3_of(site, project) == "pending"
+
+
+async def test_a_shot_that_is_deleted_while_others_are_drawn_is_no_failure(site: Site) -> None:
+    await site.vidfab.providers.control.delay(IMAGES, 2)
+    project = await project_of(site, shots=3)
+    await site.worker(STORYBOARD_CONCURRENCY="1")
+    page = page_of(site, project)
+    job_id = await page.generate()
+    await site.wait_for_purchase(1)
+    await delete_shot(site.vidfab.supabase, project.id, 3)
+    job = await site.finished(job_id)
+    assert job.returnvalue["data"]["finalStatus"] == "completed"
+    assert (job.returnvalue["data"]["total"], job.returnvalue["data"]["failed"]) == (2, 0)
+    assert await page.status() == "completed"
+    assert await step_3_of(site, project) == "completed"
+
+
+async def test_a_shot_that_is_deleted_before_the_first_turn_is_no_failure(site: Site) -> None:
+    project = await project_of(site, shots=3)
+    page = page_of(site, project)
+    job_id = await page.generate()
+    await delete_shot(site.vidfab.supabase, project.id, 1)
+    await site.worker()
+    assert (await site.finished(job_id)).returnvalue["data"]["finalStatus"] == "completed"
+    assert await page.status() == "completed"
+    assert await step_3_of(site, project) == "completed"
