@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from bullmq_consumer import StopReason
 from bullmq_consumer.machine import MachineUnfit
 from config.settings import image_key_variables
 from core.concurrent import both
@@ -162,7 +163,8 @@ class PictureBuyer:
             self._check_may_buy()
             bought = None if now.status == "success" else await self._purchase(shot, now)
         except asyncio.CancelledError:
-            if self._ctx.is_stopping:  # a deploy may cost a purchase, and never the picture
+            # A deploy may cost a purchase, and never the picture.
+            if self._ctx.job.stop_reason is StopReason.SHUTDOWN:
                 await self._purchases.answered(number)
             raise
         except Exception as error:

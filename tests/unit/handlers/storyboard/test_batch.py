@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from core.deadline import Deadline
 from core.storyboard.script import Shot
 from handlers._storyboard.batch import StoryboardBatch
@@ -72,6 +74,15 @@ class MeetingLink(RecordingHandle):
                 await self._is_recorded.wait()
 
 
+class NoAnswer(Outside):
+    """The provider has the order, and does not answer."""
+
+    async def generate(self, request: ImageRequest) -> ImageUrl:
+        self.done.append("buy")
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
 class SlowLink(RecordingHandle):
     """Saving takes longer than all else."""
 
@@ -92,7 +103,12 @@ def outside_of(shots: int) -> Outside:
     return Outside({row.id: row for row in rows})
 
 
-async def run(outside: Outside, handle: RecordingHandle, at_once: int) -> str:
+async def run(
+    outside: Outside,
+    handle: RecordingHandle,
+    at_once: int,
+    stopping: asyncio.Event | None = None,
+) -> str:
     services = SimpleNamespace(
         settings=SimpleNamespace(storyboard_concurrency=at_once),
         images=outside,
@@ -101,7 +117,7 @@ async def run(outside: Outside, handle: RecordingHandle, at_once: int) -> str:
         downloads=SimpleNamespace(check=lambda url: None),
         scrub=str,
     )
-    ctx = context(handle, services=services)
+    ctx = context(handle, services=services, stopping=stopping)
     rows = list(outside.rows.values())
     shots = [
         Shot.model_validate({"shot_number": row.shot_number, "description": f"SHOT-{row.id[1:]}"})
@@ -146,3 +162,20 @@ async def test_the_project_is_completed_after_its_last_row() -> None:
     assert await run(outside, SlowLink(outside), at_once=2) == "completed"
     assert outside.done[-1] == "project completed"
     assert {"write 1", "write 2"} < set(outside.done)
+
+
+@pytest.mark.parametrize(("is_stop", "asked"), [(True, {}), (False, {"1": 1})])
+async def test_a_purchase_that_is_cut_off_counts_unless_the_worker_stops(
+    is_stop: bool, asked: dict[str, int]
+) -> None:
+    """Else another worker has the job by now: it may buy once more, and not twice."""
+    outside, handle, stopping = NoAnswer(outside_of(1).rows), RecordingHandle(), asyncio.Event()
+    running = asyncio.create_task(run(outside, handle, at_once=1, stopping=stopping))
+    await slowly()
+    assert outside.done == ["buy"]
+    handle.fence.is_lost = not is_stop
+    if is_stop:
+        stopping.set()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert handle.checkpoints[-1]["asked"] == asked
