@@ -12,7 +12,7 @@ from typing import Any, cast
 from pydantic import JsonValue
 
 from bullmq_consumer import InvalidJobData, Job, JobFields, Jobs, Observer
-from bullmq_consumer.errors import holds_failure
+from bullmq_consumer.errors import holds_failure, is_transient
 from bullmq_consumer.health.fitness import Fitness
 from bullmq_consumer.jobs.dispatcher import Dispatcher
 from bullmq_consumer.outcome import Done, FailLater, Outcome
@@ -20,7 +20,7 @@ from bullmq_consumer.sanitize.text import one_line
 from config.logging.redaction import Redact
 from config.variables import Language
 from core.alert import Alert, AlertSink, no_alerts, shown
-from core.errors import InvalidData, LockLost, UnknownJob
+from core.errors import InvalidData, LockLost, ServiceError, UnknownJob
 from core.jobs.context import JobContext, percent_of
 from core.jobs.data import invalid
 from core.jobs.envelope import success
@@ -39,6 +39,8 @@ class Attempt(JobContext[Services]):
     logger: JobLogger
     story: JobStory
     own_folder: JobFolder
+    unowned: Exception | None = None
+    """Why the job's owner cannot be looked up: it fails with that."""
 
 
 class Attempts(Observer[Attempt]):
@@ -86,9 +88,19 @@ class Attempts(Observer[Attempt]):
         """The context of one attempt, or of the end of a job that is only to fail."""
         return _Scope(partial(self._attempt, job), partial(self._ready, job))
 
-    async def _ready(self, job: Job[Any, Any]) -> None:
+    async def _ready(self, job: Job[Any, Any]) -> Exception | None:
+        """Returns why a job whose page waits for its reason cannot be its owner's.
+
+        Other jobs wait for their hooks, which need the owner: raises what the look-up does.
+        """
         await self._loaded.wait()  # the attempt begins afterwards, for its log and its envelope
-        await name_owner(self._services, job.data)
+        try:
+            await name_owner(self._services, job.data)
+        except ServiceError as error:
+            if is_transient(error) or not self._is_read(job.name):
+                raise
+            return error
+        return None
 
     def _attempt(self, job: Job[Any, Any]) -> Attempt:
         delivery = job.delivery
@@ -131,6 +143,8 @@ class Attempts(Observer[Attempt]):
         if job.name not in self._known:
             known = ", ".join(sorted(self._known))
             raise UnknownJob(f"Unknown job name '{one_line(job.name, 100)}': known are {known}")
+        if job.deps.unowned is not None:
+            raise job.deps.unowned
         with job.deps.own_folder:  # its space is free before anybody asks how much there is
             try:
                 return await call()
@@ -174,6 +188,11 @@ class Attempts(Observer[Attempt]):
         meter().schedule_broke()
         self._notify(Alert(f"schedule {schedule}", text, "error"))
 
+    def _is_read(self, name: str) -> bool:
+        """Whether people read why a job of this name failed."""
+        entry = self._known.get(name)
+        return entry is not None and entry.registered.rules.public_reason is not None
+
     def _releases_id(self, name: str) -> bool:
         """Whether finished jobs of this name are removed, and their logs with them."""
         return name in self._known and self._known[name].registered.rules.release_id
@@ -182,13 +201,16 @@ class Attempts(Observer[Attempt]):
 class _Scope:
     """What is there as long as an attempt; plain, since each job pays for it."""
 
-    def __init__(self, made: Callable[[], Attempt], ready: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, made: Callable[[], Attempt], ready: Callable[[], Awaitable[Exception | None]]
+    ) -> None:
         self._made = made
         self._ready = ready
 
     async def __aenter__(self) -> Attempt:
-        await self._ready()
+        unowned = await self._ready()
         self._attempt = attempt = self._made()
+        attempt.unowned = unowned
         self._told = attempt.story.told()
         self._told.__enter__()
         return attempt

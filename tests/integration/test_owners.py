@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
+from core.people import Cause, Thing, Why, sentence
+from sandbox.gateway import Gateway
 from tests.support.clips import SYNC, clips, download_id, lay_clips
+from tests.support.compositions import JOB as FILM
+from tests.support.compositions import lay_project
 from tests.support.recordings import PROJECT, USER
 from tests.support.site import Site
 from tests.support.unstored import generated_clip
@@ -62,3 +66,18 @@ async def test_without_a_row_the_job_fails_for_its_data(site: Site) -> None:
     await site.worker()
     await site.app.add("va_sync_video_status", {"projectId": PROJECT}, {"jobId": SYNC})
     assert "'userId'" in ((await site.ended(SYNC)).failed_reason or "")
+
+
+async def test_a_composition_whose_owner_cannot_be_looked_up_shows_why_at_once(site: Site) -> None:
+    """Every read is refused: its page waits for no key."""
+    await lay_project(site.vidfab, [2], [])
+    async with Gateway(site.vidfab.supabase) as gateway:
+        gateway.faults.answers["GET /rest/v1/video_agent_projects"] = [401] * 1000
+        await site.worker(SUPABASE_URL=gateway.url)
+        data = {"jobId": FILM, "videoId": PROJECT, "projectId": PROJECT}
+        await site.app.add("va_compose_video", data, {"jobId": FILM, "priority": 3, "attempts": 3})
+        job = await site.finished(FILM)
+    assert (job.state, job.failed_reason) == (
+        "failed",
+        sentence(Why(Cause.OUR_SIDE), Thing.FILM, "en"),
+    )
