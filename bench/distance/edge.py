@@ -9,7 +9,7 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from bench.distant import serving
+from sandbox.distant import serving
 from sandbox.processes import LOOPBACK
 
 # Of a server that closes after more than that, between two requests.

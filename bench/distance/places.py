@@ -11,9 +11,9 @@ import trustme
 
 from bench.contenders import CONCURRENCY, Contender, plain_worker, python_worker
 from bench.distance.edge import edge
-from bench.distant import Line, distant
 from bench.setup import Bench
 from bench.site import Site
+from sandbox.distant import Line, distant
 from sandbox.processes import LOOPBACK, Process
 
 

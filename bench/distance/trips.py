@@ -13,12 +13,12 @@ from uuid import uuid4
 
 from bench.distance.places import Far, Hire, Land, nodes, ours
 from bench.distance.work import CLIPS, Work, ended, span_of
-from bench.distant import Line
 from bench.figure import Figure, at_most
 from bench.site import OPTIONS
 from core.jobs.registry import discover
 from sandbox.app import create_user
 from sandbox.app_videos import enqueue_cleanup, enqueue_quota, enqueue_video
+from sandbox.distant import Line
 from sandbox.processes import SandboxError
 
 # Long beside what lies between two requests that a job makes side by side.

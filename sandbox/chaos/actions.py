@@ -29,6 +29,9 @@ _SUPABASE_S = (0.5, 8.0)
 # same, once the database is back.
 _SUPABASE_LONG_S = (10.0, 25.0)
 
+# Round trips to Redis and to Supabase.
+_DISTANCES_S = ((0.0, 0.0), (0.02, 0.05), (0.06, 0.12))
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -115,6 +118,21 @@ async def supabase_outage(arena: Arena, rng: random.Random) -> str:
     return _noted(arena, "Supabase away", str(trouble), trouble.seconds)
 
 
+async def distance(arena: Arena, rng: random.Random) -> str:
+    """From now on, for both workers."""
+    redis_s, supabase_s = rng.choice(_DISTANCES_S)
+    arena.to_redis.round_trip_s, arena.to_supabase.round_trip_s = redis_s, supabase_s
+    return _noted(arena, "distance", f"{redis_s * 1000:g} and {supabase_s * 1000:g} ms")
+
+
+async def cut_lines(arena: Arena, rng: random.Random) -> str:
+    """Break all that is under way on one line, or on both."""
+    lines = {"Redis": arena.to_redis, "Supabase": arena.to_supabase}
+    chosen = rng.choice((["Redis"], ["Supabase"], [*lines]))
+    cut = ", ".join(f"{lines[name].cut()} to {name}" for name in chosen)
+    return _noted(arena, "lines cut", cut)
+
+
 async def nothing(arena: Arena, rng: random.Random) -> str:
     return ""
 
@@ -130,6 +148,8 @@ ACTIONS: Sequence[Action] = (
     Action("slow provider", 2, slow_provider),
     Action("Supabase fault", 4, supabase_fault),
     Action("Supabase away for long", 0.4, supabase_outage),
+    Action("distance", 1.5, distance),
+    Action("lines cut", 2, cut_lines),
     Action("nothing", 2, nothing),
 )
 
@@ -141,6 +161,7 @@ def drawn(rng: random.Random) -> Action:
 async def calm(arena: Arena) -> None:
     """Take back all faults; workers and Redis come back by themselves."""
     arena.supabase.calm()
+    arena.to_redis.round_trip_s = arena.to_supabase.round_trip_s = 0
     control: Control = arena.vidfab.providers.control
     await control.clear_faults()
     await control.clear_delays()

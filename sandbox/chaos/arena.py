@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
@@ -12,6 +13,7 @@ from sandbox.chaos.incidents import Diary
 from sandbox.chaos.ledger import Asked, Ledger
 from sandbox.chaos.supervisor import SupervisedWorker
 from sandbox.chaos.troubled_supabase import TroubledSupabase
+from sandbox.distant import Line, distant
 from sandbox.processes import LOOPBACK, Process
 from sandbox.producer import NodeApp, start_consumer
 from sandbox.providers.client import IMAGES
@@ -64,7 +66,11 @@ class ChaosApp(NodeApp):
 
 
 class Arena:
-    """One VidFab on a durable Redis, two workers, a Node worker, and the app that watches."""
+    """One VidFab on a durable Redis, two workers, a Node worker, and the app that watches.
+
+    Both workers reach Redis and Supabase over the lines `to_redis` and `to_supabase`, the latter
+    at `supabase_url`.
+    """
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.diary = Diary()
@@ -73,6 +79,8 @@ class Arena:
         self.supabase = TroubledSupabase(self.vidfab.supabase)
         self.app = ChaosApp(self.vidfab.redis.url, seed)
         self.redis = Redis(host=LOOPBACK, port=self.vidfab.redis.port)
+        self.to_redis, self.to_supabase = Line(0), Line(0)
+        self.supabase_url = ""
         self.workers: list[SupervisedWorker] = []
         self.node: Process | None = None
         self._folder = folder
@@ -121,11 +129,23 @@ class Arena:
         )
         self._parts.push_async_callback(self.node.kill)
         await self.vidfab.providers.control.delay(IMAGES, _PICTURE_S)
-        settings = self._settings()
+        settings = await self._settings()
         for number in range(1, _WORKERS + 1):
             worker = SupervisedWorker(f"worker {number}", settings, self._folder, self.diary)
             self.workers.append(await enter(worker))
 
-    def _settings(self) -> dict[str, str]:
-        own = {**self.vidfab.providers.environment, **_SETTINGS, "SUPABASE_URL": self.supabase.url}
+    async def _settings(self) -> dict[str, str]:
+        """Those of workers at the end of both lines."""
+        enter = self._parts.enter_async_context
+        redis = await enter(distant(self.vidfab.redis.port, self.to_redis))
+        supabase_port = urlsplit(self.supabase.url).port
+        assert supabase_port is not None
+        supabase = await enter(distant(supabase_port, self.to_supabase))
+        self.supabase_url = f"http://{LOOPBACK}:{supabase}"
+        own = {
+            **self.vidfab.providers.environment,
+            **_SETTINGS,
+            "SUPABASE_URL": self.supabase_url,
+            "BULLMQ_REDIS_URL": f"redis://{LOOPBACK}:{redis}",
+        }
         return self.vidfab.settings(QUEUE, **own)

@@ -189,7 +189,7 @@ class Traffic:
         job_id = f"cleanup_{number}"
         data = {
             **_common(job_id, user, number),
-            "tempUrls": [f"{self._arena.supabase.url}/storage/v1/object/public/{path}"],
+            "tempUrls": [f"{self._arena.supabase_url}/storage/v1/object/public/{path}"],
             "cleanupAfter": (datetime.now(UTC) + wait).isoformat(),
         }
         options = {"jobId": job_id, "priority": 4, "attempts": 3, **_STORED}

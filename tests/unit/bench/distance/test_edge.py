@@ -8,7 +8,7 @@ import trustme
 
 from bench.distance import edge as module
 from bench.distance.edge import edge
-from bench.distant import serving
+from sandbox.distant import serving
 from sandbox.processes import LOOPBACK, PATIENCE_S
 
 

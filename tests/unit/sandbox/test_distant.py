@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from bench.distant import Line, distant
+from sandbox.distant import Line, distant
 from sandbox.processes import LOOPBACK
 
 ROUND_TRIP_S = 0.05
@@ -64,3 +64,20 @@ async def test_a_line_counts_its_connections_and_may_grow_longer() -> None:
         for reader, writer in ends:
             assert await _answer_s(reader, writer) >= ROUND_TRIP_S
             writer.close()
+
+
+async def test_a_cut_breaks_what_is_open_and_nothing_later() -> None:
+    line = Line(0, connects_free=True)
+    async with (
+        await asyncio.start_server(_echo, LOOPBACK, 0) as near,
+        distant(near.sockets[0].getsockname()[1], line) as port,
+    ):
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        await _answer_s(reader, writer)
+        assert line.cut() == 1
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await reader.readexactly(1)
+        writer.close()
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        await _answer_s(reader, writer)
+        writer.close()

@@ -3,8 +3,8 @@
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 
 from sandbox.processes import LOOPBACK
@@ -25,6 +25,24 @@ class Line:
     round_trip_s: float
     connects_free: bool = False
     opened: int = 0
+    _open: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
+
+    def cut(self) -> int:
+        """Break the connections that are open, with what is under way; returns how many."""
+        cut = list(self._open)
+        for writer in cut:
+            writer.transport.abort()
+        return len(cut)
+
+    @contextmanager
+    def carrying(self, *ends: asyncio.StreamWriter) -> Generator[None]:
+        """During the block, `cut` breaks these."""
+        self._open |= {*ends}
+        try:
+            yield
+        finally:
+            self._open -= {*ends}
+
     trace: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
 
 
@@ -41,7 +59,8 @@ async def distant(port: int, line: Line | float) -> AsyncGenerator[int]:
             there, back = await asyncio.open_connection(LOOPBACK, port)
         except OSError:
             return  # its being closed says so
-        await asyncio.gather(_carry(reader, back, way), _carry(there, writer, way))
+        with way.carrying(writer):
+            await asyncio.gather(_carry(reader, back, way), _carry(there, writer, way))
 
     async with serving(join) as here:
         yield here
