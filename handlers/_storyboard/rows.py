@@ -55,6 +55,11 @@ class JobRows:
         self._ahead: Rows = []
         self._ahead_at = float("-inf")
 
+    @property
+    def have_one_of_no_shot(self) -> bool:
+        """Whether a row is none of the job's shots', as the script was changed: it gets nothing."""
+        return OF_NO_SHOT in self._ids.values()
+
     async def fail_of_no_shot(self, why: Why | str) -> None:
         """Fail the rows that are still `generating` and none of the job's shots': none is drawn."""
         row_ids = [row_id for row_id, number in self._ids.items() if number == OF_NO_SHOT]

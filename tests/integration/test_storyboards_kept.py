@@ -145,6 +145,7 @@ async def test_a_row_of_no_shot_becomes_final_with_the_job(site: Site, is_to_fai
     await site.finished(job_id)
     statuses = [row["status"] for row in await rows_of(site, project)]
     assert statuses == ["failed", "failed" if is_to_fail else "success"]
+    assert await step_3_of(site, project) == ("failed" if is_to_fail else "partial")
 
 
 async def test_a_database_that_refuses_writes_until_after_the_last_attempt_costs_no_picture(
