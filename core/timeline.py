@@ -27,7 +27,7 @@ class Clip(Protocol):
 
     @property
     def status(self) -> str | None:
-        """`success` when there is a video."""
+        """`success` when there is a video, `generating` while there will be one."""
         ...
 
     @property
@@ -123,8 +123,11 @@ def timeline(
 ) -> Timeline:
     """The clips that succeeded, in shot order, each as long as its own shot.
 
-    Raises PermanentError when one of them has no video, rather than leave it out silently.
+    Raises PermanentError when one of them has no video, or another is still being made, rather than
+    leave it out silently.
     """
+    clips = list(clips)
+    _check_none_is_generating(clips)
     ready = (clip for clip in clips if clip.status == "success")
     found = sorted(ready, key=lambda clip: clip.shot_number)
     _check_all_have_videos(found)
@@ -136,6 +139,14 @@ def timeline(
     )
     aspect = aspect_ratio if aspect_ratio in _SIZES else _DEFAULT_ASPECT
     return Timeline(tuple(scenes), aspect or _DEFAULT_ASPECT)
+
+
+def _check_none_is_generating(clips: Iterable[Clip]) -> None:
+    """Whatever the project's step says: the app may have ordered a clip again meanwhile."""
+    waiting = sorted(clip.shot_number for clip in clips if clip.status == "generating")
+    if waiting:
+        named = ", ".join(f"shot {number}" for number in waiting)
+        raise PermanentError(f"Some clips are still being made: {named}", cause=Cause.NOT_READY)
 
 
 def _check_all_have_videos(clips: Iterable[Clip]) -> None:

@@ -133,7 +133,15 @@ class _Sync:
         rows = await self.ctx.services.clips.of_project(self.data.project_id)
         await self._add_left(rows)
         if _have_ended(rows):
-            await self.ctx.services.projects.update(self.data.project_id, step_4_status="completed")
+            await self._complete_step()
+
+    async def _complete_step(self) -> None:
+        """Complete the step, but take that back if a clip was ordered again since it was read."""
+        services, project_id = self.ctx.services, self.data.project_id
+        await services.projects.update(project_id, step_4_status="completed")
+        rows = await services.clips.of_project(project_id)
+        if any(row.status == "generating" for row in rows):
+            await services.projects.update(project_id, step_4_status="processing")
 
     async def _add_left(self, rows: Iterable[ClipRow]) -> None:
         """Add what was not, also by an earlier sync that was cut off before it did."""

@@ -288,6 +288,17 @@ async def test_a_clip_without_a_video_is_not_left_out_of_the_film(site: Site) ->
     assert await ordered(site) == 0
 
 
+async def test_a_clip_that_is_being_made_is_not_left_out_of_the_film(site: Site) -> None:
+    """The step says `completed`: the clip was ordered again as the sync of the others ended."""
+    whole = clip(1, f"{site.vidfab.providers.media_url}/clip/1.mp4")
+    await lay_project(site.vidfab, [4, 4], [whole, clip(2, None, status="generating")])
+    await site.worker(**shotstack(site.vidfab))
+    await add(site)
+    said = "Not all clips are finished yet. Please wait for them, then try again."
+    assert await end(site) == ("failed", said, 1)
+    assert await ordered(site) == 0
+
+
 BAD = {
     "no projectId": ({"projectId": None}, "Invalid job data: 'projectId': field required"),
     "a number": ({"projectId": 7}, "'projectId': input should be a valid string"),

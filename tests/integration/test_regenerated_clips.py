@@ -1,9 +1,14 @@
 """A clip is ordered again on the same row: nobody sees the one before under the new one's name."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sandbox.app_shots import CLIPS, regenerate_clip, show_clip
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sandbox.app_shots import CLIPS, PROJECTS, regenerate_clip, show_clip
 from sandbox.app_videos import enqueue_compose, enqueue_sync
+from sandbox.gateway import Gateway
 from sandbox.providers.models import Operation
 from tests.support.compositions import RENDERS, shotstack
 from tests.support.shots import ThreeShots, checksum, clip_url, shown, three_shots
@@ -138,3 +143,35 @@ async def test_a_film_has_the_new_clip_while_the_row_shows_the_copy_of_the_old_o
     assert [clip["asset"]["src"] for clip in clips[1:]] == [
         row["cdn_url"] for row in (await shots.rows(CLIPS))[1:]
     ]
+
+
+class AppBetween(Gateway):
+    """The app does each of `steps` right before one of the worker's changes of the project."""
+
+    steps: list[Callable[[], Awaitable[None]]]
+
+    async def _pass_on(self, request: Request) -> Response:
+        if request.method == "PATCH" and request.url.path.endswith(PROJECTS) and self.steps:
+            await self.steps.pop(0)()
+        return await super()._pass_on(request)
+
+
+async def test_a_clip_that_is_ordered_again_as_a_sync_ends_keeps_the_step_open(site: Site) -> None:
+    shots = await three_shots(site)
+    await shots.lay_ordered_clips()
+
+    async def touch() -> None:
+        await shots.set_project(story_style="comic")
+
+    async def order_again() -> None:
+        await regenerate(shots)
+
+    async with AppBetween(shots.supabase) as supabase:
+        supabase.steps = [touch, order_again]
+        await site.worker(SUPABASE_URL=supabase.url)
+        assert (await site.end_of(await enqueue_sync(site.app, shots.project))).name == "completed"
+        assert supabase.steps == []
+    statuses = [row["status"] for row in await shots.rows(CLIPS)]
+    assert statuses == ["generating", "success", "success"]
+    [project] = await shots.supabase.rows(PROJECTS, id=f"eq.{shots.project.id}")
+    assert project["step_4_status"] == "processing"

@@ -43,9 +43,16 @@ def test_the_own_copy_comes_first(clip: Clip, url: str) -> None:
     assert timeline([clip], {}, None).scenes[0].url == url
 
 
-@pytest.mark.parametrize("status", ["generating", "failed", None])
+@pytest.mark.parametrize("status", ["failed", None])
 def test_what_did_not_succeed_is_left_out(status: str | None) -> None:
     assert timeline([Clip(1, status, cdn_url="a")], {1: 4}, "16:9").scenes == ()
+
+
+def test_there_is_no_film_while_a_clip_is_made() -> None:
+    clips = [Clip(1, cdn_url="a"), Clip(3, "generating", cdn_url="old"), Clip(2, "generating")]
+    with pytest.raises(UnrecoverableError) as raised:
+        timeline(clips, {}, None)
+    assert str(raised.value) == "Some clips are still being made: shot 2, shot 3"
 
 
 @pytest.mark.parametrize("empty", [None, ""])
