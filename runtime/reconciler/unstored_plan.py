@@ -101,7 +101,7 @@ def name_of(row: Row) -> str:
 
 def is_settled(row: Row, now: datetime) -> bool:
     """Whether the job that wrote the row has added the download, if it ever will."""
-    return min(row.created_at, row.born) <= now - _SETTLING
+    return min(row.created_at or row.born, row.born) <= now - _SETTLING
 
 
 def first_seen(row: Row) -> Remembered:

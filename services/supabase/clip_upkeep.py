@@ -42,7 +42,7 @@ class KeptClip(TableRow):
     video_url_external: str | None = None
     seedance_task_id: str | None = None
     video_request_id: str | None = None
-    created_at: Moment
+    created_at: Moment | None = None
     updated_at: Moment
 
     @property

@@ -94,6 +94,13 @@ async def test_clips_of_projects_that_are_gone_take_no_places(
     assert await waiting(redis, site) == {download_id(2, "t2")}
 
 
+async def test_a_clip_without_a_creation_date_stops_no_other(site: Site, redis: Redis) -> None:
+    movies = [generated_clip(site.vidfab, n, HOUR) for n in (1, 2)]
+    await lay(site, movies=[{**movies[0], "created_at": None}, movies[1]])
+    await rounds(site)
+    assert await waiting(redis, site) == {download_id(n, f"t{n}") for n in (1, 2)}
+
+
 async def test_the_jobs_are_those_of_the_contract(site: Site) -> None:
     await lay(
         site,
