@@ -3,8 +3,8 @@
 A clip stays `generating` when its provider could not be polled, for any reason that is not about
 the clip: an outage, a wrong or missing key, a wrong address. The job fails only when no clip could
 be polled, and then leaves the rows unchanged: the clips may be fine, and the next sync polls again.
-When only some could not, an alert reports them. Its id is released, so that the app's next request
-is not dropped.
+When only some could not, an alert reports them. It also fails when the database refused to write
+one, once all others are written. Its id is released, so that the app's next request is not dropped.
 """
 
 import asyncio
@@ -88,6 +88,9 @@ class _Sync:
     errors: list[ServiceError | ProviderDown] = field(
         default_factory=list[ServiceError | ProviderDown]
     )
+    unwritten: list[ServiceError | ProviderDown] = field(
+        default_factory=list[ServiceError | ProviderDown]
+    )
     _adding: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     _added: set[str] = field(default_factory=set[str])
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
@@ -98,7 +101,8 @@ class _Sync:
     async def run(self) -> None:
         """Poll every clip, write what changed, add the downloads and finalise the project.
 
-        Raises RetryableError or UnrecoverableError when no clip could be polled.
+        Raises RetryableError or UnrecoverableError when no clip could be polled, ServiceError or
+        ProviderDown when one could not be written.
         """
         try:
             await self._poll_all()
@@ -113,6 +117,8 @@ class _Sync:
         self.ctx.services.clip_alerts.stay_generating(
             self.data.project_id, [one for one in refusals if not one.retryable]
         )
+        if self.unwritten:
+            raise max(self.unwritten, key=is_transient)  # another attempt may write that one
 
     async def _poll_all(self) -> None:
         await self.ctx.progress(10, f"Syncing {len(self.clips)} generating clips...")
@@ -153,7 +159,11 @@ class _Sync:
     async def _sync(self, clip: ClipRow) -> None:
         async with self._slots:
             outcome = await self._poll(clip)
-        await self._write(clip, self._guarded(clip, outcome))
+        try:
+            await self._write(clip, self._guarded(clip, outcome))
+        except (ServiceError, ProviderDown) as error:  # if raised, it would cancel the others
+            self.unwritten.append(error)
+            self.ctx.log.warning("Clip {} could not be written: {}", clip.shot_number, error)
         self.synced += 1
         # Half up, as JavaScript rounds.
         percent = int(10 + self.synced * 85 / len(self.clips) + 0.5)

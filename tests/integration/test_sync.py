@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.jobs.envelope import iso
+from sandbox.gateway import Gateway
 from sandbox.providers import keys
 from sandbox.providers.models import Operation
 from tests.support.clips import (
@@ -178,6 +179,19 @@ async def test_one_trouble_does_not_stop_the_others(site: Site) -> None:
     assert await states(site) == ["success", "generating", *["success"] * 5]
     assert await step_4_status(site.vidfab) == "processing"
     await site.wait_for_line(process, "Clip 2 stays generating: ")
+
+
+async def test_a_clip_that_the_database_refuses_keeps_no_other_from_its_row(site: Site) -> None:
+    await ready(site, 1, 2, 3, 4, 5, 6)
+    await site.vidfab.providers.control.delay(TASK.format("*"), 0.3)
+    async with Gateway(site.vidfab.supabase) as supabase:
+        supabase.faults.answers["PATCH /rest/v1/project_video_clips"] = [403]
+        await site.worker(SUPABASE_URL=supabase.url)
+        await sync(site)
+        assert (await site.end_of(SYNC)).name == "failed"
+    assert sorted(await states(site)) == ["generating", *["success"] * 5]
+    assert await step_4_status(site.vidfab) == "processing"
+    assert len(site.app.events_of(SYNC, "active")) == 1
 
 
 async def test_at_most_five_are_asked_at_once(site: Site) -> None:
