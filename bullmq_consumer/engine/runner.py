@@ -102,7 +102,8 @@ class Runner:
     async def _run_held(self, job: Job, lease: Lease) -> Job | None:
         """Prepare an attempt, and run it unless its lock is lost by then, or the worker stops."""
         await self._writes.until_acknowledged(lambda: self._scheduler.add_next(job))
-        await self._completer.hide_failure(job)
+        if job.deferred_failure is None:
+            await self._completer.hide_failure(job)
         if lease.is_lost:
             return None
         if job.deferred_failure is not None:

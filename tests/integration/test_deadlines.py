@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from core.deadline import PATIENCE
 from core.people import Cause, Thing, Why, late, sentence
 from sandbox.app import Project, Shot, create_project, create_user
+from sandbox.app_films import FilmPage
 from sandbox.app_storyboards import StillGenerating
 from sandbox.app_videos import enqueue_compose
 from sandbox.gateway import Gateway
@@ -528,3 +529,18 @@ async def test_a_composition_that_ran_at_the_look_before_has_three_minutes_more(
     clock.ahead_s = PATIENCE_S + 5
     assert await clock.look() > timedelta(seconds=170)
     assert (await film_of(site, project))["step_6_status"] == "processing"
+
+
+async def test_a_composition_that_was_shown_as_failed_stays_so_while_its_hook_waits(
+    site: Site, clock: Clock
+) -> None:
+    """Its turn comes in the outage of the database in which it was given up."""
+    project, job_id = await asked_for_a_film(site)
+    page = FilmPage(site.app, site.vidfab.supabase, project.id, project.user_id, now=clock)
+    clock.ahead_s = PATIENCE_S + 5
+    await clock.look()
+    async with Gateway(site.vidfab.supabase) as supabase:
+        supabase.faults.answers["PATCH /rest/v1/video_agent_projects"] = [503] * 1000
+        await site.worker(SUPABASE_URL=supabase.url)
+        await site.app.wait_for(job_id, "delayed")
+        assert (await page.status()).state == "failed"
