@@ -48,6 +48,11 @@ class OpenJobDetails:
     timestamp_text: str
     checkpoint_text: str
 
+    @property
+    def added_at(self) -> float | None:
+        """As in `OpenJob`: another job of the same id has another time. None if it is no time."""
+        return _seconds(self.timestamp_text)
+
 
 class OpenJobs:
     """The jobs of one queue that a worker has or will take, so no parents that wait for children.
@@ -113,8 +118,9 @@ class OpenJobs:
     ) -> bool:
         """Have the job fail when its turn comes, without an attempt; False when it is not as read.
 
-        That is when a worker has it by now, or it was replaced. `checkpoint` is its checkpoint from
-        now on, as JSON. With `is_shown` its `failedReason` can be read at once.
+        That is when a worker has it by now, or it was replaced. One that is to fail already keeps
+        the reason that it has. `checkpoint` is its checkpoint from now on, as JSON. With `is_shown`
+        `reason` can be read at once, as its `failedReason`.
         """
         keys = [self._key(name) for name in (job_id, *_WAITING)]
         after = job.checkpoint_text if checkpoint is None else checkpoint

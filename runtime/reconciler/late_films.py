@@ -7,7 +7,7 @@ from loguru import logger
 
 from bullmq_consumer.inspect.waiting import OpenJob, OpenJobDetails, OpenJobs
 from core.deadline import PATIENCE, PROGRESSED_AT, STANDSTILL, last_progress
-from core.errors import ServiceError
+from core.errors import ProviderDown, ServiceError
 from core.jobs.context import percent_of
 from core.people import Thing, late
 from runtime.reconciler.subject import UUID_GLOB, owned_project
@@ -35,16 +35,27 @@ class LateFilms:
         found = await self._jobs.like(_GLOB) if is_any else []
         self._settled &= set(found)
         self._seen = {one: at for one, at in self._seen.items() if one[0] in found}
-        dues = [await self._one(job) for job in found if job not in self._settled]
+        left = [job for job in found if job not in self._settled]
+        looks = [(job, await self._look_at(job)) for job in left]
+        dues = [look for _, look in looks if isinstance(look, float)]
+        # Behind all the marks: a row may cost a minute while the database is away.
+        dues += [
+            await self._fail_project(job, look)
+            for job, look in looks
+            if isinstance(look, OpenJobDetails)
+        ]
         return min(dues, default=math.inf)
 
-    async def _one(self, job: OpenJob) -> float:
-        """Give up the job if it is overdue; returns when to look at it again."""
+    async def _look_at(self, job: OpenJob) -> float | OpenJobDetails:
+        """When to look at the job again; or the job, marked to fail, if it is overdue.
+
+        One that is to fail anyway is left to its hook until then, and keeps its reason.
+        """
         due_at = job.added_at + PATIENCE.total_seconds()
-        if due_at > self._now() and not job.is_to_fail:
+        if due_at > self._now():
             return due_at
         details = await self._jobs.details(job.job_id)
-        if details is None:
+        if details is None or details.added_at != job.added_at:
             return self._now()
         waiting = (job, details.checkpoint_text)
         if details.is_active:
@@ -52,20 +63,20 @@ class LateFilms:
             return self._now()
         if not job.is_to_fail:
             seen_at = self._seen.setdefault(waiting, self._now())
-            progressed_at = _progressed_at(details, seen_at)
-            due_at = max(due_at, progressed_at + STANDSTILL.total_seconds())
+            due_at = _progressed_at(details, seen_at) + STANDSTILL.total_seconds()
             if due_at > self._now():
                 return due_at
-            if not await self._jobs.mark_to_fail(job.job_id, details, self._late, is_shown=True):
-                return self._now()
-        return await self._fail_project(job, details)
+        if not await self._jobs.mark_to_fail(job.job_id, details, self._late, is_shown=True):
+            return self._now()
+        return details
 
     async def _fail_project(self, job: OpenJob, details: OpenJobDetails) -> float:
+        """Fail the project's film; returns when to try again."""
         try:
             project = await owned_project(self._projects, job.job_id, details.data)
             if project is not None:
                 await self._projects.fail_composition(project.id)
-        except ServiceError as error:
+        except (ServiceError, ProviderDown) as error:
             logger.warning("The project of {} could not be given up: {}", job.job_id, error)
             return self._now()
         waited_s = self._now() - job.added_at

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from bullmq_consumer.safety.fence import fenced
 from core.deadline import PATIENCE
+from core.errors import ProviderDown, ServiceError
 from core.people import Cause, Thing, Why, late, sentence
 from sandbox.app import Project, Shot, create_project, create_user
 from sandbox.app_films import FilmPage
@@ -20,6 +22,8 @@ from sandbox.gateway import Gateway
 from sandbox.providers.client import IMAGES
 from sandbox.providers.models import Fault, Match
 from tests.support.deadlines import Clock, clock_of, make_older
+from tests.support.handle import OpenFence
+from tests.support.recordings import USER
 from tests.support.site import Site
 
 STORYBOARDS = "project_storyboards"
@@ -544,3 +548,47 @@ async def test_a_composition_that_was_shown_as_failed_stays_so_while_its_hook_wa
         await site.worker(SUPABASE_URL=supabase.url)
         await site.app.wait_for(job_id, "delayed")
         assert (await page.status()).state == "failed"
+
+
+async def test_a_composition_that_waits_to_fail_is_left_to_its_hook_until_it_is_overdue(
+    site: Site, clock: Clock
+) -> None:
+    project, job_id = await asked_for_a_film(site)
+    page = FilmPage(site.app, site.vidfab.supabase, project.id, project.user_id, now=clock)
+    key = f"bull:{site.queue}:{job_id}"
+    await clock.redis.hset(key, "defa", "Supabase could not be reached")
+    await clock.look()
+    assert (await film_of(site, project))["step_6_status"] == "processing"
+    assert (await page.status()).state == "processing"
+    clock.ahead_s = PATIENCE_S + 5
+    await clock.look()
+    assert (await film_of(site, project))["step_6_status"] == "failed"
+    assert (await page.status()).state == "failed"
+    kept = await clock.redis.hmget(key, "failedReason", "defa")
+    assert kept == [FILM_LATE, "Supabase could not be reached"]
+
+
+async def read_as_a_job(clock: Clock, number: int) -> None:
+    with fenced(OpenFence(f"job-{number}")), pytest.raises((ServiceError, ProviderDown)):
+        await clock.services.projects.owners([USER])
+
+
+async def test_all_compositions_are_shown_as_given_up_while_the_database_is_away(
+    site: Site, clock: Clock
+) -> None:
+    """The worker holds the database for down, and asks it nothing."""
+    films = [await asked_for_a_film(site) for _ in range(3)]
+    async with (
+        Gateway(site.vidfab.supabase) as supabase,
+        clock_of(site, SUPABASE_URL=supabase.url) as behind,
+    ):
+        supabase.faults.answers["GET /rest/v1/video_agent_projects"] = [503] * 1000
+        await asyncio.gather(*(read_as_a_job(behind, number) for number in range(5)))
+        behind.ahead_s = PATIENCE_S + 5
+        await behind.look()
+    for project, _ in films:
+        page = FilmPage(site.app, site.vidfab.supabase, project.id, project.user_id)
+        assert (await page.status()).state == "failed"
+    clock.ahead_s = PATIENCE_S + 30
+    await clock.look()
+    assert {(await film_of(site, project))["step_6_status"] for project, _ in films} == {"failed"}

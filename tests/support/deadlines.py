@@ -29,6 +29,7 @@ class Clock:
 
     site: Site
     redis: Redis
+    services: Services
     deadlines: Deadlines | None = None
     ahead_s: float = 0.0
     looked_at: float = float("-inf")
@@ -63,7 +64,7 @@ async def clock_of(site: Site, **variables: str) -> AsyncIterator[Clock]:
     settings = load_settings(environment=Environment(values, {}))
     redis = redis_client.connect(redis_of(settings))
     services = Services(settings)
-    clock = Clock(site, redis)
+    clock = Clock(site, redis, services)
     clock.deadlines = Deadlines(redis, queue_of(settings), services, now=clock)
     try:
         yield clock
