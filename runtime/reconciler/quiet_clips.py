@@ -16,6 +16,9 @@ from services.supabase.clip_upkeep import KeptClip
 _QUIET = timedelta(minutes=10)
 # Between the route's insert of the row and its order are seconds; its process died in between.
 _UNORDERED = timedelta(minutes=20)
+# Its clips may all have ended, and the write of this alone have failed; older ones have been given
+# up by whoever waited.
+_STEP_OPEN, _STEP_FORGOTTEN = timedelta(minutes=20), timedelta(days=7)
 # A clip is asked about again after a sixth of the time it has taken: most take minutes, and one
 # that a provider has forgotten is asked about once a day at last. At least one round lies between.
 _SHARE = 6
@@ -47,13 +50,17 @@ class QuietClips:
         self._not_begun = sentence(Why(Cause.NOT_BEGUN), Thing.CLIP, language)
 
     async def work(self, now: datetime) -> Sequence[str]:
-        """Look at all clips that say `generating` for 10 minutes, and ask about the newest."""
+        """Ask about clips that say `generating` for 10 minutes, and projects that wait for them."""
         found = _Found()
         try:
             async for page in self._tools.services.clip_upkeep.generating(now - _QUIET):
                 await self._sort(page, found, now - _UNORDERED)
         finally:
             self._alert(found)
+        open_steps = await self._tools.services.projects.with_open_clips(
+            now - _STEP_FORGOTTEN, now - _STEP_OPEN
+        )
+        found.quiet = open_steps | found.quiet
         added = await self._sync(found, now)
         return [
             *(

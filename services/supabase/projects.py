@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from core.columns import Moment
 from core.errors import NotFound
 from core.jobs.envelope import iso
 from core.paths import PlainId, RowId
@@ -52,6 +53,13 @@ class _Steps(OwnedRow):
     updated_at: str
 
 
+class _Changed(TableRow):
+    """When the project's row last changed."""
+
+    id: str
+    updated_at: Moment
+
+
 class WaitingProject(TableRow):
     """A project whose `step` waits for its job. `updated_at` is the database's own text."""
 
@@ -68,6 +76,7 @@ class Projects:
     def __init__(self, supabase: "Supabase") -> None:
         self._table = Table(supabase, _TABLE, Project)
         self._steps = Table(supabase, _TABLE, _Steps)
+        self._changed = Table(supabase, _TABLE, _Changed)
 
     async def owned(self, project_id: RowId, user_id: PlainId) -> Project:
         """The project, if `user_id` owns it. Raises NotFound or NotOwner."""
@@ -130,6 +139,18 @@ class Projects:
             lambda rows: rows.in_(step, _WAITING[step]).lt("updated_at", iso(unchanged_since)),
         )
         return [_waiting(row, step) async for page in pages for row in page]
+
+    async def with_open_clips(self, after: datetime, before: datetime) -> dict[RowId, datetime]:
+        """When the projects last changed whose clips' step is open, if that was between these."""
+        pages = self._changed.pages(
+            "read the projects with open clips",
+            lambda rows: (
+                rows.eq("step_4_status", "processing")
+                .gt("updated_at", iso(after))
+                .lt("updated_at", iso(before))
+            ),
+        )
+        return {row.id: row.updated_at async for page in pages for row in page}
 
     async def waiting_one(self, project_id: RowId, step: Step) -> WaitingProject | None:
         """The project if its `step` waits for a job, else None."""

@@ -54,6 +54,18 @@ async def test_a_clip_that_somebody_looks_at_is_left_to_the_app(site: Site) -> N
     assert await site.app.job(SYNC) is None
 
 
+async def test_a_step_left_open_behind_ended_clips_is_completed(site: Site) -> None:
+    """The database was away at the last write of its sync."""
+    stored = {**generated_clip(site.vidfab, 1, HOUR), "storage_status": "completed"}
+    await lay_clips(site.vidfab, stored)
+    await a_round(site, later=19 * MINUTE)
+    assert await site.app.job(SYNC) is None
+    await a_round(site, later=21 * MINUTE)
+    await site.worker()
+    assert (await site.ended(SYNC)).state == "completed"
+    assert await step_4_status(site.vidfab) == "completed"
+
+
 async def test_the_job_is_that_of_the_app(site: Site) -> None:
     await lay_clips(site.vidfab, aged(clip(1), 11 * MINUTE))
     await a_round(site)
