@@ -7,7 +7,7 @@
 // SUPABASE_SERVICE_KEY and the vendors' variables; NODE_EXTRA_CA_CERTS holds the roots it trusts.
 // Writes "ready" and, after SIGTERM once its jobs are done, "closed".
 import "../../sandbox/node/test_hosts.mjs";
-import { bullmq, complain, connect } from "../../sandbox/node/bullmq.mjs";
+import { bullmq, complain, connect, serve } from "../../sandbox/node/bullmq.mjs";
 import { clipDownload, storyboardDownload } from "./downloads.mjs";
 import { composeVideo } from "./films.mjs";
 import { generateStoryboards } from "./storyboards.mjs";
@@ -48,15 +48,4 @@ const worker = new Worker(queueName, run, { connection, concurrency: Number(conc
 worker.on("error", complain("worker"));
 worker.on("failed", (job, error) => console.error(`${job?.name} ${job?.id}: ${error.stack}`));
 
-async function shutDown() {
-  await worker.close();
-  await queue.close();
-  connection.disconnect();
-  console.log("closed");
-  process.exit(0);
-}
-process.once("SIGTERM", shutDown);
-process.once("SIGINT", shutDown);
-
-await worker.waitUntilReady();
-console.log("ready");
+await serve(worker, connection, queue);

@@ -15,3 +15,21 @@ export function connect(url) {
 
 /** Listener that keeps an error from ending the process; the log is on standard error. */
 export const complain = (what) => (error) => console.error(`${what}: ${error.message}`);
+
+/**
+ * Write "ready" once the worker waits for jobs. After SIGTERM or SIGINT close it, once its jobs are
+ * done, and `others`, write "closed" and exit.
+ */
+export async function serve(worker, connection, ...others) {
+  async function shutDown() {
+    for (const one of [worker, ...others]) await one.close();
+    connection.disconnect();
+    console.log("closed");
+    process.exit(0);
+  }
+  process.once("SIGTERM", shutDown);
+  process.once("SIGINT", shutDown);
+
+  await worker.waitUntilReady();
+  console.log("ready");
+}

@@ -4,7 +4,7 @@
 //
 // Writes "ready" and, after SIGTERM or SIGINT once its jobs are done, "closed".
 import { setTimeout as sleep } from "node:timers/promises";
-import { bullmq, complain, connect } from "./bullmq.mjs";
+import { bullmq, complain, connect, serve } from "./bullmq.mjs";
 
 const [packageName, url, queue, concurrency, options = "{}"] = process.argv.slice(2);
 const { Worker, UnrecoverableError } = bullmq(packageName);
@@ -55,14 +55,4 @@ const worker = new Worker(queue, run, {
 });
 worker.on("error", complain(queue));
 
-async function shutDown() {
-  await worker.close();
-  connection.disconnect();
-  console.log("closed");
-  process.exit(0);
-}
-process.once("SIGTERM", shutDown);
-process.once("SIGINT", shutDown);
-
-await worker.waitUntilReady();
-console.log("ready");
+await serve(worker, connection);
