@@ -248,7 +248,10 @@ async def test_a_sync_between_two_steps(site: Site, way: Way) -> None:
             job_id = f"va_clip_download_{shots.project.id}_{number}_{task}"
             end = await site.ended(job_id)
             if task not in left and end.state == "failed":  # it was deleted under the job
-                assert end.failed_reason == f"The clip of shot {number} was removed"
+                assert end.failed_reason in (
+                    f"The clip of shot {number} was removed",
+                    f"Project {shots.project.id} has no clip for shot {number}",  # before it began
+                )
             else:
                 assert end.state == "completed"
         await shots.check_stored(CLIPS)
