@@ -35,11 +35,11 @@ class Most:
 
 
 GOALS: Mapping[str, Most] = {
-    "storyboard_generation": Most(supabase=3, redis=3),
+    "storyboard_generation": Most(supabase=3, redis=4),
     "storyboard_download": Most(supabase=3, redis=1),
     "va_sync_video_status": Most(supabase=3, redis=2),
     "video_clip_download": Most(supabase=3, redis=2),
-    "va_compose_video": Most(supabase=4, redis=3),
+    "va_compose_video": Most(supabase=4, redis=5),
     "download_video": Most(supabase=4, redis=2),
     "generate_thumbnail": Most(supabase=4, redis=1),
     "update_quota": Most(supabase=4, redis=1),

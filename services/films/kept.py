@@ -52,9 +52,13 @@ if redis.call("HGET", KEYS[1], "claim") == ARGV[1] then
 end
 """
 
-# Keep the beginning of a film, in place of an older one. ARGV: timeline, when, render or "", ms.
-# A worker that is late does not replace what was begun after it.
+# Keep the beginning of a film, in place of an older one, and give up the claim.
+# ARGV: timeline, when, render or "", ms, token. A worker that is late does not replace what was
+# begun after it.
 _BEGIN = """
+if redis.call("HGET", KEYS[1], "claim") == ARGV[5] then
+  redis.call("HDEL", KEYS[1], "claim", "claimed_until")
+end
 local kept = redis.call("HMGET", KEYS[1], "timeline", "begun_at")
 local is_other = kept[1] and kept[1] ~= ARGV[1]
 if is_other and tonumber(kept[2]) > tonumber(ARGV[2]) then return end
@@ -131,9 +135,11 @@ class KeptFilms:
         """Let others order."""
         await self._call(self._leave_claim, project_id, token)
 
-    async def begin(self, project_id: RowId, timeline: str, at: float, render: str = "") -> None:
-        """Keep that a film was begun, and its render if one was ordered."""
-        await self._call(self._begin, project_id, timeline, at, render, _LIFE_MS)
+    async def begin(
+        self, project_id: RowId, timeline: str, at: float, render: str = "", token: str = ""
+    ) -> None:
+        """Keep that a film was begun, and its render if one was ordered; leaves `token`'s claim."""
+        await self._call(self._begin, project_id, timeline, at, render, _LIFE_MS, token)
 
     async def store(self, project_id: RowId, timeline: str, result: str) -> None:
         """Keep the result of the film that was stored."""
@@ -164,6 +170,8 @@ class KeptFilm:
         self._project_id = project_id
         self._timeline = timeline
         self._token = uuid4().hex
+        self._renewing: asyncio.Task[None] | None = None
+        self._has_claim = False
 
     async def find(self) -> Kept:
         """What is kept of this film; nothing where the project's last one was another."""
@@ -185,23 +193,25 @@ class KeptFilm:
 
     @asynccontextmanager
     async def claimed(self) -> AsyncGenerator[None]:
-        """Keep the claim during the block, and leave it afterwards."""
-        renewing = asyncio.create_task(self._renew())
+        """Keep the claim until an order is kept or the block ends."""
+        self._has_claim = True
+        self._renewing = asyncio.create_task(self._renew())
         try:
             yield
         finally:
-            renewing.cancel()
-            # What it failed of, if it did, ends the next call as well.
-            await asyncio.gather(renewing, return_exceptions=True)
-            await self._films.leave_claim(self._project_id, self._token)
+            await self._end_renewals()
+            if self._has_claim:
+                await self._films.leave_claim(self._project_id, self._token)
 
     async def begin(self, at: float) -> None:
         """Before what is stored of another film is overwritten; `at` in seconds since the epoch."""
         await self._films.begin(self._project_id, self._timeline, at)
 
     async def keep(self, order: Order) -> None:
-        """Keep an order, before its render is waited for."""
-        await self._films.begin(self._project_id, self._timeline, order.at, order.id)
+        """Keep an order, before its render is waited for. By the same write the claim is left."""
+        await self._end_renewals()
+        await self._films.begin(self._project_id, self._timeline, order.at, order.id, self._token)
+        self._has_claim = False
 
     async def keep_stored(self, result: str) -> None:
         """Keep a result, as JSON, once its film is stored."""
@@ -210,6 +220,12 @@ class KeptFilm:
     async def forget(self, order: Order) -> None:
         """Forget an order of which no film will come."""
         await self._films.forget(self._project_id, order.id)
+
+    async def _end_renewals(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+            # What it failed of, if it did, ends the next call as well.
+            await asyncio.gather(self._renewing, return_exceptions=True)
 
     async def _renew(self) -> None:
         while True:

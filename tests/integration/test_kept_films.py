@@ -109,9 +109,12 @@ async def test_a_claim_is_left_when_the_order_is_placed_or_refused(films: KeptFi
     one, other = films.of(PROJECT, "t"), films.of(PROJECT, "t")
     assert await one.claim() == Kept()
     async with one.claimed():
-        await one.keep(FIRST)
         assert await other.claim() is None
-    assert await other.claim() == Kept(FIRST), "the claim takes nothing away"
+    assert await one.claim() == Kept()
+    async with one.claimed():
+        await one.keep(FIRST)
+        assert await other.claim() == Kept(FIRST), "the claim takes nothing away"
+    assert await one.claim() is None, "the end of the block leaves no claim but its own"
 
 
 async def test_a_worker_leaves_no_claim_but_its_own(films: KeptFilms) -> None:
