@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-Unit = Literal["s", "ms", "MiB", "jobs/s", "µs", "×", "number", "connections", "trips"]
+Unit = Literal["s", "ms", "MiB", "KiB", "jobs/s", "µs", "×", "number", "connections", "trips"]
 
 _DECIMALS: dict[Unit, int] = {"s": 2, "ms": 1, "number": 2, "×": 2}
 _RATIO_DECIMALS = 2

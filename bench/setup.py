@@ -24,6 +24,8 @@ class Sizes:
     growth: Sequence[int] = (1_000, 5_000, 20_000)
     distant_shots: int = 12
     distant_jobs: int = 200
+    many: Sequence[int] = (3, 50, 300, 1_000)
+    many_picture_s: float = 15
     video_bytes: int = 450 * 1000 * 1000
 
 
@@ -40,6 +42,8 @@ QUICK = Sizes(
     growth=(100, 300),
     distant_shots=3,
     distant_jobs=20,
+    many=(3, 50),
+    many_picture_s=2,
     video_bytes=30 * 1000 * 1000,
 )
 """Enough to see that all of it runs; the figures say little."""
