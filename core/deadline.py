@@ -87,14 +87,16 @@ class Deadline:
             raise WaitedTooLong
 
 
-def is_of_newer_request(created_at: datetime | None, added_at: float | None) -> bool:
-    """Whether a row came later than the job that was added at `added_at`, in epoch seconds.
+def is_of_newer_request(
+    created_at: datetime | None, added_at: float | None, by: timedelta = CLOCKS_DIFFER
+) -> bool:
+    """Whether a row came more than `by` after the job that was added at `added_at`, epoch seconds.
 
     Then a newer request inserted it. False when one of the times is not known.
     """
     if created_at is None or added_at is None:
         return False
-    return created_at.timestamp() > added_at + CLOCKS_DIFFER.total_seconds()
+    return created_at.timestamp() > added_at + by.total_seconds()
 
 
 def last_progress(checkpoint: Mapping[str, Any]) -> float:

@@ -10,9 +10,11 @@ while jobs run. For the job, rows and shots keep the numbers that they had when 
 import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 
 from core.concurrent import both
-from core.deadline import is_of_newer_request
+from core.deadline import CLOCKS_DIFFER, is_of_newer_request
+from core.errors import RequeueLater
 from core.paths import PlainId, RowId
 from core.people import Thing, Why
 from core.storyboard.renumbering import OF_NO_SHOT
@@ -26,6 +28,14 @@ Rows = list[StoryboardRow]
 
 # Rows read this recently are not read again: some four round trips to a far database.
 _FRESH_S = 0.5
+
+# Rows that came so much after the job are another's, if a later job is in the queue: nobody resets
+# and asks anew more quickly. More than the clocks of most apps and databases differ by, so that few
+# jobs ask the queue.
+_ASKED_ANEW = timedelta(seconds=0.5)
+# Within this time the app has added the job of rows that it inserted, many times over.
+_ADDED_WITHIN, _SOON = timedelta(seconds=10), timedelta(seconds=5)
+_DRAWN = {"success", "failed"}
 
 
 class JobRows:
@@ -131,7 +141,7 @@ async def project_and_rows(
     """The job's project, and its rows of these shots; of all shots without numbers.
 
     Retries get the rows that the first attempt remembered, which finds them by the texts of
-    `shots` if the rows were renumbered before it. Raises NotFound or NotOwner.
+    `shots` if the rows were renumbered before it. Raises NotFound, NotOwner or RequeueLater.
     """
     owned = ctx.services.projects.owned(project_id, user_id)
     project, rows = await both(owned, _read(ctx, project_id))
@@ -143,12 +153,28 @@ async def project_and_rows(
 
 
 async def _of_this_request(ctx: Context, project_id: RowId, rows: Rows) -> Rows:
-    """Without the rows of a newer request: those that came after the job, if another job did."""
-    own = [row for row in rows if not _is_newer(ctx, row)]
-    if len(own) == len(rows) or await _is_asked_anew(ctx, project_id):
-        return own
-    ctx.log.warning("The clocks of app and database differ: the rows came after their only job")
+    """Without the rows of a newer request: those that came after the job, if another job did.
+
+    Raises RequeueLater for rows that came so lately that their own job may not be added yet.
+    """
+    if not any(_is_newer(ctx, row, by=_ASKED_ANEW) for row in rows):
+        return rows
+    if await _is_asked_anew(ctx, project_id):
+        return [row for row in rows if not _is_newer(ctx, row, by=_ASKED_ANEW)]
+    newer = [row for row in rows if _is_newer(ctx, row)]
+    if any(row.status in _DRAWN for row in newer):  # by a later job, which has ended
+        return [row for row in rows if row not in newer]
+    if any(_came_just_now(row) for row in newer):
+        raise RequeueLater(_SOON, "the storyboard rows are newer than the job: their own may come")
+    if newer:
+        ctx.log.warning("The clocks of app and database differ: the rows came after their only job")
     return rows
+
+
+def _came_just_now(row: StoryboardRow) -> bool:
+    """Not for a time to come: then the clocks differ, by more than the job has waited."""
+    age_s = time.time() - (0.0 if row.created_at is None else row.created_at.timestamp())
+    return 0 <= age_s < _ADDED_WITHIN.total_seconds()
 
 
 async def _is_asked_anew(ctx: Context, project_id: RowId) -> bool:
@@ -157,8 +183,8 @@ async def _is_asked_anew(ctx: Context, project_id: RowId) -> bool:
     return any(job.added_at > added_at for job in jobs)
 
 
-def _is_newer(ctx: Context, row: StoryboardRow) -> bool:
-    return is_of_newer_request(row.created_at, ctx.job.delivery.added_at)
+def _is_newer(ctx: Context, row: StoryboardRow, by: timedelta = CLOCKS_DIFFER) -> bool:
+    return is_of_newer_request(row.created_at, ctx.job.delivery.added_at, by)
 
 
 def _ids(ctx: Context, rows: Rows) -> dict[str, int]:
