@@ -179,8 +179,9 @@ def _deadline(ctx: Context) -> Deadline:
 async def _write_bought(ctx: Context, rows: JobRows) -> bool:
     """Write bought pictures to rows without one; returns whether any was.
 
-    The database may have been unreachable. What it refuses may be accepted later: raises
-    TransientError for that, as long as somebody waits for the pictures.
+    The database may have been unreachable. What it refuses keeps no other from its row, and may be
+    accepted later: raises its error while a key is refused, and TransientError for the rest as long
+    as somebody waits for the pictures.
     """
     purchases, written, refused = Purchases(ctx), False, list[ServiceError]()
     for row in rows.by_shot.values():
@@ -189,9 +190,11 @@ async def _write_bought(ctx: Context, rows: JobRows) -> bool:
         try:
             written |= await purchases.write(row) is not None
         except ServiceError as error:
-            if holds_failure(error):
+            if error.retryable:
                 raise
             refused.append(error)
+    for error in filter(holds_failure, refused):
+        raise error
     if refused and not _deadline(ctx).is_over:
         raise TransientError(str(refused[0]), cause=why_of(refused[0]).cause) from refused[0]
     return written

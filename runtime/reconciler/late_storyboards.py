@@ -171,10 +171,17 @@ class LateStoryboards:
     async def _finalise(
         self, rows: Sequence[StoryboardRow], checkpoint: Mapping[str, Any], text: str
     ) -> None:
+        """What is refused for one picture keeps no other row open; its job's hook tries again."""
         for row in rows:
             bought = bought_picture(checkpoint, row.shot_number, self._now())
-            if bought is not None and row.status != "success":
+            if bought is None or row.status == "success":
+                continue
+            try:
                 await self._storyboards.succeed(row.id, **bought.columns())
+            except ServiceError as error:
+                if error.retryable:
+                    raise
+                logger.warning("The picture of row {} could not be written: {}", row.id, error)
         if rows:
             await self._storyboards.fail_generating([row.id for row in rows], text)
 

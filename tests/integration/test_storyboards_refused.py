@@ -5,12 +5,23 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.asyncio import Redis
+from starlette.requests import Request
+from starlette.responses import Response
 
 from sandbox.app import Project
 from sandbox.app_storyboards import StoryboardPage
 from sandbox.gateway import Gateway
 from sandbox.providers.client import IMAGES
-from tests.integration.test_deadlines import bought, project_of, rows_of, step_3_of
+from tests.integration.test_deadlines import (
+    PATIENCE_S,
+    bought,
+    project_of,
+    rows_of,
+    set_fields,
+    step_3_of,
+)
+from tests.support.deadlines import clock_of
 from tests.support.site import Site
 
 PATCH_ROWS = "PATCH /rest/v1/project_storyboards"
@@ -76,3 +87,52 @@ async def test_pictures_that_are_refused_wait_for_their_rows(
     assert await statuses_of(site, project) == ["success", "success"]
     assert await step_3_of(site, project) == "completed"
     assert await bought(site) == 2
+
+
+class RowGateway(Gateway):
+    """The database refuses each change of a single row of `refused`, as a trigger does."""
+
+    refused: frozenset[str] = frozenset()
+
+    async def _pass_on(self, request: Request) -> Response:
+        row_id = request.query_params.get("id", "").removeprefix("eq.")
+        if request.method == "PATCH" and row_id in self.refused:
+            return Response("fault", 403)
+        return await super()._pass_on(request)
+
+
+async def waiting_with_two_bought(site: Site, project: Project) -> tuple[str, list[str]]:
+    """A job that has two of three pictures, and none in its row; and the ids of the rows."""
+    job_id = await page_of(site, project).generate(attempts=1)
+    rows = await rows_of(site, project)
+    url = f"{site.vidfab.providers.media_url}/img/a.jpg"
+    purchase = {"url": url, "used": [], "at": time.time()}
+    numbers = {row["id"]: row["shot_number"] for row in rows}
+    kept = {"rows": numbers, "bought": {"1": purchase, "2": purchase}}
+    await set_fields(site, job_id, checkpoint=kept)
+    return job_id, [row["id"] for row in rows]
+
+
+async def test_a_row_that_is_refused_keeps_no_other_of_an_overdue_job_open(site: Site) -> None:
+    project = await project_of(site, shots=3)
+    async with RowGateway(site.vidfab.supabase) as supabase:
+        _, [first, *_] = await waiting_with_two_bought(site, project)
+        supabase.refused = frozenset({first})
+        async with clock_of(site, SUPABASE_URL=supabase.url) as clock:
+            clock.ahead_s = PATIENCE_S + 200
+            await clock.look()
+    assert await statuses_of(site, project) == ["failed", "success", "failed"]
+    assert await step_3_of(site, project) == "partial"
+
+
+async def test_a_row_that_is_refused_keeps_no_other_picture_from_its_row(site: Site) -> None:
+    """The job is only to fail: its hook comes again for the refused one."""
+    project = await project_of(site, shots=3)
+    async with RowGateway(site.vidfab.supabase) as supabase:
+        job_id, [first, *_] = await waiting_with_two_bought(site, project)
+        supabase.refused = frozenset({first})
+        async with Redis.from_url(site.redis.url) as redis:
+            await redis.hset(f"bull:{site.queue}:{job_id}", "defa", "refused")
+        await site.worker(SUPABASE_URL=supabase.url)
+        await site.app.wait_for(job_id, "delayed")
+        assert (await statuses_of(site, project))[:2] == ["generating", "success"]
