@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from redis.asyncio import Redis
 from starlette.requests import Request
 from starlette.responses import Response
 
+from core.deadline import PATIENCE
 from sandbox.app import Project
 from sandbox.app_storyboards import StoryboardPage
 from sandbox.gateway import Gateway
@@ -21,7 +23,7 @@ from tests.integration.test_deadlines import (
     set_fields,
     step_3_of,
 )
-from tests.support.deadlines import clock_of
+from tests.support.deadlines import clock_of, make_older
 from tests.support.site import Site
 
 PATCH_ROWS = "PATCH /rest/v1/project_storyboards"
@@ -93,20 +95,24 @@ class RowGateway(Gateway):
     """The database refuses each change of a single row of `refused`, as a trigger does."""
 
     refused: frozenset[str] = frozenset()
+    status = 403
 
     async def _pass_on(self, request: Request) -> Response:
         row_id = request.query_params.get("id", "").removeprefix("eq.")
         if request.method == "PATCH" and row_id in self.refused:
-            return Response("fault", 403)
+            return Response("fault", self.status)
         return await super()._pass_on(request)
 
 
 async def waiting_with_two_bought(site: Site, project: Project) -> tuple[str, list[str]]:
-    """A job that has two of three pictures, and none in its row; and the ids of the rows."""
+    """A job that has two of three pictures, and none in its row; and the ids of the rows.
+
+    The last came five minutes ago.
+    """
     job_id = await page_of(site, project).generate(attempts=1)
     rows = await rows_of(site, project)
     url = f"{site.vidfab.providers.media_url}/img/a.jpg"
-    purchase = {"url": url, "used": [], "at": time.time()}
+    purchase = {"url": url, "used": [], "at": time.time() - 300}
     numbers = {row["id"]: row["shot_number"] for row in rows}
     kept = {"rows": numbers, "bought": {"1": purchase, "2": purchase}}
     await set_fields(site, job_id, checkpoint=kept)
@@ -119,7 +125,7 @@ async def test_a_row_that_is_refused_keeps_no_other_of_an_overdue_job_open(site:
         _, [first, *_] = await waiting_with_two_bought(site, project)
         supabase.refused = frozenset({first})
         async with clock_of(site, SUPABASE_URL=supabase.url) as clock:
-            clock.ahead_s = PATIENCE_S + 200
+            clock.ahead_s = PATIENCE_S + 5
             await clock.look()
     assert await statuses_of(site, project) == ["failed", "success", "failed"]
     assert await step_3_of(site, project) == "partial"
@@ -136,3 +142,21 @@ async def test_a_row_that_is_refused_keeps_no_other_picture_from_its_row(site: S
         await site.worker(SUPABASE_URL=supabase.url)
         await site.app.wait_for(job_id, "delayed")
         assert (await statuses_of(site, project))[:2] == ["generating", "success"]
+
+
+@pytest.mark.parametrize("age", [timedelta(0), PATIENCE])
+async def test_a_picture_that_is_refused_for_good_holds_its_job_while_somebody_waits(
+    site: Site, age: timedelta
+) -> None:
+    project = await project_of(site, shots=3)
+    async with RowGateway(site.vidfab.supabase) as supabase:
+        job_id, [first, *_] = await waiting_with_two_bought(site, project)
+        await make_older(site, job_id, age)
+        supabase.refused, supabase.status = frozenset({first}), 400
+        async with Redis.from_url(site.redis.url) as redis:
+            await redis.hset(f"bull:{site.queue}:{job_id}", "defa", "refused")
+        await site.worker(SUPABASE_URL=supabase.url)
+        await site.app.wait_for(job_id, "failed" if age else "delayed")
+    ends = ["failed", "success", "failed"] if age else ["generating", "success", "generating"]
+    assert await statuses_of(site, project) == ends
+    assert await step_3_of(site, project) == ("partial" if age else "processing")
