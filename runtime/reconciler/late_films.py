@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from loguru import logger
 
@@ -32,6 +33,7 @@ class LateFilms:
 
     async def give_up(self, is_any: bool) -> float:
         """Give up what is overdue; returns when the next is due, in seconds since the epoch."""
+        began = datetime.fromtimestamp(self._now(), UTC)
         found = await self._jobs.like(_GLOB) if is_any else []
         self._settled &= set(found)
         self._seen = {one: at for one, at in self._seen.items() if one[0] in found}
@@ -40,7 +42,7 @@ class LateFilms:
         dues = [look for _, look in looks if isinstance(look, float)]
         # Behind all the marks: a row may cost a minute while the database is away.
         dues += [
-            await self._fail_project(job, look)
+            await self._fail_project(job, look, began)
             for job, look in looks
             if isinstance(look, OpenJobDetails)
         ]
@@ -70,12 +72,15 @@ class LateFilms:
             return self._now()
         return details
 
-    async def _fail_project(self, job: OpenJob, details: OpenJobDetails) -> float:
-        """Fail the project's film; returns when to try again."""
+    async def _fail_project(self, job: OpenJob, details: OpenJobDetails, began: datetime) -> float:
+        """Fail the project's film; returns when to try again.
+
+        A row that changed since the look `began` is left alone: its person tries again by now.
+        """
         try:
             project = await owned_project(self._projects, job.job_id, details.data)
             if project is not None:
-                await self._projects.fail_composition(project.id)
+                await self._projects.fail_composition(project.id, began)
         except (ServiceError, ProviderDown) as error:
             logger.warning("The project of {} could not be given up: {}", job.job_id, error)
             return self._now()

@@ -93,13 +93,18 @@ class Projects:
             found |= {row.id: row.user_id for row in rows}
         return found
 
-    async def fail_composition(self, project_id: RowId) -> None:
-        """Mark the final video as failed, unless it is finished."""
+    async def fail_composition(
+        self, project_id: RowId, unchanged_since: datetime | None = None
+    ) -> None:
+        """Mark the final video as failed, unless it is finished, or its row changed since then."""
         fields = {"status": "failed", "step_6_status": "failed"}
         open_step = "step_6_status.is.null,step_6_status.neq.completed"
-        await self._table.change(
-            "finalise the project", fields, lambda rows: rows.eq("id", project_id).or_(open_step)
-        )
+
+        def chosen(rows: Any) -> Any:
+            rows = rows.eq("id", project_id).or_(open_step)
+            return rows.lt("updated_at", iso(unchanged_since)) if unchanged_since else rows
+
+        await self._table.change("finalise the project", fields, chosen)
 
     async def touch_composition(self, project_id: RowId) -> None:
         """Renew `updated_at` of a project whose final video is being made."""
