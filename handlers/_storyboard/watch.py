@@ -65,7 +65,9 @@ class DeadlineWatch:
             if waiting:
                 await storyboards.fail_generating(waiting, late(Thing.PICTURE, self._ctx.language))
             own, current = await self._rows.with_current()
-            if not self._rows.are_superseded_by(current):
+            # A picture that was bought is counted by whoever writes it, and so is the step.
+            is_open = any(row.status == "generating" for row in own)
+            if not is_open and not self._rows.are_superseded_by(current):
                 await projects.update(self._project_id, step_3_status=status_of(own))
         except (ServiceError, ProviderDown) as error:
             self._ctx.log.warning("The rows of a job that took too long wait: {}", error)

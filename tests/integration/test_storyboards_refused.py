@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -104,18 +105,20 @@ class RowGateway(Gateway):
         return await super()._pass_on(request)
 
 
-async def waiting_with_two_bought(site: Site, project: Project) -> tuple[str, list[str]]:
-    """A job that has two of three pictures, and none in its row; and the ids of the rows.
-
-    The last came five minutes ago.
-    """
-    job_id = await page_of(site, project).generate(attempts=1)
-    rows = await rows_of(site, project)
+async def keep_bought(site: Site, job_id: str, rows: list[dict[str, Any]], *numbers: str) -> None:
+    """The job has the pictures of these shots, none in its row. The last came five minutes ago."""
     url = f"{site.vidfab.providers.media_url}/img/a.jpg"
     purchase = {"url": url, "used": [], "at": time.time() - 300}
-    numbers = {row["id"]: row["shot_number"] for row in rows}
-    kept = {"rows": numbers, "bought": {"1": purchase, "2": purchase}}
-    await set_fields(site, job_id, checkpoint=kept)
+    of_rows = {row["id"]: row["shot_number"] for row in rows}
+    bought_ones = dict.fromkeys(numbers, purchase)
+    await set_fields(site, job_id, checkpoint={"rows": of_rows, "bought": bought_ones})
+
+
+async def waiting_with_two_bought(site: Site, project: Project) -> tuple[str, list[str]]:
+    """A job that has two of three pictures, and none in its row; and the ids of the rows."""
+    job_id = await page_of(site, project).generate(attempts=1)
+    rows = await rows_of(site, project)
+    await keep_bought(site, job_id, rows, "1", "2")
     return job_id, [row["id"] for row in rows]
 
 
@@ -160,3 +163,23 @@ async def test_a_picture_that_is_refused_for_good_holds_its_job_while_somebody_w
     ends = ["failed", "success", "failed"] if age else ["generating", "success", "generating"]
     assert await statuses_of(site, project) == ends
     assert await step_3_of(site, project) == ("partial" if age else "processing")
+
+
+async def test_the_step_waits_for_a_picture_that_is_written_when_nobody_waits_any_longer(
+    site: Site,
+) -> None:
+    project = await project_of(site)
+    job_id = await page_of(site, project).generate(backoff_ms=3_600_000)
+    rows = await rows_of(site, project)
+    await keep_bought(site, job_id, rows, "1")
+    await make_older(site, job_id, PATIENCE)
+    async with RowGateway(site.vidfab.supabase) as supabase:
+        supabase.refused, supabase.status = frozenset({rows[0]["id"]}), 503
+        worker = await site.worker(SUPABASE_URL=supabase.url)
+        await site.app.wait_for(job_id, "delayed")
+        await worker.stop()
+    assert await statuses_of(site, project) == ["generating", "failed"]
+    async with clock_of(site) as clock:
+        await clock.look()
+    assert await statuses_of(site, project) == ["success", "failed"]
+    assert await step_3_of(site, project) == "partial"
