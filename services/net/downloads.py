@@ -27,6 +27,7 @@ from services.net.http import (
     one_line,
     tls_context,
 )
+from services.net.pools import pooled
 from services.net.streaming_body import StreamingBody, open_body, with_deadline
 
 DEFAULT_DEADLINE = timedelta(minutes=2)
@@ -234,15 +235,19 @@ def _check_answer(response: httpx.Response) -> None:
         raise UnusableContent("Download failed: the server sent the file compressed")
 
 
-def _pinned_transport(settings: Settings, resolve: Resolver | None) -> httpx.AsyncHTTPTransport:
+def _pinned_transport(settings: Settings, resolve: Resolver | None) -> httpx.AsyncBaseTransport:
     tls = tls_context(settings.ca_file)
-    transport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
-    # httpx has no public way to hand over a network backend.
-    transport._pool = httpcore.AsyncConnectionPool(  # pyright: ignore[reportPrivateUsage]
-        ssl_context=tls,
-        max_connections=connections_of(settings),
-        max_keepalive_connections=5,
-        keepalive_expiry=5,
-        network_backend=PinnedBackend(settings.download_allowed_hosts, resolve),
-    )
-    return transport
+
+    def pool(places: int) -> httpx.AsyncBaseTransport:
+        transport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
+        # httpx has no public way to hand over a network backend.
+        transport._pool = httpcore.AsyncConnectionPool(  # pyright: ignore[reportPrivateUsage]
+            ssl_context=tls,
+            max_connections=places,
+            max_keepalive_connections=5,
+            keepalive_expiry=5,
+            network_backend=PinnedBackend(settings.download_allowed_hosts, resolve),
+        )
+        return transport
+
+    return pooled(pool, connections_of(settings))

@@ -25,6 +25,7 @@ from core.errors import ServiceError
 from services.net.answers import MAX_ANSWER_BYTES, BoundedTransport, UnusableAnswer
 from services.net.circuit import Circuit
 from services.net.metered import MeteredTransport
+from services.net.pools import pooled
 
 Answer = TypeVar("Answer")
 
@@ -86,18 +87,21 @@ def new_client(
     )
 
 
-def new_transport(settings: Settings, *, idle_s: float = _IDLE_S) -> httpx.AsyncHTTPTransport:
-    """A connection pool, which clients may share; idle connections are kept for `idle_s`."""
-    places = connections_of(settings)
-    limits = httpx.Limits(
-        max_connections=places, max_keepalive_connections=places, keepalive_expiry=idle_s
-    )
+def new_transport(settings: Settings, *, idle_s: float = _IDLE_S) -> httpx.AsyncBaseTransport:
+    """Connections that clients may share; idle ones are kept for `idle_s`."""
     tls = tls_context(settings.ca_file)
-    return httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
+
+    def pool(places: int) -> httpx.AsyncBaseTransport:
+        limits = httpx.Limits(
+            max_connections=places, max_keepalive_connections=places, keepalive_expiry=idle_s
+        )
+        return httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
+
+    return pooled(pool, connections_of(settings))
 
 
 def connections_of(settings: Settings) -> int:
-    """A pool's maximum: as many as the worker's jobs can use at the same time."""
+    """How many at most: as many as the worker's jobs can use at the same time."""
     return settings.queue_concurrency * (settings.storyboard_concurrency + _REQUESTS_OF_A_JOB)
 
 
