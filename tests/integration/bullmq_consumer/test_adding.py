@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bullmq_consumer.engine.adding import Adder
+from bullmq_consumer.engine.queues import Queues
 from bullmq_consumer.new_job import JobDefaults, NewJob
 from bullmq_consumer.queue_name import QueueName
 from sandbox.redis import RedisServer
@@ -69,3 +70,12 @@ async def test_many_are_looked_for_over_few_connections(redis: Any, queue: Queue
     after = (await redis.info("stats"))["total_connections_received"]
     assert await redis.llen(queue.key("wait")) == 200
     assert after - before < 10
+
+
+async def test_a_queue_is_made_once_for_all_additions(redis: Redis) -> None:
+    queues = Queues(redis, QueueName("emails"))
+    first = await queues.called(None)
+    assert await queues.called("emails") is first
+    names = [f"tenant-{number}" for number in range(50)]
+    made = [await queues.called(name) for name in names]
+    assert [queue.name for queue in made] == names
