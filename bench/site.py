@@ -125,9 +125,10 @@ class Site:
         """Wait until no job is left that could run, or does."""
         await self._until(lambda left: not any(left))
 
-    async def run_alone(self, job: Job) -> None:
-        """One job to its end; those that it adds must wait, since the queue is paused."""
-        await self.add(job=job)
+    async def run_alone(self, *jobs: Job) -> None:
+        """Jobs to their end, at once; those that they add must wait, since the queue is paused."""
+        for job in jobs:
+            await self.add(job=job)
         await self._until(lambda left: left.waiting == 0)
         await self.app.pause()
         await self._until(lambda left: left.active == 0)

@@ -13,6 +13,7 @@ from bench.sections import (
     latency,
     many,
     memory,
+    paced,
     peers,
     start,
     storyboards,
@@ -35,5 +36,6 @@ SECTIONS: dict[str, Callable[[Bench], Awaitable[list[Figure]]]] = {
     "many": many.measure,
     "distance": distance.measure,
     "transfer": transfer.measure,
+    "paced": paced.measure,
     "growth": growth.measure,
 }

@@ -113,10 +113,10 @@ async def _transferred(bench: Bench, contender: Contender) -> Transfer:
         await site.run_alone(job)
         used_s = site.cpu_s() - before_s
         entries = await site.events(mark, completed=1)
-        peak_mib = _peak_mib(worker)
+        highest_mib = peak_mib(worker)
     await _empty(bench)
     seconds = (last(entries, "completed") - first(entries, "active")) / 1000
-    return Transfer(seconds, peak_mib, used_s)
+    return Transfer(seconds, highest_mib, used_s)
 
 
 async def _lay_file(bench: Bench) -> Path:
@@ -140,7 +140,8 @@ async def _empty(bench: Bench) -> None:
     await bench.vidfab.supabase.request("POST", "/storage/v1/bucket/user-videos/empty", json={})
 
 
-def _peak_mib(worker: Process) -> float:
+def peak_mib(worker: Process) -> float:
+    """The highest resident memory of its life."""
     status = Path(f"/proc/{worker.pid}/status").read_text("ascii")
     [kib] = re.findall(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
     return int(kib) / 1024
