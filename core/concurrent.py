@@ -18,6 +18,25 @@ async def both(first: Awaitable[First], second: Awaitable[Second]) -> tuple[Firs
     return one, two
 
 
+async def begun_beside(
+    beginning: Coroutine[Any, Any, First], work: Coroutine[Any, Any, Second]
+) -> tuple[First, Second]:
+    """Run both until done. What fails of the beginning cancels the work, not the other way round.
+
+    Raises the error of the beginning, else that of the work.
+    """
+    one, two = asyncio.create_task(beginning), asyncio.create_task(work)
+    try:
+        await asyncio.wait([one, two], return_when=asyncio.FIRST_EXCEPTION)
+        if not one.done():  # the work has failed
+            await asyncio.wait([one])
+        return one.result(), await two
+    finally:
+        one.cancel()
+        two.cancel()
+        await asyncio.gather(one, two, return_exceptions=True)
+
+
 async def both_or_neither(
     first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Second]
 ) -> tuple[First, Second]:

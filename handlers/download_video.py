@@ -8,7 +8,7 @@ from datetime import timedelta
 from bullmq_consumer import Jobs
 from bullmq_consumer.new_job import NewJob
 from core.columns import as_integer
-from core.concurrent import both, both_or_neither
+from core.concurrent import begun_beside, both
 from core.errors import (
     NotFound,
     ProviderDown,
@@ -112,7 +112,7 @@ async def _download(ctx: Context, data: Data, thumbnail: NewJob) -> int:
     """Store the video, record it in its row and add the thumbnail's job; returns its bytes."""
     videos = ctx.services.videos
     begun = videos.update_download(data.video_id, status="downloading", download_progress=0)
-    _, stored = await both_or_neither(begun, _store(ctx, data))
+    _, stored = await begun_beside(begun, _store(ctx, data))
     # Before anything else can fail: without the row's record, a retry would download again.
     recorded = videos.update_download(
         data.video_id,

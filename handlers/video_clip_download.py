@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from bullmq_consumer import Jobs
-from core.concurrent import both, both_or_neither
+from core.concurrent import begun_beside, both
 from core.errors import UnsafeUrl
 from core.jobs import follow_ups
 from core.jobs.data import JobData
@@ -50,7 +50,7 @@ async def video_clip_download(job: VidfabJob[Data]) -> StoredResult | AlreadySto
     if _is_stored(row, data):
         return AlreadyStored(project_id=data.project_id, shot_number=data.shot_number)
     await ctx.progress(10, f"Downloading video clip shot {data.shot_number}...")
-    _, stored = await both_or_neither(_begin(ctx, row), _store(ctx, data, row))
+    _, stored = await begun_beside(_begin(ctx, row), _store(ctx, data, row))
     if not await _complete(ctx, data, row, stored):
         return _outdated(data)
     await ctx.progress(100, "Download completed")

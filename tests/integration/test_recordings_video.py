@@ -122,7 +122,8 @@ def check_progress(found: list[dict[str, Any]], recorded: list[dict[str, Any]]) 
     """The recorded events around the download, and within it whole numbers from 10 to 90."""
     inside = [one for one in found if one["message"].startswith("Downloading")]
     around = [one for one in found if one not in inside]
-    check_events(around, [one for one in recorded if not one["message"].startswith("Downloading")])
+    reported = [one for one in recorded if not one["message"].startswith("Downloading")]
+    check_events(around, reported, len(inside))
     for one in inside:
         share = int(one["message"].removeprefix("Downloading... ").removesuffix("%"))
         assert one["percent"] == 10 + share * 80 // 100

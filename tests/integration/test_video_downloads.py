@@ -212,7 +212,9 @@ async def test_a_stored_video_is_in_its_row_before_it_is_looked_into(
     url = f"{site.vidfab.providers.media_url}/clip/a.mp4"
     job_id = await site.app.add(*video(originalUrl=url), {"priority": 3})
     await site.progressed(job_id, "Getting video metadata...")
-    row = await video_row(site.vidfab)
+    async with asyncio.timeout(120):  # the probe goes on meanwhile
+        while (row := await video_row(site.vidfab))["storage_path"] is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
     size_bytes = (await object_info(site.vidfab, PATH))["size"]
     assert (row["storage_path"], row["file_size"]) == (PATH, size_bytes)
     assert (row["status"], row["download_progress"]) == ("processing", 100)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from core.concurrent import both_or_neither
+from core.concurrent import begun_beside, both_or_neither
 
 
 async def test_both_are_run_at_the_same_time() -> None:
@@ -55,3 +55,53 @@ async def test_both_end_with_their_caller() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended == ["a", "b"]
+
+
+async def test_what_was_begun_is_finished_when_the_work_fails() -> None:
+    failed, done = asyncio.Event(), list[str]()
+
+    async def begins() -> None:
+        await failed.wait()
+        await asyncio.sleep(0)
+        done.append("begun")
+
+    async def works() -> None:
+        failed.set()
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await begun_beside(begins(), works())
+    assert done == ["begun"]
+
+
+async def test_work_that_could_not_be_begun_is_cancelled() -> None:
+    ended: list[str] = []
+    working = asyncio.Event()
+
+    async def begins() -> None:
+        await working.wait()
+        raise ValueError("no")
+
+    async def works() -> None:
+        working.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+
+    with pytest.raises(ValueError, match="no"):
+        await begun_beside(begins(), works())
+    assert ended == ["cancelled"]
+
+
+async def test_a_beginning_and_its_work_end_with_their_caller() -> None:
+    async def waits() -> str:
+        await asyncio.sleep(0)
+        return "done"
+
+    assert await begun_beside(waits(), waits()) == ("done", "done")
+    task = asyncio.create_task(begun_beside(asyncio.Event().wait(), asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
