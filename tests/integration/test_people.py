@@ -1,5 +1,6 @@
 """What people read in the app when something failed, and what operators read of the same."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -39,9 +40,16 @@ async def check_operators(site: Site, job: JobView, *told: str) -> None:
     """The log, the job's own log and its stack trace have the reason."""
     seen = await site.app.job(job.id, logs=True)
     assert seen is not None
-    logged = "".join(file.read_text("utf-8") for file in site.folder.glob("*.log"))
-    places = {"log": logged, "job log": "\n".join(seen.logs), "trace": str(job.stacktrace)}
+    # A thread of the worker writes its log, so a job's end may be known before its last lines are.
+    async with asyncio.timeout(PATIENCE_S):
+        while not all(one in logged(site) for one in told):  # noqa: ASYNC110 (a file)
+            await asyncio.sleep(0.02)
+    places = {"job log": "\n".join(seen.logs), "trace": str(job.stacktrace)}
     assert [(where, one) for where, text in places.items() for one in told if one not in text] == []
+
+
+def logged(site: Site) -> str:
+    return "".join(file.read_text("utf-8") for file in site.folder.glob("*.log"))
 
 
 # -- pictures -------------------------------------------------------------------------------

@@ -110,6 +110,7 @@ async def test_one_trace_runs_from_nodes_add_to_the_follow_up(
     assert stored >= {"Supabase", "Supabase storage"}
 
     # Lines of the log lead there.
+    await site.wait_for_line(worker, "✅ Completed: storyboard_generation")
     log = worker.log.read_text("utf-8").splitlines()
     [completed] = [line for line in log if "✅ Completed: storyboard_generation" in line]
     assert completed.endswith(f" trace_id={job.trace}")

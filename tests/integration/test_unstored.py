@@ -324,5 +324,7 @@ async def test_of_two_workers_one_works_the_round(site: Site) -> None:
     await lay(site, pictures=[picture(site.vidfab, 1, HOUR)])
     workers: list[Process] = [await site.worker(), await site.worker()]
     assert (await site.ended(picture_job(1))).state == "completed"
+    for worker in workers:
+        await worker.stop()  # which writes what is left of its log
     lines = [line for one in workers for line in one.log.read_text("utf-8").splitlines()]
     assert sum("[HealthCheck]" in line for line in lines) == 1
