@@ -52,20 +52,16 @@ if redis.call("HGET", KEYS[1], "claim") == ARGV[1] then
 end
 """
 
-# Keep the beginning of a film, in place of an older one, and give up the claim.
-# ARGV: timeline, when, render or "", ms, token. A worker that is late does not replace what was
-# begun after it.
-_BEGIN = """
-if redis.call("HGET", KEYS[1], "claim") == ARGV[5] then
-  redis.call("HDEL", KEYS[1], "claim", "claimed_until")
-end
+# Give up the claim, and keep the beginning of a film in place of an older one. ARGV: token,
+# timeline, when, render or "", ms. A worker that is late does not replace what was begun after it.
+_BEGIN = f"""{_LEAVE_CLAIM}
 local kept = redis.call("HMGET", KEYS[1], "timeline", "begun_at")
-local is_other = kept[1] and kept[1] ~= ARGV[1]
-if is_other and tonumber(kept[2]) > tonumber(ARGV[2]) then return end
+local is_other = kept[1] and kept[1] ~= ARGV[2]
+if is_other and tonumber(kept[2]) > tonumber(ARGV[3]) then return end
 redis.call("HDEL", KEYS[1], "render", "stored")
-redis.call("HSET", KEYS[1], "timeline", ARGV[1], "begun_at", ARGV[2])
-if ARGV[3] ~= "" then redis.call("HSET", KEYS[1], "render", ARGV[3]) end
-redis.call("PEXPIRE", KEYS[1], ARGV[4])
+redis.call("HSET", KEYS[1], "timeline", ARGV[2], "begun_at", ARGV[3])
+if ARGV[4] ~= "" then redis.call("HSET", KEYS[1], "render", ARGV[4]) end
+redis.call("PEXPIRE", KEYS[1], ARGV[5])
 """
 
 # Keep the result of a stored film, unless another one was begun. ARGV: timeline, result, ms.
@@ -139,7 +135,7 @@ class KeptFilms:
         self, project_id: RowId, timeline: str, at: float, render: str = "", token: str = ""
     ) -> None:
         """Keep that a film was begun, and its render if one was ordered; leaves `token`'s claim."""
-        await self._call(self._begin, project_id, timeline, at, render, _LIFE_MS, token)
+        await self._call(self._begin, project_id, token, timeline, at, render, _LIFE_MS)
 
     async def store(self, project_id: RowId, timeline: str, result: str) -> None:
         """Keep the result of the film that was stored."""
