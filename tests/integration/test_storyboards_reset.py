@@ -28,14 +28,19 @@ def with_texts(project: Project, text: str) -> Project:
     return replace(project, shots=shots)
 
 
-async def test_a_quick_second_request_in_a_backlog_is_the_newer_jobs(site: Site) -> None:
-    control = site.vidfab.providers.control
+async def asked_twice(site: Site, apart_s: float) -> tuple[str, str]:
+    """The ids of an older job, and of a newer one by another script after a reset."""
     project = await project_of(site)
     page = page_of(site, with_texts(project, "OLD"))
     older = await page.generate()
-    await asyncio.sleep(PAUSE_S)
+    await asyncio.sleep(apart_s)
     await page.reset()
-    newer = await page_of(site, with_texts(project, "NEW")).generate()
+    return older, await page_of(site, with_texts(project, "NEW")).generate()
+
+
+async def test_a_quick_second_request_in_a_backlog_is_the_newer_jobs(site: Site) -> None:
+    control = site.vidfab.providers.control
+    older, newer = await asked_twice(site, PAUSE_S)
     await site.worker(QUEUE_CONCURRENCY="2")
     assert (await site.finished(newer)).state == "completed"
     assert (await site.finished(older)).state == "failed"
@@ -79,12 +84,7 @@ def has_had_its_turn(site: Site, job_id: str) -> bool:
 
 async def test_a_request_right_after_another_is_the_newer_jobs(site: Site) -> None:
     await site.vidfab.providers.control.delay(IMAGES, 1)
-    project = await project_of(site)
-    page = page_of(site, with_texts(project, "OLD"))
-    older = await page.generate()
-    await asyncio.sleep(JUST_NOW_S)
-    await page.reset()
-    newer = await page_of(site, with_texts(project, "NEW")).generate()
+    older, newer = await asked_twice(site, JUST_NOW_S)
     await site.worker(QUEUE_CONCURRENCY="2")
     assert (await site.finished(newer)).state == "completed"
     await site.finished(older)

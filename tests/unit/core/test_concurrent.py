@@ -1,6 +1,7 @@
 """Work that runs side by side ends with its caller."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,11 @@ async def test_both_are_run_at_the_same_time() -> None:
     assert await both_or_neither(work("a"), work("b")) == ("a", "b")
 
 
-@pytest.mark.parametrize("fails_first", [True, False])
-async def test_when_one_fails_the_other_is_cancelled(fails_first: bool) -> None:
+@pytest.mark.parametrize(
+    ("run", "fails_first"),
+    [(both_or_neither, True), (both_or_neither, False), (begun_beside, True)],
+)
+async def test_when_one_fails_the_other_is_cancelled(run: Any, fails_first: bool) -> None:
     ended: list[str] = []
     begun = asyncio.Event()
 
@@ -35,7 +39,7 @@ async def test_when_one_fails_the_other_is_cancelled(fails_first: bool) -> None:
 
     work = (fails(), works()) if fails_first else (works(), fails())
     with pytest.raises(ValueError, match="no"):
-        await both_or_neither(*work)
+        await run(*work)
     assert ended == ["cancelled"]
 
 
@@ -72,26 +76,6 @@ async def test_what_was_begun_is_finished_when_the_work_fails() -> None:
     with pytest.raises(ValueError, match="no"):
         await begun_beside(begins(), works())
     assert done == ["begun"]
-
-
-async def test_work_that_could_not_be_begun_is_cancelled() -> None:
-    ended: list[str] = []
-    working = asyncio.Event()
-
-    async def begins() -> None:
-        await working.wait()
-        raise ValueError("no")
-
-    async def works() -> None:
-        working.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.append("cancelled")
-
-    with pytest.raises(ValueError, match="no"):
-        await begun_beside(begins(), works())
-    assert ended == ["cancelled"]
 
 
 async def test_a_beginning_and_its_work_end_with_their_caller() -> None:
