@@ -122,6 +122,8 @@ class Sink:
             return head("201 Created", {**_TUS, "location": path, "content-length": 0})
         upload = self.uploads[request.path]
         if request.method == "PATCH":
+            if int(request.headers["upload-offset"]) != upload[0]:
+                return head("409 Conflict", {**_TUS, "content-length": 0, "connection": "close"})
             self._discard(body, request.length)
             upload[0] += request.length
         offset, size = upload
@@ -183,7 +185,9 @@ def main() -> None:
     source = Source(Path(file), Pace(float(rate)))
     sink = Sink(Pace(float(rate)), int(supabase_port))
     ports = {"source": listen(source.serve, tls), "sink": listen(sink.serve, None)}
-    Path(ready).write_text(json.dumps(ports), "ascii")
+    whole = Path(f"{ready}.new")
+    whole.write_text(json.dumps(ports), "ascii")
+    whole.rename(ready)
     threading.Event().wait()
 
 
