@@ -51,15 +51,17 @@ def main() -> int:
 async def _run(options: Options) -> None:
     told = report.notes(options.sections)  # a missing one is found before the work
     facts = await machine()
-    figures = await _measured(options)
-    sys.stdout.write(report.table(figures))
+    figures: list[Figure] = []
+    try:
+        await _measure(options, figures)
+    finally:  # what was measured before a section broke took minutes
+        sys.stdout.write(report.table(figures))
     if options.complete:
         report.RESULTS.write_text(report.page(facts, figures, told), "utf-8")
         _say(f"written to {report.RESULTS}")
 
 
-async def _measured(options: Options) -> list[Figure]:
-    figures: list[Figure] = []
+async def _measure(options: Options, figures: list[Figure]) -> None:
     with tempfile.TemporaryDirectory(prefix="vidfab-bench-") as folder:
         async with VidFab(plain=True) as vidfab:
             bench = Bench(vidfab, Path(folder), options.sizes)
@@ -68,7 +70,6 @@ async def _measured(options: Options) -> list[Figure]:
                 began = time.monotonic()
                 figures += await SECTIONS[name](bench)
                 _say(f"  took {time.monotonic() - began:.0f} s")
-    return figures
 
 
 def read_options(arguments: Sequence[str] | None = None) -> Options:
