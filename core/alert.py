@@ -1,5 +1,6 @@
 """Alerts: events that operators should see at once. The runtime delivers them."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from traceback import TracebackException
@@ -9,6 +10,8 @@ from bullmq_consumer.sanitize.text import one_line
 
 _MAX_TEXT = 1000
 _QUOTES = ("'", '"')
+# A lasting problem is alerted again after an hour.
+_SILENCE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,26 @@ AlertSink: TypeAlias = Callable[[Alert], None]
 
 def no_alerts(alert: Alert) -> None:
     """The sink that discards alerts."""
+
+
+class Reminders:
+    """One alert an hour for each kind. `now` in seconds, for tests."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._alerted_at: dict[str, float] = {}
+
+    def is_due(self, kind: str) -> bool:
+        """Whether to alert now, which counts as done."""
+        now = self._now()
+        # Old entries go: memory must not grow with the texts of providers.
+        self._alerted_at = {
+            one: at for one, at in self._alerted_at.items() if now - at < _SILENCE_S
+        }
+        if kind in self._alerted_at:
+            return False
+        self._alerted_at[kind] = now
+        return True
 
 
 def shown(text: str, limit: int = _MAX_TEXT) -> str:

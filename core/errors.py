@@ -23,6 +23,7 @@ never a secret; what people read is made of its cause (core/people.py).
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Literal, TypeAlias
 
 from bullmq_consumer.errors import (
     ExpectedError,
@@ -64,6 +65,10 @@ __all__ = [
 SUPABASE = "Supabase"
 """Database and storage, as errors call them."""
 _REFUSED_KEY = frozenset({401, 403})
+
+Reach: TypeAlias = Literal["request", "account", "limit"]
+"""Whom an error concerns: one request; all, until a person changes something; or all, for a while.
+"""
 
 
 class Caused(ExpectedError):
@@ -136,8 +141,8 @@ class NotOwner(PermanentError):
 class ProviderDown(RequeueLater):
     """An outside service fails for all jobs: call it again after `delay`."""
 
-    def __init__(self, service: str, delay: timedelta) -> None:
-        super().__init__(delay, f"{service} is down")
+    def __init__(self, service: str, delay: timedelta, trouble: str = "is down") -> None:
+        super().__init__(delay, f"{service} {trouble}")
         self.service = service
 
     @property
@@ -156,9 +161,12 @@ class ServiceError(ExpectedError):
     """An outside service's error, classified where the response was read.
 
     `status` is the HTTP status, None without a response. `retryable`: the same request may succeed
-    later. `billed` is True when the provider may have charged for the call. `cause` is what people
-    read, by default of how it was classified.
+    later, and with `at_once` within the same call. `billed` is True when the provider may have
+    charged for the call. `reach` is whom it concerns (services/net/circuit.py). `cause` is what
+    people read, by default of how it was classified.
     """
+
+    at_once = True
 
     def __init__(
         self,
@@ -173,9 +181,11 @@ class ServiceError(ExpectedError):
         billed: bool = False,
         retry_after: timedelta | None = None,
         cause: Cause | None = None,
+        reach: Reach = "request",
     ) -> None:
         super().__init__(message)
         self._cause = cause
+        self.reach = reach
         self.service = service
         self.operation = operation
         self.status = status

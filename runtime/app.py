@@ -36,6 +36,7 @@ from runtime.alerts.alerts import Alerts, open_alerts
 from runtime.attempts import Attempts
 from runtime.http.listening import CannotListen, served
 from runtime.tracing.tracing import traced
+from runtime.unknown_codes import keep_unknown_codes
 from runtime.work_folders import WorkFolder, remove_abandoned
 from services.bundle import Services
 
@@ -201,6 +202,7 @@ class Life:
         reconciler = Reconciler(redis, state, adder, services, notify=self._alerts.notify)
         async with asyncio.TaskGroup() as tasks:  # each goes on until it is cancelled
             tasks.create_task(Deadlines(redis, queue, services).run(), name="deadlines")
+            tasks.create_task(keep_unknown_codes(redis, queue), name="unknown codes")
             return await reconciler.run()
 
     def _report_unfit(self, line: str) -> None:

@@ -65,7 +65,7 @@ class Services:
         """Tables and storage."""
         from services.supabase.client import Supabase
 
-        return Supabase(self.settings)
+        return Supabase(self.settings, self._notify)
 
     @cached_property
     def projects(self) -> Projects:
@@ -143,7 +143,7 @@ class Services:
         """The configured image provider, None when no key is set."""
         from services.images.choice import choose_provider
 
-        return choose_provider(self.settings, self.downloads)
+        return choose_provider(self.settings, self.downloads, self._notify)
 
     @cached_property
     def shots(self) -> Shots:
@@ -185,7 +185,7 @@ class Services:
         from services.films.shotstack import Shotstack
 
         key = self.settings.renderer_key
-        return Shotstack(self.settings, key) if key else None
+        return Shotstack(self.settings, key, self._notify) if key else None
 
     async def warm_up(self) -> None:
         """Load what nearly every job needs, so that the first one is not delayed."""

@@ -21,6 +21,7 @@ from bullmq_consumer.redis.clients import (
 from commands.checks.finding import Finding, failed, ok, warning
 from config.consumer import UNCHECKED, queue_of, redis_of
 from config.settings import Settings
+from services.codes.kept import kept
 
 AREA = "Redis"
 _PINGS = 5
@@ -29,6 +30,9 @@ _SHORT_S = 0.01
 # A job takes some ten round trips: from this latency on they are noticeable.
 _SLOW_MS = 50
 _MIB = 1024 * 1024
+_REPORT_CODES = (
+    "They were judged by their HTTP status; add them to services/codes, with what they mean"
+)
 
 
 async def check(settings: Settings) -> list[Finding]:
@@ -48,6 +52,7 @@ async def check(settings: Settings) -> list[Finding]:
             *await _naming(redis),
             await _latency(redis),
             await _privacy(settings),
+            *await _unknown_codes(redis, settings),
         ]
     except (RedisError, OSError) as error:
         return [failed(AREA, str(explain(address, error)))]
@@ -172,6 +177,21 @@ async def _privacy(settings: Settings) -> Finding:
         "Without TLS over a public network: the password and all jobs can be intercepted",
         "Use the rediss:// address of this Redis",
     )
+
+
+async def _unknown_codes(redis: Any, settings: Settings) -> list[Finding]:
+    """Name what services answered in the last weeks that no table of this worker names."""
+    try:
+        found = await kept(redis, queue_of(settings))
+    except ResponseError:  # the user may not read it: jobs need none of it
+        return []
+    return [warning(AREA, _met(*one), _REPORT_CODES) for one in found.items()]
+
+
+def _met(service: str, codes: Mapping[str, int]) -> str:
+    count = "1 code" if len(codes) == 1 else f"{len(codes)} codes"
+    named = ", ".join(f"{code} ({times}×)" for code, times in sorted(codes.items()))
+    return f"{service} answered {count} that this worker does not know: {named}"
 
 
 async def _is_private(host: str) -> bool:

@@ -81,6 +81,12 @@ class PrometheusMeter:
             ("service", "kind", "result"),
             registry=registry,
         )
+        self._unknown_codes = Counter(
+            "vidfab_worker_unknown_codes",
+            "Error codes of services that this worker does not know, and judged by their status.",
+            ("service",),
+            registry=registry,
+        )
         self._broken_schedules = Counter(
             "vidfab_worker_broken_schedules",
             "Repeatable jobs and job schedulers that ended, since they cannot be read.",
@@ -118,6 +124,10 @@ class PrometheusMeter:
     def purchase(self, service: str, kind: str, result: Result) -> None:
         """Something was bought."""
         self._paid.labels(service, kind, result).inc()
+
+    def unknown_code(self, service: str) -> None:
+        """A service gave a code that is in no table; which one is told by the log and `check`."""
+        self._unknown_codes.labels(service).inc()
 
     def schedule_broke(self) -> None:
         """A schedule ended."""

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from config.settings import Settings
 from core.people import Cause
 from services.clips.base import OPERATION, Answer, ClipOutcome, Failed, Running, Succeeded, Unknown
-from services.clips.polling import ATTEMPTS, TIMEOUT_S, as_path, told_clip, unreadable
+from services.clips.polling import ATTEMPTS, TIMEOUT_S, WINDOW, as_path, told_clip, unreadable
 from services.clips.refusals import cause_of
 from services.google import Google
 from services.net.circuit import Circuit
@@ -35,7 +35,7 @@ class GoogleVeo:
     retention = timedelta(days=2)
 
     def __init__(self, settings: Settings, key: SecretStr) -> None:
-        self._circuit = Circuit(_SERVICE)
+        self._circuit = Circuit(_SERVICE, window=WINDOW)
         self._told = told_clip(_SERVICE)
         self._google = Google(settings, key, timedelta(seconds=TIMEOUT_S), _SERVICE)
 

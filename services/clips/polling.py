@@ -6,6 +6,7 @@ address, key, region or version is refused with the same statuses.
 """
 
 from abc import ABC, abstractmethod
+from datetime import timedelta
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -30,6 +31,8 @@ from services.net.told import Told
 # A response takes a second; three tries bridge a hiccup, the job's own attempts an outage.
 TIMEOUT_S = 30
 ATTEMPTS = 3
+# Limits of requests are counted by the minute (wavespeed.ai/docs/troubleshooting-guide).
+WINDOW = timedelta(minutes=1)
 
 
 class PolledVendor(ABC):
@@ -43,7 +46,7 @@ class PolledVendor(ABC):
     id_name: ClassVar[str]
 
     def __init__(self, settings: Settings, base_url: str, key: SecretStr) -> None:
-        self._circuit = Circuit(self.service)
+        self._circuit = Circuit(self.service, window=WINDOW)
         self._told = told_clip(self.service)
         self._client = new_client(
             settings,

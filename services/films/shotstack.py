@@ -5,6 +5,7 @@ no size, width or height, and its URL expires after 24 h.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
@@ -12,8 +13,11 @@ import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
+from core.alert import AlertSink, no_alerts
 from core.errors import ServiceError
 from core.meter import bill
+from services.codes.rules import Verdict, judged
+from services.codes.shotstack import RENDERS
 from services.films.renders import Rendered, RenderFailed, Rendering, State, UnknownRender
 from services.key_probe import UNKNOWN_ID, Vendor
 from services.net.circuit import Circuit
@@ -25,7 +29,9 @@ _SUBMIT = "render the video"
 _POLL = "report the state of the render"
 _TIMEOUT = httpx.Timeout(30, connect=10)
 _ATTEMPTS = 4
-_TOO_MANY = httpx.codes.TOO_MANY_REQUESTS.value
+# 300 requests a minute and key, 150 in the sandbox, without a Retry-After (shotstack.io/docs,
+# limitations).
+_WINDOW = timedelta(minutes=1)
 
 
 class _Accepted(BaseModel):
@@ -87,8 +93,8 @@ _RENDER = Told[State](_SERVICE, "render", _found, is_polled=True)
 class Shotstack:
     """Orders renders and polls them."""
 
-    def __init__(self, settings: Settings, key: SecretStr) -> None:
-        self._circuit = Circuit(_SERVICE)
+    def __init__(self, settings: Settings, key: SecretStr, notify: AlertSink = no_alerts) -> None:
+        self._circuit = Circuit(_SERVICE, window=_WINDOW, notify=notify)
         self._client = new_client(
             settings,
             service=_SERVICE,
@@ -144,8 +150,10 @@ def _check(response: httpx.Response, operation: str) -> None:
     if response.is_success:
         return
     error = service_error(_SERVICE, operation, response)
+    if judged(error, RENDERS) is Verdict.ACCOUNT:
+        error.reach = "account"
     # A gateway may have passed the order on, and no idempotency key identifies it.
-    error.billed = operation == _SUBMIT and error.retryable and error.status != _TOO_MANY
+    error.billed = operation == _SUBMIT and error.retryable and error.reach == "request"
     complaint = _complaint(response)
     if complaint:
         error.args = (f"{_SERVICE} refused to {operation}: {complaint}",)

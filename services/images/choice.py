@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from config.variables import ImageProviderName
+from core.alert import AlertSink, no_alerts
 from core.errors import (
     ContentRejected,
     ProviderDown,
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class _Choice:
     vendor: Vendor
-    make: Callable[[Settings, SecretStr, "Downloads"], ImageProvider]
+    make: Callable[[Settings, SecretStr, "Downloads", AlertSink], ImageProvider]
 
 
 # In the order in which `auto` looks for a key, which is that of `IMAGE_KEYS`.
 IMAGE_PROVIDERS: dict[ImageProviderName, _Choice] = {
-    "seedream": _Choice(BYTEPLUS, lambda settings, key, _: Seedream(settings, key)),
+    "seedream": _Choice(BYTEPLUS, Seedream),
     "gemini": _Choice(GOOGLE, GeminiImages),
 }
 
@@ -81,7 +82,9 @@ class Fallback:
             raise error from second
 
 
-def choose_provider(settings: Settings, downloads: "Downloads") -> ImageProvider | None:
+def choose_provider(
+    settings: Settings, downloads: "Downloads", notify: AlertSink = no_alerts
+) -> ImageProvider | None:
     """The provider that `IMAGE_PROVIDER` names, `auto` being the first with a key; None without.
 
     With `IMAGE_PROVIDER_FALLBACK` the other one is its fallback, if it has a key.
@@ -90,5 +93,5 @@ def choose_provider(settings: Settings, downloads: "Downloads") -> ImageProvider
     choices = [IMAGE_PROVIDERS[name] for name in names]
     usable = [(choice.make, key) for choice in choices if (key := choice.vendor.key(settings))]
     wanted = usable[: 2 if settings.image_provider_fallback else 1]
-    providers = [make(settings, key, downloads) for make, key in wanted]
+    providers = [make(settings, key, downloads, notify) for make, key in wanted]
     return Fallback(*providers) if len(providers) == 2 else next(iter(providers), None)

@@ -7,6 +7,7 @@ import httpx
 from pydantic import SecretStr
 
 from config.settings import Settings
+from core.alert import AlertSink, no_alerts
 from core.errors import ContentRejected, PermanentError, ServiceError, TransientError
 from core.meter import bill
 from core.people import Cause
@@ -27,6 +28,8 @@ _OPERATION = "generate a picture"
 _PICTURE = Told[ImageBytes](_SERVICE, "picture", lambda _: "made")
 _TIMEOUT = timedelta(minutes=3)
 _ATTEMPTS = 3
+# Requests are counted by the minute and by the day (ai.google.dev/gemini-api/docs/rate-limits).
+_WINDOW = timedelta(minutes=1)
 # Pictures come inside the response. The bucket takes 10 MiB, which is 14 in base64; drafts from the
 # model's thinking may be included.
 _MAX_ANSWER_BYTES = 32 * 1024 * 1024
@@ -45,8 +48,14 @@ class GeminiImages:
     name = "gemini"
     max_references = MAX_REFERENCES
 
-    def __init__(self, settings: Settings, key: SecretStr, downloads: Downloads) -> None:
-        self._circuit = Circuit(_SERVICE)
+    def __init__(
+        self,
+        settings: Settings,
+        key: SecretStr,
+        downloads: Downloads,
+        notify: AlertSink = no_alerts,
+    ) -> None:
+        self._circuit = Circuit(_SERVICE, window=_WINDOW, notify=notify)
         self._model = settings.gemini_image_model
         self._downloads = downloads
         self._google = Google(settings, key, _TIMEOUT, _SERVICE, _MAX_ANSWER_BYTES)

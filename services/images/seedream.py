@@ -6,20 +6,31 @@ even when the response is not awaited, and has no idempotency key.
 
 import re
 import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
+from core.alert import AlertSink, no_alerts
 from core.errors import ContentRejected, PermanentError, ServiceError
 from core.meter import bill
 from core.people import Cause
 from core.storyboard.characters import MAX_REFERENCES
 from services.byteplus import BYTEPLUS
+from services.codes.modelark import PICTURES
+from services.codes.rules import Verdict, judged
 from services.images.base import ImageRequest, ImageUrl
+from services.images.references import References
 from services.net.circuit import Circuit
 from services.net.http import new_client, one_line, service_error, transport_error
 from services.net.told import Told
+
+if TYPE_CHECKING:
+    from services.net.downloads import Downloads
 
 _SERVICE = "Seedream"
 _OPERATION = "generate a picture"
@@ -41,19 +52,16 @@ _TAKES = 1_000_000
 # `dola-` or `doubao-`.
 _FEWER = re.compile(r"(?:dola-|doubao-)?seedream-5-0-(?:pro|flash)-.+")
 _FEWER_REFERENCES = 10
-# Parts of error codes. The prompt or a reference is refused:
-_UNREADABLE = "InvalidImageURL"
-_REJECTED = ("SensitiveContentDetected", "RiskDetection", _UNREADABLE)
-# The request is invalid and stays so:
-_INVALID = ("InvalidParameter", "MissingParameter")
-# A refusal that has lost its code:
-_SENSITIVE = "may contain sensitive information"
-# A reference that did not load within ModelArk's 10 s has the codes of an invalid request, but
-# another message: "Timeout while downloading url…", "Error while downloading url…",
-# "… is not valid: timeout while fetching resource".
-_NOT_FETCHED = ("while downloading", "while fetching")
-# The account's own spending limit, a 429 that a retry does not solve:
-_SPENT = "SetLimitExceeded"
+# ModelArk counts requests and pictures by the minute.
+_WINDOW = timedelta(minutes=1)
+# What ModelArk itself reports as failed is more likely not to be made: it is bought once more.
+_SERVER_ERRORS = 2
+
+
+_REFUSALS: Mapping[Verdict, Cause | None] = {
+    Verdict.REFUSED: None,
+    Verdict.REFERENCE: Cause.REFERENCE,
+}
 
 
 class _Error(BaseModel):
@@ -72,12 +80,22 @@ class _Answer(BaseModel):
 
 
 class Seedream:
-    """Buys pictures from Seedream; references go as URLs that BytePlus fetches itself."""
+    """Buys pictures from Seedream; references go as URLs that BytePlus fetches itself.
+
+    Those that it could not fetch in time are sent with the next try.
+    """
 
     name = "seedream"
 
-    def __init__(self, settings: Settings, key: SecretStr) -> None:
-        self._circuit = Circuit(_SERVICE)
+    def __init__(
+        self,
+        settings: Settings,
+        key: SecretStr,
+        downloads: "Downloads",
+        notify: AlertSink = no_alerts,
+    ) -> None:
+        self._circuit = Circuit(_SERVICE, window=_WINDOW, notify=notify)
+        self._downloads = downloads
         self._model = settings.byteplus_image_model
         is_fewer = _FEWER.fullmatch(self._model) is not None
         self.max_references = _FEWER_REFERENCES if is_fewer else MAX_REFERENCES
@@ -95,17 +113,19 @@ class Seedream:
 
         Raises ContentRejected, PermanentError for a wrong request, or ServiceError.
         """
-        body = self._body(request)
+        references = References(request.references[: self.max_references], self._downloads)
+        order = _Order(self._body(request), references)
         with bill(_SERVICE, "picture"):
             return await _PICTURE.with_retries(
-                lambda: self._generate(body), attempts=self._attempts, circuit=self._circuit
+                lambda: self._generate(order), attempts=self._attempts, circuit=self._circuit
             )
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _generate(self, body: dict[str, object]) -> ImageUrl:
+    async def _generate(self, order: "_Order") -> ImageUrl:
+        body = await order.sent()
         try:
             response = await self._client.post("/images/generations", json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -114,7 +134,7 @@ class Seedream:
             # The request was sent: the picture may be made, and charged, without us.
             raise transport_error(_SERVICE, _OPERATION, error, billed=True) from error
         if response.status_code != httpx.codes.OK.value:
-            raise _classified(service_error(_SERVICE, _OPERATION, response))
+            raise order.refused(service_error(_SERVICE, _OPERATION, response))
         return _picture(response)
 
     def _body(self, request: ImageRequest) -> dict[str, object]:
@@ -126,17 +146,38 @@ class Seedream:
         Equal requests may be served from a cache, but a new version of a shot has to be another
         picture: the take number makes each request unique (not every Seedream accepts a `seed`).
         """
-        body: dict[str, object] = {
+        return {
             "model": self._model,
             "prompt": f"Take {secrets.randbelow(_TAKES)}. {request.prompt}",
             "size": _size(request.aspect_ratio),
             "response_format": "url",
             "watermark": False,
         }
-        references = request.references[: self.max_references]
-        if references:
-            body["image"] = references[0] if len(references) == 1 else list(references)
-        return body
+
+
+@dataclass(slots=True)
+class _Order:
+    """One picture, as it is ordered from try to try."""
+
+    body: dict[str, object]
+    references: References
+    server_errors: int = 0
+
+    async def sent(self) -> dict[str, object]:
+        """The request's body."""
+        sent = await self.references.sent()
+        image = sent[0] if len(sent) == 1 else sent
+        return {**self.body, "image": image} if sent else self.body
+
+    def refused(self, error: ServiceError) -> Exception:
+        """The error to raise; what it means for the next try is noted."""
+        verdict = judged(error, PICTURES)
+        if verdict is Verdict.NOT_FETCHED:
+            self.references.were_not_fetched()
+        if verdict is Verdict.ONCE_MORE:
+            self.server_errors += 1
+            error.at_once = self.server_errors < _SERVER_ERRORS
+        return _classified(error, verdict)
 
 
 def _size(aspect_ratio: str) -> str:
@@ -165,33 +206,32 @@ def _picture(response: httpx.Response) -> ImageUrl:
 def _error_in_answer(error: _Error) -> Exception:
     """Of a 200: a refusal, or trouble of which nobody says whether it was billed."""
     message = one_line(error.message or error.code or "") or "the picture failed without a reason"
-    found = _classified(ServiceError(_SERVICE, _OPERATION, message, code=error.code))
-    if isinstance(found, ServiceError):
-        found.retryable, found.billed = False, True
+    found = ServiceError(_SERVICE, _OPERATION, message, code=error.code)
+    verdict = judged(found, PICTURES)
+    if verdict in _REFUSALS or verdict is Verdict.WRONG:
+        return _classified(found, verdict)
+    found.billed = True
     return found
 
 
-def _classified(error: ServiceError) -> Exception:
-    """The error by its code: a refusal is final for this request, a spent account for all."""
-    code = error.code or ""
-    if _is_about_a_late_reference(error, code):
-        error.retryable = True  # nothing was made, so nothing is billed
-        return error
-    if any(part in code for part in _REJECTED) or (not code and _SENSITIVE in str(error)):
-        is_of_reference = _UNREADABLE in code
-        return ContentRejected(str(error), cause=Cause.REFERENCE if is_of_reference else None)
-    if any(part in code for part in _INVALID):
-        return PermanentError(str(error), cause=Cause.OUR_SIDE)
-    if _SPENT in code:
-        error.retryable = False
-    # A gateway's time-out does not stop the work behind it.
-    error.billed = error.status == httpx.codes.GATEWAY_TIMEOUT.value
+def _classified(error: ServiceError, verdict: Verdict) -> Exception:
+    """A refusal is final for this request; a refused account and a limit concern all of them."""
+    match verdict:
+        case Verdict.REFUSED | Verdict.REFERENCE:
+            return ContentRejected(str(error), cause=_REFUSALS[verdict])
+        case Verdict.WRONG:
+            return PermanentError(str(error), cause=Cause.OUR_SIDE)
+        case Verdict.ACCOUNT:
+            error.retryable, error.reach = False, "account"
+        case Verdict.LIMIT:
+            error.retryable, error.reach = True, "limit"
+        case Verdict.BILLED:
+            error.retryable, error.billed = True, True
+        case Verdict.LATER:
+            error.retryable, error.at_once = True, False
+        case Verdict.PASSING | Verdict.NOT_FETCHED | Verdict.ONCE_MORE:
+            error.retryable, error.reach = True, "request"  # nothing was made
     return error
-
-
-def _is_about_a_late_reference(error: ServiceError, code: str) -> bool:
-    may_be = "InvalidParameter" in code or "InvalidImageURL" in code
-    return may_be and any(words in str(error) for words in _NOT_FETCHED)
 
 
 def _unusable(what: str) -> ServiceError:

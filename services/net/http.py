@@ -39,7 +39,7 @@ _REQUESTS_OF_A_JOB = 5
 _TRANSIENT_STATUSES = frozenset({408, 409, 425, 429})
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-# Servers may demand minutes, which are left to the job's own backoff.
+# Servers may demand minutes: the job goes back for that long.
 _MAX_WAIT_S = 30.0
 _REQUEST_ID_HEADERS = ("x-request-id", "x-tt-logid", "x-amzn-requestid")
 _KEY_HEADERS = ("authorization", "apikey", "x-api-key", "x-goog-api-key")
@@ -142,6 +142,7 @@ def service_error(service: str, operation: str, response: httpx.Response) -> Ser
         request_id=_request_id(response),
         retryable=is_transient_status(status),
         retry_after=_retry_after(response),
+        reach="limit" if status == httpx.codes.TOO_MANY_REQUESTS.value else "request",
     )
 
 
@@ -173,9 +174,9 @@ async def with_retries(
 ) -> Answer:
     """Call until it succeeds, at most `attempts` times, 0.5 to 8 s apart with jitter.
 
-    Only a ServiceError that is retryable and not billed is retried; `retry_after` is obeyed up to
-    30 s, and nobody waits beyond the deadline of the job (core/deadline.py). Raises ProviderDown
-    without a call while the service's circuit is open.
+    Only a ServiceError that is retryable `at_once` and not billed is retried; a `retry_after` of up
+    to 30 s is obeyed, a longer one ends the call, and nobody waits beyond the deadline of the job
+    (core/deadline.py). Raises ProviderDown without a call while the service's circuit is open.
     """
     with circuit.call():
         return await _retried(call, attempts)
@@ -198,12 +199,14 @@ async def _retried(call: Callable[[], Awaitable[Answer]], attempts: int) -> Answ
 
 def _may_retry(error: Exception) -> bool | float:
     """Whether, or after how many seconds."""
-    if not isinstance(error, ServiceError) or not error.retryable or error.billed:
+    if not isinstance(error, ServiceError) or error.billed:
+        return False
+    if not error.retryable or not error.at_once:
         return False
     if error.retry_after is None:
         return may_wait(0)  # what stamina waits for is short
-    wait_s = min(error.retry_after.total_seconds(), _MAX_WAIT_S)
-    return wait_s if may_wait(wait_s) else False
+    wait_s = error.retry_after.total_seconds()
+    return wait_s if wait_s <= _MAX_WAIT_S and may_wait(wait_s) else False
 
 
 def _log_retry(details: RetryDetails) -> None:

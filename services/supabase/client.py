@@ -9,27 +9,27 @@ import importlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
 
 from config.settings import Settings
-from core.errors import NotFound, ServiceError, UnusableContent
+from core.alert import AlertSink, no_alerts
+from core.errors import ProviderDown, ServiceError, UnusableContent
 from core.paths import Bucket, StoredObject, stored_object
 from services.net.answers import STREAMED
 from services.net.circuit import Circuit
 from services.net.http import (
     new_client,
     new_transport,
-    service_error,
     transport_error,
     with_retries,
 )
-from services.supabase.refusals import refusal
+from services.supabase.refusals import UNREAD_SCHEMA, no_object, refusal
 
 if TYPE_CHECKING:
     from storage3 import AsyncStorageClient
@@ -47,6 +47,11 @@ _LISTED = 1000
 # Jobs that only have rows left to write come every 20 s: the database is found back in a minute.
 _PROBE_WITHIN_S = 15
 _CHUNK_BYTES = 256 * 1024
+_SCHEMA_PAUSE = timedelta(seconds=15)
+_FULL_ADVICE = (
+    "Look at the project's usage: a disk that is nearly full makes it read-only, and a project "
+    "over its quota is refused until the plan is raised or paid"
+)
 # Of the newest response in this task: postgrest's errors lack the HTTP status.
 _http_status: ContextVar[int | None] = ContextVar("http_status", default=None)
 # Pictures take 15 s, so with httpx's 5 s each batch of them would need new connections; gateways
@@ -62,18 +67,13 @@ class _Clients:
     files: "AsyncStorageClient"
 
 
-class _StorageError(BaseModel):
-    status_code: str | int = Field(validation_alias="statusCode")
-    message: str | None = None
-
-
 class Supabase:
     """One project's tables and storage, with the service key.
 
     `transport` is the connection pool for both.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, notify: AlertSink = no_alerts) -> None:
         self._settings = settings
         self.transport = new_transport(settings, idle_s=_IDLE_S)
         self._row_http = new_client(
@@ -83,8 +83,10 @@ class Supabase:
             settings, service=STORAGE, timeout=_FILE_TIMEOUT, transport=self.transport
         )
         self._clients: _Clients | None = None
-        self._row_circuit = Circuit("Supabase", probe_within_s=_PROBE_WITHIN_S)
-        self.file_circuit = Circuit(STORAGE)
+        self._row_circuit = Circuit(
+            "Supabase", probe_within_s=_PROBE_WITHIN_S, notify=notify, advice=_FULL_ADVICE
+        )
+        self.file_circuit = Circuit(STORAGE, notify=notify, advice=_FULL_ADVICE)
         self._connecting = asyncio.Lock()
 
     async def query(self, operation: str, build: Callable[[Any], Awaitable[Any]]) -> list[Row]:
@@ -98,7 +100,13 @@ class Supabase:
             answer = await self._translated(operation, build(clients.tables))
             return _rows(operation, answer.data)
 
-        return await with_retries(once, attempts=ATTEMPTS, circuit=self._row_circuit)
+        try:
+            return await with_retries(once, attempts=ATTEMPTS, circuit=self._row_circuit)
+        except ServiceError as error:
+            if error.code in UNREAD_SCHEMA:
+                # For seconds after a migration. Other tables are served: only this job waits.
+                raise ProviderDown("Supabase", _SCHEMA_PAUSE, "has not read its schema") from error
+            raise
 
     async def upload(
         self, bucket: Bucket, path: str, source: Path, *, content_type: str, max_age_s: int
@@ -213,7 +221,7 @@ class Supabase:
         async with streamed as response:
             if response.status_code != HTTPStatus.OK:
                 await response.aread()
-                raise _no_object(bucket, path, response)
+                raise no_object(bucket, path, response)
             with file.open("wb") as stream:
                 async for chunk in response.aiter_raw(_CHUNK_BYTES):
                     if stream.tell() + len(chunk) > max_bytes:
@@ -260,17 +268,6 @@ class Supabase:
             raise transport_error("Supabase", operation, error) from error
         except (ValueError, KeyError) as error:
             raise _unreadable(operation) from error
-
-
-def _no_object(bucket: Bucket, path: str, response: httpx.Response) -> Exception:
-    """Storage answers 400 for nearly everything, with the true status in the body."""
-    try:
-        answer = _StorageError.model_validate_json(response.content)
-    except ValidationError:
-        return service_error("Supabase", f"read from {bucket}", response)
-    if str(answer.status_code) == "404":
-        return NotFound(f"The bucket {bucket} holds no {path}")
-    return refusal(f"read from {bucket}", answer.message, answer.status_code)
 
 
 def _size_in(info: dict[str, Any]) -> int | None:

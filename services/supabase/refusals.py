@@ -1,11 +1,36 @@
 """Supabase's errors, and which of them are transient."""
 
-from core.errors import ServiceError
-from services.net.http import is_transient_status, one_line
+import httpx
+from pydantic import BaseModel, Field, ValidationError
 
-# 402: the project is over its quota until it is paid, 423: the object is locked, for example a
-# resumable upload by the request of a broken connection.
-_TRANSIENT_HERE = frozenset({402, 423})
+from core.errors import NotFound, ServiceError
+from core.paths import Bucket
+from services.net.http import is_transient_status, one_line, service_error
+
+# The project is over its quota until it is paid.
+_UNPAID = 402
+# A disk that is nearly full makes a project read-only, which PostgREST answers with 405.
+_READ_ONLY = "25006"
+# PostgREST does not know a new column, or a new table, yet.
+UNREAD_SCHEMA = frozenset({"PGRST204", "PGRST205"})
+# 423: the object is locked, for example a resumable upload by the request of a broken connection.
+_TRANSIENT_HERE = frozenset({_UNPAID, 423})
+
+
+class _StorageError(BaseModel):
+    status_code: str | int = Field(validation_alias="statusCode")
+    message: str | None = None
+
+
+def no_object(bucket: Bucket, path: str, response: httpx.Response) -> Exception:
+    """Storage answers 400 for nearly everything, with the true status in the body."""
+    try:
+        answer = _StorageError.model_validate_json(response.content)
+    except ValidationError:
+        return service_error("Supabase", f"read from {bucket}", response)
+    if str(answer.status_code) == "404":
+        return NotFound(f"The bucket {bucket} holds no {path}")
+    return refusal(f"read from {bucket}", answer.message, answer.status_code)
 
 
 def refusal(
@@ -24,14 +49,14 @@ def refusal(
         status=status,
         code=text or None,
         retryable=_is_transient(text, status) and "api key" not in (message or "").lower(),
+        reach="account" if status == _UNPAID or text == _READ_ONLY else "request",
     )
 
 
 def _is_transient(code: str, status: int | None) -> bool:
     # SQLSTATE 08: connection, 40: serialization, deadlock, 53: out of resources, 55: not in the
-    # needed state, 57: operator's intervention, 58 and XX: the server itself. 25006: a full disk
-    # makes a project read-only, which PostgREST answers with 405. PGRST00x: PostgREST cannot reach
-    # its database; 204, 205: it has not read the new schema yet. No code at all: a gateway.
+    # needed state, 57: operator's intervention, 58 and XX: the server itself. PGRST00x: PostgREST
+    # cannot reach its database. No code at all: a gateway.
     if status in _TRANSIENT_HERE or not code.strip():
         return True
     if status is not None and (code == str(status) or status >= 500):
@@ -44,10 +69,9 @@ def _is_transient(code: str, status: int | None) -> bool:
         "57",
         "58",
         "XX",
-        "25006",
+        _READ_ONLY,
         "PGRST00",
-        "PGRST204",
-        "PGRST205",
+        *UNREAD_SCHEMA,
     )
     # With a code, a status below 500 proves little: 409 is also a duplicate key.
     return code.startswith(transient)

@@ -165,11 +165,10 @@ async def compose(site: Site, **change: Any) -> JobView:
     return await site.finished(JOB, 3 * PATIENCE_S)
 
 
-@pytest.mark.parametrize("status", [429, 503])
-async def test_a_renderer_is_down_for_ever(site: Site, status: int) -> None:
+async def test_a_renderer_is_down_for_ever(site: Site) -> None:
     await lay_film(site)
     refused = {"response": {"error": "lab: no room"}}
-    await site.vidfab.providers.control.fail(RENDERS, status, body=refused)
+    await site.vidfab.providers.control.fail(RENDERS, 503, body=refused)
     await site.worker(**shotstack(site.vidfab))
     job = await compose(site, attempts=2)
     assert (job.failed_reason, job.attempts_made) == (BUSY.format("final video"), 2)

@@ -109,7 +109,7 @@ async def test_a_job_that_failed_for_good_keeps_what_it_bought(
 async def test_a_picture_is_its_rows_whatever_number_that_has_by_now(site: Site) -> None:
     """Deleting a shot removes its row and lowers the later ones while the job waits."""
     control, supabase = site.vidfab.providers.control, site.vidfab.supabase
-    await control.fail(IMAGES, 429, times=1, body_contains="SHOT-3")
+    await control.fail(IMAGES, 503, times=1, body_contains="SHOT-3")
     await site.worker(BYTEPLUS_IMAGE_MAX_RETRIES="0")
     project = await project_of(site, 3)
     job_id = await enqueue_storyboards(site.app, supabase, project, backoff_ms=600_000)

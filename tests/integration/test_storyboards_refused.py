@@ -63,7 +63,7 @@ async def test_a_refused_write_is_tried_again_by_the_next_attempt(
     site: Site, gateway: Gateway
 ) -> None:
     """The other shot fails for a passing reason, so that there is one."""
-    await site.vidfab.providers.control.fail(IMAGES, 429, times=1, body_contains="SHOT-2")
+    await site.vidfab.providers.control.fail(IMAGES, 503, times=1, body_contains="SHOT-2")
     gateway.faults.answers[PATCH_ROWS] = [403]
     await site.worker(SUPABASE_URL=gateway.url, BYTEPLUS_IMAGE_MAX_RETRIES="0")
     project = await project_of(site)

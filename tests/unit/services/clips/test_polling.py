@@ -3,12 +3,13 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from config.settings import Settings
-from core.errors import ServiceError
+from core.errors import ProviderDown, ServiceError
 from core.people import Cause
 from services.clips.base import ClipOutcome, Failed, Running, Succeeded
 from services.clips.choice import ClipProviders
@@ -287,7 +288,7 @@ async def test_the_date_in_a_tasks_id_is_the_tasks_own(
 
 @pytest.mark.parametrize(
     ("status", "retryable", "requests"),
-    [("503 Service Unavailable", True, 3), ("429 Too Many", True, 3), ("401 No", False, 1)],
+    [("503 Service Unavailable", True, 3), ("401 No", False, 1)],
 )
 async def test_a_trouble_is_no_outcome(
     asked: Asked, status: str, retryable: bool, requests: int
@@ -301,6 +302,18 @@ async def test_a_trouble_is_no_outcome(
         assert raised.value.retryable is retryable
         assert len(asked.server.requests) == requests
     assert str(raised.value) == "wrong: ***"
+
+
+async def test_a_limit_holds_all_polls_of_the_vendor_back_for_its_minute(asked: Asked) -> None:
+    for path in ("/ark/contents/generations/tasks/t1", "/ws/predictions/r1/result", GOOGLE_PATH):
+        asked.on(path, {"error": {"message": "slower"}}, status="429 Too Many")
+    for poll in (asked.seedance, asked.veo, partial(asked.veo, GOOGLE)):
+        asked.server.requests.clear()
+        for _ in range(2):
+            with pytest.raises(ProviderDown, match="has reached its limit") as raised:
+                await poll()
+            assert raised.value.delay.total_seconds() > 55
+        assert len(asked.server.requests) == 3
 
 
 async def test_an_answer_that_cannot_be_read_is_asked_for_again(asked: Asked) -> None:

@@ -6,7 +6,8 @@ import pytest
 import respx
 
 from config.settings import Settings
-from core.errors import ServiceError
+from core.alert import Alert
+from core.errors import ProviderDown, ServiceError
 from services.films.shotstack import Rendered, RenderFailed, Rendering, Shotstack, UnknownRender
 from tests.support.story import telling, untimed
 
@@ -63,6 +64,36 @@ async def test_what_did_not_arrive_is_sent_again(
 ) -> None:
     respx_mock.post(URL).mock(side_effect=[first, httpx.Response(201, json=ACCEPTED)])
     assert await shotstack.submit({}) == "r-1"
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 405])
+async def test_what_concerns_the_account_or_the_address_sends_the_job_back(
+    settings: Callable[..., Settings], respx_mock: respx.MockRouter, status: int
+) -> None:
+    route = respx_mock.post(URL).respond(status, json={"message": "Forbidden"})
+    found = settings(SHOTSTACK_API_KEY="stack-key-1234")
+    assert found.shotstack_key is not None
+    alerts: list[Alert] = []
+    service = Shotstack(found, found.shotstack_key, alerts.append)
+    for _ in range(2):
+        with pytest.raises(ProviderDown, match="Shotstack refuses this account"):
+            await service.submit({})
+    await service.aclose()
+    assert (route.call_count, len(alerts)) == (1, 1)
+
+
+async def test_a_limit_is_waited_for_by_all_for_its_minute(
+    shotstack: Shotstack, respx_mock: respx.MockRouter
+) -> None:
+    """300 requests a minute and key, and no word on when there is room again."""
+    orders = respx_mock.post(URL).respond(429)
+    polls = respx_mock.get(f"{URL}/r-1").respond(200, json={"response": {"status": "queued"}})
+    with pytest.raises(ProviderDown, match="has reached its limit") as raised:
+        await shotstack.submit({})
+    assert raised.value.delay.total_seconds() >= 60
+    with pytest.raises(ProviderDown):
+        await shotstack.state("r-1")
+    assert (orders.call_count, polls.call_count) == (4, 0)
 
 
 async def test_its_states_are_told_in_the_log_of_the_job(

@@ -9,9 +9,10 @@ import respx
 
 from bullmq_consumer.safety.fence import fenced
 from config.settings import Settings
-from core.errors import ContentRejected, PermanentError, ServiceError
+from core.errors import ContentRejected, PermanentError, ProviderDown, ServiceError
 from services.images.base import ImageRequest, ImageUrl
 from services.images.seedream import Seedream
+from services.net.downloads import Downloads
 from tests.support.handle import OpenFence
 
 URL = "https://ark.ap-southeast.bytepluses.com/api/v3/images/generations"
@@ -24,10 +25,14 @@ pytestmark = pytest.mark.usefixtures("no_waits")
 @pytest.fixture
 async def seedream(settings: Callable[..., Settings]) -> AsyncIterator[Seedream]:
     found = settings(BYTEPLUS_API_KEY="ark-key-1234")
-    assert found.byteplus_key is not None
-    provider = Seedream(found, found.byteplus_key)
+    provider = seedream_of(found)
     yield provider
     await provider.aclose()
+
+
+def seedream_of(settings: Settings) -> Seedream:
+    assert settings.byteplus_key is not None
+    return Seedream(settings, settings.byteplus_key, Downloads(settings))
 
 
 @pytest.fixture
@@ -93,8 +98,7 @@ async def test_a_model_is_sent_as_many_references_as_it_takes(
     settings: Callable[..., Settings], route: respx.Route, model: str, most: int
 ) -> None:
     found = settings(BYTEPLUS_API_KEY="k", BYTEPLUS_IMAGE_MODEL=model)
-    assert found.byteplus_key is not None
-    provider = Seedream(found, found.byteplus_key)
+    provider = seedream_of(found)
     body = await sent(provider, route, ImageRequest("p", "1:1", tuple(map(str, range(20)))))
     await provider.aclose()
     assert len(body["image"]) == provider.max_references == most
@@ -143,48 +147,54 @@ async def test_a_refused_request_is_permanent_in_the_words_of_the_provider(
     assert route.call_count == 1
 
 
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [
-        (401, "AuthenticationError"),
-        (403, "AccountOverdueError"),
-        (404, "ModelNotOpen"),
-        (404, "InvalidEndpointOrModel.NotFound"),
-        (429, "SetLimitExceeded"),
-    ],
-)
-async def test_what_waiting_does_not_cure_is_not_tried_again(
-    seedream: Seedream, route: respx.Route, status: int, code: str
+async def test_an_answer_about_the_account_sends_the_job_back(
+    seedream: Seedream, route: respx.Route
 ) -> None:
-    route.return_value = refusal(status, code)
-    with pytest.raises(ServiceError) as raised:
-        await seedream.generate(REQUEST)
-    error = raised.value
-    assert (error.retryable, error.status, error.code) == (False, status, code)
+    route.return_value = refusal(403, "AccountOverdueError")
+    for _ in range(2):
+        with pytest.raises(ProviderDown, match="Seedream refuses this account"):
+            await seedream.generate(REQUEST)
     assert route.call_count == 1
 
 
+async def test_a_limit_sends_the_job_back_for_its_window(
+    seedream: Seedream, route: respx.Route
+) -> None:
+    route.return_value = refusal(429, "ModelAccountIpmRateLimitExceeded")
+    with pytest.raises(ProviderDown, match="Seedream has reached its limit") as raised:
+        await seedream.generate(REQUEST)
+    assert raised.value.delay.total_seconds() >= 60
+    assert route.call_count == 3
+
+
 @pytest.mark.parametrize(
-    ("status", "code"),
+    ("status", "code", "posts"),
     [
-        (429, "RateLimitExceeded.EndpointRPMExceeded"),
-        (429, "AccountRateLimitExceeded"),
-        (429, "RequestBurstTooFast"),
-        (429, "ServerOverloaded"),
-        (429, "InflightBatchsizeExceeded"),
-        (500, "InternalServiceError"),
-        (503, ""),
+        (429, "ServerOverloaded", 3),
+        (500, "InternalServiceError", 2),
+        (400, "ContentSecurityDetectionError", 3),
     ],
 )
-async def test_passing_trouble_is_tried_again_twice(
-    seedream: Seedream, route: respx.Route, status: int, code: str
+async def test_passing_trouble_is_tried_again(
+    seedream: Seedream, route: respx.Route, status: int, code: str, posts: int
 ) -> None:
+    """What ModelArk reports as failed may be made all the same: it is ordered twice at most."""
     route.return_value = refusal(status, code)
     with pytest.raises(ServiceError) as raised:
         await seedream.generate(REQUEST)
     assert raised.value.retryable
     assert not raised.value.billed
-    assert route.call_count == 3
+    assert route.call_count == posts
+
+
+async def test_a_gateway_without_anybody_behind_it_is_left_to_the_job(
+    seedream: Seedream, route: respx.Route
+) -> None:
+    route.return_value = httpx.Response(503, html="<h1>503</h1>")
+    with pytest.raises(ServiceError) as raised:
+        await seedream.generate(REQUEST)
+    assert (raised.value.retryable, raised.value.billed) == (True, False)
+    assert route.call_count == 1
 
 
 @pytest.mark.parametrize(
@@ -209,6 +219,26 @@ async def test_a_reference_that_did_not_come_in_time_is_passing_and_costs_nothin
         await seedream.generate(REQUEST)
     assert (raised.value.retryable, raised.value.billed) == (True, False)
     assert route.call_count == 3
+
+
+async def test_a_late_reference_is_sent_with_the_next_try(
+    settings: Callable[..., Settings],
+    respx_mock: respx.MockRouter,
+    media: Any,
+    response: Any,
+    jpeg: bytes,
+) -> None:
+    respx_mock.route(host=media.name).pass_through()
+    route = respx_mock.post(URL)
+    late = refusal(400, "InvalidParameter", "Timeout while downloading url: https://x.example.com")
+    route.side_effect = [late, httpx.Response(200, json=PICTURE)]
+    hosts = f"media.example.com:{media.port}=127.0.0.1"
+    provider = seedream_of(settings(BYTEPLUS_API_KEY="k", DOWNLOAD_ALLOWED_HOSTS=hosts))
+    url = media.on("/1.jpg", response(jpeg))
+    await provider.generate(ImageRequest("p", "1:1", (url,)))
+    await provider.aclose()
+    first, second = (json.loads(call.request.content)["image"] for call in route.calls)
+    assert (first, second[:23]) == (url, "data:image/jpeg;base64,")
 
 
 async def test_references_that_do_not_come_stop_nobody_elses_pictures(
@@ -253,10 +283,11 @@ async def test_a_request_that_went_out_is_not_bought_again(
     assert route.call_count == 1
 
 
-async def test_a_gateway_that_stopped_waiting_is_not_asked_again(
-    seedream: Seedream, route: respx.Route
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_a_gateway_that_lost_the_answer_is_not_asked_again(
+    seedream: Seedream, route: respx.Route, status: int
 ) -> None:
-    route.return_value = httpx.Response(504, html="<h1>504</h1>")
+    route.return_value = httpx.Response(status, html=f"<h1>{status}</h1>")
     with pytest.raises(ServiceError) as raised:
         await seedream.generate(REQUEST)
     assert raised.value.billed
@@ -330,9 +361,8 @@ async def test_address_model_retries_and_timeout_are_settings(
         BYTEPLUS_IMAGE_MAX_RETRIES="0",
         BYTEPLUS_IMAGE_TIMEOUT_MS="4000",
     )
-    assert found.byteplus_key is not None
     route = respx_mock.post("http://127.0.0.1:9/v3/images/generations").respond(500)
-    provider = Seedream(found, found.byteplus_key)
+    provider = seedream_of(found)
     with pytest.raises(ServiceError):
         await provider.generate(REQUEST)
     await provider.aclose()

@@ -64,7 +64,7 @@ async def veo(settings: Settings) -> AsyncIterator[WavespeedVeo]:
 @pytest.fixture
 async def seedream(settings: Settings) -> AsyncIterator[Seedream]:
     assert settings.byteplus_key is not None
-    found = Seedream(settings, settings.byteplus_key)
+    found = Seedream(settings, settings.byteplus_key, Downloads(settings))
     yield found
     await found.aclose()
 
@@ -203,7 +203,7 @@ async def test_an_error_with_a_large_body_is_judged_by_its_status(
 ) -> None:
     """The picture was not made: the same request goes out again."""
     body = bomb(8) if encoding == "gzip" else b"<" * 8 * MIB
-    away = response(body, status="503 Service Unavailable", content_encoding=encoding)
+    away = response(body, status="408 Request Timeout", content_encoding=encoding)
     made = response(b'{"data":[{"url":"https://media.example.com/a.jpg"}]}')
     provider.on("/images/generations", away, made)
     assert await seedream.generate(PICTURE) == ImageUrl("https://media.example.com/a.jpg")

@@ -1,10 +1,12 @@
 """When a provider counts as down, and as back."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
 from bullmq_consumer.safety.fence import fenced
+from core.alert import Alert
 from core.errors import ContentRejected, JobError, ProviderDown, ServiceError
 from services.net.circuit import Circuit
 
@@ -92,9 +94,12 @@ def test_after_the_pause_one_call_tries_and_closes_it(circuit: Circuit, clock: C
 
 
 def test_pauses_double_up_to_five_minutes(circuit: Circuit, clock: Clock) -> None:
-    """The job whose call tries for all goes back like the others: it burns no attempt for that."""
+    """The job whose call tries for all goes back like the others: it burns no attempt for that.
+
+    While people still wait for their pictures, 12 minutes, no pause is longer than one.
+    """
     open_it(circuit)
-    for pause_s in (15, 30, 60, 120, 240, 300, 300):
+    for pause_s in (15, 30, *[60] * 12, 120, 240, 300, 300):
         clock.now += pause_s - 1
         assert not is_asked(circuit)
         clock.now += 1
@@ -142,7 +147,7 @@ def test_calls_that_began_before_do_not_lengthen_the_pause(circuit: Circuit, clo
 def test_a_service_whose_return_matters_is_probed_sooner_than_jobs_come_back(clock: Clock) -> None:
     circuit = Circuit("X", clock, probe_within_s=15)
     open_it(circuit)
-    for _ in range(6):
+    for _ in range(60):
         clock.now += 15
         assert call(circuit, DOWN) == "not asked"
     with pytest.raises(ProviderDown) as down, circuit.call():
@@ -151,3 +156,88 @@ def test_a_service_whose_return_matters_is_probed_sooner_than_jobs_come_back(clo
     clock.now += 15
     assert call(circuit) == "answered"
     assert not circuit.is_open
+
+
+UNPAID = ServiceError("X", "do", "the account is overdue", status=403, reach="account")
+LIMITED = ServiceError("X", "do", "too many", status=429, retryable=True, reach="limit")
+
+
+def test_one_answer_about_the_account_opens_it_with_one_alert(clock: Clock) -> None:
+    alerts: list[Alert] = []
+    circuit = Circuit("X", clock, notify=alerts.append, advice="Pay")
+    for pause_s in (15, 30, *[60] * 12, 120, 240):
+        assert call(circuit, UNPAID) == "not asked"
+        assert not is_admitted(circuit)
+        clock.now += pause_s
+    [alert] = alerts
+    assert alert.text.endswith("refuses this account, jobs that need it wait: the account is "
+                               "overdue. Pay")  # fmt: skip
+    assert call(circuit) == "answered"
+    assert not circuit.is_open
+
+
+def is_admitted(circuit: Circuit) -> bool:
+    try:
+        with circuit.call():
+            return True
+    except ProviderDown:
+        return False
+
+
+def test_a_limit_holds_all_calls_back_for_the_vendors_window(clock: Clock) -> None:
+    circuit = Circuit("X", clock, window=timedelta(minutes=1))
+    with pytest.raises(ProviderDown, match="X has reached its limit") as down, circuit.call():
+        raise LIMITED
+    assert 60 <= down.value.delay.total_seconds() <= 65
+    clock.now = 59
+    assert not is_admitted(circuit)
+    clock.now = 60
+    with circuit.call():
+        assert call(circuit) == "answered", "all are let through at once"
+
+
+def test_a_call_that_began_before_a_limit_does_not_lift_it(clock: Clock) -> None:
+    circuit = Circuit("X", clock, window=timedelta(minutes=1))
+    with circuit.call(), pytest.raises(ProviderDown), circuit.call():
+        raise LIMITED
+    assert not is_admitted(circuit)
+
+
+def test_a_limit_holds_calls_back_for_as_long_as_it_says(clock: Clock) -> None:
+    circuit = Circuit("X", clock, window=timedelta(minutes=1))
+    said = ServiceError(
+        "X", "do", "later", retryable=True, reach="limit", retry_after=timedelta(seconds=100)
+    )
+    with pytest.raises(ProviderDown), circuit.call():
+        raise said
+    clock.now = 99
+    assert not is_admitted(circuit)
+    clock.now = 100
+    assert is_admitted(circuit)
+
+
+def test_a_limit_of_a_service_without_a_window_is_a_failure_like_others(circuit: Circuit) -> None:
+    assert [call(circuit, LIMITED, job) for job in "abab"] == ["failed"] * 4
+    assert circuit.is_open
+
+
+def test_what_may_have_been_billed_is_told_as_it_is(circuit: Circuit) -> None:
+    billed = ServiceError("X", "do", "unpaid", status=403, reach="account", billed=True)
+    assert call(circuit, billed) == "failed"
+
+
+def test_a_service_that_comes_back_for_some_calls_only_is_asked_ever_more_rarely(
+    clock: Clock,
+) -> None:
+    """A full database answers each question and refuses each write."""
+    circuit = Circuit("X", clock)
+    for pause_s in (15, 30, *[60] * 12, 120, 240, 300, 300):
+        assert call(circuit, UNPAID) == "not asked"
+        clock.now += pause_s - 1
+        assert not is_admitted(circuit)
+        clock.now += 1
+        assert call(circuit) == "answered"
+    clock.now += 600
+    assert call(circuit, UNPAID) == "not asked"
+    clock.now += 15
+    assert is_admitted(circuit), "after a good while an outage is a new one"

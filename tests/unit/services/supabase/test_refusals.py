@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from core.errors import ServiceError
+from core.alert import Alert
+from core.errors import ProviderDown, ServiceError
 from core.paths import Bucket
 from services.storage import objects
 from services.supabase.client import ATTEMPTS, Supabase
@@ -38,12 +39,16 @@ def said(code: str | None, message: str = "Because") -> bytes:
 READ_ONLY = "cannot execute UPDATE in a read-only transaction"
 STALE = "Could not find the 'cdn_url' column of 'user_videos' in the schema cache"
 
-PASSING: dict[str, tuple[int, bytes]] = {
+RESTRICTED: dict[str, tuple[int, bytes]] = {
     "the disk is full, and the project read-only": (405, said("25006", READ_ONLY)),
     "the project is over its quota": (402, said(None, "exceed_egress_quota")),
     "the project is over its quota, says a page": (402, PAGE),
+}
+UNREAD: dict[str, tuple[int, bytes]] = {
     "PostgREST does not know a new column yet": (400, said("PGRST204", STALE)),
     "PostgREST does not know a new table yet": (404, said("PGRST205", "No such table")),
+}
+PASSING: dict[str, tuple[int, bytes]] = {
     "something holds it": (423, PAGE),
     "something holds it, says JSON": (423, said("Locked")),
     **{f"Cloudflare says {status}": (status, PAGE) for status in range(520, 531)},
@@ -71,6 +76,24 @@ async def refused(supabase: Supabase) -> ServiceError:
 def answer(response: Callable[..., bytes], status: int, body: bytes) -> bytes:
     kind = "text/html" if body == PAGE else "application/json"
     return response(body, status=f"{status} Because", content_type=kind)
+
+
+@pytest.mark.parametrize("case", RESTRICTED)
+async def test_a_restricted_project_sends_jobs_back_with_one_alert(
+    provider: Any, settings: Any, response: Any, case: str
+) -> None:
+    status, body = RESTRICTED[case]
+    provider.on(ROWS, answer(response, status, body))
+    alerts: list[Alert] = []
+    service = Supabase(settings(SUPABASE_URL=provider.url("")), alerts.append)
+    for _ in range(2):
+        with pytest.raises(ProviderDown, match="Supabase refuses this account"):
+            await service.query("read", lambda db: db.from_(TABLE).select("id").execute())
+    await service.aclose()
+    assert len(provider.requests) == ATTEMPTS
+    assert [one.text.partition(". ")[2][:31] for one in alerts] == [
+        "Look at the project's usage: a "
+    ]
 
 
 @pytest.mark.parametrize("case", PASSING)

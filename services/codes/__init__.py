@@ -1,0 +1,1 @@
+"""Tables of what vendors answer, and what each answer means here."""

@@ -1,0 +1,90 @@
+"""How a vendor's own codes and messages are judged: by the first row of its table that fits."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from loguru import logger
+
+from core.errors import ServiceError
+from core.meter import meter
+from core.unknown_codes import unknown_codes
+
+UNCODED = r"()"
+"""The pattern of an answer that has no code, such as a gateway's page."""
+
+
+class Verdict(StrEnum):
+    """What an answer means.
+
+    PASSING      the same request may succeed, now or later
+    NOT_FETCHED  the same, and the vendor could not fetch a reference in time
+    ONCE_MORE    the same, but it may have been billed: repeated once at once, then by the job
+    LATER        the same, and it is not repeated at once
+    REFUSED      the content is refused, for good
+    REFERENCE    a reference cannot be used, for good
+    WRONG        the request is wrong, for good
+    ACCOUNT      no request of this account succeeds until a person changes something
+    LIMIT        no request succeeds for a while
+    BILLED       the answer is lost, and the work may be done and billed
+    """
+
+    PASSING = "passing"
+    NOT_FETCHED = "not fetched"
+    ONCE_MORE = "once more"
+    LATER = "later"
+    REFUSED = "refused"
+    REFERENCE = "reference"
+    WRONG = "wrong"
+    ACCOUNT = "account"
+    LIMIT = "limit"
+    BILLED = "billed"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row: `code` has to fit whole, `message` somewhere in any case, and the status be one.
+
+    A part that is left out fits everything. `source` is where the row comes from.
+    """
+
+    verdict: Verdict
+    source: str
+    code: str = ""
+    message: str = ""
+    statuses: frozenset[int] = frozenset()
+
+    def fits(self, error: ServiceError) -> bool:
+        """Whether the row is about this answer."""
+        return (
+            (not self.code or re.fullmatch(self.code, error.code or "") is not None)
+            and (not self.message or re.search(self.message, str(error), re.IGNORECASE) is not None)
+            and (not self.statuses or error.status in self.statuses)
+        )
+
+    @property
+    def names_a_code(self) -> bool:
+        """Whether the row knows the vendor's own words, not the status alone."""
+        return bool(self.code or self.message)
+
+
+def judged(error: ServiceError, table: Sequence[Rule]) -> Verdict:
+    """What the answer means. A code that no row names goes by its status, and is counted.
+
+    An error inside a 200 has no status: the work may be done.
+    """
+    row = next((one for one in table if one.fits(error)), None)
+    if error.code and (row is None or not row.names_a_code):
+        _note(error.service, error.code)
+    if row is not None:
+        return row.verdict
+    if error.status is None:
+        return Verdict.BILLED
+    return Verdict.PASSING if error.retryable else Verdict.WRONG
+
+
+def _note(service: str, code: str) -> None:
+    meter().unknown_code(service)
+    unknown_codes.note(service, code)
+    logger.warning("{} answered {}, a code that this worker does not know", service, code)
