@@ -150,6 +150,16 @@ def test_keda_leaves_a_worker_for_what_is_delayed() -> None:
     assert _keda()["scaleTargetRef"]["name"] == _yaml("deploy/kubernetes.yaml")["metadata"]["name"]
 
 
+def test_keda_asks_redis_as_often_as_the_costs_say() -> None:
+    """Without its cache, each question of the autoscaler, every 15 s, would be one to Redis."""
+    triggers = _keda()["triggers"]
+    assert all(trigger["useCachedMetrics"] for trigger in triggers)
+    a_month = len(triggers) * 30 * 24 * 3600 / _keda()["pollingInterval"]
+    told = f"| {round(a_month, -4):,.0f} |"
+    assert told == "| 130,000 |"
+    assert all(told in _text(f"docs/{page}.md") for page in ("cost", "zh/cost"))
+
+
 def test_kubernetes_probes_reach_the_endpoints() -> None:
     environment = _environments()["kubernetes.yaml"]
     [port] = _container()["ports"]
