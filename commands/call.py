@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from bullmq_consumer.queue_name import QueueName
+from bullmq_consumer.redis.advice import remedy_of
 from bullmq_consumer.redis.clients import connect_briefly, explain
 from commands.options import AsJson, EnvFile
 from commands.output import Output
@@ -132,7 +133,5 @@ def _why(settings: Settings, error: RedisError | OSError) -> str:
     """Whether Redis is unreachable or refused the command, and the advice."""
     if not isinstance(error, ResponseError) or "NOAUTH" in str(error):
         return str(explain(redis_of(settings), error))
-    return (
-        f"Redis at {redis_of(settings)} refused the command ({error}); check the rights of its "
-        "user, that its memory is not full, and that it is no read-only replica"
-    )
+    remedy = remedy_of(error) or "check the rights of its user"
+    return f"Redis at {redis_of(settings)} refused the command ({error}): {remedy}"

@@ -25,6 +25,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bullmq_consumer.redis.address import RedisAddress, wrong_certificate
+from bullmq_consumer.redis.advice import remedy_of
 from bullmq_consumer.redis.pipelined_client import PipelinedClient
 from bullmq_consumer.redis.traffic import CountedClient, CountedRetry
 from bullmq_consumer.sanitize.text import one_line
@@ -197,10 +198,7 @@ def explain(redis: RedisAddress, error: Exception) -> RedisUnreachable:
         message = f"Redis at {redis} {did}; check it in {redis.password_set_in}"
         return RedisUnreachable(message, reason=reason, is_final=True)
     if isinstance(error, ResponseError):
-        message = (
-            f"Redis at {redis} refuses the worker ({reason}); check the user's rights and the "
-            f"number of the database in {redis.set_in}"
-        )
+        message = _refusal(redis, error, reason)
     elif (fault := wrong_certificate(error)) is not None:
         reason = f"certificate verify failed: {fault}"
         message = (
@@ -213,6 +211,15 @@ def explain(redis: RedisAddress, error: Exception) -> RedisUnreachable:
             f"in {redis.set_in} is right (rediss:// for TLS), and that no firewall is in between"
         )
     return RedisUnreachable(message, reason=reason, is_final=_is_final(error))
+
+
+def _refusal(redis: RedisAddress, error: ResponseError, reason: str) -> str:
+    if (remedy := remedy_of(error)) is not None:
+        return f"Redis at {redis} refuses the worker ({reason}): {remedy}"
+    return (
+        f"Redis at {redis} refuses the worker ({reason}); check the user's rights and the "
+        f"number of the database in {redis.set_in}"
+    )
 
 
 def _is_final(error: Exception) -> bool:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from redis.exceptions import RedisError, ResponseError
 
+from bullmq_consumer.redis.advice import remedy_of
 from bullmq_consumer.redis.clients import (
     NAMELESS,
     OLDEST_VERSION,
@@ -125,11 +126,9 @@ async def _scripts(redis: Any, settings: Settings) -> Finding:
         await redis.script_load(script.script)
         await script(keys=keys)
     except ResponseError as error:
-        return failed(
-            AREA,
-            f"Scripts on the queue's keys are refused ({error})",
-            f"Allow the user EVALSHA and SCRIPT, and the keys {queue_of(settings).key('*')}",
-        )
+        allow = f"Allow the user EVALSHA and SCRIPT, and the keys {queue_of(settings).key('*')}"
+        text = f"Scripts on the queue's keys are refused ({error})"
+        return failed(AREA, text, _remedy(error, allow))
     return ok(AREA, "Scripts on the queue's keys are allowed")
 
 
@@ -139,8 +138,15 @@ async def _waiting(redis: Any, settings: Settings) -> Finding:
         await redis.bzpopmin(queue_of(settings).key(f"check-{uuid4().hex}"), _SHORT_S)
     except ResponseError as error:
         text = f"The wait for jobs is refused ({error})"
-        return failed(AREA, text, "Allow the user BZPOPMIN, and use the address of the primary")
+        allow = "Allow the user BZPOPMIN, and use the address of the primary"
+        return failed(AREA, text, _remedy(error, allow))
     return ok(AREA, "The wait for jobs is allowed")
+
+
+def _remedy(error: ResponseError, otherwise: str) -> str:
+    """A sentence of its own; `otherwise` unless Redis itself says more than that it refuses."""
+    remedy = remedy_of(error) or otherwise
+    return remedy[0].upper() + remedy[1:]
 
 
 async def _naming(redis: Any) -> list[Finding]:

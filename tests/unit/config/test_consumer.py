@@ -48,6 +48,7 @@ def test_an_address_in_parts(values: dict[str, str], shown: str) -> None:
         ({"REDIS_URL": "redis://h"}, AuthenticationError("no"), "it in BULLMQ_REDIS_URL", True),
         ({}, ResponseError("DB index is out of range"), "refuses the worker (DB index", True),
         ({}, NoPermissionError("no PING"), "check the user's rights", True),
+        ({}, ResponseError("max daily request limit exceeded"), "this day's commands of", False),
     ],
 )
 def test_what_is_wrong_and_the_variable_to_look_at(

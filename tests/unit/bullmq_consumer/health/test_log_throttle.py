@@ -1,5 +1,6 @@
 """An error that comes again and again: few lines, and none that matters is missing."""
 
+import pytest
 from redis.exceptions import ReadOnlyError, ResponseError
 
 from bullmq_consumer.health.log_throttle import LogThrottle
@@ -56,6 +57,25 @@ def test_the_clients_own_errors_count_as_what_they_are(lines: list[str]) -> None
     error.failure(IN_SCRIPT)
     error.failure(READONLY)
     assert len(lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("max requests limit exceeded. Limit: 500000, Usage: 500000", "this month's commands"),
+        ("max daily request limit exceeded. Limit: 10000, Usage: 10000", "this day's commands"),
+        ("max concurrent connections exceeded", "as many connections as its plan allows"),
+        ("max request size exceeded. Limit: 1 bytes", "put less into the data and the results"),
+    ],
+)
+def test_the_limits_of_a_plan_have_their_advice(lines: list[str], said: str, advice: str) -> None:
+    """Upstash's words: they begin with ERR, which the client removes."""
+    error = LogThrottle("BullMQ reports", Clock())
+    error.failure(ResponseError(said))
+    error.failure(ResponseError("something else"))
+    assert lines[0].startswith(f"WARNING BullMQ reports: {said} (")
+    assert advice in lines[0]
+    assert lines[1] == "WARNING BullMQ reports: something else"
 
 
 def test_success_alone_says_nothing(lines: list[str]) -> None:
