@@ -1,13 +1,14 @@
 """What is said of wrong settings: one line for each variable."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel, SecretStr, ValidationError
 
 from config.environment import Environment
+from config.variables import NEWER_KEY
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,20}://", re.IGNORECASE)
 # Longer ones are no slip of a number, a word or a path.
@@ -25,11 +26,11 @@ def _problem(detail: Any, model: type[BaseModel], seen: Environment) -> str:
         return message
     field = field_of(str(detail["loc"][0]), model)
     info = model.model_fields[field]
-    variables = list(names(field, model))
-    used = next((name for name in variables if name in seen.values), None)
+    used = read_from(field, model, seen.values)
     if used is None:
         looked_in = f" ({seen.looked_in})" if seen.looked_in else ""
-        return f"{' or '.join(variables)}: missing{looked_in}, wants {info.description}"
+        variables = " or ".join(names(field, model))
+        return f"{variables}: missing{looked_in}, wants {info.description}"
     got = _shown(seen.values[used], info.annotation)
     reason = f" ({message})" if detail["type"] == "value_error" else ""
     return f"{used}: got {got}, wants {info.description}{reason}"
@@ -65,8 +66,18 @@ def field_of(location: str, model: type[BaseModel]) -> str:
     raise KeyError(location)
 
 
+def read_from(field: str, model: type[BaseModel], values: Mapping[str, Any]) -> str | None:
+    """The variable that a field is read from, None when none of its is set.
+
+    The first that is set, but one of Supabase's newer keys wins over those of the older kind.
+    """
+    there = [name for name in names(field, model) if name in values]
+    newer = (name for name in there if str(values[name]).startswith(NEWER_KEY))
+    return next(newer, there[0] if there else None)
+
+
 def names(field: str, model: type[BaseModel]) -> Iterator[str]:
-    """The variables that set a field, the first that is set wins."""
+    """The variables that set a field, in their order of rank."""
     alias = model.model_fields[field].validation_alias
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
     return (str(name) for name in choices)

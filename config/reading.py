@@ -7,8 +7,8 @@ from pydantic import SecretStr, ValidationError
 
 from config.environment import Environment, read_environment
 from config.logging.redaction import Redact, scrubber
-from config.problems import fields_in, names, problems
-from config.settings import Settings
+from config.problems import fields_in, names, problems, read_from
+from config.settings import Settings, variable_of
 from config.validators.allowed_hosts import AllowedHosts
 
 # Stand in for what has no default; nothing is asked at this address.
@@ -42,9 +42,7 @@ class Reading:
         return [self._shown(field, scrub) for field in fields]
 
     def _shown(self, field: str, scrub: Redact) -> Shown:
-        variables = list(names(field, Settings))
-        is_read = field in self.settings.model_fields_set
-        used = next((name for name in variables if is_read and name in self.seen.values), None)
+        used = self.variable(field)
         value = getattr(self.settings, field)
         if isinstance(value, SecretStr):
             text = f"set ({len(value.get_secret_value())} characters)"
@@ -53,7 +51,12 @@ class Reading:
         else:
             text = _default(value)
         origin = "default" if used is None else self.seen.origins.get(used, "")
-        return Shown(used or variables[0], text, origin)
+        return Shown(used or variable_of(field), text, origin)
+
+    def variable(self, field: str) -> str | None:
+        """The variable that a setting was read from, None for a default."""
+        is_read = field in self.settings.model_fields_set
+        return read_from(field, Settings, self.seen.values) if is_read else None
 
 
 def _default(value: object) -> str:

@@ -21,7 +21,7 @@ from pydantic import (
 
 from config.environment import Environment, read_environment
 from config.errors import ConfigError
-from config.problems import fields_in, names, problems
+from config.problems import fields_in, names, problems, read_from
 from config.validators.addresses import keys_in, login_in
 from config.validators.allowed_hosts import AllowedHosts, parse_allowed_hosts
 from config.validators.certificates import check_certificates
@@ -46,6 +46,13 @@ class Settings(Variables):
         parts = ("redis_host", "redis_port", "redis_db")
         unread = {name for part in parts for name in names(part, cls)}
         return {name: value for name, value in values.items() if name not in unread}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _newest_key(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Whichever variable it stands in."""
+        outranked = {*names("supabase_key", cls)} - {read_from("supabase_key", cls, values)}
+        return {name: value for name, value in values.items() if name not in outranked}
 
     @field_validator("*", mode="before")
     @classmethod

@@ -15,6 +15,10 @@ Dsn = Annotated[SecretStr, AfterValidator(check_dsn)]
 ImageProviderName = Literal["seedream", "gemini"]
 Language = Literal["en", "zh"]
 
+# Begins a secret key of Supabase, which takes the place of its older JWTs. These are to go by the
+# end of 2026 (supabase.com/docs/guides/getting-started/migrating-to-new-api-keys): who sets the new
+# one beside the old one must not find the worker on the old one then.
+NEWER_KEY = "sb_secret_"
 # The field of each one's key, in the order in which `auto` looks for one that is set.
 IMAGE_KEYS: dict[ImageProviderName, str] = {"seedream": "byteplus_key", "gemini": "google_key"}
 

@@ -77,6 +77,30 @@ def test_aliases_are_ranked(field: str, names: list[str]) -> None:
         assert secret.get_secret_value() == "wins"
 
 
+SUPABASE_KEYS = ("SUPABASE_SERVICE_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SECRET_KEY")
+
+
+@pytest.mark.parametrize("name", SUPABASE_KEYS)
+def test_a_newer_key_of_supabase_wins_whichever_variable_it_stands_in(
+    tmp_path: Path, name: str
+) -> None:
+    older = dict.fromkeys(SUPABASE_KEYS, "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoieCJ9.c2ln")
+    values = {"SUPABASE_URL": "https://x.supabase.co", **older, name: "sb_secret_newer"}
+    file = tmp_path / "product"
+    file.write_text("".join(f"{key}={value}\n" for key, value in values.items()), "utf-8")
+    reading = read_settings(file)
+    assert load_settings(file) == reading.settings
+    assert reading.settings.supabase_key.get_secret_value() == "sb_secret_newer"
+    [shown] = [one for one in reading.shown() if one.name in SUPABASE_KEYS]
+    assert (shown.name, shown.value) == (name, "set (15 characters)")
+
+
+def test_the_key_that_is_read_is_the_one_that_is_told_of() -> None:
+    values = {**SUPABASE, "SUPABASE_SERVICE_KEY": "older", "SUPABASE_SECRET_KEY": "sb_secret_ä"}
+    [line] = problems(**values)
+    assert line.startswith("SUPABASE_SECRET_KEY: got a value that is kept secret, wants")
+
+
 def test_process_environment_then_env_local_then_env(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
