@@ -17,7 +17,7 @@ from commands.output import Output
 from config.errors import ConfigError
 from config.logging.redaction import scrubber
 from config.reading import Reading, read_settings
-from config.settings import Settings
+from config.settings import variable_of
 from config.variables import IMAGE_KEYS, TRACING
 from services.vendors import VENDORS
 
@@ -50,8 +50,9 @@ class _Check:
 def check(env_file: EnvFile = None, as_json: AsJson = False, live: Live = False) -> None:
     """Check the settings and all that the worker needs: Redis, Supabase, providers, this machine.
 
-    Nothing is written. Each line begins with ✓, with ! for a warning, or with ✗ for an error, and
-    ends with the remedy. Of secrets only the length is shown.
+    Nothing is changed: the one write, at Supabase, is of no row. Each line begins with ✓, with !
+    for a warning, or with ✗ for an error, and ends with the remedy. Of secrets only the length is
+    shown.
 
     \b
     Examples:
@@ -82,7 +83,7 @@ def check(env_file: EnvFile = None, as_json: AsJson = False, live: Live = False)
 def _findings(reading: Reading, *, live: bool) -> list[Finding]:
     """All findings, without secrets, since they quote settings and servers' responses."""
     scrub = scrubber(reading.settings.secrets())
-    found = [*_of_settings(reading), *asyncio.run(_all(_checks(reading.settings, live), reading))]
+    found = [*_of_settings(reading), *asyncio.run(_all(_checks(reading, live), reading))]
     return [replace(one, text=scrub(one.text), remedy=scrub(one.remedy)) for one in found]
 
 
@@ -90,10 +91,12 @@ def _of_settings(reading: Reading) -> list[Finding]:
     return [failed(_AREA, problem) for problem in reading.problems]
 
 
-def _checks(settings: Settings, live: bool) -> list[_Check]:
+def _checks(reading: Reading, live: bool) -> list[_Check]:
+    settings = reading.settings
+    key_variable = reading.variable("supabase_key") or variable_of("supabase_key")
     return [
         _Check(queue_redis.AREA, partial(queue_redis.check, settings), _REDIS_FIELDS),
-        _Check(project.AREA, partial(project.check, settings), _SUPABASE_FIELDS),
+        _Check(project.AREA, partial(project.check, settings, key_variable), _SUPABASE_FIELDS),
         _Check(
             vendors.AREA,
             partial(vendors.check_choice, settings),

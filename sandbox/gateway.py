@@ -29,6 +29,11 @@ RESUMABLE = "/storage/v1/upload/resumable"
 
 _VERSION = {"tus-resumable": "1.0.0"}
 _OFFSET_TYPE = "application/offset+octet-stream"
+_RESTRICTED = (
+    "Service for this project is restricted due to the following violations: exceed_egress_quota. "
+    "The project owner must upgrade their plan or remove spend caps to restore service."
+)
+_STATEMENTS = {"PATCH": "UPDATE", "POST": "INSERT", "PUT": "INSERT", "DELETE": "DELETE"}
 # Of one connection, not of the message.
 _HOP = frozenset({"host", "connection", "transfer-encoding", "keep-alive", "date", "server"})
 
@@ -46,7 +51,9 @@ class Resumable:
 
 @dataclass
 class Faults:
-    """Each is used once. `breaks`: the offsets at which a PATCH loses its connection."""
+    """Each is used once but the last two. `breaks`: the offsets at which a PATCH loses its
+    connection.
+    """
 
     breaks: list[int] = field(default_factory=list[int])
     answers: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
@@ -54,10 +61,26 @@ class Faults:
     `METHOD /path`, and of the videos in storage by `object`."""
     idle: dict[str, int] = field(default_factory=dict[str, int])
     """How many changes of a table's rows are answered 200 with `[]`, and nothing is done."""
+    is_read_only: bool = False
+    """From now on: the disk is nearly full (supabase.com/docs/guides/platform/database-size). What
+    PostgreSQL says, PostgREST answers with 405 (PostgREST:src/library/PostgREST/Error.hs)."""
+    is_restricted: bool = False
+    """From now on: over its quota, a project answers all with 402 (Supabase's discussions 51576 and
+    40081; the sentence is as users quote it)."""
 
     def status_for(self, method: str) -> int | None:
         waiting = self.answers.get(method)
         return waiting.pop(0) if waiting else None
+
+    def refusal(self, request: Request) -> Response | None:
+        if self.is_restricted:
+            return JSONResponse({"message": _RESTRICTED}, 402)
+        statement = _STATEMENTS.get(request.method)
+        if self.is_read_only and statement and request.url.path.startswith("/rest/v1/"):
+            message = f"cannot execute {statement} in a read-only transaction"
+            body = {"code": "25006", "details": None, "hint": None, "message": message}
+            return JSONResponse(body, 405)
+        return None
 
     def is_idle(self, request: Request) -> bool:
         table = request.url.path.rpartition("/")[2]
@@ -197,6 +220,8 @@ class Gateway:
         status = self.faults.status_for(request.method)
         if status is not None:
             return Response(f"fault {status}", status, _VERSION)
+        if (refused := self.faults.refusal(request)) is not None:
+            return refused
         if request.headers.get("tus-resumable") != "1.0.0":
             return Response("Tus-Resumable required", 412, _VERSION)
         if request.headers.get("apikey") != self._key:
@@ -211,6 +236,8 @@ class Gateway:
         status = self.faults.status_for("object" if is_object else self.seen[-1])
         if status is not None:
             return Response(f"fault {status}", status)
+        if (refused := self.faults.refusal(request)) is not None:
+            return refused
         if self.faults.is_idle(request):
             return JSONResponse([])
         target = f"{request.url.path}?{request.url.query}".removesuffix("?")

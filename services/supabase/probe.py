@@ -1,4 +1,7 @@
-"""Checks a Supabase project: key, tables, columns, buckets. Reads no row and writes nothing."""
+"""Checks a Supabase project: key, tables, columns, buckets, and whether rows can be written.
+
+Reads no row and changes none.
+"""
 
 import base64
 import binascii
@@ -10,6 +13,7 @@ import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from config.settings import Settings
+from config.variables import NEWER_KEY
 from core.errors import ServiceError
 from services.net.http import new_client, service_error, transport_error
 
@@ -49,7 +53,7 @@ _BUCKETS = TypeAdapter(list[BucketFacts])
 
 def kind_of_key(key: str) -> KeyKind:
     """The kind of a key: by its prefix, or by the role that a JWT claims."""
-    if key.startswith("sb_secret_"):
+    if key.startswith(NEWER_KEY):
         return "service"
     if key.startswith("sb_publishable_"):
         return "public"
@@ -60,6 +64,11 @@ def kind_of_key(key: str) -> KeyKind:
             return "public"
         case _:
             return "unknown"
+
+
+def is_older_kind(key: str) -> bool:
+    """Whether it is one of the JWTs that Supabase's secret keys take the place of."""
+    return bool(_claimed_role(key))
 
 
 def _claimed_role(key: str) -> str:
@@ -73,7 +82,7 @@ def _claimed_role(key: str) -> str:
 
 
 class SupabaseProbe:
-    """Read requests to one project. All methods raise ServiceError and KeyRefused."""
+    """Requests to one project. All methods raise ServiceError and KeyRefused."""
 
     def __init__(self, settings: Settings) -> None:
         key = settings.supabase_key.get_secret_value()
@@ -100,13 +109,29 @@ class SupabaseProbe:
 
     async def buckets(self) -> dict[str, BucketFacts]:
         """All buckets by name."""
-        response = await self._get("read the buckets", "/storage/v1/bucket")
+        response = await self._ask("GET", "read the buckets", "/storage/v1/bucket")
         if response.is_error:
             raise _refusal("read the buckets", response)
         try:
             return {one.id: one for one in _BUCKETS.validate_json(response.content)}
         except ValidationError:
             raise _unreadable("read the buckets") from None
+
+    async def try_write(self) -> None:
+        """Update no row: a database that is read-only refuses that as well (SQLSTATE 25006).
+
+        No row is without an id, of whatever type that is.
+        """
+        response = await self._ask(
+            "PATCH",
+            "write rows",
+            "/rest/v1/project_storyboards",
+            params={"id": "is.null"},
+            json={"error_message": None},
+            headers={"Prefer": "return=minimal"},
+        )
+        if response.is_error:
+            raise _refusal("write rows", response)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -116,7 +141,7 @@ class SupabaseProbe:
         """A column that the table lacks, None if it has all."""
         operation = f"read {table}"
         params = {"select": ",".join(columns), "limit": "0"}
-        response = await self._get(operation, f"/rest/v1/{table}", params)
+        response = await self._ask("GET", operation, f"/rest/v1/{table}", params=params)
         if response.is_success:
             _check_rows(operation, response)
             return None
@@ -128,11 +153,9 @@ class SupabaseProbe:
             return named[1]
         raise error
 
-    async def _get(
-        self, operation: str, path: str, params: dict[str, str] | None = None
-    ) -> httpx.Response:
+    async def _ask(self, method: str, operation: str, path: str, **request: Any) -> httpx.Response:
         try:
-            response = await self._client.get(path, params=params)
+            response = await self._client.request(method, path, **request)
         except httpx.HTTPError as error:
             raise transport_error(_SERVICE, operation, error) from error
         if response.status_code in _KEY_REFUSED:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from sandbox.gateway import Gateway
+from sandbox.limited_redis import Limit, LimitedRedis
 from sandbox.processes import LOOPBACK, free_port
 from sandbox.redis import RedisServer
 from sandbox.vidfab import VidFab
@@ -46,6 +48,7 @@ async def test_a_whole_set_up_passes_and_shows_no_secret(vidfab: VidFab) -> None
     assert "✗" not in answer.out
     assert "✓ PONG from redis://" in answer.out
     assert "All 8 tables are there" in answer.out
+    assert "✓ Rows can be written" in answer.out
     assert "Bucket user-images: files up to 10 MiB" in answer.out
     assert "✓ ffmpeg " in answer.out
     for name in ("BytePlus", "Google", "Wavespeed", "Shotstack"):
@@ -128,6 +131,22 @@ async def test_a_redis_that_evicts_or_refuses(vidfab: VidFab) -> None:
         assert "the-wrong-one" not in refused
 
 
+async def test_a_redis_whose_plan_is_used_up(vidfab: VidFab) -> None:
+    """It still answers PING: the limit shows where a job would be taken."""
+    async with LimitedRedis(vidfab.redis) as limited:
+        limited.limit = Limit.MONTH
+        settings = everything(vidfab, BULLMQ_REDIS_URL=limited.url)
+        scripts, waiting = await failures(settings)
+        stats = await command(settings, "stats")
+    advice = "his month's commands of its plan or budget are used up, upgrade the plan"
+    assert "Scripts on the queue's keys are refused (max requests limit exceeded" in scripts
+    assert "The wait for jobs is refused (max requests limit exceeded" in waiting
+    assert all(advice in one and "Allow the user" not in one for one in (scripts, waiting))
+    assert "refused the command (max requests limit exceeded" in stats.err
+    assert advice in stats.err
+    assert "rights" not in stats.err
+
+
 async def test_wrong_settings_do_not_hide_the_rest(vidfab: VidFab) -> None:
     settings = everything(
         vidfab,
@@ -160,6 +179,26 @@ async def test_supabase_away_or_with_another_key(vidfab: VidFab) -> None:
     assert "could not be reached" in away
     [other] = await failures(everything(vidfab, SUPABASE_URL=vidfab.providers.api_url))
     assert other.startswith("Supabase: ")
+
+
+async def test_a_supabase_that_cannot_be_written_to_is_told_of(vidfab: VidFab) -> None:
+    """Nothing that is only read would tell: the tables and buckets are all there."""
+    async with Gateway(vidfab.supabase) as gateway:
+        settings = everything(vidfab, SUPABASE_URL=gateway.url)
+        assert await failures(settings) == []
+        gateway.faults.is_read_only = True
+        [disk] = await failures(settings)
+    said = "Supabase: Rows cannot be written: cannot execute UPDATE in a read-only transaction. "
+    assert disk.startswith(f"{said}The database's disk is full or nearly so")
+    assert "enlarge the disk, or make room" in disk
+
+
+async def test_a_supabase_over_its_quota_is_told_of(vidfab: VidFab) -> None:
+    async with Gateway(vidfab.supabase) as gateway:
+        gateway.faults.is_restricted = True
+        [quota] = await failures(everything(vidfab, SUPABASE_URL=gateway.url))
+    assert "exceed_egress_quota" in quota
+    assert "look at Usage in the dashboard, and upgrade the plan or lift the spend cap" in quota
 
 
 async def test_tables_and_columns_that_are_missing(

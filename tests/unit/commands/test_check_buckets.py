@@ -26,8 +26,9 @@ MIB = 1024 * 1024
 @respx.mock
 async def test_a_bucket_is_judged(bucket: dict[str, object], mark: Mark, said: str) -> None:
     facts = {"id": "user-images", "public": True, **bucket}
-    respx.get(url__startswith=f"{URL}/rest/v1/").mock(httpx.Response(200, json=[]))
+    respx.route(url__startswith=f"{URL}/rest/v1/").mock(httpx.Response(200, json=[]))
     respx.get(f"{URL}/storage/v1/bucket").mock(httpx.Response(200, json=[facts]))
     values = {"SUPABASE_URL": URL, "SUPABASE_SERVICE_KEY": "sb_secret_abc"}
-    found = await project.check(load_settings(environment=Environment(values, {})))
+    settings = load_settings(environment=Environment(values, {}))
+    found = await project.check(settings, "SUPABASE_SERVICE_KEY")
     assert [one.mark for one in found if said in one.text] == [mark]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services import supabase
-from services.supabase.probe import kind_of_key
+from services.supabase.probe import is_older_kind, kind_of_key
 from services.supabase.schema import COLUMNS
 from services.supabase.table import Table
 
@@ -35,6 +35,20 @@ def jwt(role: str) -> str:
 )
 def test_keys_are_told_apart_by_their_form(key: str, kind: str) -> None:
     assert kind_of_key(key) == kind
+
+
+@pytest.mark.parametrize(
+    ("key", "is_older"),
+    [
+        (jwt("service_role"), True),
+        (jwt("anon"), True),
+        ("sb_secret_x", False),
+        ("sb_publishable_x", False),
+        ("a.b.c", False),
+    ],
+)
+def test_the_older_kind_is_a_jwt(key: str, is_older: bool) -> None:
+    assert is_older_kind(key) == is_older
 
 
 def tables(names: dict[str, Any]) -> Iterator[Table[Any]]:
