@@ -6,7 +6,16 @@ from typing import Any, Self
 import httpx
 from pydantic import TypeAdapter
 
-from sandbox.providers.models import Fault, Match, Operation, OperationKind, Paid, Recorded, Timing
+from sandbox.providers.models import (
+    Fault,
+    Limit,
+    Match,
+    Operation,
+    OperationKind,
+    Paid,
+    Recorded,
+    Timing,
+)
 
 IMAGES = "/ark/api/v3/images/generations"
 TASKS = "/ark/api/v3/contents/generations/tasks"
@@ -108,6 +117,10 @@ class Control:
     async def timing(self, timing: Timing) -> None:
         """How long operations take from order to result, 2 s unless said; for new ones only."""
         await self._post("/control/timing", timing.model_dump(exclude_none=True))
+
+    async def limit(self, requests: int | None) -> None:
+        """From now on Shotstack takes so many requests a minute of a key, None for all."""
+        await self._post("/control/limit", Limit(requests=requests).model_dump())
 
     async def register(
         self, kind: OperationKind, id: str, operation: Operation | None = None

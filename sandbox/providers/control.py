@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.providers.models import Delay, Fault, Operation, OperationKind, Timing
+from sandbox.providers.models import Delay, Fault, Limit, Operation, OperationKind, Timing
 from sandbox.providers.request_body import state_of
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -62,6 +62,13 @@ async def set_timing(request: Request) -> Response:
     return _done()
 
 
+async def set_limit(request: Request) -> Response:
+    window = state_of(request).window
+    window.limit = (await _read(request, Limit)).requests
+    window.restart()
+    return _done()
+
+
 async def add_operation(request: Request) -> Response:
     """Answers with the URL that the result will have."""
     kind: OperationKind = request.path_params["kind"]
@@ -83,6 +90,7 @@ async def reset(request: Request) -> Response:
     state.bought.clear()
     state.operations.clear()
     state.operations.timing = Timing()
+    state.window.limit = None
     return _done()
 
 
@@ -95,6 +103,7 @@ ROUTES = [
     Route("/control/delay", add_delay, methods=["POST"]),
     Route("/control/delay", drop_delays, methods=["DELETE"]),
     Route("/control/timing", set_timing, methods=["POST"]),
+    Route("/control/limit", set_limit, methods=["POST"]),
     Route("/control/reset", reset, methods=["POST"]),
     Route("/control/{kind}/{id:path}", add_operation, methods=["POST"]),
 ]

@@ -119,6 +119,15 @@ class Timing(BaseModel):
     renders: float | None = Field(default=None, ge=0)
 
 
+class Limit(BaseModel):
+    """How many requests a minute Shotstack takes of a key: 300, in its sandbox 150; None for all.
+
+    Setting it begins another window.
+    """
+
+    requests: int | None = Field(default=None, ge=0)
+
+
 class Ready(BaseModel):
     """The file that the process writes when it listens."""
 

@@ -53,6 +53,16 @@ class Piece:
     fit: Fit = "crop"
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a film is like, whatever its pieces are."""
+
+    width: int
+    height: int
+    fps: float
+    has_sound: bool = True
+
+
 async def make_clip(clip: Clip, out: Path, font: Path | None = None) -> Path:
     """Write the clip to `out`, whole or not at all. Raises ClipError."""
     with tempfile.TemporaryDirectory(prefix="vidfab-clip-") as folder:
@@ -65,13 +75,14 @@ async def make_clip(clip: Clip, out: Path, font: Path | None = None) -> Path:
     return out
 
 
-async def join_clips(pieces: Sequence[Piece], width: int, height: int, out: Path) -> Path:
-    """Write the pieces end to end in one size, with a silent sound track. Raises ClipError."""
+async def join_clips(pieces: Sequence[Piece], look: Look, out: Path) -> Path:
+    """Write the pieces end to end, with a silent sound track if any. Raises ClipError."""
     inputs = [word for piece in pieces for word in ("-i", str(piece.file))]
-    chains = [_normalised(piece, n, width, height) for n, piece in enumerate(pieces)]
+    chains = [_normalised(piece, n, look) for n, piece in enumerate(pieces)]
     films = "".join(f"[v{n}]" for n in range(len(pieces)))
     graph = ";".join([*chains, f"{films}concat=n={len(pieces)}:v=1:a=0[film]"])
-    maps = ["-map", "[film]", "-map", f"{len(pieces)}:a", "-c:a", "aac"]
+    sound = ["-map", f"{len(pieces)}:a", "-c:a", "aac"] if look.has_sound else []
+    maps = ["-map", "[film]", *sound]
     length = ["-t", f"{sum(piece.seconds for piece in pieces):g}"]
     await _ffmpeg([*inputs, *_SILENCE, "-filter_complex", graph, *maps, *length, *_FAST], out)
     return out
@@ -123,12 +134,13 @@ def _pan(clip: Clip) -> str:
     return f"[0:v]{still},{window}[pan];[pan][1:v]overlay=eof_action=repeat,setsar=1[film]"
 
 
-def _normalised(piece: Piece, number: int, width: int, height: int) -> str:
+def _normalised(piece: Piece, number: int, look: Look) -> str:
     """One size, rate, shape of pixels and length, or concat makes a broken film of them."""
     stay = f"tpad=stop_mode=clone:stop_duration={piece.seconds:g}"
     cut = f"trim=duration={piece.seconds:g},setpts=PTS-STARTPTS"
-    fit = _fitted(piece.fit, width, height)
-    return f"[{number}:v:0]{fit},setsar=1,fps={_FPS},format=yuv420p,{stay},{cut}[v{number}]"
+    fit = _fitted(piece.fit, look.width, look.height)
+    same = f"setsar=1,fps={look.fps:g},format=yuv420p"
+    return f"[{number}:v:0]{fit},{same},{stay},{cut}[v{number}]"
 
 
 def _fitted(fit: Fit, width: int, height: int) -> str:

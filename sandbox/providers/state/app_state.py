@@ -10,6 +10,7 @@ from sandbox.providers.files.store import Store
 from sandbox.providers.models import Bought, Paid, Recorded
 from sandbox.providers.state.faults import Faults
 from sandbox.providers.state.operations import Operations
+from sandbox.providers.state.window import Window
 
 # A benchmark's requests, with bodies of some kilobytes each, stay below 100 MB.
 _MAX_RECORDED = 20_000
@@ -22,6 +23,8 @@ class AppState:
     store: Store
     operations: Operations = field(init=False)
     faults: Faults = field(default_factory=Faults)
+    window: Window = field(default_factory=Window)
+    """Of the requests to Shotstack."""
     requests: deque[Recorded] = field(default_factory=lambda: deque[Recorded](maxlen=_MAX_RECORDED))
     bought: list[Bought] = field(default_factory=list[Bought])
     numbers: "count[int]" = field(default_factory=lambda: count(1))

@@ -15,7 +15,10 @@ _ENDLESS = frozenset({"running", "queued", "processing"})
 
 @dataclass
 class RunningOperation:
-    """An operation since it was ordered. `making` may take longer than `lasts_s`."""
+    """An operation since it was ordered, by the body `ordered`.
+
+    `making` may take longer than `lasts_s`.
+    """
 
     id: str
     kind: OperationKind
@@ -24,6 +27,7 @@ class RunningOperation:
     url: str | None = None
     failure: str | None = None
     making: "asyncio.Task[Any] | None" = None
+    ordered: Any = None
     created: float = field(default_factory=time.time)
     started: float = field(default_factory=time.monotonic)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx
 
-from sandbox.providers.drawing.clips import Piece, ffmpeg, join_clips
+from sandbox.providers.drawing.clips import Look, Piece, ffmpeg, join_clips
 from sandbox.providers.files.named_files import file_behind
 from sandbox.providers.files.store import Store
-from sandbox.providers.vendors.timeline import Edit, TimedClip
+from sandbox.providers.vendors.timeline import Edit, Output, TimedClip
 
 _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d\.\d+)")
 _FETCH_TIMEOUT_S = 30.0
@@ -24,6 +24,8 @@ class ComposeError(Exception):
 
 async def compose(edit: Edit, store: Store, path: str) -> float:
     """Write the film to the media host's `path`. Returns its seconds. Raises ComposeError."""
+    if edit.undrawn is not None:
+        raise ComposeError(f"The stand-in does not make {edit.undrawn}")
     with tempfile.TemporaryDirectory(prefix="vidfab-render-") as folder:
         pieces = [
             await _piece(clip, store, Path(folder) / f"{number}.mp4")
@@ -31,17 +33,22 @@ async def compose(edit: Edit, store: Store, path: str) -> float:
         ]
         out = store.folder / path
         out.parent.mkdir(parents=True, exist_ok=True)
-        width, height = edit.output.size
         try:
-            await join_clips(pieces, width, height, out)
+            await join_clips(pieces, _look(edit.output), out)
         except Exception as error:
             raise ComposeError(f"The clips cannot be rendered: {error}") from error
     return sum(piece.seconds for piece in pieces)
 
 
+def _look(output: Output) -> Look:
+    return Look(*output.pixels, output.fps, has_sound=not output.mute)
+
+
 async def _piece(clip: TimedClip, store: Store, target: Path) -> Piece:
     file = await file_behind(store, clip.asset.src) or await _downloaded(clip.asset.src, target)
-    seconds = await asyncio.to_thread(seconds_of, file) if clip.length == "auto" else clip.length
+    length = clip.length
+    # A word is "auto": "end" is refused before.
+    seconds = await asyncio.to_thread(seconds_of, file) if isinstance(length, str) else length
     return Piece(file, seconds, clip.fit)
 
 

@@ -1,4 +1,8 @@
-"""Shotstack Edit v1: renders."""
+"""Shotstack Edit v1: renders.
+
+Sources: github.com/shotstack/oas-api-definition; of the limit shotstack.io/docs,
+guide/architecting-an-application/limitations.
+"""
 
 import asyncio
 import time
@@ -24,7 +28,7 @@ _STAGES = ("queued", "fetching", "rendering", "saving")
 
 async def create(request: Request) -> Response:
     """`POST render`: 201 with the render's id."""
-    _check_key(request)
+    _admit(request)
     body = await json_of(request, lambda reason: shotstack_error(400, reason))
     try:
         edit = Edit.model_validate(body)
@@ -35,18 +39,23 @@ async def create(request: Request) -> Response:
     id = str(uuid.uuid4())
     path = f"shotstack/{id}.mp4"
     running = state.operations.add("renders", id, Operation(url=state.store.url(path)))
+    running.ordered = body
     running.making = asyncio.create_task(_made(running, edit, state.store, path))
     response = {"message": "Render Successfully Queued", "id": id}
     return JSONResponse({"success": True, "message": "Created", "response": response}, 201)
 
 
 async def show(request: Request) -> Response:
-    """`GET render/{id}`."""
-    _check_key(request)
+    """`GET render/{id}`, with all that was ordered but by `data=false`."""
+    _admit(request)
     running = state_of(request).operations.get("renders", request.path_params["id"])
     if running is None:
         raise shotstack_error(404, "Render not found")
-    return JSONResponse({"success": True, "message": "OK", "response": _answer(running)})
+    answer = _answer(running)
+    # "The default is currently `true`, this is deprecated" (paths/renderid.yaml).
+    if request.query_params.get("data") != "false":
+        answer["data"] = running.ordered
+    return JSONResponse({"success": True, "message": "OK", "response": answer})
 
 
 ROUTES = [
@@ -55,10 +64,13 @@ ROUTES = [
 ]
 
 
-def _check_key(request: Request) -> None:
+def _admit(request: Request) -> None:
+    """Check the key, and that it has not used up its requests: 429, without a Retry-After."""
     sent = request.headers.get("x-api-key")
     if sent != keys.SHOTSTACK:
         raise shotstack_error(401 if sent is None else 403)
+    if not state_of(request).window.admits(sent):
+        raise shotstack_error(429)
 
 
 async def _made(running: RunningOperation, edit: Edit, store: Store, path: str) -> None:
