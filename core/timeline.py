@@ -55,6 +55,11 @@ class Clip(Protocol):
         """The provider's id of this generation; may be empty."""
         ...
 
+    @property
+    def fps(self) -> int | None:
+        """Frames a second, None when it is not known."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -69,6 +74,7 @@ class Scene:
     length: int
     is_googles: bool = False
     generation: str = ""
+    fps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,12 @@ class Timeline:
     def size(self) -> tuple[int, int]:
         """Width and height of the film in pixels."""
         return _SIZES[self.aspect_ratio]
+
+    @property
+    def fps(self) -> int | None:
+        """What all scenes have, None when they differ or it is not known of each."""
+        rates = {scene.fps for scene in self.scenes}
+        return rates.pop() if len(rates) == 1 else None
 
     def fingerprint(self, made_by: str) -> str:
         """Equal for equal films: what is shown, for how long, in which order and format.
@@ -108,13 +120,16 @@ class Timeline:
             }
             for scene in self.scenes
         ]
-        output = {
+        output: dict[str, Any] = {
             "format": "mp4",
             "resolution": "1080",
             "aspectRatio": self.aspect_ratio,
             # Otherwise Shotstack publishes the film and keeps it for ever.
             "destinations": [{"provider": "shotstack", "exclude": True}],
         }
+        if self.fps is not None:
+            # At its default, 25, one picture in 24 of such clips would be shown twice.
+            output["fps"] = self.fps
         return {"timeline": {"tracks": [{"clips": clips}]}, "output": output}
 
 
@@ -134,11 +149,23 @@ def timeline(
     lengths = [_seconds(seconds_by_shot.get(clip.shot_number)) for clip in found]
     starts = accumulate(lengths, initial=0)
     scenes = (
-        Scene(clip.shot_number, _url(clip), start, length, clip.is_googles, clip.provider_id)
+        _scene(clip, start, length)
         for clip, start, length in zip(found, starts, lengths, strict=False)
     )
     aspect = aspect_ratio if aspect_ratio in _SIZES else _DEFAULT_ASPECT
     return Timeline(tuple(scenes), aspect or _DEFAULT_ASPECT)
+
+
+def _scene(clip: Clip, start: int, length: int) -> Scene:
+    return Scene(
+        shot_number=clip.shot_number,
+        url=_url(clip),
+        start=start,
+        length=length,
+        is_googles=clip.is_googles,
+        generation=clip.provider_id,
+        fps=clip.fps,
+    )
 
 
 def _check_none_is_generating(clips: Iterable[Clip]) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # As in `cgt-20251009163014-wfnnx`: the day, and the time on it.
 _TASK_ID = re.compile(r"cgt-([0-9]{8})([0-9]{6})?")
 _END_OF_DAY = "235959"
+# Seedance's and Veo's, whoever sells Veo.
+_FPS = 24
 
 
 class ClipRow(TableRow):
@@ -36,6 +38,11 @@ class ClipRow(TableRow):
     def provider_id(self) -> str:
         """The provider's id of this generation; empty when nothing was ordered."""
         return self.seedance_task_id or self.video_request_id or ""
+
+    @property
+    def fps(self) -> int | None:
+        """Frames a second of what was ordered; None for a video that came in another way."""
+        return _FPS if self.provider_id else None
 
     @property
     def generation(self) -> str:

@@ -18,6 +18,7 @@ from tests.support.compositions import (
     payload,
     project_row,
     shotstack,
+    stored_film,
 )
 from tests.support.people import told_operators
 from tests.support.recordings import PROJECT
@@ -100,6 +101,23 @@ async def check_composed_once(site: Site) -> None:
     assert (await object_info(site.vidfab))["size"] == job.returnvalue["data"]["video"]["fileSize"]
     assert await ordered(site) == (await site.vidfab.providers.control.paid()).renders == 1
     assert len(await polled(site)) == 1
+
+
+@pytest.mark.parametrize(
+    ("ordered_as", "fps"),
+    [({"seedance_task_id": "cgt-1"}, 24), ({"video_request_id": "ws-1"}, 24), ({}, 25)],
+)
+async def test_a_film_is_as_fast_as_its_clips(
+    site: Site, ordered_as: dict[str, str], fps: int
+) -> None:
+    """Seedance's and Veo's have 24 frames a second; Shotstack makes 25 unless told."""
+    url = f"{site.vidfab.providers.media_url}/clip/a.mp4?seconds=4"
+    await lay_project(site.vidfab, [4], [clip(1, url, **ordered_as)])
+    await site.vidfab.providers.control.timing(Timing(renders=0))
+    await site.worker(**shotstack(site.vidfab))
+    await add(site)
+    await check_composed_once(site)
+    assert (await stored_film(site.vidfab, site.folder)).fps == fps
 
 
 async def test_a_stopping_worker_hands_the_render_on(site: Site) -> None:

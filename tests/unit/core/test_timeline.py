@@ -16,6 +16,7 @@ class Clip:
     video_url: str | None = None
     is_googles: bool = False
     provider_id: str = ""
+    fps: int | None = None
 
 
 def test_clips_lie_end_to_end_each_as_long_as_its_own_shot() -> None:
@@ -100,6 +101,23 @@ def test_the_edit_is_what_shotstack_documents() -> None:
             "destinations": [{"provider": "shotstack", "exclude": True}],
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("rates", "fps"), [((24, 24), 24), ((24, None), None), ((24, 30), None), ((None, None), None)]
+)
+def test_a_film_is_as_fast_as_all_of_its_clips(
+    rates: tuple[int | None, int | None], fps: int | None
+) -> None:
+    """Otherwise Shotstack's own 25 stands: a clip would stutter at another's rate, too."""
+    clips = [Clip(number, cdn_url="a", fps=rate) for number, rate in enumerate(rates, 1)]
+    found = timeline(clips, LENGTHS, "16:9")
+    assert found.fps == fps
+    assert found.shotstack_edit()["output"].get("fps") == fps
+    slower = [replace(clip, fps=None) for clip in clips]
+    assert found.fingerprint("x") == timeline(slower, LENGTHS, "16:9").fingerprint("x"), (
+        "films that an earlier version ordered are gone on with"
+    )
 
 
 LENGTHS = {1: 4, 2: 8}
