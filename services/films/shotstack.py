@@ -137,7 +137,11 @@ class Shotstack:
 
     async def _state_once(self, render_id: str) -> State:
         try:
-            response = await self._client.get(f"/render/{quote(render_id, safe='')}")
+            response = await self._client.get(
+                # By default the whole order comes back as well.
+                f"/render/{quote(render_id, safe='')}",
+                params={"data": "false"},
+            )
         except httpx.HTTPError as error:
             raise transport_error(_SERVICE, _POLL, error) from error
         if response.status_code == httpx.codes.NOT_FOUND.value:

@@ -22,7 +22,7 @@ from core.errors import (
 from core.jobs.context import JobContext
 from core.timeline import Scene, Timeline
 from handlers._film.patience import Patience
-from handlers._film.render import Render, adopted
+from handlers._film.render import Render, adopted, slowness
 from services.films.kept import Kept
 from services.films.renders import (
     Order,
@@ -175,6 +175,22 @@ async def test_a_failed_render_is_forgotten_and_final() -> None:
     with pytest.raises(UnrecoverableError, match="could not render the video: no luck"):
         await film(job(), Vendor(RenderFailed("no luck")), here)
     assert here.kept == ["r-1", None]
+
+
+def requests_in_the_first_minute() -> int:
+    """The order, and its polls, if their answers take no time."""
+    asked, age_s = 1, 0.0
+    while age_s < 60:
+        asked += 1
+        age_s += 5 * slowness(age_s)
+    return asked
+
+
+def test_fifty_films_at_once_stay_within_shotstacks_limit() -> None:
+    """300 requests a minute and key, of a sandbox key 150."""
+    assert 50 * requests_in_the_first_minute() <= 300
+    assert 25 * requests_in_the_first_minute() <= 150
+    assert 60 / (5 * slowness(60)) <= 4, "and later they ask less often"
 
 
 @pytest.mark.parametrize("error", [UnusableContent("x"), UnsafeUrl("x")])

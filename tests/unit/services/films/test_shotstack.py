@@ -153,6 +153,15 @@ async def test_a_state_is_asked_for_until_it_comes(
     assert await shotstack.state("r-1") == Rendered("https://x/a.mp4")
 
 
+async def test_the_order_is_not_sent_back_with_each_state(
+    shotstack: Shotstack, respx_mock: respx.MockRouter
+) -> None:
+    """By default all that was ordered comes back."""
+    route = respx_mock.get(f"{URL}/r-1").respond(json={"response": {"status": "queued"}})
+    await shotstack.state("r-1")
+    assert route.calls.last.request.url.query == b"data=false"
+
+
 async def test_an_unknown_render(shotstack: Shotstack, respx_mock: respx.MockRouter) -> None:
     body = {"success": False, "message": "Not Found", "response": {"error": "Render not found"}}
     respx_mock.get(f"{URL}/a%2F..%2Fb").respond(404, json=body)
