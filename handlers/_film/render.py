@@ -48,6 +48,9 @@ _DEADLINE = timedelta(minutes=10)
 # An order takes a second; who waits for another worker's has it soon.
 _CLAIM_POLL = timedelta(seconds=1)
 
+# The checkpoint's field that says that a render failed for lack of a source.
+_LACKED_SOURCE = "lacked_source"
+
 _PERCENT = {"queued": 42, "fetching": 48, "preprocessing": 54, "rendering": 60, "saving": 82}
 
 
@@ -143,10 +146,9 @@ class Render:
             match state:
                 case Rendered():
                     return state
-                case RenderFailed(message=message):
+                case RenderFailed():
                     await self.kept.forget(order)
-                    found = f"Shotstack could not render the video: {message}"
-                    raise PermanentError(found, cause=Cause.NO_RESULT)
+                    raise await self._failure(state)
                 case Rendering(stage=stage):
                     percent = _PERCENT.get(stage, 60)
                     await self.ctx.progress(percent, f"Rendering video ({stage})...")
@@ -157,6 +159,14 @@ class Render:
                 found = f"Shotstack had not rendered the video after {self.limit}"
                 raise PermanentError(found, cause=Cause.TOO_LONG)
             await self._pause(self.poll * slowness(order.age_s))
+
+    async def _failure(self, state: RenderFailed) -> Exception:
+        """The job's failure; one that another attempt may repair, once a job, by another order."""
+        found = f"Shotstack could not render the video: {state.message}"
+        if not state.lacks_source or self.ctx.checkpoint_fields.get(_LACKED_SOURCE):
+            return PermanentError(found, cause=Cause.NO_RESULT)
+        await self.ctx.checkpoint(**{_LACKED_SOURCE: True})
+        return TransientError(found, cause=Cause.NO_RESULT)
 
     def _is_overdue(self, order: Order) -> bool:
         added_at = self.ctx.job.delivery.added_at or 0.0

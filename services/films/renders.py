@@ -1,9 +1,14 @@
 """Renders: their orders and their states."""
 
+import re
 import time
 from dataclasses import dataclass
 
 from core.errors import NotFound
+
+# As Shotstack's help puts it, "Download Error": "the engine could not reach the" source
+# (help.shotstack.io, articles/12156811). Its exact words are not documented.
+_ABOUT_A_SOURCE = re.compile(r"fetch|download|could not reach", re.IGNORECASE)
 
 
 class UnknownRender(NotFound):
@@ -42,6 +47,11 @@ class RenderFailed:
     """There will be no film."""
 
     message: str
+
+    @property
+    def lacks_source(self) -> bool:
+        """Whether a clip could not be fetched, which another render may do."""
+        return _ABOUT_A_SOURCE.search(self.message) is not None
 
 
 State = Rendering | Rendered | RenderFailed

@@ -274,6 +274,24 @@ async def test_a_failed_render_is_not_resumed_by_a_retry_by_hand(site: Site) -> 
     assert await ordered(site) == 2
 
 
+@pytest.mark.parametrize(("times", "state"), [(1, "completed"), (9, "failed")])
+async def test_a_render_that_lacked_a_source_is_repeated_once(
+    site: Site, times: int, state: str
+) -> None:
+    """A clip's host may have been slow; one that is gone is not ordered a third time."""
+    await lay(site)
+    control = site.vidfab.providers.control
+    await control.timing(Timing(renders=0))
+    lacking = {"response": {"status": "failed", "error": "Failed to download a.mp4"}}
+    await control.fail(f"{RENDERS}/*", 200, body=lacking, times=times)
+    await site.worker(**shotstack(site.vidfab))
+    await add(site)
+    said = None if state == "completed" else NOT_MADE
+    assert await end(site) == (state, said, 2)
+    assert await statuses(site) == (state, state)
+    assert await ordered(site) == len(await polled(site)) == 2
+
+
 async def test_a_refused_key_fails_at_once(site: Site) -> None:
     await lay(site)
     await site.worker(**{**shotstack(site.vidfab), "SHOTSTACK_API_KEY": "wrong-key-123"})

@@ -12,9 +12,11 @@ import pytest
 from core.deadline import WaitedTooLong
 from core.errors import (
     JobError,
+    PermanentError,
     RequeueLater,
     RetryableError,
     ServiceError,
+    TransientError,
     UnrecoverableError,
     UnsafeUrl,
     UnusableContent,
@@ -175,6 +177,30 @@ async def test_a_failed_render_is_forgotten_and_final() -> None:
     with pytest.raises(UnrecoverableError, match="could not render the video: no luck"):
         await film(job(), Vendor(RenderFailed("no luck")), here)
     assert here.kept == ["r-1", None]
+
+
+NOT_FETCHED = RenderFailed("Failed to download https://x.example/a.mp4")
+
+
+async def test_a_render_that_lacked_a_source_is_ordered_again_by_the_next_attempt() -> None:
+    """And once a job: the source may be gone for good."""
+    here, ctx = Here(), job()
+    with pytest.raises(TransientError, match="could not render the video: Failed to download"):
+        await film(ctx, Vendor(NOT_FETCHED), here)
+    assert here.kept == ["r-1", None]
+    vendor = Vendor(NOT_FETCHED)
+    with pytest.raises(PermanentError, match="could not render the video: Failed to download"):
+        await film(ctx, vendor, here)
+    assert vendor.calls == ["submit", "r-1"]
+    assert here.kept == ["r-1", None, "r-1", None]
+
+
+async def test_another_render_may_find_the_source_that_the_first_one_lacked() -> None:
+    here, ctx = Here(), job()
+    with pytest.raises(TransientError):
+        await film(ctx, Vendor(NOT_FETCHED), here)
+    await film(ctx, Vendor(DONE), here)
+    assert here.kept == ["r-1", None, "r-1"]
 
 
 def requests_in_the_first_minute() -> int:

@@ -162,6 +162,20 @@ async def test_the_order_is_not_sent_back_with_each_state(
     assert route.calls.last.request.url.query == b"data=false"
 
 
+@pytest.mark.parametrize(
+    ("said", "lacks_source"),
+    [
+        ("Failed to fetch https://x.example/a.mp4: 503", True),
+        ("Download Error: the engine could not reach the source", True),
+        ("Error downloading asset", True),
+        ("Unsupported format", False),
+        ("no reason given", False),
+    ],
+)
+def test_whether_a_render_failed_for_lack_of_a_source(said: str, lacks_source: bool) -> None:
+    assert RenderFailed(said).lacks_source is lacks_source
+
+
 async def test_an_unknown_render(shotstack: Shotstack, respx_mock: respx.MockRouter) -> None:
     body = {"success": False, "message": "Not Found", "response": {"error": "Render not found"}}
     respx_mock.get(f"{URL}/a%2F..%2Fb").respond(404, json=body)
