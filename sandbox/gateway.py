@@ -59,6 +59,8 @@ class Faults:
     answers: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     """Statuses instead of doing what was asked: of uploads by method, of all else by
     `METHOD /path`, and of the videos in storage by `object`."""
+    lost_ends: int = 0
+    """How many uploads take two seconds more and are stored, and the answer to that is lost."""
     idle: dict[str, int] = field(default_factory=dict[str, int])
     """How many changes of a table's rows are answered 200 with `[]`, and nothing is done."""
     is_read_only: bool = False
@@ -143,7 +145,7 @@ class Gateway:
         if not self._resumable:
             return Starlette(routes=[everything])
         create = Route(RESUMABLE, self._create, methods=["POST"])
-        one = Route(f"{RESUMABLE}/{{id}}", self._one, methods=["HEAD", "PATCH"])
+        one = Route(f"{RESUMABLE}/{{id}}", self._one, methods=["HEAD", "PATCH", "DELETE"])
         return Starlette(routes=[create, one, everything])
 
     # -- resumable uploads ------------------------------------------------------------------
@@ -174,7 +176,17 @@ class Gateway:
             return Response("The file for this url was not found", 404, _VERSION)
         if request.method == "PATCH":
             return await self._patch(request, upload)
+        if request.method == "DELETE":
+            return self._remove(upload)
         return Response(status_code=200, headers=_offset(upload))
+
+    def _remove(self, upload: Resumable) -> Response:
+        # As hosted: `disableTerminationForFinishedUploads` (supabase/storage:src/http/routes/tus).
+        if upload.received_bytes == upload.size_bytes:
+            return Response("Cannot terminate an already completed upload", 400, _VERSION)
+        self.uploads = {number: one for number, one in self.uploads.items() if one is not upload}
+        upload.file.unlink()
+        return Response(status_code=204, headers=_VERSION)
 
     async def _patch(self, request: Request, upload: Resumable) -> Response:
         begin, size = (int(request.headers[name]) for name in ("upload-offset", "content-length"))
@@ -187,8 +199,8 @@ class Gateway:
         upload.chunks.append(size)
         if not await self._append(request, upload):
             return Response(status_code=500)  # goes nowhere
-        if upload.received_bytes == upload.size_bytes:
-            await self._finish(request, upload)
+        if upload.received_bytes == upload.size_bytes and not await self._end(request, upload):
+            return Response(status_code=500)  # goes nowhere
         return Response(status_code=204, headers=_offset(upload))
 
     async def _append(self, request: Request, upload: Resumable) -> bool:
@@ -202,6 +214,17 @@ class Gateway:
                     self._connections.reset(request.scope)
                     return False
         return True
+
+    async def _end(self, request: Request, upload: Resumable) -> bool:
+        """Store the object; False when the connection broke after that."""
+        is_lost = self.faults.lost_ends > 0
+        if is_lost:
+            self.faults.lost_ends -= 1
+            await asyncio.sleep(2)
+        await self._finish(request, upload)
+        if is_lost:
+            self._connections.reset(request.scope)
+        return not is_lost
 
     async def _finish(self, request: Request, upload: Resumable) -> None:
         data = upload.metadata

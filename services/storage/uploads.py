@@ -26,4 +26,5 @@ class Uploads:
 
     async def aclose(self) -> None:
         """Close the connections, those of Supabase's rows among them."""
+        await self._tus.aclose()
         await self._client.aclose()

@@ -25,6 +25,7 @@ MIB = 1024 * 1024
 LARGE = 20 * MIB + 123
 HEAD = f"HEAD {RESUMABLE}/"
 PATCH = f"PATCH {RESUMABLE}/"
+DELETE = f"DELETE {RESUMABLE}/"
 WHOLE = f"POST /storage/v1/object/user-videos/{PATH}"
 
 
@@ -171,6 +172,16 @@ async def test_a_broken_connection_goes_on_where_it_got_to(way: Way, place: int)
     await way.check(stored)
 
 
+async def test_a_lost_answer_to_the_end_sends_nothing_again(way: Way) -> None:
+    """The object tells that it was stored: by its size, and since the upload began."""
+    await way.store(way.serve())
+    way.gateway.faults.lost_ends = 1
+    await way.vidfab.providers.control.clear_requests()
+    await way.check(await way.store(way.serve()))
+    assert way.gateway.seen.count(f"POST {RESUMABLE}") == 2, "one for each film"
+    assert way.gateway.seen.count(PATCH) == 8
+
+
 async def test_several_broken_connections(way: Way) -> None:
     way.gateway.faults.breaks = [MIB, 2 * MIB, 3 * MIB, 14 * MIB]
     await way.check(await way.store(way.serve()))
@@ -197,6 +208,20 @@ async def test_what_the_server_refuses_is_not_tried_again(way: Way) -> None:
     assert (raised.value.status, raised.value.retryable) == (413, False)
     assert way.gateway.seen.count(PATCH) == 1
     assert not await is_stored(way.vidfab, PATH)
+
+
+async def removed(way: Way) -> None:
+    """Until the server keeps no upload."""
+    async with asyncio.timeout(PATIENCE_S):
+        while way.gateway.uploads:  # noqa: ASYNC110 (it has no event)
+            await asyncio.sleep(0.005)
+
+
+async def test_an_upload_that_is_refused_is_removed(way: Way) -> None:
+    way.gateway.faults.answers = {"PATCH": [413]}
+    with pytest.raises(ServiceError):
+        await way.store(way.serve())
+    await removed(way)
 
 
 @pytest.mark.parametrize("way", [False], indirect=True)
@@ -280,13 +305,26 @@ async def test_what_is_never_stored(way: Way) -> None:
     assert way.gateway.seen == []
 
 
-async def test_a_cancelled_transfer_leaves_nothing(way: Way) -> None:
+async def cancelled(way: Way) -> None:
+    """A transfer, in the middle."""
     storing = asyncio.create_task(way.store(way.serve(60 * MIB)))
     async with asyncio.timeout(PATIENCE_S):
         while PATCH not in way.gateway.seen:  # noqa: ASYNC110 (it has no event)
             await asyncio.sleep(0.005)
     storing.cancel()
     await asyncio.wait({storing})
-    await asyncio.sleep(0.2)
     assert storing.cancelled()
+
+
+async def test_a_cancelled_transfer_leaves_nothing(way: Way) -> None:
+    await cancelled(way)
+    await asyncio.sleep(0.2)
     assert not await is_stored(way.vidfab, PATH)
+
+
+async def test_the_upload_of_a_cancelled_transfer_is_removed(way: Way) -> None:
+    """Also where the server does not take that at once."""
+    way.gateway.faults.answers = {"DELETE": [423, 500]}
+    await cancelled(way)
+    await removed(way)
+    assert way.gateway.seen.count(DELETE) == 3
