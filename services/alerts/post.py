@@ -1,34 +1,38 @@
 """One channel's requests: an alert is sent by POST to a secret address."""
 
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import httpx
-from pydantic import BaseModel, ValidationError
 
 from config.settings import Settings
 from core.errors import ServiceError
+from services.alerts.limits import demanded_wait
 from services.net.http import new_client, service_error, transport_error
 
 _TIMEOUT = httpx.Timeout(10.0)
 _OPERATION = "take an alert"
 
 
-class _Wait(BaseModel):
-    """The body of Discord's 429: seconds, which its header rounds."""
-
-    retry_after: float = 0
-
-
 class AlertPost:
-    """Posts alerts; `channel` names the service in errors."""
+    """Posts alerts; `channel` names the service in errors. `now` in seconds, for tests."""
 
-    def __init__(self, settings: Settings, channel: str) -> None:
+    def __init__(
+        self, settings: Settings, channel: str, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._channel = channel
+        self._now = now
+        self._free_at = float("-inf")
         self._client = new_client(settings, service="alerts", timeout=_TIMEOUT)
 
     async def send(self, address: str, **request: Any) -> None:
-        """Send one alert. Raises ServiceError, which never holds the address."""
+        """Send one alert. Raises ServiceError, which never holds the address.
+
+        Nothing is sent for as long as the channel has said that it takes no more.
+        """
+        self._check_limit()
         try:
             response = await self._client.post(address, **request)
         except httpx.InvalidURL:
@@ -36,19 +40,25 @@ class AlertPost:
             raise ServiceError(self._channel, _OPERATION, reason) from None
         except httpx.HTTPError as error:
             raise transport_error(self._channel, _OPERATION, error) from error
+        wait = demanded_wait(response)
+        if wait is not None:
+            self._free_at = self._now() + wait.total_seconds()
         if not response.is_success:
-            raise _refusal(self._channel, response)
+            error = service_error(self._channel, _OPERATION, response)
+            error.retry_after = max(filter(None, (wait, error.retry_after)), default=None)
+            raise error
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-
-def _refusal(channel: str, response: httpx.Response) -> ServiceError:
-    error = service_error(channel, _OPERATION, response)
-    try:
-        wait = timedelta(seconds=_Wait.model_validate_json(response.content).retry_after)
-    except (ValidationError, OverflowError):
-        return error
-    error.retry_after = max(error.retry_after or timedelta(0), wait) or None
-    return error
+    def _check_limit(self) -> None:
+        left_s = self._free_at - self._now()
+        if left_s > 0:
+            raise ServiceError(
+                self._channel,
+                _OPERATION,
+                f"{self._channel} takes no alerts for {left_s:.0f} s more, as it has said",
+                retryable=True,
+                retry_after=timedelta(seconds=left_s),
+            )

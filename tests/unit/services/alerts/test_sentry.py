@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from traceback import TracebackException
 from typing import Any
 
@@ -16,6 +17,7 @@ from config.logging.redaction import redactor
 from config.settings import Settings
 from core.alert import Alert, Notice
 from core.errors import ServiceError
+from services.alerts.post import AlertPost
 from services.alerts.sentry import Sentry
 from tests.support.server import Server
 
@@ -90,6 +92,61 @@ async def test_a_refusal_says_how_long_to_wait(
         await sent(provider, settings(), Alert("k", "it failed", "fatal"))
     assert caught.value.retry_after is not None
     assert caught.value.retry_after.total_seconds() == 60
+
+
+LIMITS = {
+    "ours": ("60:error;transaction:organization", 60),
+    "all": ("2700::organization:quota_exceeded", 2700),
+    "the longest": ("60:error:key, 2700:default;error:project, 9000:session:key", 2700),
+    "others alone": ("60:transaction:key, 2700:default;error_attachment:organization", None),
+    "unreadable": (" , soon:error:key, -5:error:key, 12345678901:error:key", None),
+}
+
+
+@pytest.mark.parametrize("status", ["200 OK", "429 Too Many Requests"])
+@pytest.mark.parametrize("case", LIMITS)
+async def test_a_limit_of_errors_is_obeyed_whatever_the_status(
+    provider: Server, settings: MakeSettings, response: Respond, status: str, case: str
+) -> None:
+    """Sentry drops what is sent meanwhile, and counts it."""
+    header, wait_s = LIMITS[case]
+    provider.on(PATH, response(b"{}", status=status, X_Sentry_Rate_Limits=header))
+    sentry = channel(provider, settings())
+    notice = Notice(Alert("k", "it failed", "fatal"), "it failed")
+    if status == "200 OK":
+        await sentry.send(notice)
+    else:
+        with pytest.raises(ServiceError, match="Sentry answered 429") as refused_now:
+            await sentry.send(notice)
+        waits = refused_now.value.retry_after
+        assert waits == (None if wait_s is None else timedelta(seconds=wait_s))
+    if wait_s is None:
+        provider.on(PATH, response(b"{}"))
+        await sentry.send(notice)
+    else:
+        with pytest.raises(ServiceError, match="takes no alerts for") as raised:
+            await sentry.send(notice)
+        assert raised.value.retryable
+        assert raised.value.retry_after is not None
+        assert wait_s - 30 < raised.value.retry_after.total_seconds() <= wait_s
+    assert len(provider.to(PATH)) == (1 if wait_s else 2)
+    await sentry.aclose()
+
+
+async def test_a_limit_that_is_over_is_forgotten(
+    provider: Server, settings: MakeSettings, response: Respond
+) -> None:
+    now = 100.0
+    url = provider.on(PATH, response(b"{}", X_Sentry_Rate_Limits="60::key"), response(b"{}"))
+    post = AlertPost(settings(), "Sentry", lambda: now)
+    await post.send(url)
+    now = 159.9
+    with pytest.raises(ServiceError):
+        await post.send(url)
+    now = 160.0
+    await post.send(url)
+    assert len(provider.to(PATH)) == 2
+    await post.aclose()
 
 
 async def test_the_environment_of_the_sdk_changes_nothing(
