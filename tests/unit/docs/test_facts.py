@@ -32,6 +32,7 @@ _FOREIGN = {
     "ON_FAILURE": "Railway",
     "ENABLE_QUEUE": "the app",
     "OTEL_TRACES_SAMPLER": "OpenTelemetry",
+    "UPLOAD_FILE_SIZE_LIMIT_STANDARD": "Supabase's storage",
 }
 
 
