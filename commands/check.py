@@ -25,7 +25,7 @@ app = new_app()
 
 _AREA = "Settings"
 _SIGNS = {Mark.OK: "✓", Mark.WARNING: "!", Mark.FAILED: "✗"}
-# Each request of a check has 5 s; some make two.
+# Each request of a check has 5 s, and some make two; a provider's 3.5 s, at most three.
 _LIMIT_S = 12
 _REDIS_FIELDS = frozenset(
     f"redis_{part}" for part in ("url", "host", "port", "db", "password", "tls_insecure")
@@ -33,7 +33,7 @@ _REDIS_FIELDS = frozenset(
 _SUPABASE_FIELDS = frozenset({"supabase_url", "supabase_key"})
 
 Live = Annotated[
-    bool, typer.Option("--live", help="Check the keys with the providers; costs nothing.")
+    bool, typer.Option("--live", help="Check the accounts with the providers; costs nothing.")
 ]
 
 

@@ -12,7 +12,8 @@ import httpx
 from pydantic import SecretStr
 
 from config.settings import Settings
-from services.key_probe import Vendor
+from services.accounts.google import MODEL
+from services.accounts.vendor import Question, Vendor
 from services.net.answers import MAX_ANSWER_BYTES
 from services.net.google_api import API_HOST, KEY_HEADER
 from services.net.http import new_client, tls_context
@@ -26,16 +27,25 @@ if TYPE_CHECKING:
 API_VERSION = "v1beta"
 
 
-def _model_url(settings: Settings) -> str:
-    base = settings.google_url or f"https://{API_HOST}"
-    return f"{base}/{API_VERSION}/models/{settings.gemini_image_model}"
+def _questions(settings: Settings) -> tuple[Question]:
+    base = f"{settings.google_url or f'https://{API_HOST}'}/{API_VERSION}"
+    model = settings.gemini_image_model
+    return (
+        Question(
+            f"accepts the key and serves the model {model} at {base}",
+            f"{base}/models/{model}",
+            MODEL,
+            where=base,
+            model=model,
+        ),
+    )
 
 
 GOOGLE = Vendor(
     "Google",
     key_field="google_key",
     serves="Gemini pictures and Google's Veo clips",
-    url=_model_url,
+    questions=_questions,
     headers=lambda key: {KEY_HEADER: key},
 )
 

@@ -21,6 +21,8 @@ IMAGES = "/ark/api/v3/images/generations"
 TASKS = "/ark/api/v3/contents/generations/tasks"
 RENDERS = "/shotstack/render"
 GEMINI = "/google/v1beta/models/*:generateContent"
+PREDICTIONS = "/wavespeed/api/v3/predictions"
+BALANCE = "/wavespeed/api/v3/balance"
 
 _RECORDED = TypeAdapter(list[Recorded])
 

@@ -9,13 +9,13 @@ from pydantic import SecretStr
 from config.settings import Settings
 from core.errors import ServiceError
 from core.people import Cause
+from services.accounts.vendor import Vendor
 from services.byteplus import BYTEPLUS
 from services.clips.base import OPERATION, ClipOutcome, ClipProvider, Failed, Unknown
 from services.clips.google_veo import GoogleVeo
 from services.clips.seedance import Seedance
 from services.clips.wavespeed import WAVESPEED, WavespeedVeo
 from services.google import GOOGLE
-from services.key_probe import Vendor
 from services.supabase.clips import ClipRow
 
 

@@ -7,20 +7,31 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
 from core.errors import ServiceError
+from services.accounts.vendor import UNKNOWN_ID, Question, Vendor
+from services.accounts.wavespeed import BALANCE, PREDICTION
 from services.clips.base import ClipOutcome, Failed, Running, Succeeded
 from services.clips.polling import PolledVendor, unreadable
 from services.clips.refusals import cause_of
-from services.key_probe import UNKNOWN_ID, Vendor
 from services.net.http import one_line
 
 _ENDED = frozenset({"failed", "cancelled", "canceled", "expired", "timeout"})
 _PATH = "/predictions/{}/result"
 
+
+def _questions(settings: Settings) -> tuple[Question, Question]:
+    base = settings.wavespeed_url
+    path = _PATH.format(UNKNOWN_ID)
+    return (
+        Question(f"accepts the key at {base}", f"{base}{path}", PREDICTION, where=base),
+        Question("has credit for this account", f"{base}/balance", BALANCE, where=base),
+    )
+
+
 WAVESPEED = Vendor(
     "Wavespeed",
     key_field="wavespeed_key",
     serves="Wavespeed's Veo clips",
-    url=lambda settings: f"{settings.wavespeed_url}{_PATH.format(UNKNOWN_ID)}",
+    questions=_questions,
 )
 
 

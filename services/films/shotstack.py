@@ -16,10 +16,11 @@ from config.settings import Settings
 from core.alert import AlertSink, no_alerts
 from core.errors import ServiceError
 from core.meter import bill
+from services.accounts.shotstack import RENDER
+from services.accounts.vendor import UNKNOWN_ID, Question, Vendor
 from services.codes.rules import Verdict, judged
 from services.codes.shotstack import RENDERS
 from services.films.renders import Rendered, RenderFailed, Rendering, State, UnknownRender
-from services.key_probe import UNKNOWN_ID, Vendor
 from services.net.circuit import Circuit
 from services.net.http import new_client, one_line, service_error, transport_error
 from services.net.told import Told
@@ -66,11 +67,18 @@ class _OwnRefusal(BaseModel):
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
+
+def _questions(settings: Settings) -> tuple[Question]:
+    base = settings.shotstack_url
+    opens, url = f"accepts the key at {base}", f"{base}/render/{UNKNOWN_ID}"
+    return (Question(opens, url, RENDER, where=base),)
+
+
 SHOTSTACK = Vendor(
     _SERVICE,
     key_field="shotstack_key",
     serves="final videos",
-    url=lambda settings: f"{settings.shotstack_url}/render/{UNKNOWN_ID}",
+    questions=_questions,
     headers=lambda key: {"x-api-key": key},
     has_substitute=True,  # ffmpeg on this machine
 )

@@ -18,12 +18,12 @@ from core.errors import (
     ServiceError,
     UnrecoverableError,
 )
+from services.accounts.vendor import Vendor
 from services.byteplus import BYTEPLUS
 from services.google import GOOGLE
 from services.images.base import GeneratedImage, ImageProvider, ImageRequest
 from services.images.gemini import GeminiImages
 from services.images.seedream import Seedream
-from services.key_probe import Vendor
 
 if TYPE_CHECKING:
     from services.net.downloads import Downloads
@@ -89,9 +89,18 @@ def choose_provider(
 
     With `IMAGE_PROVIDER_FALLBACK` the other one is its fallback, if it has a key.
     """
+    providers = [choice.make(settings, key, downloads, notify) for choice, key in _chosen(settings)]
+    return Fallback(*providers) if len(providers) == 2 else next(iter(providers), None)
+
+
+def picture_vendors(settings: Settings) -> list[Vendor]:
+    """The vendors that pictures are bought from."""
+    return [choice.vendor for choice, _ in _chosen(settings)]
+
+
+def _chosen(settings: Settings) -> list[tuple[_Choice, SecretStr]]:
+    """The choices in force, with their keys: at most two."""
     names = sorted(IMAGE_PROVIDERS, key=lambda name: name != settings.image_provider)
     choices = [IMAGE_PROVIDERS[name] for name in names]
-    usable = [(choice.make, key) for choice in choices if (key := choice.vendor.key(settings))]
-    wanted = usable[: 2 if settings.image_provider_fallback else 1]
-    providers = [make(settings, key, downloads, notify) for make, key in wanted]
-    return Fallback(*providers) if len(providers) == 2 else next(iter(providers), None)
+    usable = [(choice, key) for choice in choices if (key := choice.vendor.key(settings))]
+    return usable[: 2 if settings.image_provider_fallback else 1]

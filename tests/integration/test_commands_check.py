@@ -53,6 +53,8 @@ async def test_a_whole_set_up_passes_and_shows_no_secret(vidfab: VidFab) -> None
     assert "✓ ffmpeg " in answer.out
     for name in ("BytePlus", "Google", "Wavespeed", "Shotstack"):
         assert f"✓ {name} accepts the key" in answer.out
+    assert "serves the model gemini-3.1-flash-image at http" in answer.out
+    assert "✓ Wavespeed has credit for this account (12.50 USD)" in answer.out
     for name in (*VENDOR_KEYS, "SUPABASE_SERVICE_KEY"):
         assert settings[name] not in answer.out
     assert (await vidfab.providers.control.paid()).items == []

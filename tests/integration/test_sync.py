@@ -163,8 +163,8 @@ async def test_a_wrong_address_of_one_provider_is_told_once(site: Site) -> None:
         await worker.stop()
         [alert] = hooks.to(SLACK)
     assert alert.json["text"].startswith(
-        "⏳ 2 clips stay 'generating', Wavespeed does not report their status (404): Not Found. "
-        "Check its key, address and region"
+        "⏳ 2 clips stay 'generating', Wavespeed does not report their status (404): 404 page "
+        "not found. Check its key, address and region"
     )
     assert (await states(site))[1:] == ["generating", "generating"]
 

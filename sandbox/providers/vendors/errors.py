@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 # The codes that ModelArk documents for a status; the message is what a person would read.
 _ARK_CODES = {
@@ -89,7 +89,13 @@ def refuse(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(error.body, error.status)
 
 
-def no_such_page(request: Request, error: Exception) -> JSONResponse:
-    """Starlette's handler for its own 404 and 405, in the vendor's words."""
+def no_such_page(request: Request, error: Exception) -> Response:
+    """Starlette's handler for its own 404 and 405: what is before the vendor's API answers.
+
+    Amazon's gateway before Shotstack (MISSING_AUTHENTICATION_TOKEN of its list of gateway
+    responses) takes an unknown path for a request without a signature; the others have no JSON.
+    """
     assert isinstance(error, HTTPException)
-    return JSONResponse(error_body(request.url.path, error.status_code), error.status_code)
+    if request.url.path.startswith("/shotstack/"):
+        return JSONResponse({"message": "Missing Authentication Token"}, 403)
+    return PlainTextResponse("404 page not found\n", error.status_code)

@@ -1,4 +1,4 @@
-"""Wavespeed: results of predictions, which the control API registers."""
+"""Wavespeed: results of predictions, which the control API registers, and the balance."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -11,9 +11,7 @@ from sandbox.providers.vendors.errors import wavespeed_error
 
 async def result(request: Request) -> Response:
     """`GET predictions/{id}/result`: `data.status` and, at the end, `data.outputs`."""
-    sent = request.headers.get("authorization")
-    if sent != f"Bearer {keys.WAVESPEED}":
-        raise wavespeed_error(401, "Unauthorized: missing or invalid API key")
+    _check_key(request)
     running = state_of(request).operations.get("predictions", request.path_params["id"])
     if running is None:
         raise wavespeed_error(404, "prediction not found")
@@ -31,4 +29,18 @@ async def result(request: Request) -> Response:
     return JSONResponse({"code": 200, "message": "success", "data": data})
 
 
-ROUTES = [Route("/wavespeed/api/v3/predictions/{id}/result", result, methods=["GET"])]
+async def balance(request: Request) -> Response:
+    """`GET balance`, as wavespeed.ai/docs-common-api/balance has it: USD."""
+    _check_key(request)
+    return JSONResponse({"code": 200, "message": "success", "data": {"balance": 12.5}})
+
+
+def _check_key(request: Request) -> None:
+    if request.headers.get("authorization") != f"Bearer {keys.WAVESPEED}":
+        raise wavespeed_error(401, "Unauthorized: missing or invalid API key")
+
+
+ROUTES = [
+    Route("/wavespeed/api/v3/predictions/{id}/result", result, methods=["GET"]),
+    Route("/wavespeed/api/v3/balance", balance, methods=["GET"]),
+]

@@ -9,10 +9,10 @@ import pytest
 
 from config.settings import Settings
 from core.errors import ContentRejected, ServiceError, UnsafeUrl, UnusableContent
+from services.accounts.asking import ask
 from services.google import API_VERSION, GOOGLE
 from services.images.base import ImageBytes, ImageRequest
 from services.images.gemini import GeminiImages
-from services.key_probe import probe_key
 from services.net.downloads import Downloads
 
 PATH = "/v1beta/models/gemini-3.1-flash-image:generateContent"
@@ -92,7 +92,7 @@ async def test_check_asks_in_the_version_that_jobs_ask_in(
     await gemini.generate(REQUEST)
     found = settings(GOOGLE_AI_API_KEY="g", GOOGLE_GEMINI_BASE_URL=provider.url(""))
     assert found.google_key is not None
-    await probe_key(GOOGLE, found, found.google_key)
+    await ask(GOOGLE, found, found.google_key, GOOGLE.questions(found))
     job, check = (request.target for request in provider.requests)
     assert job == f"{check}:generateContent" == f"/{API_VERSION}{PATH.removeprefix('/v1beta')}"
 

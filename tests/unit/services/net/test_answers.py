@@ -15,6 +15,8 @@ from config.settings import Settings
 from core.alert import Alert, Notice
 from core.errors import ServiceError
 from core.paths import Bucket
+from services.accounts.asking import ask
+from services.accounts.verdicts import UNREACHABLE
 from services.alerts.webhooks import Slack
 from services.clips.base import Succeeded
 from services.clips.wavespeed import WavespeedVeo
@@ -22,7 +24,6 @@ from services.films.shotstack import SHOTSTACK, Shotstack
 from services.images.base import ImageRequest, ImageUrl
 from services.images.gemini import GeminiImages
 from services.images.seedream import Seedream
-from services.key_probe import Accepted, probe_key
 from services.net.downloads import Downloads
 from services.net.http import new_client, service_error
 from services.supabase.client import Supabase
@@ -259,6 +260,7 @@ async def test_a_key_is_not_known_after_a_bomb(provider: Server, settings: Setti
         "/render/00000000-0000-4000-8000-000000000000", response(bomb(), content_encoding="gzip")
     )
     assert settings.shotstack_key is not None
-    answer = await probe_key(SHOTSTACK, settings, settings.shotstack_key)
-    assert answer.accepted is Accepted.UNKNOWN
-    assert answer.message == "Shotstack gave an answer that is larger than 4 MiB"
+    questions = SHOTSTACK.questions(settings)
+    [answer] = await ask(SHOTSTACK, settings, settings.shotstack_key, questions)
+    assert answer.row is UNREACHABLE
+    assert answer.quoted == "Shotstack gave an answer that is larger than 4 MiB"

@@ -14,10 +14,11 @@ from core.alert import Alert, Notice
 from core.errors import RetryableError, ServiceError
 from core.paths import Bucket
 from sandbox.worker_process import ROOT
+from services.accounts.asking import ask
+from services.accounts.verdicts import UNREACHABLE
 from services.alerts.channels import channels
 from services.bundle import Services
 from services.images.base import ImageRequest
-from services.key_probe import Accepted, probe_key
 from services.net.content import Kind
 from services.supabase.clips import ClipRow
 from services.supabase.probe import SupabaseProbe
@@ -120,9 +121,9 @@ async def test_nor_are_those_that_check_looks_at(own: Settings, stranger: Server
     for vendor in VENDORS:
         key = vendor.key(own)
         assert key is not None
-        answer = await probe_key(vendor, own, key)
-        assert answer.accepted is Accepted.UNKNOWN
-        assert NOT_TRUSTED.search(answer.message)
+        [answer] = await ask(vendor, own, key, vendor.questions(own))
+        assert answer.row is UNREACHABLE
+        assert NOT_TRUSTED.search(answer.quoted)
     probe = SupabaseProbe(own)
     with pytest.raises(ServiceError, match=NOT_TRUSTED):
         await probe.buckets()
