@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run demo test test-fast image-test interop chaos fuzz check audit sbom wheel bench format lock clean
+.PHONY: help setup dev run demo test test-fast image-test interop chaos live fuzz check audit sbom wheel bench format lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ interop: dev ## Compare this worker with Node's, scenario by scenario, and ROUND
 
 chaos: dev ## Kill and break everything for ROUNDS=200 [SEED=n], then see that nothing was lost
 	@$(BIN)/python -m sandbox.chaos --rounds $(or $(ROUNDS),200) $(if $(SEED),--seed $(SEED))
+
+live: dev ## Ask the real vendors and the stand-ins the same: FREE=1 buys nothing, [ONLY=byteplus]
+	@$(BIN)/python -m sandbox.live $(if $(FREE),--free) $(if $(ONLY),--only $(ONLY))
 
 SECONDS ?= 60
 fuzz: dev ## Feed each parser of foreign bytes for SECONDS=60 (Linux on x86-64, Python < 3.14)
