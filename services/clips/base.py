@@ -38,8 +38,15 @@ class Unknown:
     error: ServiceError
 
 
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The provider does not report on this clip to us, by `error`; others it may report on."""
+
+    error: ServiceError
+
+
 ClipOutcome: TypeAlias = Running | Succeeded | Failed
-Answer: TypeAlias = ClipOutcome | Unknown
+Answer: TypeAlias = ClipOutcome | Unknown | Denied
 
 
 class ClipProvider(Protocol):

@@ -12,7 +12,16 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from core.people import Cause
-from services.clips.base import OPERATION, Answer, ClipOutcome, Failed, Running, Succeeded, Unknown
+from services.clips.base import (
+    OPERATION,
+    Answer,
+    ClipOutcome,
+    Denied,
+    Failed,
+    Running,
+    Succeeded,
+    Unknown,
+)
 from services.clips.polling import ATTEMPTS, TIMEOUT_S, WINDOW, as_path, told_clip, unreadable
 from services.clips.refusals import cause_of
 from services.google import Google
@@ -68,9 +77,11 @@ class GoogleVeo:
         return _operated(operation)
 
 
-def _refused(error: Any) -> Unknown:
-    """The clip as unknown, by an `errors.APIError`. Raises ServiceError for any other error."""
+def _refused(error: Any) -> Unknown | Denied:
+    """The clip as unknown or denied, by an `errors.APIError`. Raises ServiceError for any other."""
     found = service_error(_SERVICE, OPERATION, error.response)
+    if found.code == "PERMISSION_DENIED":
+        return Denied(found)
     message = str(found).lower()
     is_named = any(words in message for words in _NO_OPERATION)
     is_of_a_model = any(words in message for words in _NO_MODEL)

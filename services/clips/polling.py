@@ -19,6 +19,7 @@ from services.clips.base import (
     OPERATION,
     Answer,
     ClipOutcome,
+    Denied,
     Failed,
     Running,
     Succeeded,
@@ -114,6 +115,8 @@ def _found(answer: Answer) -> str:
             return f'failed, "{message}"'
         case Unknown(error=error):
             return f'unknown, "{error}"'
+        case Denied(error=error):
+            return f'denied, "{error}"'
 
 
 def unreadable(service: str) -> ServiceError:

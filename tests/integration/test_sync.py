@@ -99,6 +99,27 @@ async def test_a_clip_that_is_too_old_has_failed(site: Site) -> None:
     assert await step_4_status(site.vidfab) == "completed"
 
 
+async def test_a_clip_that_google_denies_has_failed_once_its_video_is_gone(site: Site) -> None:
+    """One that may have its video stays generating."""
+    control = site.vidfab.providers.control
+    names = {number: f"models/veo-3.1-generate/operations/op{number}" for number in (1, 2)}
+    google = {"seedance_task_id": None, "updated_at": ago(days=4)}
+    await lay_clips(
+        site.vidfab,
+        clip(1, **google, video_request_id=names[1]),
+        clip(2, **{**google, "updated_at": ago(days=2)}, video_request_id=names[2]),
+    )
+    for name in names.values():
+        await control.register("operations", name, Operation(final="denied", after_s=0))
+    await site.worker(**vendors(site))
+    await sync(site)
+    end = await site.app.wait_for(SYNC, "completed")
+    assert end.args["returnvalue"]["data"] == {"synced": True, "updated": 1}
+    rows = await clips(site.vidfab)
+    assert [rows[number]["status"] for number in (1, 2)] == ["failed", "generating"]
+    assert rows[1]["error_message"] == "This clip is no longer available. Please make it again."
+
+
 async def test_a_clip_that_was_ordered_anew_is_as_old_as_its_order(site: Site) -> None:
     """Not as its row, which stays; another account's key does not know the new task either."""
     await lay_clips(site.vidfab, clip(1, created_at=ago(days=30), seedance_task_id="first"))

@@ -69,7 +69,11 @@ async def model(request: Request) -> Response:
 
 
 async def operation(request: Request) -> Response:
-    """`GET models/{model}/operations/{id}`, as Veo's videos are waited for."""
+    """`GET models/{model}/operations/{id}`, as Veo's videos are waited for.
+
+    One that ends as `denied` answers 403 for good, as some of Google's do:
+    discuss.ai.google.dev, topic 185737.
+    """
     check_key(request)
     name = f"models/{request.path_params['model']}/operations/{request.path_params['id']}"
     operations = state_of(request).operations
@@ -80,6 +84,8 @@ async def operation(request: Request) -> Response:
         raise google_error(404, "Operation not found.")
     if running.final is None:
         return JSONResponse({"name": name})
+    if running.final == "denied":
+        raise google_error(403, "The caller does not have permission")
     if running.final != "succeeded":
         error = {"code": 3, "message": running.error_message}
         return JSONResponse({"name": name, "done": True, "error": error})

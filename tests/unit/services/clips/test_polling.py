@@ -245,7 +245,7 @@ def googles(code: int, status: str, message: str) -> dict[str, Any]:
             googles(404, "NOT_FOUND", "models/veo-3.0 is not found, or is not supported"),
         ),
         (GOOGLE, GOOGLE_PATH, "400 Bad Request", googles(400, "INVALID_ARGUMENT", "operation?")),
-        (GOOGLE, GOOGLE_PATH, "403 Forbidden", googles(403, "PERMISSION_DENIED", "operation")),
+        (GOOGLE, GOOGLE_PATH, "403 Forbidden", PAGE),
     ],
 )
 async def test_any_other_refusal_says_nothing_of_the_clip_however_old(
@@ -257,6 +257,29 @@ async def test_any_other_refusal_says_nothing_of_the_clip_however_old(
     assert raised.value.status == int(status[:3])
     assert not raised.value.retryable
     assert len(asked.server.requests) == 1
+
+
+DENIED = googles(403, "PERMISSION_DENIED", "The caller does not have permission")
+
+
+async def test_a_clip_that_google_denies_is_given_up_once_its_video_is_gone(asked: Asked) -> None:
+    """Some operations are denied for good: they would stay generating for ever."""
+    asked.on(GOOGLE_PATH, DENIED, status="403 Forbidden")
+    assert await asked.providers.status(ordered(GOOGLE, timedelta(days=3, minutes=1))) == Failed(
+        "The video is no longer available: it was ordered more than 3 days ago", Cause.GONE
+    )
+
+
+async def test_a_clip_that_google_denies_is_asked_for_while_its_video_may_be_there(
+    asked: Asked,
+) -> None:
+    """The key may be another project's, or restricted by mistake."""
+    asked.on(GOOGLE_PATH, DENIED, status="403 Forbidden")
+    untouched = ordered(GOOGLE, timedelta(0)).model_copy(update={"updated_at": None})
+    for row in (ordered(GOOGLE, timedelta(days=3, minutes=-1)), untouched):
+        with pytest.raises(ServiceError, match="The caller does not have permission") as raised:
+            await asked.providers.status(row)
+        assert not raised.value.retryable
 
 
 @pytest.mark.parametrize(
