@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,8 +14,9 @@ from services.google import API_VERSION, GOOGLE
 from services.images.base import ImageBytes, ImageRequest
 from services.images.gemini import GeminiImages
 from services.net.downloads import Downloads
+from tests.support.gemini import answer, inline, path_of, refusal, says
 
-PATH = "/v1beta/models/gemini-3.1-flash-image:generateContent"
+PATH = path_of()
 REQUEST = ImageRequest("A cat by a door", "9:16")
 
 Response = Callable[..., bytes]
@@ -23,52 +24,11 @@ Response = Callable[..., bytes]
 pytestmark = pytest.mark.usefixtures("no_waits")
 
 
-@pytest.fixture
-async def gemini(
-    settings: Callable[..., Settings],
-    provider: Any,
-    media: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[GeminiImages]:
-    monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
-    monkeypatch.setenv("GOOGLE_GENAI_API_VERSION", "v9")
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    found = settings(
-        GOOGLE_AI_API_KEY="google-key-1234",
-        GOOGLE_GEMINI_BASE_URL=provider.url(""),
-        DOWNLOAD_ALLOWED_HOSTS=f"media.example.com:{media.port}=127.0.0.1",
-    )
-    assert found.google_key is not None
-    downloads = Downloads(found)
-    images = GeminiImages(found, found.google_key, downloads)
-    yield images
-    await images.aclose()
-    await downloads.aclose()
-
-
-def inline(data: bytes, content_type: str = "image/png", **fields: Any) -> dict[str, Any]:
-    encoded = base64.b64encode(data).decode()
-    return {"inlineData": {"mimeType": content_type, "data": encoded}, **fields}
-
-
-def answer(*parts: dict[str, Any], end: str = "STOP") -> dict[str, Any]:
-    return {"candidates": [{"content": {"parts": list(parts)}, "finishReason": end}]}
-
-
-def says(provider: Any, response: Response, *bodies: Any, status: str = "200 OK") -> None:
-    texts = [body if isinstance(body, bytes) else json.dumps(body).encode() for body in bodies]
-    provider.on(PATH, *(response(t, status=status, content_type="application/json") for t in texts))
-
-
-def refusal(code: int, status: str, message: str) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message, "status": status}}
-
-
 async def test_the_picture_and_what_was_asked(
-    gemini: GeminiImages, provider: Any, response: Response, pictures: dict[str, bytes]
+    gemini: GeminiImages, provider: Any, pictures: dict[str, bytes]
 ) -> None:
     jpeg = pictures["image/jpeg"]
-    says(provider, response, answer({"text": "Here:"}, inline(jpeg, "image/png")))
+    says(provider, answer({"text": "Here:"}, inline(jpeg, "image/png")))
     assert await gemini.generate(REQUEST) == ImageBytes(jpeg, "image/jpeg")
     [request] = provider.requests
     assert request.headers["x-goog-api-key"] == "google-key-1234"
@@ -84,11 +44,10 @@ async def test_check_asks_in_the_version_that_jobs_ask_in(
     gemini: GeminiImages,
     settings: Callable[..., Settings],
     provider: Any,
-    response: Response,
     pictures: dict[str, bytes],
 ) -> None:
     """Whatever the library's default is, and the environment says."""
-    says(provider, response, answer(inline(pictures["image/jpeg"])))
+    says(provider, answer(inline(pictures["image/jpeg"])))
     await gemini.generate(REQUEST)
     found = settings(GOOGLE_AI_API_KEY="g", GOOGLE_GEMINI_BASE_URL=provider.url(""))
     assert found.google_key is not None
@@ -98,10 +57,10 @@ async def test_check_asks_in_the_version_that_jobs_ask_in(
 
 
 async def test_a_draft_of_the_model_is_not_the_picture(
-    gemini: GeminiImages, provider: Any, response: Response, pictures: dict[str, bytes]
+    gemini: GeminiImages, provider: Any, pictures: dict[str, bytes]
 ) -> None:
     draft = inline(pictures["image/png"], thought=True)
-    says(provider, response, answer(draft, inline(pictures["image/webp"])))
+    says(provider, answer(draft, inline(pictures["image/webp"])))
     assert (await gemini.generate(REQUEST)).content_type == "image/webp"
 
 
@@ -114,7 +73,7 @@ async def test_references_are_fetched_and_sent(
 ) -> None:
     jpeg, png = pictures["image/jpeg"], pictures["image/png"]
     urls = (media.on("/1.jpg", response(jpeg)), media.on("/2.jpg", response(png)))
-    says(provider, response, answer(inline(png)))
+    says(provider, answer(inline(png)))
     await gemini.generate(ImageRequest("Two cats", "1:1", urls))
     [content] = json.loads(provider.requests[0].body)["contents"]
     sent = [part["inlineData"] for part in content["parts"][1:]]
@@ -131,7 +90,7 @@ async def test_at_most_14_references_are_sent(
     pictures: dict[str, bytes],
 ) -> None:
     url = media.on("/1.jpg", response(pictures["image/jpeg"]))
-    says(provider, response, answer(inline(pictures["image/png"])))
+    says(provider, answer(inline(pictures["image/png"])))
     await gemini.generate(ImageRequest("Many cats", "1:1", (url,) * 20))
     assert len(media.requests) == 14
 
@@ -160,9 +119,9 @@ async def test_a_reference_that_cannot_be_had_buys_nothing(
     ],
 )
 async def test_a_block_is_a_refusal_with_its_reason(
-    gemini: GeminiImages, provider: Any, response: Response, body: Any, message: str
+    gemini: GeminiImages, provider: Any, body: Any, message: str
 ) -> None:
-    says(provider, response, body)
+    says(provider, body)
     with pytest.raises(ContentRejected) as raised:
         await gemini.generate(REQUEST)
     assert str(raised.value) == message
@@ -181,9 +140,9 @@ async def test_a_block_is_a_refusal_with_its_reason(
     ],
 )
 async def test_an_answer_without_a_picture_is_final(
-    gemini: GeminiImages, provider: Any, response: Response, body: Any
+    gemini: GeminiImages, provider: Any, body: Any
 ) -> None:
-    says(provider, response, body)
+    says(provider, body)
     with pytest.raises(ServiceError, match="Gemini gave an answer") as raised:
         await gemini.generate(REQUEST)
     assert (raised.value.retryable, raised.value.billed) == (False, True)
@@ -199,11 +158,11 @@ async def test_an_answer_without_a_picture_is_final(
     ],
 )
 async def test_a_wrong_request_is_not_tried_again(
-    gemini: GeminiImages, provider: Any, response: Response, status: str, code: str
+    gemini: GeminiImages, provider: Any, status: str, code: str
 ) -> None:
     number = int(status[:3])
     body = refusal(number, code, "Wrong: google-key-1234")
-    says(provider, response, body, status=status)
+    says(provider, body, status=status)
     with pytest.raises(ServiceError) as raised:
         await gemini.generate(REQUEST)
     error = raised.value
@@ -230,10 +189,10 @@ async def test_passing_trouble_is_tried_again(
 
 
 async def test_trouble_that_stays_is_told_after_three_attempts(
-    gemini: GeminiImages, provider: Any, response: Response
+    gemini: GeminiImages, provider: Any
 ) -> None:
     body = refusal(503, "UNAVAILABLE", "The model is overloaded")
-    says(provider, response, body, status="503 Service Unavailable")
+    says(provider, body, status="503 Service Unavailable")
     with pytest.raises(ServiceError, match="The model is overloaded") as raised:
         await gemini.generate(REQUEST)
     assert raised.value.retryable
@@ -251,10 +210,10 @@ async def test_a_connection_lost_on_the_way_is_not_bought_again(
 
 
 async def test_a_gateway_that_stopped_waiting_is_not_asked_again(
-    gemini: GeminiImages, provider: Any, response: Response
+    gemini: GeminiImages, provider: Any
 ) -> None:
     body = refusal(504, "DEADLINE_EXCEEDED", "Deadline expired")
-    says(provider, response, body, status="504 Gateway Timeout")
+    says(provider, body, status="504 Gateway Timeout")
     with pytest.raises(ServiceError, match="Deadline expired") as raised:
         await gemini.generate(REQUEST)
     assert raised.value.billed
