@@ -30,11 +30,20 @@ _TIMEOUT = timedelta(minutes=3)
 _ATTEMPTS = 3
 # Requests are counted by the minute and by the day (ai.google.dev/gemini-api/docs/rate-limits).
 _WINDOW = timedelta(minutes=1)
-# Pictures come inside the response. The bucket takes 10 MiB, which is 14 in base64; drafts from the
-# model's thinking may be included.
-_MAX_ANSWER_BYTES = 32 * 1024 * 1024
+_MIB = 1024 * 1024
+# Pictures come inside the response. The bucket takes 10 MiB, which is 14 in base64; two drafts of
+# the model's thinking may be included, as large as the picture: 3 x 14 = 42.
+_MAX_ANSWER_BYTES = 48 * _MIB
 # The limit of a reference: Gemini takes 20 MB per request in all, and base64 adds a third.
-_MAX_REFERENCE_BYTES = 7 * 1024 * 1024
+_MAX_REFERENCE_BYTES = 7 * _MIB
+# What is asked of a model whose name begins so: 2752x1536 at 16:9, near Seedream's 2848x1600, so
+# that a film in 1080p is not scaled up. Of others nothing: gemini-2.5-flash-image refuses the
+# field, which gives 1344x768 alone.
+_IMAGE_SIZES = {
+    "gemini-3.1-flash-image": "2K",
+    "gemini-3-pro-image": "2K",
+    "gemini-nano-banana-2.1": "2K",
+}
 # Finish reasons without a picture that are no refusal; every other one is.
 _TRANSIENT_ENDS = frozenset({
     "FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "OTHER", "NO_IMAGE", "IMAGE_OTHER",
@@ -67,7 +76,7 @@ class GeminiImages:
         """
         client = await self._google.client()
         contents = await self._contents(request)
-        config = _config(request.aspect_ratio)
+        config = _config(request.aspect_ratio, self._model)
         with bill(_SERVICE, "picture"):
             return await _PICTURE.with_retries(
                 lambda: self._generate(client, contents, config),
@@ -116,12 +125,14 @@ class GeminiImages:
         return _picture(answer)
 
 
-def _config(aspect_ratio: str) -> "types.GenerateContentConfig":
+def _config(aspect_ratio: str, model: str) -> "types.GenerateContentConfig":
     from google.genai import types
 
+    name = model.removeprefix("models/")
+    sizes = (size for family, size in _IMAGE_SIZES.items() if name.startswith(family))
     return types.GenerateContentConfig(
         response_modalities=["IMAGE"],
-        image_config=types.ImageConfig(aspect_ratio=aspect_ratio),
+        image_config=types.ImageConfig(aspect_ratio=aspect_ratio, image_size=next(sizes, None)),
     )
 
 

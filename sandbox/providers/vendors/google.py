@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,25 +16,10 @@ from sandbox.providers.drawing.captions import caption_of
 from sandbox.providers.drawing.pictures import Picture
 from sandbox.providers.request_body import Json, json_of, state_of
 from sandbox.providers.vendors.errors import Refused, google_error
-from sandbox.providers.vendors.gemini import GenerateContent
+from sandbox.providers.vendors.gemini import FAMILIES, Family, GenerateContent
 
 _VERSION = "v1beta"
-_MODELS = ("gemini-3.1-flash-image", "gemini-3-pro-image", "gemini-2.5-flash-image")
 _MAX_REFERENCES = 14
-# Pixels of the 1K size by aspect ratio.
-_SIZES = {
-    "1:1": (1024, 1024),
-    "16:9": (1344, 768),
-    "9:16": (768, 1344),
-    "4:3": (1184, 864),
-    "3:4": (864, 1184),
-    "3:2": (1248, 832),
-    "2:3": (832, 1248),
-    "21:9": (1536, 672),
-    "4:5": (896, 1152),
-    "5:4": (1152, 896),
-}
-_SCALES = {"1K": 1, "2K": 2, "4K": 4}
 # Field violations that Google words in its own way.
 _UNKNOWN_FIELD = "extra_forbidden"
 
@@ -42,10 +28,9 @@ async def generate(request: Request) -> Response:
     """`POST models/{model}:generateContent`."""
     check_key(request)
     model: str = request.path_params["model"]
-    if not model.startswith(_MODELS):
-        raise _no_such_model(model)
+    family = _family_of(model)
     body = await json_of(request, lambda reason: google_error(400, reason))
-    picture = _ordered(_validated(body), state_of(request).pictures.__next__)
+    picture = ordered(_validated(body), family, state_of(request).pictures.__next__)
     state_of(request).bill("image", "google", picture.text)
     drawn = await state_of(request).store.picture(picture, "PNG")
     data = {"mimeType": "image/png", "data": base64.b64encode(drawn).decode()}
@@ -62,8 +47,7 @@ async def model(request: Request) -> Response:
     """`GET models/{model}`: what it is, for who has a key."""
     check_key(request)
     name: str = request.path_params["model"]
-    if not name.startswith(_MODELS):
-        raise _no_such_model(name)
+    _family_of(name)
     methods = ["generateContent", "countTokens"]
     return JSONResponse({"name": f"models/{name}", "supportedGenerationMethods": methods})
 
@@ -121,6 +105,14 @@ ROUTES = [
 ]
 
 
+def _family_of(model: str) -> Family:
+    found = (family for name, family in FAMILIES.items() if model.startswith(name))
+    family = next(found, None)
+    if family is None:
+        raise _no_such_model(model)
+    return family
+
+
 def _no_such_model(name: str, version: str = _VERSION) -> Refused:
     message = (
         f"models/{name} is not found for API version {version}, or is not supported for this "
@@ -147,7 +139,7 @@ def _validated(body: Json) -> GenerateContent:
         raise google_error(400, f"Invalid value at '{place}': {first['msg']}") from None
 
 
-def _ordered(order: GenerateContent, next_number: Any) -> Picture:
+def ordered(order: GenerateContent, family: Family, next_number: Callable[[], int]) -> Picture:
     """The picture to draw. Raises Refused."""
     parts = [part for content in order.contents for part in content.parts]
     texts = [part.text for part in parts if part.text]
@@ -161,14 +153,13 @@ def _ordered(order: GenerateContent, next_number: Any) -> Picture:
     config = order.generation_config
     if "IMAGE" not in config.response_modalities:
         raise google_error(400, "This stand-in only makes pictures: response_modalities IMAGE.")
-    width, height = _SIZES[config.image_config.aspect_ratio or "1:1"]
-    scale = _SCALES[config.image_config.image_size or "1K"]
+    pixels = family.pixels(config.image_config)
+    if pixels is None:
+        raise google_error(400, "The model does not support this aspect ratio or image size.")
     caption = caption_of(" ".join(texts))
     number = caption.number or next_number()
     label = "Picture" if caption.number is None else "Shot"
-    return Picture(
-        width * scale, height * scale, number, caption.text, caption.style, len(images), label
-    )
+    return Picture(*pixels, number, caption.text, caption.style, len(images), label)
 
 
 def _check_image(data: str) -> None:

@@ -36,7 +36,7 @@ async def test_the_picture_and_what_was_asked(
     assert body["contents"][0]["parts"] == [{"text": "A cat by a door"}]
     assert body["generationConfig"] == {
         "responseModalities": ["IMAGE"],
-        "imageConfig": {"aspectRatio": "9:16"},
+        "imageConfig": {"aspectRatio": "9:16", "imageSize": "2K"},
     }
 
 
