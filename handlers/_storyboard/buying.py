@@ -1,7 +1,7 @@
 """Buys the picture of a shot: at most once, and saved before its slot buys the next one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from bullmq_consumer import StopReason
@@ -22,7 +22,7 @@ from core.errors import (
 from core.paths import PlainId
 from core.people import Cause
 from core.story import about
-from core.storyboard.characters import characters_of_shot, references
+from core.storyboard.characters import Reference, characters_of_shot, references
 from core.storyboard.prompts import storyboard_prompt
 from core.storyboard.script import Character, Shot
 from handlers._storyboard.purchases import Purchases
@@ -48,14 +48,15 @@ class PictureBrief:
     style: str | None
     aspect_ratio: str
 
-    def request(self, shot: Shot, max_references: int) -> tuple[ImageRequest, list[str]]:
-        """The request for a shot, and the ids of the characters whose references go with it."""
+    def request(
+        self, shot: Shot, max_references: int
+    ) -> tuple[ImageRequest, tuple[Reference, ...]]:
+        """The request for a shot, and the references that go with it."""
         cast = characters_of_shot(shot, self.characters)
         shown = references(cast, max_references)
         prompt = storyboard_prompt(shot, cast, self.style, references=len(shown))
         urls = tuple(one.image_url for one in shown)
-        used = [one.character_id for one in shown if one.character_id]
-        return ImageRequest(prompt, self.aspect_ratio, urls), used
+        return ImageRequest(prompt, self.aspect_ratio, urls), shown
 
 
 @dataclass(slots=True)
@@ -197,9 +198,10 @@ class PictureBuyer:
             await self._ctx.services.storyboards.update(
                 row.id, status="generating", error_message=None
             )
-        request, used = self._brief.request(shot, provider.max_references)
+        request, shown = self._brief.request(shot, provider.max_references)
         with about(f"shot {shot.shot_number}"), observed(self._deadline):
-            return await provider.generate(request), used
+            image = await provider.generate(request)
+        return image, _used(shown, image)
 
     def _provider(self) -> ImageProvider:
         provider = self._ctx.services.images
@@ -257,6 +259,13 @@ class PictureBuyer:
         except _STORING_TROUBLES as error:
             self._storage_trouble = error
             raise
+
+
+def _used(shown: Sequence[Reference], image: GeneratedImage) -> list[str]:
+    """The ids of the characters whose references were sent, in that order."""
+    left_out = image.left_out if isinstance(image, ImageBytes) else 0
+    sent = shown[: len(shown) - left_out]
+    return [one.character_id for one in sent if one.character_id]
 
 
 def _is_unanswered(error: Exception) -> bool:

@@ -22,10 +22,14 @@ class ImageUrl:
 
 @dataclass(frozen=True, slots=True)
 class ImageBytes:
-    """The response holds the picture itself."""
+    """The response holds the picture itself.
+
+    `left_out` counts the request's last references that were not sent, as all were too large.
+    """
 
     data: bytes
     content_type: str
+    left_out: int = 0
 
 
 GeneratedImage: TypeAlias = ImageUrl | ImageBytes

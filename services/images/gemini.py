@@ -1,9 +1,12 @@
 """Google Gemini pictures."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from loguru import logger
 from pydantic import SecretStr
 
 from config.settings import Settings
@@ -11,6 +14,7 @@ from core.alert import AlertSink, no_alerts
 from core.errors import ContentRejected, PermanentError, ServiceError, TransientError
 from core.meter import bill
 from core.people import Cause
+from core.story import subject
 from core.storyboard.characters import MAX_REFERENCES
 from services.google import Google
 from services.images.base import ImageBytes, ImageRequest
@@ -34,8 +38,11 @@ _MIB = 1024 * 1024
 # Pictures come inside the response. The bucket takes 10 MiB, which is 14 in base64; two drafts of
 # the model's thinking may be included, as large as the picture: 3 x 14 = 42.
 _MAX_ANSWER_BYTES = 48 * _MIB
-# The limit of a reference: Gemini takes 20 MB per request in all, and base64 adds a third.
+# The limit of a reference. Larger ones show no more: Gemini scales them to 3072 pixels a side.
 _MAX_REFERENCE_BYTES = 7 * _MIB
+# Of all references of a request, which may have 100 MB (since January 2026). Base64 adds a third:
+# 70 MiB are 97.9 MB, and the prompt has some kilobytes.
+_MAX_REFERENCES_BYTES = 70 * _MIB
 # What is asked of a model whose name begins so: 2752x1536 at 16:9, near Seedream's 2848x1600, so
 # that a film in 1080p is not scaled up. Of others nothing: gemini-2.5-flash-image refuses the
 # field, which gives 1344x768 alone.
@@ -72,30 +79,40 @@ class GeminiImages:
     async def generate(self, request: ImageRequest) -> ImageBytes:
         """Buy one picture.
 
-        Raises ContentRejected, ServiceError, or what `Downloads` raises for a reference.
+        Raises ContentRejected, ServiceError, ProviderDown, or what `Downloads` raises for a
+        reference.
         """
         client = await self._google.client()
-        contents = await self._contents(request)
+        urls = request.references[: self.max_references]
+        parts = await self._parts(urls)
+        contents = [request.prompt, *parts]
         config = _config(request.aspect_ratio, self._model)
         with bill(_SERVICE, "picture"):
-            return await _PICTURE.with_retries(
+            picture = await _PICTURE.with_retries(
                 lambda: self._generate(client, contents, config),
                 attempts=_ATTEMPTS,
                 circuit=self._circuit,
             )
+        return replace(picture, left_out=len(urls) - len(parts))
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._google.aclose()
 
-    async def _contents(self, request: ImageRequest) -> list[Any]:
+    async def _parts(self, urls: Sequence[str]) -> "list[types.Part]":
+        """The references in order, as many as a request may hold."""
         from google.genai import types
 
-        contents: list[Any] = [request.prompt]
-        for url in request.references[: self.max_references]:
+        parts: list[types.Part] = []
+        left_bytes = _MAX_REFERENCES_BYTES
+        for url in urls:
             data, content_type = await self._reference(url)
-            contents.append(types.Part.from_bytes(data=data, mime_type=content_type))
-        return contents
+            left_bytes -= len(data)
+            if left_bytes < 0:
+                _log_left_out(urls[len(parts) :])
+                break
+            parts.append(types.Part.from_bytes(data=data, mime_type=content_type))
+        return parts
 
     async def _reference(self, url: str) -> tuple[bytes, str]:
         try:
@@ -123,6 +140,12 @@ class GeminiImages:
             # The library raises this for values of an unexpected type.
             raise _unusable("an answer that cannot be read") from error
         return _picture(answer)
+
+
+def _log_left_out(urls: Sequence[str]) -> None:
+    shown = ", ".join(one_line(url.partition("?")[0]) for url in urls)
+    what = "Gemini takes {} MiB of reference images for a picture, these are left out of {}: {}"
+    logger.warning(what, _MAX_REFERENCES_BYTES // _MIB, subject() or "it", shown)
 
 
 def _config(aspect_ratio: str, model: str) -> "types.GenerateContentConfig":

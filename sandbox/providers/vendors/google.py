@@ -20,6 +20,8 @@ from sandbox.providers.vendors.gemini import FAMILIES, Family, GenerateContent
 
 _VERSION = "v1beta"
 _MAX_REFERENCES = 14
+# Of a request, since 2026-01-08: ai.google.dev/gemini-api/docs/changelog.
+_MAX_BYTES = 100_000_000
 # Field violations that Google words in its own way.
 _UNKNOWN_FIELD = "extra_forbidden"
 
@@ -29,6 +31,7 @@ async def generate(request: Request) -> Response:
     check_key(request)
     model: str = request.path_params["model"]
     family = _family_of(model)
+    check_size(len(await request.body()))
     body = await json_of(request, lambda reason: google_error(400, reason))
     picture = ordered(_validated(body), family, state_of(request).pictures.__next__)
     state_of(request).bill("image", "google", picture.text)
@@ -103,6 +106,12 @@ ROUTES = [
     Route(f"/google/{_VERSION}/models/{{model}}/operations/{{id}}", operation, methods=["GET"]),
     Route("/google/{version}/models/{name:path}", other_version, methods=["GET", "POST"]),
 ]
+
+
+def check_size(body_bytes: int) -> None:
+    """Refuse a request that is too large, references and all."""
+    if body_bytes > _MAX_BYTES:
+        raise google_error(400, f"Request payload size exceeds the limit: {_MAX_BYTES} bytes.")
 
 
 def _family_of(model: str) -> Family:

@@ -8,7 +8,7 @@ import pytest
 from sandbox.providers.drawing.pictures import Picture
 from sandbox.providers.vendors.errors import Refused
 from sandbox.providers.vendors.gemini import FAMILIES, GenerateContent
-from sandbox.providers.vendors.google import ordered
+from sandbox.providers.vendors.google import check_size, ordered
 
 FLASH, PRO, OLD = "gemini-3.1-flash-image", "gemini-3-pro-image", "gemini-2.5-flash-image"
 NEWEST = "gemini-nano-banana-2.1"
@@ -59,3 +59,10 @@ def test_what_a_model_does_not_make_is_a_wrong_argument(model: str, config: dict
         drawn(model, **config)
     error = raised.value.body["error"]
     assert (raised.value.status, error["status"]) == (400, "INVALID_ARGUMENT")
+
+
+def test_a_request_has_100_mb() -> None:
+    check_size(100_000_000)
+    with pytest.raises(Refused) as raised:
+        check_size(100_000_001)
+    assert raised.value.status == 400

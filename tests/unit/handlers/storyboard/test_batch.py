@@ -4,19 +4,20 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from core.deadline import Deadline
-from core.storyboard.script import Shot
+from core.storyboard.script import Character, Shot
 from handlers._storyboard.batch import StoryboardBatch
 from handlers._storyboard.buying import PictureBrief
 from handlers._storyboard.downloads import PictureDownloads
 from handlers._storyboard.rows import JobRows
-from services.images.base import ImageRequest, ImageUrl
-from services.supabase.storyboards import StoryboardRow
+from services.images.base import GeneratedImage, ImageBytes, ImageRequest, ImageUrl
+from services.supabase.storyboards import Picture, StoryboardRow
 from tests.support.handle import RecordingHandle, context
 
 USER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -37,7 +38,7 @@ class Outside:
     max_references: int = 14
     done: list[str] = field(default_factory=list[str])
 
-    async def generate(self, request: ImageRequest) -> ImageUrl:
+    async def generate(self, request: ImageRequest) -> GeneratedImage:
         shot = "2" if "SHOT-2" in request.prompt else "1"
         self.done.append(f"buy {shot}")
         return ImageUrl(f"https://a/{shot}")
@@ -77,10 +78,26 @@ class MeetingLink(RecordingHandle):
 class NoAnswer(Outside):
     """The provider has the order, and does not answer."""
 
-    async def generate(self, request: ImageRequest) -> ImageUrl:
+    async def generate(self, request: ImageRequest) -> GeneratedImage:
         self.done.append("buy")
         await asyncio.Event().wait()
         raise AssertionError
+
+
+@dataclass
+class SmallRequests(Outside):
+    """The provider takes two references less than it is asked with, and answers with bytes."""
+
+    used: list[str] = field(default_factory=list[str])
+
+    async def generate(self, request: ImageRequest) -> GeneratedImage:
+        return ImageBytes(b"picture", "image/png", left_out=2)
+
+    async def store(
+        self, picture: Picture, user_id: str, row: StoryboardRow, row_id: str, **fields: Any
+    ) -> None:
+        self.used = fields["used_character_ids"]
+        self.rows[row_id] = row.model_copy(update={"status": fields["status"]})
 
 
 class SlowLink(RecordingHandle):
@@ -108,6 +125,9 @@ async def run(
     handle: RecordingHandle,
     at_once: int,
     stopping: asyncio.Event | None = None,
+    *,
+    workdir: Path = Path(),
+    characters: tuple[Character, ...] = (),
 ) -> str:
     services = SimpleNamespace(
         settings=SimpleNamespace(storyboard_concurrency=at_once),
@@ -117,7 +137,7 @@ async def run(
         downloads=SimpleNamespace(check=lambda url: None),
         scrub=str,
     )
-    ctx = context(handle, services=services, stopping=stopping)
+    ctx = context(handle, workdir, services=services, stopping=stopping)
     rows = list(outside.rows.values())
     shots = [
         Shot.model_validate({"shot_number": row.shot_number, "description": f"SHOT-{row.id[1:]}"})
@@ -129,7 +149,7 @@ async def run(
             project_id="p",
             user_id=USER,
             shots=shots,
-            brief=PictureBrief((), None, "16:9"),
+            brief=PictureBrief(characters, None, "16:9"),
             rows=JobRows(ctx, "p", rows, {row.id: row.shot_number for row in rows}),
             downloads=downloads,
             deadline=Deadline(time.time()),
@@ -179,3 +199,17 @@ async def test_a_purchase_that_is_cut_off_counts_unless_the_worker_stops(
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert handle.checkpoints[-1]["asked"] == asked
+
+
+async def test_characters_whose_references_were_left_out_are_not_said_to_be_used(
+    tmp_path: Path,
+) -> None:
+    images = ("https://x.example.com/a.png",)
+    ids = ("a", None, "b", "c", "d")
+    characters = tuple(
+        Character(id=one, name=f"Cat {number}", reference_images=images)
+        for number, one in enumerate(ids)
+    )
+    outside = SmallRequests(outside_of(1).rows)
+    ended = await run(outside, RecordingHandle(), 1, workdir=tmp_path, characters=characters)
+    assert (ended, outside.used) == ("completed", ["a", "b"])

@@ -1,17 +1,19 @@
 """What Gemini takes, how its answers end, and its quotas."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from services.images.base import ImageRequest
 from services.images.gemini import GeminiImages
 from tests.support.gemini import MODEL, answer, inline, says
-from tests.support.server import Server
+from tests.support.server import Server, response
 
 NewGemini = Callable[..., GeminiImages]
 
 REQUEST = ImageRequest("A cat by a door", "16:9")
+MIB = 1024 * 1024
 
 pytestmark = pytest.mark.usefixtures("no_waits")
 
@@ -40,3 +42,25 @@ async def test_a_large_picture_is_asked_of_models_that_make_them(
     [request] = provider.requests
     config = {"aspectRatio": "16:9"} | ({"imageSize": size} if size else {})
     assert request.json["generationConfig"]["imageConfig"] == config
+
+
+async def test_references_are_sent_while_a_request_has_room(
+    gemini: GeminiImages,
+    provider: Server,
+    media: Server,
+    pictures: dict[str, bytes],
+    logged: Any,
+) -> None:
+    """100 MB in base64 are ten of 7 MiB; those after them are named."""
+    end = b"\xff\xd9"
+    large = response(pictures["image/jpeg"].ljust(7 * MIB - len(end), b"\0") + end)
+    urls = tuple(media.on(f"/{number}.jpg", large) for number in range(1, 13))
+    signed = (*urls[:11], f"{urls[11]}?token=secret")
+    says(provider, answer(inline(pictures["image/png"])))
+    picture = await gemini.generate(ImageRequest("Many cats", "16:9", signed))
+    assert picture.left_out == 2
+    [request] = provider.requests
+    assert len(request.body) < 100_000_000
+    assert len(request.json["contents"][0]["parts"]) == 1 + 10
+    [line] = [line for line in logged.lines if "left out" in line]
+    assert line.endswith(f": {urls[10]}, {urls[11]}\n")
