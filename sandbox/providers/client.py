@@ -106,7 +106,7 @@ class Control:
         times: int | None = None,
         body_contains: str | None = None,
     ) -> None:
-        """A refusal as Gemini gives it: 200, and no picture."""
+        """A refusal, or another end, as Gemini gives it: 200, and no picture."""
         blocked: dict[str, Any] = {"candidates": [{"finishReason": reason, "index": 0}]}
         if whole_prompt:
             blocked = {"promptFeedback": {"blockReason": reason}}

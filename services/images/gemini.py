@@ -51,10 +51,11 @@ _IMAGE_SIZES = {
     "gemini-3-pro-image": "2K",
     "gemini-nano-banana-2.1": "2K",
 }
-# Finish reasons without a picture that are no refusal; every other one is.
-_TRANSIENT_ENDS = frozenset({
-    "FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "OTHER", "NO_IMAGE", "IMAGE_OTHER",
-    "MALFORMED_RESPONSE",
+# Finish reasons that refuse the content. Without a picture any other one, also one that is not
+# known yet, says only that there is none.
+_REFUSALS = frozenset({
+    "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY",
+    "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "MODEL_ARMOR",
 })  # fmt: skip
 
 
@@ -184,9 +185,10 @@ def _no_picture(answer: "types.GenerateContentResponse") -> Exception:
     if blocked:
         return ContentRejected(f"Gemini refused the prompt: {one_line(blocked.value)}")
     end = answer.candidates[0].finish_reason if answer.candidates else None
-    if end is None or end.value in _TRANSIENT_ENDS:
-        return _unusable(f"an answer without a picture ({one_line(end.value) if end else 'empty'})")
-    return ContentRejected(f"Gemini refused the picture: {one_line(end.value)}")
+    reason = one_line(end.value) if end else "empty"
+    if reason in _REFUSALS:
+        return ContentRejected(f"Gemini refused the picture: {reason}")
+    return _unusable(f"an answer without a picture ({reason})")
 
 
 def _unusable(what: str) -> ServiceError:

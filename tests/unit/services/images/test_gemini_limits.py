@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from core.errors import ContentRejected, ServiceError
+from core.people import Cause
 from services.images.base import ImageRequest
 from services.images.gemini import GeminiImages
 from tests.support.gemini import MODEL, answer, inline, says
@@ -64,3 +66,55 @@ async def test_references_are_sent_while_a_request_has_room(
     assert len(request.json["contents"][0]["parts"]) == 1 + 10
     [line] = [line for line in logged.lines if "left out" in line]
     assert line.endswith(f": {urls[10]}, {urls[11]}\n")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "SAFETY",
+        "RECITATION",
+        "LANGUAGE",
+        "BLOCKLIST",
+        "PROHIBITED_CONTENT",
+        "SPII",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+        "MODEL_ARMOR",
+    ],
+)
+async def test_an_end_that_is_about_the_content_is_a_refusal(
+    gemini: GeminiImages, provider: Server, end: str
+) -> None:
+    says(provider, answer(end=end))
+    with pytest.raises(ContentRejected, match=f"Gemini refused the picture: {end}$"):
+        await gemini.generate(REQUEST)
+
+
+@pytest.mark.filterwarnings("ignore:.* is not a valid FinishReason")
+@pytest.mark.parametrize(
+    "end",
+    [
+        "OTHER",
+        "IMAGE_OTHER",
+        "MAX_TOKENS",
+        "MALFORMED_RESPONSE",
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MISSING_THOUGHT_SIGNATURE",
+        "ESCALATION",
+        "CONTINUATION",
+        "A_WORD_OF_TOMORROW",
+    ],
+)
+async def test_any_other_end_refuses_nothing_and_is_not_bought_again(
+    gemini: GeminiImages, provider: Server, end: str
+) -> None:
+    """Google charges for tokens that it answered with."""
+    says(provider, answer(end=end))
+    with pytest.raises(ServiceError, match=rf"without a picture \({end}\)$") as raised:
+        await gemini.generate(REQUEST)
+    assert (raised.value.retryable, raised.value.billed) == (False, True)
+    assert raised.value.cause is Cause.NO_RESULT
+    assert len(provider.requests) == 1
