@@ -16,6 +16,7 @@ from sandbox.providers.models import (
     Recorded,
     Timing,
 )
+from sandbox.providers.vendors.errors import google_quota_error
 
 IMAGES = "/ark/api/v3/images/generations"
 TASKS = "/ark/api/v3/contents/generations/tasks"
@@ -111,6 +112,13 @@ class Control:
         if whole_prompt:
             blocked = {"promptFeedback": {"blockReason": reason}}
         await self.fail(GEMINI, 200, body=blocked, times=times, body_contains=body_contains)
+
+    async def use_up_gemini(
+        self, per: str = "Day", retry_delay: str = "30s", *, times: int | None = None
+    ) -> None:
+        """Answer that a quota is used up, of a `Minute` or a `Day`."""
+        body = google_quota_error(per, retry_delay).body
+        await self.fail(GEMINI, 429, body=body, times=times)
 
     async def delay(self, path: str, seconds: float) -> None:
         """From now on answers to `path` take at least so long, counted from the request."""

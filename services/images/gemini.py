@@ -57,6 +57,9 @@ _REFUSALS = frozenset({
     "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY",
     "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "MODEL_ARMOR",
 })  # fmt: skip
+# The account is limited or disabled, for earlier violations of Google's Prohibited Use Policy.
+_ACCOUNT_REFUSED = "PUP_LIMITED_DISABLED"
+_ADVICE = "Check its quota and that billing is on, its key and its model"
 
 
 class GeminiImages:
@@ -72,7 +75,7 @@ class GeminiImages:
         downloads: Downloads,
         notify: AlertSink = no_alerts,
     ) -> None:
-        self._circuit = Circuit(_SERVICE, window=_WINDOW, notify=notify)
+        self._circuit = Circuit(_SERVICE, window=_WINDOW, notify=notify, advice=_ADVICE)
         self._model = settings.gemini_image_model
         self._downloads = downloads
         self._google = Google(settings, key, _TIMEOUT, _SERVICE, _MAX_ANSWER_BYTES)
@@ -188,6 +191,10 @@ def _no_picture(answer: "types.GenerateContentResponse") -> Exception:
     reason = one_line(end.value) if end else "empty"
     if reason in _REFUSALS:
         return ContentRejected(f"Gemini refused the picture: {reason}")
+    if reason == _ACCOUNT_REFUSED:
+        return ServiceError(
+            _SERVICE, _OPERATION, f"Gemini refused the account: {reason}", reach="account"
+        )
     return _unusable(f"an answer without a picture ({reason})")
 
 

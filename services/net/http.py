@@ -21,9 +21,10 @@ from bullmq_consumer.safety import fence
 from bullmq_consumer.sanitize.text import one_line
 from config.settings import Settings
 from core.deadline import may_wait
-from core.errors import ServiceError
+from core.errors import Reach, ServiceError
 from services.net.answers import MAX_ANSWER_BYTES, BoundedTransport, UnusableAnswer
 from services.net.circuit import Circuit
+from services.net.google_api import Quota, quota_of
 from services.net.metered import MeteredTransport
 from services.net.pools import pooled
 
@@ -133,6 +134,7 @@ def service_error(service: str, operation: str, response: httpx.Response) -> Ser
     """
     code, message = _documented_error(response)
     status = response.status_code
+    wait, quota = _retry_after(response), quota_of(response.content)
     return ServiceError(
         service,
         operation,
@@ -140,10 +142,16 @@ def service_error(service: str, operation: str, response: httpx.Response) -> Ser
         status=status,
         code=code,
         request_id=_request_id(response),
-        retryable=is_transient_status(status),
-        retry_after=_retry_after(response),
-        reach="limit" if status == httpx.codes.TOO_MANY_REQUESTS.value else "request",
+        retryable=is_transient_status(status) and not quota.is_used_up,
+        retry_after=quota.retry_after if wait is None else wait,
+        reach=_reach(status, quota),
     )
+
+
+def _reach(status: int, quota: Quota) -> Reach:
+    if quota.is_used_up:
+        return "account"
+    return "limit" if status == httpx.codes.TOO_MANY_REQUESTS.value else "request"
 
 
 def transport_error(

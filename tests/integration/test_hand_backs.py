@@ -5,9 +5,13 @@ import signal
 from redis.asyncio import Redis
 
 from sandbox.app import Project, Shot, create_project, create_user, enqueue_storyboards
+from sandbox.providers import keys
+from sandbox.providers.client import GEMINI
+from tests.support.server import Server, response, running
 from tests.support.site import Site
 from tests.support.stopwatch import Stopwatch
 
+SLACK = "/services/T0/B0/slack-token-012345"
 NOT_FINISHED = "This picture could not be finished. Please try again."
 
 
@@ -41,6 +45,35 @@ async def test_a_provider_that_is_down_for_all_burns_no_attempts(site: Site) -> 
         assert job.state == "completed"
         assert job.attempts_made <= 3
     assert (await control.paid()).images == 4
+
+
+async def test_a_quota_of_the_day_burns_no_attempt_and_is_told_once(site: Site) -> None:
+    """Jobs wait for it; a look at it now and then costs nothing."""
+    control = site.vidfab.providers.control
+    await control.use_up_gemini("Day")
+    async with running(Server()) as hooks:
+        worker = await site.worker(
+            IMAGE_PROVIDER="gemini",
+            GOOGLE_AI_API_KEY=keys.GOOGLE,
+            QUEUE_CONCURRENCY="1",
+            SLACK_WEBHOOK_URL=hooks.on(SLACK, response(b"ok")),
+        )
+        for _ in range(3):
+            project = await project_of(site)
+            job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project)
+            await site.app.wait_for(job_id, "delayed")
+            job = await site.app.job(job_id)
+            assert job is not None
+            assert job.attempts_made == 0
+            [row] = await site.vidfab.supabase.rows(
+                "project_storyboards", project_id=f"eq.{project.id}"
+            )
+            assert row["status"] == "generating"
+        await worker.stop()
+        [alert] = hooks.to(SLACK)
+    assert alert.json["text"].startswith("🔑 Gemini refuses this account, jobs that need it wait: ")
+    assert len(await control.requests(GEMINI)) >= 1
+    assert (await control.paid()).images == 0
 
 
 async def test_a_job_that_is_handed_back_without_end_fails(site: Site) -> None:

@@ -57,6 +57,38 @@ def google_error(status: int, message: str = "", reason: str = "") -> Refused:
     return Refused(status, {"error": detail})
 
 
+def google_quota_error(per: str, retry_delay: str, *, is_zero: bool = False) -> Refused:
+    """Google, as it answers 429: no header, and the wait in the body; `per` as in "Day".
+
+    A quota of the day comes with a wait of seconds, too. Of a model without any quota (`is_zero`,
+    as image models on the free tier) all its quotas are named, the one of a minute first:
+    github.com/google-gemini/gemini-cli/issues/8437.
+    """
+    metric = "generativelanguage.googleapis.com/generate_content_free_tier_requests"
+    model = "gemini-3.1-flash-image"
+    limit = 0 if is_zero else 100
+    names = ("Minute", "Day") if is_zero else (per,)
+    violations = [
+        {
+            "quotaMetric": metric,
+            "quotaId": f"GenerateRequestsPer{name}PerProjectPerModel-FreeTier",
+            "quotaDimensions": {"location": "global", "model": model},
+        }
+        for name in names
+    ]
+    message = (
+        "You exceeded your current quota, please check your plan and billing details.\n"
+        f"* Quota exceeded for metric: {metric}, limit: {limit}, model: {model}\n"
+        f"Please retry in {retry_delay}."
+    )
+    refused = google_error(429, message)
+    refused.body["error"]["details"] = [
+        {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violations},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": retry_delay},
+    ]
+    return refused
+
+
 def shotstack_error(status: int, message: str = "") -> Refused:
     """Shotstack: `{success, message, response}`; its gateway gives `{message}` alone."""
     phrase = HTTPStatus(status).phrase

@@ -1,20 +1,24 @@
 """What Gemini takes, how its answers end, and its quotas."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from core.errors import ContentRejected, ServiceError
+from core.alert import Alert
+from core.errors import ContentRejected, ProviderDown, ServiceError
 from core.people import Cause
+from sandbox.providers.vendors.errors import google_quota_error
 from services.images.base import ImageRequest
 from services.images.gemini import GeminiImages
-from tests.support.gemini import MODEL, answer, inline, says
+from tests.support.gemini import MODEL, answer, inline, path_of, says
 from tests.support.server import Server, response
 
 NewGemini = Callable[..., GeminiImages]
 
 REQUEST = ImageRequest("A cat by a door", "16:9")
+TOO_MANY = "429 Too Many Requests"
 MIB = 1024 * 1024
 
 pytestmark = pytest.mark.usefixtures("no_waits")
@@ -118,3 +122,53 @@ async def test_any_other_end_refuses_nothing_and_is_not_bought_again(
     assert (raised.value.retryable, raised.value.billed) == (False, True)
     assert raised.value.cause is Cause.NO_RESULT
     assert len(provider.requests) == 1
+
+
+async def test_an_account_that_is_disabled_lets_jobs_wait(
+    gemini: GeminiImages, provider: Server, alerts: list[Alert]
+) -> None:
+    says(provider, answer(end="PUP_LIMITED_DISABLED"))
+    for _ in range(3):
+        with pytest.raises(ProviderDown, match="Gemini refuses this account"):
+            await gemini.generate(REQUEST)
+    assert len(provider.requests) == 1
+    [alert] = alerts
+    assert "Gemini refused the account: PUP_LIMITED_DISABLED" in alert.text
+
+
+async def test_a_quota_of_a_minute_holds_calls_back_for_as_long_as_the_body_says(
+    gemini: GeminiImages, provider: Server, alerts: list[Alert]
+) -> None:
+    """More than a call waits: its job goes back, and nobody asks meanwhile."""
+    says(provider, google_quota_error("Minute", "42.5s").body, status=TOO_MANY)
+    for _ in range(2):
+        with pytest.raises(ProviderDown, match="Gemini has reached its limit") as raised:
+            await gemini.generate(REQUEST)
+        assert 40 < raised.value.delay.total_seconds() <= 42.5 + 5
+    assert len(provider.requests) == 1
+    assert alerts == []
+
+
+async def test_a_quota_that_is_free_again_soon_is_waited_for(
+    gemini: GeminiImages, provider: Server, pictures: dict[str, bytes]
+) -> None:
+    busy = json.dumps(google_quota_error("Minute", "7s").body).encode()
+    picture = json.dumps(answer(inline(pictures["image/png"]))).encode()
+    provider.on(path_of(), response(busy, status=TOO_MANY), response(picture))
+    assert (await gemini.generate(REQUEST)).content_type == "image/png"
+    assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize("is_zero", [False, True])
+async def test_a_quota_that_no_wait_helps_is_the_accounts_and_people_hear_of_it_once(
+    gemini: GeminiImages, provider: Server, alerts: list[Alert], is_zero: bool
+) -> None:
+    body = google_quota_error("Day", "13.6s", is_zero=is_zero).body
+    says(provider, body, status=TOO_MANY)
+    for _ in range(3):
+        with pytest.raises(ProviderDown, match="Gemini refuses this account"):
+            await gemini.generate(REQUEST)
+    assert len(provider.requests) == 1
+    [alert] = alerts
+    assert alert.text.startswith("🔑 Gemini refuses this account, jobs that need it wait: You ")
+    assert alert.text.endswith("Check its quota and that billing is on, its key and its model")
