@@ -16,6 +16,8 @@ from core.meter import bill
 from core.people import Cause
 from core.story import subject
 from core.storyboard.characters import MAX_REFERENCES
+from services.codes.google import PICTURES
+from services.codes.rules import Verdict, judged
 from services.google import Google
 from services.images.base import ImageBytes, ImageRequest
 from services.net.circuit import Circuit
@@ -166,8 +168,10 @@ def _config(aspect_ratio: str, model: str) -> "types.GenerateContentConfig":
 def _refused(error: Any) -> ServiceError:
     """An `errors.APIError` as a ServiceError, read from its response as for every service."""
     found = service_error(_SERVICE, _OPERATION, error.response)
-    # A gateway's time-out does not stop the work behind it.
-    found.billed = found.status == httpx.codes.GATEWAY_TIMEOUT.value
+    verdict = judged(found, PICTURES)
+    found.billed = verdict is Verdict.BILLED
+    if verdict is Verdict.ACCOUNT:
+        found.retryable, found.reach = False, "account"
     return found
 
 

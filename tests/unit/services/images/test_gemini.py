@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from config.settings import Settings
-from core.errors import ContentRejected, ServiceError, UnsafeUrl, UnusableContent
+from core.errors import ContentRejected, ProviderDown, ServiceError, UnsafeUrl, UnusableContent
 from services.accounts.asking import ask
 from services.google import API_VERSION, GOOGLE
 from services.images.base import ImageBytes, ImageRequest
@@ -149,25 +149,36 @@ async def test_an_answer_without_a_picture_is_final(
     assert len(provider.requests) == 1
 
 
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [
-        ("400 Bad Request", "INVALID_ARGUMENT"),
-        ("403 Forbidden", "PERMISSION_DENIED"),
-        ("404 Not Found", "NOT_FOUND"),
-    ],
-)
-async def test_a_wrong_request_is_not_tried_again(
-    gemini: GeminiImages, provider: Any, status: str, code: str
-) -> None:
-    number = int(status[:3])
-    body = refusal(number, code, "Wrong: google-key-1234")
-    says(provider, body, status=status)
+async def test_a_wrong_request_is_not_tried_again(gemini: GeminiImages, provider: Any) -> None:
+    body = refusal(400, "INVALID_ARGUMENT", "Wrong: google-key-1234")
+    says(provider, body, status="400 Bad Request")
     with pytest.raises(ServiceError) as raised:
         await gemini.generate(REQUEST)
     error = raised.value
-    assert (error.retryable, error.status, error.code) == (False, number, code)
+    assert (error.retryable, error.status, error.code) == (False, 400, "INVALID_ARGUMENT")
     assert str(error) == "Wrong: ***"
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        ("400 Bad Request", "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
+        ("400 Bad Request", "FAILED_PRECONDITION", "User location is not supported"),
+        ("401 Unauthorized", "UNAUTHENTICATED", "Request had invalid authentication"),
+        ("403 Forbidden", "PERMISSION_DENIED", "Your API key was reported as leaked"),
+        ("404 Not Found", "NOT_FOUND", "models/x is not found for API version v1beta"),
+        ("404 Not Found", "", ""),
+    ],
+)
+async def test_an_answer_about_the_account_sends_the_job_back(
+    gemini: GeminiImages, provider: Any, status: str, code: str, message: str
+) -> None:
+    body = refusal(int(status[:3]), code, message) if code else b"<html>"
+    says(provider, body, status=status)
+    for _ in range(2):
+        with pytest.raises(ProviderDown, match="Gemini refuses this account"):
+            await gemini.generate(REQUEST)
     assert len(provider.requests) == 1
 
 
