@@ -292,12 +292,20 @@ async def test_a_render_that_lacked_a_source_is_repeated_once(
     assert await ordered(site) == len(await polled(site)) == 2
 
 
-async def test_a_refused_key_fails_at_once(site: Site) -> None:
+async def test_a_film_waits_for_the_right_key(site: Site) -> None:
     await lay(site)
-    await site.worker(**{**shotstack(site.vidfab), "SHOTSTACK_API_KEY": "wrong-key-123"})
+    wrong = {**shotstack(site.vidfab), "SHOTSTACK_API_KEY": "wrong-key-123"}
+    worker = await site.worker(**wrong)
     await add(site)
-    assert await end(site) == ("failed", OUR_SIDE, 1)
-    assert "wrong-key-123" not in str((await site.finished(JOB)).stacktrace)
+    await site.app.wait_for(JOB, "delayed")
+    await worker.stop()
+    log = worker.log.read_text("utf-8")
+    assert "Shotstack refuses this account, jobs that need it wait 15 s" in log
+    assert "wrong-key-123" not in log
+    await site.worker(**shotstack(site.vidfab))
+    await site.app.promote(JOB)
+    assert (await site.finished(JOB)).state == "completed"
+    assert (await site.vidfab.providers.control.paid()).renders == 1
 
 
 async def test_no_clips(site: Site) -> None:

@@ -93,16 +93,16 @@ async def test_a_job_delivered_twice_buys_once(site: Site) -> None:
 
 
 async def test_an_operators_retry_asks_again_for_what_was_refused(site: Site) -> None:
-    """A wrong key refuses every picture; with the right one the same job succeeds."""
+    """A release sent what the model refuses; with the next one the same job succeeds."""
     control = site.vidfab.providers.control
-    key_is_wrong = {"error": {"code": "AuthenticationError", "message": "The API key is wrong"}}
-    await control.fail(IMAGES, status=401, body=key_is_wrong, times=2)
+    is_wrong = {"error": {"code": "InvalidParameter", "message": "The size is not supported"}}
+    await control.fail(IMAGES, status=400, body=is_wrong, times=2)
     await site.worker()
     project = await project_of(site, 2)
     job_id = await enqueue_storyboards(site.app, site.vidfab.supabase, project)
     failed = await site.finished(job_id)
     assert failed.state == "failed"
-    assert "The API key is wrong" in (failed.failed_reason or "")
+    assert "The size is not supported" in (failed.failed_reason or "")
 
     await site.app.retry(job_id)
     await site.app.wait_for(job_id, "completed")
