@@ -44,6 +44,9 @@ _FILE_TIMEOUT = httpx.Timeout(120, connect=10)
 ATTEMPTS = 4
 STORAGE = "Supabase storage"
 _LISTED = 1000
+# Hundreds of jobs that begin at one moment would each have its answer read in one turn of the event
+# loop. 32 at once are 270 a second at 120 ms, and a turn of 20 ms.
+_ROWS_AT_ONCE = 32
 # Jobs that only have rows left to write come every 20 s: the database is found back in a minute.
 _PROBE_WITHIN_S = 15
 _CHUNK_BYTES = 256 * 1024
@@ -88,6 +91,7 @@ class Supabase:
         )
         self.file_circuit = Circuit(STORAGE, notify=notify, advice=_FULL_ADVICE)
         self._connecting = asyncio.Lock()
+        self._row_slots = asyncio.Semaphore(_ROWS_AT_ONCE)
 
     async def query(self, operation: str, build: Callable[[Any], Awaitable[Any]]) -> list[Row]:
         """Run one idempotent table request and return its rows. Raises ServiceError.
@@ -97,7 +101,8 @@ class Supabase:
         clients = await self._connected()
 
         async def once() -> list[Row]:
-            answer = await self._translated(operation, build(clients.tables))
+            async with self._row_slots:
+                answer = await self._translated(operation, build(clients.tables))
             return _rows(operation, answer.data)
 
         try:
