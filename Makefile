@@ -51,7 +51,7 @@ SECONDS ?= 60
 fuzz: dev ## Feed each parser of foreign bytes for SECONDS=60 (Linux on x86-64, Python < 3.14)
 	@$(BIN)/python -m tests.fuzz $(SECONDS)
 
-bench: dev ## Measure this worker beside Node's in one run (some 45 minutes), into bench/results.md
+bench: dev ## Measure this worker beside Node's in one run (some 30 minutes), into bench/results.md
 	@$(BIN)/python -m bench
 
 SBOM := --pyproject pyproject.toml --spec-version 1.6 --output-format JSON --output-reproducible
