@@ -120,9 +120,10 @@ class Variables(BaseModel):
     byteplus_image_model: str = _variable(
         "BYTEPLUS_IMAGE_MODEL", "a model name", "seedream-5-0-260128"
     )
-    # A picture takes about 15 s and is billed even when nobody waits for it: wait long.
+    # A picture takes about 15 s, one of Seedream 5.0 Pro up to 5 minutes, and is billed even when
+    # nobody waits for it.
     byteplus_image_timeout_ms: int = Field(
-        180_000,
+        300_000,
         validation_alias="BYTEPLUS_IMAGE_TIMEOUT_MS",
         ge=1_000,
         le=3_600_000,

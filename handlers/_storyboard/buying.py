@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bullmq_consumer import StopReason
 from bullmq_consumer.machine import MachineUnfit
@@ -199,6 +199,7 @@ class PictureBuyer:
                 row.id, status="generating", error_message=None
             )
         request, shown = self._brief.request(shot, provider.max_references)
+        request = replace(request, request_id=self._purchases.request_id(shot.shot_number))
         with about(f"shot {shot.shot_number}"), observed(self._deadline):
             image = await provider.generate(request)
         return image, _used(shown, image)

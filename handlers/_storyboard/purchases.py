@@ -2,6 +2,7 @@
 
 import time
 from typing import Any
+from uuid import uuid4
 
 from core.deadline import PROGRESSED_AT
 from core.errors import PermanentError
@@ -28,6 +29,7 @@ class Purchases:
         # An earlier version kept the reason alone.
         self._refused: dict[str, Any] = saved.setdefault("refused", {})
         self._asked: dict[str, int] = saved.setdefault("asked", {})
+        self._request_ids: dict[str, list[str]] = saved.setdefault("request_ids", {})
 
     def has(self, shot_number: int) -> bool:
         """Whether the picture was bought, and its URL has not expired."""
@@ -48,30 +50,41 @@ class Purchases:
         before = self._asked.get(str(shot_number), 0)
         if before < _MOST_UNANSWERED:
             return None
+        ids = ", ".join(self._request_ids.get(str(shot_number), []))
         found = f"Shot {shot_number} was bought {before} times without an answer"
+        found += f" (X-Client-Request-Id {ids})" if ids else ""
         return PermanentError(found, cause=Cause.BUSY)
 
     async def ask(self, shot_number: int) -> None:
-        """Record that the picture is about to be bought."""
+        """Record that the picture is about to be bought, under an id of its own."""
         self._asked[str(shot_number)] = self._asked.get(str(shot_number), 0) + 1
-        await self._ctx.checkpoint(asked=self._asked)
+        self._request_ids.setdefault(str(shot_number), []).append(uuid4().hex)
+        await self._ctx.checkpoint(asked=self._asked, request_ids=self._request_ids)
+
+    def request_id(self, shot_number: int) -> str:
+        """The id of the purchase that `ask` recorded last."""
+        return self._request_ids[str(shot_number)][-1]
 
     async def answered(self, shot_number: int) -> None:
         """Record that the latest purchase was answered, or not made, and has cost nothing."""
         self._forget_one(shot_number)
-        await self._ctx.checkpoint(asked=self._asked)
+        await self._ctx.checkpoint(asked=self._asked, request_ids=self._request_ids)
 
     async def save(self, shot_number: int, url: str, used_character_ids: list[str]) -> None:
         """Save to the checkpoint, before the row: so a database outage costs no picture."""
         bought = {"url": url, "used": used_character_ids, "at": time.time()}
         self._bought[str(shot_number)] = bought
         self._forget_one(shot_number)
-        await self._ctx.checkpoint(bought=self._bought, asked=self._asked)
+        await self._ctx.checkpoint(
+            bought=self._bought, asked=self._asked, request_ids=self._request_ids
+        )
 
     async def stored(self, shot_number: int) -> None:
         """Record that a picture which came as bytes is in storage, and its row complete."""
         self._forget_one(shot_number)
-        await self._ctx.checkpoint(asked=self._asked, **{PROGRESSED_AT: time.time()})
+        await self._ctx.checkpoint(
+            asked=self._asked, request_ids=self._request_ids, **{PROGRESSED_AT: time.time()}
+        )
 
     async def refuse(self, shot_number: int, reason: str, why: Why) -> None:
         """Save a refusal, so that later attempts do not try again."""
@@ -80,12 +93,16 @@ class Purchases:
 
     async def forget_refusals(self) -> None:
         """Record that a manual retry may ask for everything again that it has not got."""
-        await self._ctx.checkpoint(refused={}, asked={})
+        await self._ctx.checkpoint(refused={}, asked={}, request_ids={})
 
     def _forget_one(self, shot_number: int) -> None:
-        left = self._asked.pop(str(shot_number), 0) - 1
+        number = str(shot_number)
+        left = self._asked.pop(number, 0) - 1
+        ids = self._request_ids.pop(number, [])[:-1]
         if left > 0:
-            self._asked[str(shot_number)] = left
+            self._asked[number] = left
+        if ids:
+            self._request_ids[number] = ids
 
     async def write(self, row: StoryboardRow) -> StoryboardRow | None:
         """Complete the row with the picture bought for it.

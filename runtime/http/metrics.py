@@ -33,8 +33,8 @@ _METHODS = {"GET": "read", "HEAD": "read", "OPTIONS": "read"}
 _JOB_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 # From an idle worker, a few ms, to a backlog of a day.
 _WAIT_S = (0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
-# From a row, some ms, to a picture, whose time limit is 3 minutes.
-_CALL_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 180)
+# From a row, some ms, to a picture, whose time limit is 5 minutes.
+_CALL_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 180, 300)
 
 
 class PrometheusMeter:

@@ -6,11 +6,15 @@ from typing import Protocol, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """What to draw. `aspect_ratio` as "16:9"; `references` are https URLs, most important first."""
+    """What to draw. `aspect_ratio` as "16:9"; `references` are https URLs, most important first.
+
+    `request_id` is an id of our own for the purchase, sent along where the vendor keeps one.
+    """
 
     prompt: str
     aspect_ratio: str
     references: tuple[str, ...] = ()
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@
 even when the response is not awaited, and has no idempotency key.
 """
 
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,12 +18,12 @@ from core.alert import AlertSink, no_alerts
 from core.errors import ContentRejected, PermanentError, ServiceError
 from core.meter import bill
 from core.people import Cause
-from core.storyboard.characters import MAX_REFERENCES
 from services.byteplus import BYTEPLUS
 from services.codes.modelark import PICTURES
 from services.codes.rules import Verdict, judged
 from services.images.base import ImageRequest, ImageUrl
 from services.images.references import References
+from services.images.seedream_models import family_of
 from services.net.circuit import Circuit
 from services.net.http import new_client, one_line, service_error, transport_error
 from services.net.told import Told
@@ -36,22 +35,7 @@ _SERVICE = "Seedream"
 _OPERATION = "generate a picture"
 _PICTURE = Told[ImageUrl](_SERVICE, "picture", lambda _: "made")
 
-# The 2K presets of Seedream 5; others would have to keep 3.7 to 16.8 million pixels.
-_SIZES = {
-    "1:1": "2048x2048",
-    "4:3": "2304x1728",
-    "3:4": "1728x2304",
-    "16:9": "2848x1600",
-    "9:16": "1600x2848",
-    "3:2": "2496x1664",
-    "2:3": "1664x2496",
-    "21:9": "3136x1344",
-}
 _TAKES = 1_000_000
-# Seedream 5.0 Pro and Flash take fewer reference images than the others; their names may begin with
-# `dola-` or `doubao-`.
-_FEWER = re.compile(r"(?:dola-|doubao-)?seedream-5-0-(?:pro|flash)-.+")
-_FEWER_REFERENCES = 10
 # ModelArk counts requests and pictures by the minute.
 _WINDOW = timedelta(minutes=1)
 # What ModelArk itself reports as failed is more likely not to be made: it is bought once more.
@@ -97,8 +81,8 @@ class Seedream:
         self._circuit = Circuit(_SERVICE, window=_WINDOW, notify=notify)
         self._downloads = downloads
         self._model = settings.byteplus_image_model
-        is_fewer = _FEWER.fullmatch(self._model) is not None
-        self.max_references = _FEWER_REFERENCES if is_fewer else MAX_REFERENCES
+        self._family = family_of(self._model)
+        self.max_references = self._family.references
         self._attempts = settings.byteplus_image_max_retries + 1
         self._client = new_client(
             settings,
@@ -114,7 +98,7 @@ class Seedream:
         Raises ContentRejected, PermanentError for a wrong request, or ServiceError.
         """
         references = References(request.references[: self.max_references], self._downloads)
-        order = _Order(self._body(request), references)
+        order = _Order(self._body(request), references, request.request_id)
         with bill(_SERVICE, "picture"):
             return await _PICTURE.with_retries(
                 lambda: self._generate(order), attempts=self._attempts, circuit=self._circuit
@@ -127,7 +111,9 @@ class Seedream:
     async def _generate(self, order: "_Order") -> ImageUrl:
         body = await order.sent()
         try:
-            response = await self._client.post("/images/generations", json=body)
+            response = await self._client.post(
+                "/images/generations", json=body, headers=order.headers()
+            )
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise transport_error(_SERVICE, _OPERATION, error) from error
         except httpx.HTTPError as error:
@@ -149,10 +135,17 @@ class Seedream:
         return {
             "model": self._model,
             "prompt": f"Take {secrets.randbelow(_TAKES)}. {request.prompt}",
-            "size": _size(request.aspect_ratio),
+            "size": self._size(request.aspect_ratio),
             "response_format": "url",
             "watermark": False,
         }
+
+    def _size(self, aspect_ratio: str) -> str:
+        size = self._family.sizes.get(aspect_ratio)
+        if size is None:
+            found = f"Seedream has no size for the aspect ratio {one_line(aspect_ratio)}"
+            raise PermanentError(found, cause=Cause.OUR_SIDE)
+        return size
 
 
 @dataclass(slots=True)
@@ -161,7 +154,14 @@ class _Order:
 
     body: dict[str, object]
     references: References
+    request_id: str
+    tries: int = 0
     server_errors: int = 0
+
+    def headers(self) -> dict[str, str]:
+        """With an id of our own for this try, which the vendor's support finds it by."""
+        self.tries += 1
+        return {"x-client-request-id": f"{self.request_id}-{self.tries}"} if self.request_id else {}
 
     async def sent(self) -> dict[str, object]:
         """The request's body."""
@@ -178,14 +178,6 @@ class _Order:
             self.server_errors += 1
             error.at_once = self.server_errors < _SERVER_ERRORS
         return _classified(error, verdict)
-
-
-def _size(aspect_ratio: str) -> str:
-    size = _SIZES.get(aspect_ratio)
-    if size is None:
-        found = f"Seedream has no size for the aspect ratio {one_line(aspect_ratio)}"
-        raise PermanentError(found, cause=Cause.OUR_SIDE)
-    return size
 
 
 def _picture(response: httpx.Response) -> ImageUrl:

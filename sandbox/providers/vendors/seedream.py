@@ -25,6 +25,8 @@ _SINGLE_REFUSES = ("sequential_image_generation", "stream")
 _SINGLE_REFERENCES = 10
 _NAMED_SIZES = {"2K": (2048, 2048), "3K": (3072, 3072)}
 _PIXELS = range(3_686_400, 16_777_216 + 1)
+# github.com/byteplus-sa/modelark-mcp says 4,624,220, docs.apiyi.com 4,194,304.
+_SINGLE_PIXELS = range(921_600, 4_194_304 + 1)
 _MAX_RATIO = 16
 _MAX_REFERENCES = 14
 _SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
@@ -65,7 +67,7 @@ async def read_order(body: Json, store: Store) -> PictureOrder:
         _check_choice(body, field, choices)
     if body.get("stream"):
         raise _invalid("stream", "streamed answers are not part of this stand-in")
-    width, height = _size(body.get("size", "2K"))
+    width, height = _size(body.get("size", "2K"), _SINGLE_PIXELS if is_single else _PIXELS)
     most = _SINGLE_REFERENCES if is_single else _MAX_REFERENCES
     return PictureOrder(
         model=model,
@@ -94,15 +96,15 @@ def _check_choice(body: Json, field: str, choices: tuple[Any, ...]) -> None:
         raise _invalid(field, f"must be one of {', '.join(map(str, choices))}")
 
 
-def _size(value: Any) -> tuple[int, int]:
+def _size(value: Any, pixels: range) -> tuple[int, int]:
     if value in _NAMED_SIZES:
         return _NAMED_SIZES[value]
     found = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise _invalid("size", "must be 2K, 3K or WIDTHxHEIGHT")
     width, height = int(found.group(1)), int(found.group(2))
-    if width * height not in _PIXELS or max(width, height) > _MAX_RATIO * min(width, height):
-        reason = "must have 3686400 to 16777216 pixels and a ratio of at most 16"
+    if width * height not in pixels or max(width, height) > _MAX_RATIO * min(width, height):
+        reason = f"must have {pixels[0]} to {pixels[-1]} pixels and a ratio of at most 16"
         raise _invalid("size", reason)
     return width, height
 

@@ -50,6 +50,13 @@ async def test_pro_and_flash_refuse_a_request_that_names_what_they_lack(
     assert (await read_order(body(LITE, **field), store)).model == LITE
 
 
+@pytest.mark.parametrize("model", STRICT)
+async def test_pro_and_flash_refuse_the_largest_presets(store: Store, model: str) -> None:
+    error = await refused(store, body(model, size="2848x1600"))
+    assert "must have 921600 to 4194304 pixels" in error["message"]
+    assert (await read_order(body(LITE, size="2848x1600"), store)).width == 2848
+
+
 @pytest.mark.parametrize(("model", "most"), [(LITE, 14), *((one, 10) for one in STRICT)])
 async def test_the_references_that_a_model_takes(store: Store, model: str, most: int) -> None:
     order = await read_order(body(model, image=references(most)), store)

@@ -111,6 +111,29 @@ async def test_sizes(seedream: Seedream, route: respx.Route, ratio: str, size: s
     assert (await sent(seedream, route, ImageRequest("p", ratio)))["size"] == size
 
 
+@pytest.mark.parametrize("ratio", ["1:1", "4:3", "3:4", "16:9", "9:16", "3:2", "2:3", "21:9"])
+@pytest.mark.parametrize(
+    ("model", "most"), [("seedream-5-0-260128", 16_777_216), ("seedream-5-0-pro-260628", 4_194_304)]
+)
+async def test_sizes_are_of_the_ratio_and_keep_to_the_models_limit(
+    settings: Callable[..., Settings], route: respx.Route, model: str, most: int, ratio: str
+) -> None:
+    provider = seedream_of(settings(BYTEPLUS_API_KEY="k", BYTEPLUS_IMAGE_MODEL=model))
+    size = (await sent(provider, route, ImageRequest("p", ratio)))["size"]
+    await provider.aclose()
+    width, height = map(int, size.split("x"))
+    across, down = map(int, ratio.split(":"))
+    assert width / height == pytest.approx(across / down, rel=0.02)
+    assert 3_600_000 < width * height <= most
+
+
+async def test_each_try_has_an_id_of_its_own(seedream: Seedream, route: respx.Route) -> None:
+    route.side_effect = [refusal(429, "ServerOverloaded"), httpx.Response(200, json=PICTURE)]
+    await seedream.generate(ImageRequest("p", "1:1", request_id="a1b2"))
+    ids = [call.request.headers["x-client-request-id"] for call in route.calls]
+    assert ids == ["a1b2-1", "a1b2-2"]
+
+
 async def test_an_unknown_aspect_ratio_is_permanent(seedream: Seedream) -> None:
     with pytest.raises(PermanentError, match="5:4"):
         await seedream.generate(ImageRequest("p", "5:4"))
