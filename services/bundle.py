@@ -97,7 +97,7 @@ class Services:
         """The providers of clips."""
         from services.clips.choice import ClipProviders
 
-        return ClipProviders(self.settings)
+        return ClipProviders(self.settings, self._notify)
 
     @cached_property
     def clip_alerts(self) -> ClipAlerts:

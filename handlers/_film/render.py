@@ -147,8 +147,9 @@ class Render:
                 case Rendered():
                     return state
                 case RenderFailed():
+                    failure = await self._failure(state)  # before the order can be placed anew
                     await self.kept.forget(order)
-                    raise await self._failure(state)
+                    raise failure
                 case Rendering(stage=stage):
                     percent = _PERCENT.get(stage, 60)
                     await self.ctx.progress(percent, f"Rendering video ({stage})...")

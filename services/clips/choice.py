@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import SecretStr
 
 from config.settings import Settings
+from core.alert import AlertSink, no_alerts
 from core.errors import ServiceError
 from core.people import Cause
 from services.accounts.vendor import Vendor
@@ -26,7 +27,7 @@ _DENIED_LONGER = timedelta(days=1)
 @dataclass(frozen=True, slots=True)
 class _Choice:
     vendor: Vendor
-    make: Callable[[Settings, SecretStr], ClipProvider]
+    make: Callable[[Settings, SecretStr, AlertSink], ClipProvider]
 
 
 CLIP_PROVIDERS = {
@@ -39,8 +40,9 @@ CLIP_PROVIDERS = {
 class ClipProviders:
     """The configured providers, each created on first use."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, notify: AlertSink = no_alerts) -> None:
         self._settings = settings
+        self._notify = notify
         self._made: dict[str, ClipProvider] = {}
 
     async def status(self, clip: ClipRow) -> ClipOutcome:
@@ -74,7 +76,7 @@ class ClipProviders:
         key = chosen.vendor.key(self._settings)
         if not key:
             raise _no_key(name, chosen.vendor.variable)
-        return chosen.make(self._settings, key)
+        return chosen.make(self._settings, key, self._notify)
 
 
 def _gone(clip: ClipRow, provider: ClipProvider, error: ServiceError) -> Failed:

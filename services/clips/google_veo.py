@@ -11,6 +11,7 @@ import httpx
 from pydantic import SecretStr
 
 from config.settings import Settings
+from core.alert import AlertSink, no_alerts
 from core.people import Cause
 from services.clips.base import (
     OPERATION,
@@ -43,8 +44,8 @@ class GoogleVeo:
     # How long Google keeps the files of videos.
     retention = timedelta(days=2)
 
-    def __init__(self, settings: Settings, key: SecretStr) -> None:
-        self._circuit = Circuit(_SERVICE, window=WINDOW)
+    def __init__(self, settings: Settings, key: SecretStr, notify: AlertSink = no_alerts) -> None:
+        self._circuit = Circuit(_SERVICE, window=WINDOW, notify=notify)
         self._told = told_clip(_SERVICE)
         self._google = Google(settings, key, timedelta(seconds=TIMEOUT_S), _SERVICE)
 

@@ -14,6 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from config.settings import Settings
+from core.alert import AlertSink
 from core.errors import ServiceError
 from services.clips.base import (
     OPERATION,
@@ -46,8 +47,10 @@ class PolledVendor(ABC):
     path: ClassVar[str]
     id_name: ClassVar[str]
 
-    def __init__(self, settings: Settings, base_url: str, key: SecretStr) -> None:
-        self._circuit = Circuit(self.service, window=WINDOW)
+    def __init__(
+        self, settings: Settings, base_url: str, key: SecretStr, notify: AlertSink
+    ) -> None:
+        self._circuit = Circuit(self.service, window=WINDOW, notify=notify)
         self._told = told_clip(self.service)
         self._client = new_client(
             settings,

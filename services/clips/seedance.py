@@ -10,6 +10,7 @@ import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
+from core.alert import AlertSink, no_alerts
 from core.errors import ServiceError
 from services.clips.base import ClipOutcome, Failed, Running, Succeeded
 from services.clips.polling import PolledVendor, unreadable
@@ -46,8 +47,8 @@ class Seedance(PolledVendor):
     id_name = "task id"
     retention = timedelta(days=7)
 
-    def __init__(self, settings: Settings, key: SecretStr) -> None:
-        super().__init__(settings, settings.byteplus_url, key)
+    def __init__(self, settings: Settings, key: SecretStr, notify: AlertSink = no_alerts) -> None:
+        super().__init__(settings, settings.byteplus_url, key, notify)
 
     @staticmethod
     def outcome(response: httpx.Response) -> ClipOutcome:

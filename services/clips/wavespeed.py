@@ -6,6 +6,7 @@ import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
+from core.alert import AlertSink, no_alerts
 from core.errors import ServiceError
 from services.accounts.vendor import UNKNOWN_ID, Question, Vendor
 from services.accounts.wavespeed import BALANCE, PREDICTION
@@ -54,8 +55,8 @@ class WavespeedVeo(PolledVendor):
     # Not documented: the longest of the other providers' is assumed.
     retention = timedelta(days=7)
 
-    def __init__(self, settings: Settings, key: SecretStr) -> None:
-        super().__init__(settings, settings.wavespeed_url, key)
+    def __init__(self, settings: Settings, key: SecretStr, notify: AlertSink = no_alerts) -> None:
+        super().__init__(settings, settings.wavespeed_url, key, notify)
 
     @staticmethod
     def outcome(response: httpx.Response) -> ClipOutcome:

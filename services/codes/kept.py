@@ -10,6 +10,9 @@ from redis.asyncio import Redis
 from bullmq_consumer.queue_name import QueueName
 
 _LIFE = timedelta(days=30)
+# A vendor that puts an id into its codes must not fill Redis.
+_MOST = 200
+_OTHERS = "(others)"
 # No service has a space in its name's last part, and no code begins with one.
 _BETWEEN = ": "
 
@@ -17,6 +20,8 @@ _BETWEEN = ": "
 async def keep(redis: Redis, queue: QueueName, counts: Counter[tuple[str, str]]) -> None:
     """Add to what is kept; all of it is forgotten 30 days after the last. Raises RedisError."""
     key = _key(queue)
+    if await redis.hlen(key) >= _MOST:
+        counts = Counter({(service, _OTHERS): count for (service, _), count in counts.items()})
     pipeline = redis.pipeline(transaction=False)
     for (service, code), count in counts.items():
         pipeline.hincrby(key, f"{service}{_BETWEEN}{code}", count)

@@ -7,10 +7,13 @@ from enum import StrEnum
 
 from loguru import logger
 
-from core.errors import ServiceError
+from bullmq_consumer.sanitize.text import one_line
+from core.errors import ContentRejected, PermanentError, ServiceError
 from core.meter import meter
+from core.people import Cause
 from core.unknown_codes import unknown_codes
 
+_LONGEST = 80
 UNCODED = r"()"
 """The pattern of an answer that has no code, such as a gateway's page."""
 
@@ -20,7 +23,7 @@ class Verdict(StrEnum):
 
     PASSING      the same request may succeed, now or later
     NOT_FETCHED  the same, and the vendor could not fetch a reference in time
-    ONCE_MORE    the same, but it may have been billed: repeated once at once, then by the job
+    ONCE_MORE    the same, and it may have been billed: repeated once, then it counts as billed
     LATER        the same, and it is not repeated at once
     REFUSED      the content is refused, for good
     REFERENCE    a reference cannot be used, for good
@@ -84,7 +87,32 @@ def judged(error: ServiceError, table: Sequence[Rule]) -> Verdict:
     return Verdict.PASSING if error.retryable else Verdict.WRONG
 
 
+def judgement(error: ServiceError, verdict: Verdict) -> Exception:
+    """The error to raise: a refusal is final for this request, others concern all of them."""
+    match verdict:
+        case Verdict.REFUSED:
+            return ContentRejected(str(error))
+        case Verdict.REFERENCE:
+            return ContentRejected(str(error), cause=Cause.REFERENCE)
+        case Verdict.WRONG:
+            return PermanentError(str(error), cause=Cause.OUR_SIDE)
+        case Verdict.ACCOUNT:
+            error.retryable, error.reach = False, "account"
+        case Verdict.LIMIT if error.reach != "account":  # else it is used up for hours
+            error.retryable, error.reach = True, "limit"
+        case Verdict.BILLED:
+            error.retryable, error.billed = True, True
+        case Verdict.LATER:
+            error.retryable, error.at_once = True, False
+        case Verdict.PASSING | Verdict.NOT_FETCHED | Verdict.ONCE_MORE:
+            error.retryable, error.reach = True, "request"  # nothing was made
+        case Verdict.LIMIT:
+            pass
+    return error
+
+
 def _note(service: str, code: str) -> None:
     meter().unknown_code(service)
     unknown_codes.note(service, code)
-    logger.warning("{} answered {}, a code that this worker does not know", service, code)
+    shown = one_line(code, _LONGEST)
+    logger.warning("{} answered {}, a code that this worker does not know", service, shown)

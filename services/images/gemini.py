@@ -17,7 +17,7 @@ from core.people import Cause
 from core.story import subject
 from core.storyboard.characters import MAX_REFERENCES
 from services.codes.google import PICTURES
-from services.codes.rules import Verdict, judged
+from services.codes.rules import judged, judgement
 from services.google import Google
 from services.images.base import ImageBytes, ImageRequest
 from services.net.circuit import Circuit
@@ -165,14 +165,10 @@ def _config(aspect_ratio: str, model: str) -> "types.GenerateContentConfig":
     )
 
 
-def _refused(error: Any) -> ServiceError:
-    """An `errors.APIError` as a ServiceError, read from its response as for every service."""
+def _refused(error: Any) -> Exception:
+    """An `errors.APIError` as the error to raise, read from its response as for every service."""
     found = service_error(_SERVICE, _OPERATION, error.response)
-    verdict = judged(found, PICTURES)
-    found.billed = verdict is Verdict.BILLED
-    if verdict is Verdict.ACCOUNT:
-        found.retryable, found.reach = False, "account"
-    return found
+    return judgement(found, judged(found, PICTURES))
 
 
 def _picture(answer: "types.GenerateContentResponse") -> ImageBytes:

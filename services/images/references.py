@@ -12,10 +12,10 @@ from services.net.content import Kind
 if TYPE_CHECKING:
     from services.net.downloads import Downloads
 
-# Of one reference, as ModelArk takes them; and of all that are sent in one request, which are held
-# in memory, and again a third larger as base64.
+# Of all that are sent in one request, and the most that ModelArk takes of one. A request holds
+# four times as much in memory, and a slow storage makes all requests do so.
 _MOST_BYTES = 10 * 1024 * 1024
-_MOST_BYTES_IN_ALL = 30 * 1024 * 1024
+_DATA = "data:"
 _TROUBLES = (PermanentError, TransientError, ServiceError)
 
 
@@ -43,12 +43,15 @@ class References:
 
     async def _as_data(self) -> list[str]:
         """One after the other, so that no more than the limit is ever held."""
-        left_bytes = _MOST_BYTES_IN_ALL
+        left_bytes = _MOST_BYTES - sum(len(one) for one in self._sent if one.startswith(_DATA))
         sent: list[str] = []
         for url in self._sent:
-            data, content_type = await self._fetch(url, min(left_bytes, _MOST_BYTES))
+            if url.startswith(_DATA) or left_bytes <= 0:
+                sent.append(url)
+                continue
+            data, content_type = await self._fetch(url, left_bytes)
             left_bytes -= len(data)
-            sent.append(f"data:{content_type};base64,{b64encode(data).decode()}" if data else url)
+            sent.append(f"{_DATA}{content_type};base64,{b64encode(data).decode()}" if data else url)
         return sent
 
     async def _fetch(self, url: str, most_bytes: int) -> tuple[bytes, str]:

@@ -5,7 +5,6 @@ even when the response is not awaited, and has no idempotency key.
 """
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -15,12 +14,12 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.settings import Settings
 from core.alert import AlertSink, no_alerts
-from core.errors import ContentRejected, PermanentError, ServiceError
+from core.errors import PermanentError, ServiceError
 from core.meter import bill
 from core.people import Cause
 from services.byteplus import BYTEPLUS
 from services.codes.modelark import PICTURES
-from services.codes.rules import Verdict, judged
+from services.codes.rules import Verdict, judged, judgement
 from services.images.base import ImageRequest, ImageUrl
 from services.images.references import References
 from services.images.seedream_models import family_of
@@ -38,14 +37,9 @@ _PICTURE = Told[ImageUrl](_SERVICE, "picture", lambda _: "made")
 _TAKES = 1_000_000
 # ModelArk counts requests and pictures by the minute.
 _WINDOW = timedelta(minutes=1)
-# What ModelArk itself reports as failed is more likely not to be made: it is bought once more.
+# What ModelArk itself reports as failed is more likely not to be made: it is bought once more, and
+# counts as perhaps billed then.
 _SERVER_ERRORS = 2
-
-
-_REFUSALS: Mapping[Verdict, Cause | None] = {
-    Verdict.REFUSED: None,
-    Verdict.REFERENCE: Cause.REFERENCE,
-}
 
 
 class _Error(BaseModel):
@@ -176,8 +170,8 @@ class _Order:
             self.references.were_not_fetched()
         if verdict is Verdict.ONCE_MORE:
             self.server_errors += 1
-            error.at_once = self.server_errors < _SERVER_ERRORS
-        return _classified(error, verdict)
+            error.billed = self.server_errors >= _SERVER_ERRORS
+        return judgement(error, verdict)
 
 
 def _picture(response: httpx.Response) -> ImageUrl:
@@ -200,30 +194,10 @@ def _error_in_answer(error: _Error) -> Exception:
     message = one_line(error.message or error.code or "") or "the picture failed without a reason"
     found = ServiceError(_SERVICE, _OPERATION, message, code=error.code)
     verdict = judged(found, PICTURES)
-    if verdict in _REFUSALS or verdict is Verdict.WRONG:
-        return _classified(found, verdict)
+    if verdict in {Verdict.REFUSED, Verdict.REFERENCE, Verdict.WRONG}:
+        return judgement(found, verdict)
     found.billed = True
     return found
-
-
-def _classified(error: ServiceError, verdict: Verdict) -> Exception:
-    """A refusal is final for this request; a refused account and a limit concern all of them."""
-    match verdict:
-        case Verdict.REFUSED | Verdict.REFERENCE:
-            return ContentRejected(str(error), cause=_REFUSALS[verdict])
-        case Verdict.WRONG:
-            return PermanentError(str(error), cause=Cause.OUR_SIDE)
-        case Verdict.ACCOUNT:
-            error.retryable, error.reach = False, "account"
-        case Verdict.LIMIT:
-            error.retryable, error.reach = True, "limit"
-        case Verdict.BILLED:
-            error.retryable, error.billed = True, True
-        case Verdict.LATER:
-            error.retryable, error.at_once = True, False
-        case Verdict.PASSING | Verdict.NOT_FETCHED | Verdict.ONCE_MORE:
-            error.retryable, error.reach = True, "request"  # nothing was made
-    return error
 
 
 def _unusable(what: str) -> ServiceError:

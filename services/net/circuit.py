@@ -141,14 +141,15 @@ class Circuit:
 
     def _refused(self, error: ServiceError) -> None:
         self._open(error, _REFUSES)
-        kind = kind_of("account refused", self._service, str(error))
+        what = error.code or str(error.status or error)  # not of which call
+        kind = kind_of("account refused", self._service, what)
         if self._reminders.is_due(kind):
             text = f"🔑 {self._service} {_REFUSES}, jobs that need it wait: {error}. {self._advice}"
             self._notify(Alert(kind, shown(text), "error", {"service": self._service}))
 
     def _limited(self, error: ServiceError, window: timedelta) -> None:
         pause_s = (error.retry_after or window).total_seconds()
-        if self._wait(min(pause_s, _LONGEST_LIMIT_S), _LIMITED):
+        if self._wait(min(max(pause_s, _FIRST_PAUSE_S), _LONGEST_LIMIT_S), _LIMITED):
             logger.warning(_LINE, self._service, _LIMITED, self._pause_s, error)
 
     def _failed(self, error: ServiceError) -> None:

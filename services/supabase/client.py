@@ -9,7 +9,6 @@ import importlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +18,7 @@ import httpx
 
 from config.settings import Settings
 from core.alert import AlertSink, no_alerts
-from core.errors import ProviderDown, ServiceError, UnusableContent
+from core.errors import ServiceError, UnusableContent
 from core.paths import Bucket, StoredObject, stored_object
 from services.net.answers import STREAMED
 from services.net.circuit import Circuit
@@ -29,7 +28,7 @@ from services.net.http import (
     transport_error,
     with_retries,
 )
-from services.supabase.refusals import UNREAD_SCHEMA, no_object, refusal
+from services.supabase.refusals import FULL_ADVICE, no_object, refusal, unread_schema
 
 if TYPE_CHECKING:
     from storage3 import AsyncStorageClient
@@ -50,11 +49,6 @@ _ROWS_AT_ONCE = 32
 # Jobs that only have rows left to write come every 20 s: the database is found back in a minute.
 _PROBE_WITHIN_S = 15
 _CHUNK_BYTES = 256 * 1024
-_SCHEMA_PAUSE = timedelta(seconds=15)
-_FULL_ADVICE = (
-    "Look at the project's usage: a disk that is nearly full makes it read-only, and a project "
-    "over its quota is refused until the plan is raised or paid"
-)
 # Of the newest response in this task: postgrest's errors lack the HTTP status.
 _http_status: ContextVar[int | None] = ContextVar("http_status", default=None)
 # Pictures take 15 s, so with httpx's 5 s each batch of them would need new connections; gateways
@@ -87,9 +81,9 @@ class Supabase:
         )
         self._clients: _Clients | None = None
         self._row_circuit = Circuit(
-            "Supabase", probe_within_s=_PROBE_WITHIN_S, notify=notify, advice=_FULL_ADVICE
+            "Supabase", probe_within_s=_PROBE_WITHIN_S, notify=notify, advice=FULL_ADVICE
         )
-        self.file_circuit = Circuit(STORAGE, notify=notify, advice=_FULL_ADVICE)
+        self.file_circuit = Circuit(STORAGE, notify=notify, advice=FULL_ADVICE)
         self._connecting = asyncio.Lock()
         self._row_slots = asyncio.Semaphore(_ROWS_AT_ONCE)
 
@@ -101,17 +95,16 @@ class Supabase:
         clients = await self._connected()
 
         async def once() -> list[Row]:
-            async with self._row_slots:
-                answer = await self._translated(operation, build(clients.tables))
+            try:
+                async with self._row_slots:
+                    answer = await self._translated(operation, build(clients.tables))
+            except ServiceError as error:
+                if waiting := unread_schema(error):
+                    raise waiting from error
+                raise
             return _rows(operation, answer.data)
 
-        try:
-            return await with_retries(once, attempts=ATTEMPTS, circuit=self._row_circuit)
-        except ServiceError as error:
-            if error.code in UNREAD_SCHEMA:
-                # For seconds after a migration. Other tables are served: only this job waits.
-                raise ProviderDown("Supabase", _SCHEMA_PAUSE, "has not read its schema") from error
-            raise
+        return await with_retries(once, attempts=ATTEMPTS, circuit=self._row_circuit)
 
     async def upload(
         self, bucket: Bucket, path: str, source: Path, *, content_type: str, max_age_s: int

@@ -1,18 +1,26 @@
 """Supabase's errors, and which of them are transient."""
 
+from datetime import timedelta
+
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
-from core.errors import NotFound, ServiceError
+from core.errors import NotFound, ProviderDown, ServiceError
 from core.paths import Bucket
 from services.net.http import is_transient_status, one_line, service_error
 
+FULL_ADVICE = (
+    "Look at the project's usage: a disk that is nearly full makes it read-only, and a project "
+    "over its quota is refused until the plan is raised or paid"
+)
+"""What to do about a project that is restricted."""
 # The project is over its quota until it is paid.
 _UNPAID = 402
 # A disk that is nearly full makes a project read-only, which PostgREST answers with 405.
 _READ_ONLY = "25006"
 # PostgREST does not know a new column, or a new table, yet.
-UNREAD_SCHEMA = frozenset({"PGRST204", "PGRST205"})
+_UNREAD_SCHEMA = frozenset({"PGRST204", "PGRST205"})
+_SCHEMA_PAUSE = timedelta(seconds=15)
 # 423: the object is locked, for example a resumable upload by the request of a broken connection.
 _TRANSIENT_HERE = frozenset({_UNPAID, 423})
 
@@ -53,6 +61,13 @@ def refusal(
     )
 
 
+def unread_schema(error: ServiceError) -> ProviderDown | None:
+    """For a job to wait, for seconds after a migration, while other requests are served."""
+    if error.code not in _UNREAD_SCHEMA:
+        return None
+    return ProviderDown("Supabase", _SCHEMA_PAUSE, f"has not read its schema: {error}")
+
+
 def _is_transient(code: str, status: int | None) -> bool:
     # SQLSTATE 08: connection, 40: serialization, deadlock, 53: out of resources, 55: not in the
     # needed state, 57: operator's intervention, 58 and XX: the server itself. PGRST00x: PostgREST
@@ -71,7 +86,7 @@ def _is_transient(code: str, status: int | None) -> bool:
         "XX",
         _READ_ONLY,
         "PGRST00",
-        *UNREAD_SCHEMA,
+        *_UNREAD_SCHEMA,
     )
     # With a code, a status below 500 proves little: 409 is also a duplicate key.
     return code.startswith(transient)

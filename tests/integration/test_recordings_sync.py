@@ -59,6 +59,7 @@ async def test_clips_in_every_state(site: Site) -> None:
         clip(7, seedance_task_id=None, video_request_id="p7"),
         clip(8, status="success", video_url="https://x.example/8.mp4"),
     )
+    await control.fail("/clip/1.mp4", 503)  # its download is there to be looked at
     await enqueue(site, recorded.enqueued[0])
     await site.worker(**wavespeed(site))
 

@@ -45,6 +45,8 @@ VERDICTS = {
     "wrong clock": Verdict.ACCOUNT,
     "service overdue": Verdict.ACCOUNT,
     "service not open": Verdict.ACCOUNT,
+    "no rights": Verdict.ACCOUNT,
+    "model of another region": Verdict.ACCOUNT,
     "model not open": Verdict.ACCOUNT,
     "no model": Verdict.ACCOUNT,
     "endpoint closed": Verdict.ACCOUNT,
@@ -59,6 +61,9 @@ VERDICTS = {
     "overloaded": Verdict.PASSING,
     "internal error": Verdict.ONCE_MORE,
     "401 of a gateway": Verdict.ACCOUNT,
+    "402 of a gateway": Verdict.ACCOUNT,
+    "403 of an edge": Verdict.ACCOUNT,
+    "524 of an edge": Verdict.BILLED,
     "nothing there": Verdict.ACCOUNT,
     "moved": Verdict.ACCOUNT,
     "not a POST": Verdict.ACCOUNT,
@@ -116,12 +121,10 @@ def fits(verdict: Verdict, error: Exception, alerts: list[Alert]) -> bool:
             return [one.kind.split()[:2] for one in alerts] == [["account", "refused"]]
         case Verdict.LIMIT, ProviderDown(delay=delay):
             return not alerts and delay.total_seconds() >= 60
-        case Verdict.BILLED, ServiceError(retryable=True, billed=True):
+        case ((Verdict.BILLED | Verdict.ONCE_MORE), ServiceError(retryable=True, billed=True)):
             return True
         case _, ServiceError(retryable=True, billed=False):
-            return verdict in {
-                Verdict.PASSING, Verdict.NOT_FETCHED, Verdict.ONCE_MORE, Verdict.LATER,
-            }  # fmt: skip
+            return verdict in {Verdict.PASSING, Verdict.NOT_FETCHED, Verdict.LATER}
         case _:
             return False
 

@@ -70,6 +70,10 @@ ARK_ANSWERS = {
     # docs
     "service overdue": _coded(403, "OperationDenied.ServiceOverdue"),
     "service not open": _coded(403, "OperationDenied.ServiceNotOpen"),
+    # github.com/byteplus-sdk/ark-cli
+    "no rights": _coded(403, "AccessDenied"),
+    # docs
+    "model of another region": _coded(400, "UnsupportedModel"),
     "model not open": _coded(404, "ModelNotOpen"),
     "no model": _coded(404, "InvalidEndpointOrModel.NotFound", _NO_MODEL),
     "endpoint closed": _coded(400, "InvalidEndpoint.ClosedEndpoint"),
@@ -89,6 +93,9 @@ ARK_ANSWERS = {
     "internal error": _coded(500, "InternalServiceError"),
     # What is not ModelArk's own.
     "401 of a gateway": _page(401, "Authorization Required"),
+    "402 of a gateway": _page(402, "Payment Required"),
+    "403 of an edge": _page(403, "Forbidden"),
+    "524 of an edge": _page(524, "A timeout occurred"),
     "nothing there": _page(404, "Not Found"),
     "moved": _page(301, "Moved Permanently"),
     "not a POST": _page(405, "Not Allowed"),

@@ -192,22 +192,29 @@ async def test_a_limit_sends_the_job_back_for_its_window(
 
 @pytest.mark.parametrize(
     ("status", "code", "posts"),
-    [
-        (429, "ServerOverloaded", 3),
-        (500, "InternalServiceError", 2),
-        (400, "ContentSecurityDetectionError", 3),
-    ],
+    [(429, "ServerOverloaded", 3), (400, "ContentSecurityDetectionError", 3)],
 )
 async def test_passing_trouble_is_tried_again(
     seedream: Seedream, route: respx.Route, status: int, code: str, posts: int
 ) -> None:
-    """What ModelArk reports as failed may be made all the same: it is ordered twice at most."""
     route.return_value = refusal(status, code)
     with pytest.raises(ServiceError) as raised:
         await seedream.generate(REQUEST)
     assert raised.value.retryable
     assert not raised.value.billed
     assert route.call_count == posts
+
+
+@pytest.mark.parametrize("code", ["InternalServiceError", "AnUnknownOne"])
+async def test_what_modelark_reports_as_failed_is_ordered_twice_and_counts_then(
+    seedream: Seedream, route: respx.Route, code: str
+) -> None:
+    """It may be made all the same."""
+    route.return_value = refusal(500, code)
+    with pytest.raises(ServiceError) as raised:
+        await seedream.generate(REQUEST)
+    assert (raised.value.retryable, raised.value.billed) == (True, True)
+    assert route.call_count == 2
 
 
 async def test_a_gateway_without_anybody_behind_it_is_left_to_the_job(

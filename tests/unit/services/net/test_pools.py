@@ -148,19 +148,24 @@ async def test_connections_of_paid_requests_live_5_s(
         await made.aclose()
 
 
-async def test_as_many_rows_are_asked_for_at_once_as_jobs_may(
+async def test_rows_are_asked_for_32_at_once(
     services: Callable[..., Services], provider: Any, response: Callable[..., bytes]
 ) -> None:
-    all_there = asyncio.Barrier(MANY)
+    """However many jobs there are: the answers to all of them would be read in one turn."""
+    all_there = asyncio.Barrier(32)
+    under_way: set[asyncio.StreamWriter] = set()
 
     async def together(writer: asyncio.StreamWriter) -> None:
+        under_way.add(writer)
+        assert len(under_way) <= 32
         await all_there.wait()
+        under_way.discard(writer)
         writer.write(response(b"[]", content_type="application/json"))
 
     provider.on("/rest/v1/videos", together)
-    project = services(SUPABASE_URL=provider.url(""), QUEUE_CONCURRENCY=str(MANY))
+    project = services(SUPABASE_URL=provider.url(""), QUEUE_CONCURRENCY="64")
     async with asyncio.timeout(60):
-        await asyncio.gather(*(read_rows(project) for _ in range(MANY)))
+        await asyncio.gather(*(read_rows(project) for _ in range(64)))
 
 
 async def test_as_many_files_are_downloaded_at_once_as_jobs_may(

@@ -91,9 +91,23 @@ async def test_a_restricted_project_sends_jobs_back_with_one_alert(
             await service.query("read", lambda db: db.from_(TABLE).select("id").execute())
     await service.aclose()
     assert len(provider.requests) == ATTEMPTS
-    assert [one.text.partition(". ")[2][:31] for one in alerts] == [
-        "Look at the project's usage: a "
-    ]
+    [alert] = alerts
+    assert ". Look at the project's usage: a disk that is nearly full " in alert.text
+
+
+@pytest.mark.parametrize("case", UNREAD)
+async def test_a_job_alone_waits_for_a_schema_that_is_not_read_yet(
+    provider: Any, supabase: Supabase, response: Any, case: str
+) -> None:
+    """Others are served meanwhile."""
+    status, body = UNREAD[case]
+    provider.on(ROWS, answer(response, status, body))
+    for _ in range(8):
+        with pytest.raises(ProviderDown, match=r"Supabase has not read its schema: .*(cdn_url|No)"):
+            await supabase.query("read", lambda db: db.from_(TABLE).select("id").execute())
+    assert len(provider.requests) == 8
+    provider.on(ROWS, response(b"[]", content_type="application/json"))
+    assert await supabase.query("read", lambda db: db.from_(TABLE).select("id").execute()) == []
 
 
 @pytest.mark.parametrize("case", PASSING)
