@@ -57,8 +57,13 @@ def refusal(
         status=status,
         code=text or None,
         retryable=_is_transient(text, status) and "api key" not in (message or "").lower(),
-        reach="account" if status == _UNPAID or text == _READ_ONLY else "request",
+        reach="account" if _is_restricted(text, status, message or "") else "request",
     )
+
+
+def _is_restricted(code: str, status: int | None, message: str) -> bool:
+    """The storage has no code for a read-only database, only words (supabase/storage: codes.ts)."""
+    return status == _UNPAID or code == _READ_ONLY or "read-only mode" in message.lower()
 
 
 def unread_schema(error: ServiceError) -> ProviderDown | None:

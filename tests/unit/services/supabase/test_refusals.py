@@ -132,6 +132,20 @@ async def test_what_does_not_pass_is_final(
     assert len(provider.requests) == 1
 
 
+async def test_a_read_only_database_sends_uploads_back(
+    provider: Any, supabase: Supabase, response: Any, tmp_path: Path
+) -> None:
+    """The storage's own status stands in the body."""
+    file = tmp_path / "a.jpg"
+    file.write_bytes(b"jpeg")
+    words = "Database is in read-only mode, try again later"
+    body = {"statusCode": "503", "error": "DatabaseReadOnly", "message": words}
+    refused = answer(response, 400, json.dumps(body).encode())
+    provider.on(f"/storage/v1/object/user-images/{PICTURE}", refused)
+    with pytest.raises(ProviderDown, match="Supabase storage refuses this account"):
+        await supabase.upload(Bucket.IMAGES, PICTURE, file, content_type="image/jpeg", max_age_s=0)
+
+
 @pytest.mark.parametrize("status", [402, 423, *range(520, 531)])
 async def test_an_upload_is_tried_again(
     provider: Any, supabase: Supabase, response: Any, tmp_path: Path, status: int
