@@ -1,6 +1,5 @@
 """What a vendor's answer tells of an account: by the first row of the vendor's table that fits."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,6 +7,8 @@ from typing import TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
+
+from services.codes.patterns import is_about
 
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -53,10 +54,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An answer: `code` has to fit whole, `message` somewhere in any case, and the status be one.
+    """An answer, whose last three parts are a `Pattern`.
 
-    A part that is left out fits everything. `source` is where the row comes from, `advice` what the
-    operator does about it, with `{key}` for the variable of the key.
+    `source` is where the row comes from, `advice` what the operator does about it, with `{key}` for
+    the variable of the key.
     """
 
     verdict: Verdict
@@ -68,11 +69,7 @@ class Row:
 
     def fits(self, status: int, said: Said) -> bool:
         """Whether the row is about this answer."""
-        return (
-            (not self.statuses or status in self.statuses)
-            and (not self.code or re.fullmatch(self.code, said.code) is not None)
-            and (not self.message or re.search(self.message, said.message, re.I) is not None)
-        )
+        return is_about(self, status, said.code, said.message)
 
 
 _RFC = "RFC 9110"

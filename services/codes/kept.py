@@ -20,11 +20,10 @@ _BETWEEN = ": "
 async def keep(redis: Redis, queue: QueueName, counts: Counter[tuple[str, str]]) -> None:
     """Add to what is kept; all of it is forgotten 30 days after the last. Raises RedisError."""
     key = _key(queue)
-    if await redis.hlen(key) >= _MOST:
-        counts = Counter({(service, _OTHERS): count for (service, _), count in counts.items()})
+    is_full = await redis.hlen(key) >= _MOST
     pipeline = redis.pipeline(transaction=False)
     for (service, code), count in counts.items():
-        pipeline.hincrby(key, f"{service}{_BETWEEN}{code}", count)
+        pipeline.hincrby(key, f"{service}{_BETWEEN}{_OTHERS if is_full else code}", count)
     pipeline.expire(key, _LIFE)
     await pipeline.execute()
 

@@ -1,6 +1,5 @@
 """How a vendor's own codes and messages are judged: by the first row of its table that fits."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +11,7 @@ from core.errors import ContentRejected, PermanentError, ServiceError
 from core.meter import meter
 from core.people import Cause
 from core.unknown_codes import unknown_codes
+from services.codes.patterns import is_about
 
 _LONGEST = 80
 UNCODED = r"()"
@@ -47,10 +47,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row: `code` has to fit whole, `message` somewhere in any case, and the status be one.
-
-    A part that is left out fits everything. `source` is where the row comes from.
-    """
+    """A row, whose last three parts are a `Pattern`. `source` is where it comes from."""
 
     verdict: Verdict
     source: str
@@ -60,11 +57,7 @@ class Rule:
 
     def fits(self, error: ServiceError) -> bool:
         """Whether the row is about this answer."""
-        return (
-            (not self.code or re.fullmatch(self.code, error.code or "") is not None)
-            and (not self.message or re.search(self.message, str(error), re.IGNORECASE) is not None)
-            and (not self.statuses or error.status in self.statuses)
-        )
+        return is_about(self, error.status, error.code or "", str(error))
 
     @property
     def names_a_code(self) -> bool:

@@ -1,5 +1,6 @@
 """Each row of a vendor's table of codes, provoked at its stand-in."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -15,7 +16,7 @@ from core.errors import ContentRejected, PermanentError, ProviderDown, ServiceEr
 from core.unknown_codes import unknown_codes
 from sandbox.providers.client import IMAGES
 from sandbox.providers.vendors.ark_answers import ARK_ANSWERS, ArkAnswer
-from services.codes.kept import keep
+from services.codes.kept import keep, kept
 from services.codes.modelark import PICTURES
 from services.codes.rules import Rule, Verdict
 from services.images.base import ImageRequest
@@ -159,6 +160,17 @@ async def test_a_code_that_no_row_names_goes_by_its_status_and_is_counted(
     assert finding.text == (
         "Seedream answered 1 code that this worker does not know: ImagesAreTiredToday (2×)"
     )
+
+
+async def test_a_vendor_whose_codes_hold_ids_does_not_fill_redis(site: Site) -> None:
+    settings = Settings(**site.vidfab.settings(site.queue))
+    queue = queue_of(settings)
+    async with Redis.from_url(site.redis.url, decode_responses=True) as redis:
+        await keep(redis, queue, Counter({("X", f"E-{number}"): 1 for number in range(200)}))
+        await keep(redis, queue, Counter({("X", "E-a"): 2, ("X", "E-b"): 3}))
+        found = (await kept(redis, queue))["X"]
+    assert len(found) == 201
+    assert found["(others)"] == 5
 
 
 def test_every_answer_of_the_stand_in_is_walked() -> None:
